@@ -1,0 +1,210 @@
+// The program language: operators with their exact shapes. What a user writes.
+//
+//     program @edges(%x: f32[n=1, c=1, h=480, w=640]) {
+//       %k = const [0, -1, 0, -1, 4, -1, 0, -1, 0] : f32[o=1, i=1, h=3, w=3]
+//       %0 = conv %x, %k {pad = 1}
+//       %y = abs %0
+//       return %y
+//     }
+//
+// Operators are plain structs in a variant, one alternative an operator family, so that the
+// compiler lists every place that forgot one. Attributes hold what was written, defaults filled in
+// and one number expanded to one per spatial axis, outermost axis first. Every value has its type.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "ir/diagnostic.h"
+#include "ir/types.h"
+
+namespace volute::ir {
+
+// ---- attributes -------------------------------------------------------------------------------
+
+/// One number per spatial axis, outermost first.
+using PerAxis = std::vector<int64_t>;
+
+/// Padding per spatial axis, each side on its own, or a rule that infers it from the shapes.
+struct Padding {
+  enum class Rule : uint8_t {
+    numbers,    // `sides` as written
+    valid,      // none
+    same,       // PyTorch's: stride 1 only, the odd element at the end
+    same_upper, // ONNX's SAME_UPPER and TensorFlow's SAME: ceil(L/s) outputs, odd one at the end
+    same_lower, // ONNX's SAME_LOWER: the odd one at the begin
+  };
+  Rule rule = Rule::numbers;
+  std::vector<std::pair<int64_t, int64_t>> sides; // (begin, end) an axis; used with Rule::numbers
+  bool operator==(const Padding&) const = default;
+};
+
+/// What a tap outside the input reads.
+enum class PadMode : uint8_t { zeros, reflect, replicate, circular };
+
+/// One number for the whole tensor (size 1) or one per channel.
+using PerChannel = std::vector<double>;
+
+// ---- operators --------------------------------------------------------------------------------
+// Operands are listed in the comment in the order of Statement::operands.
+
+struct Const { // none; the data are `bytes` in memory order, the type is the result's
+  std::shared_ptr<const std::vector<std::byte>> bytes;
+  std::string file; // the path as written in file("..."), empty for a written list
+  bool operator==(const Const& other) const {
+    return file == other.file && (bytes == other.bytes || (bytes && other.bytes && *bytes == *other.bytes));
+  }
+};
+
+struct Conv { // x, w [, b]
+  PerAxis stride, dilation;
+  Padding pad;
+  int64_t groups = 1;
+  PadMode padding_mode = PadMode::zeros;
+  int64_t x_zero_point = 0;
+  std::vector<int64_t> w_zero_point = {0}; // one, or one per output channel
+  bool operator==(const Conv&) const = default;
+};
+
+struct ConvTranspose { // x, w [, b]
+  PerAxis stride, dilation, output_padding;
+  Padding pad; // Rule::numbers only
+  int64_t groups = 1;
+  int64_t x_zero_point = 0;
+  std::vector<int64_t> w_zero_point = {0};
+  bool operator==(const ConvTranspose&) const = default;
+};
+
+enum class PoolKind : uint8_t { max, average, lp };
+
+struct Pool { // x; max may have a second result, the arg-max as i64
+  PoolKind kind = PoolKind::max;
+  PerAxis kernel, stride, dilation;
+  Padding pad;
+  bool ceil_mode = false;
+  bool count_include_pad = true;  // average
+  std::optional<int64_t> divisor; // average
+  double p = 2;                   // lp
+  bool operator==(const Pool&) const = default;
+};
+
+struct GlobalPool { // x
+  PoolKind kind = PoolKind::max; // max or average
+  bool operator==(const GlobalPool&) const = default;
+};
+
+struct AdaptivePool { // x; cell i covers [floor(i L / O), ceil((i + 1) L / O))
+  PoolKind kind = PoolKind::max; // max or average
+  PerAxis output;
+  bool operator==(const AdaptivePool&) const = default;
+};
+
+struct MaxUnpool { // x, idx (i64)
+  PerAxis kernel, stride;
+  Padding pad; // Rule::numbers only
+  PerAxis output_size;
+  bool operator==(const MaxUnpool&) const = default;
+};
+
+struct BatchNorm { // x, scale, shift, mean, var; (x - mean) * scale / sqrt(var + epsilon) + shift
+  double epsilon = 1e-5;
+  bool operator==(const BatchNorm&) const = default;
+};
+
+enum class BinaryKind : uint8_t { add, sub, mul, max, min };
+
+struct Binary { // a, b; b has a's shape or is per channel, [c=...]
+  BinaryKind kind = BinaryKind::add;
+  bool operator==(const Binary&) const = default;
+};
+
+enum class UnaryKind : uint8_t {
+  relu, relu6, clamp, leaky_relu, elu, sigmoid, tanh, silu, hardsigmoid,
+  hardswish, mish, gelu, gelu_tanh, softplus, abs, neg, sqrt, exp,
+};
+
+struct Unary { // x
+  UnaryKind kind = UnaryKind::relu;
+  // leaky_relu: slope = a. elu: alpha = a. clamp: min = a, max = b; either may be absent.
+  std::optional<double> a, b;
+  bool operator==(const Unary&) const = default;
+};
+
+struct Prelu { // x, slope ([c=...] or [c=1])
+  bool operator==(const Prelu&) const = default;
+};
+
+struct Convert { // x; to the result's element type
+  bool operator==(const Convert&) const = default;
+};
+
+struct Reorder { // x; to the result's memory order
+  bool operator==(const Reorder&) const = default;
+};
+
+struct PadOp { // x; negative sides crop, and crop first
+  Padding pad; // Rule::numbers only
+  PadMode mode = PadMode::zeros;
+  double value = 0; // with PadMode::zeros
+  bool operator==(const PadOp&) const = default;
+};
+
+enum class QuantKind : uint8_t { quantize, dequantize, requantize };
+
+struct Quantize { // x; scale and zero_point per tensor or per channel
+  QuantKind kind = QuantKind::quantize;
+  PerChannel scale;
+  std::vector<int64_t> zero_point;
+  bool operator==(const Quantize&) const = default;
+};
+
+using Operation =
+    std::variant<Const, Conv, ConvTranspose, Pool, GlobalPool, AdaptivePool, MaxUnpool, BatchNorm,
+                 Binary, Unary, Prelu, Convert, Reorder, PadOp, Quantize>;
+
+/// The operator's word in the program text: "conv", "max_pool", "leaky_relu".
+std::string_view name(const Operation& operation);
+
+// ---- programs ---------------------------------------------------------------------------------
+
+using ValueId = int32_t; // index into Program::values
+
+struct Value {
+  std::string name; // without the %
+  TensorType type;
+  Location where;
+  bool operator==(const Value&) const = default;
+};
+
+struct Statement {
+  std::vector<ValueId> results;
+  Operation operation;
+  std::vector<ValueId> operands;
+  Location where; // of the operator's word
+  bool operator==(const Statement&) const = default;
+};
+
+struct Program {
+  std::string name; // without the @
+  std::vector<Value> values;
+  std::vector<ValueId> inputs;
+  std::vector<Statement> statements; // every value is defined before it is read, once
+  std::vector<ValueId> outputs;
+  bool operator==(const Program&) const = default;
+
+  const TensorType& type(ValueId id) const { return values[static_cast<size_t>(id)].type; }
+  const std::string& name_of(ValueId id) const { return values[static_cast<size_t>(id)].name; }
+  std::optional<ValueId> find(std::string_view value_name) const;
+  /// The statement that defines a value, or null for an input.
+  const Statement* definition(ValueId id) const;
+  /// Number of statements that read the value, plus one if the program returns it.
+  int uses(ValueId id) const;
+};
+
+} // namespace volute::ir
