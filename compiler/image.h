@@ -3,13 +3,13 @@
 // runtime needs to call them. A fresh compile, a memory hit and a disk hit all end in an Image.
 #pragma once
 
+#include "ir/types.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "ir/types.h"
 
 namespace volute::compiler {
 
@@ -47,10 +47,10 @@ struct ImageStep {
 };
 
 struct Image {
-  std::string name;             // symbol-like: conv2d_3x3s1_i64o64_56x56_nchw_avx512
-  std::string target;           // canonical target text, for the check before mapping
-  std::vector<std::byte> bytes; // text, then (on a page of its own) read-only data
-  uint64_t text_bytes = 0;      // [0, text_bytes) becomes executable, the rest read-only
+  std::string name;                 // symbol-like: conv2d_3x3s1_i64o64_56x56_nchw_avx512
+  std::string target;               // canonical target text, for the check before mapping
+  std::vector<std::byte> bytes;     // text, then (on a page of its own) read-only data
+  uint64_t text_bytes = 0;          // [0, text_bytes) becomes executable, the rest read-only
   std::vector<ImageBuffer> buffers; // inputs and outputs in the program's order, then the rest
   std::vector<std::string> parameters;
   std::vector<ImageStep> steps; // run in this order; a step starts when the one before is done

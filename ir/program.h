@@ -151,8 +151,8 @@ struct Reorder { // x; to the result's memory order
 struct PadOp { // x; negative sides crop, and crop first
   Padding pad; // Rule::numbers only
   PadMode mode = PadMode::zeros;
-  double value = 0; // with PadMode::zeros
-  bool operator==(const PadOp&) const = default;
+  double value = 0; // with PadMode::zeros; any number, also infinite or NaN
+  bool operator==(const PadOp& other) const; // NaN equals NaN: it is the same program
 };
 
 enum class QuantKind : uint8_t { quantize, dequantize, requantize };

@@ -1,0 +1,29 @@
+// How far rounding may move the result of one statement.
+#pragma once
+
+#include "ir/program.h"
+#include "ir/tensor_data.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace volute::bench {
+
+/// A value of the program in double, and a bound on how far a kernel's value may be from it. Both
+/// are f64 tensors in the memory order of the value's type.
+struct Uncertain {
+  ir::TensorData value;
+  ir::TensorData error;
+};
+
+/// The error of each result of a statement, given its operands and the values of its results.
+Expected<std::vector<ir::TensorData>>
+error_bounds(const ir::Program& program, const ir::Statement& statement,
+             const std::vector<const Uncertain*>& operands,
+             const std::vector<const ir::TensorData*>& values);
+
+/// The same type with elements of f64.
+ir::TensorType in_doubles(ir::TensorType type);
+
+} // namespace volute::bench

@@ -1,0 +1,71 @@
+// Timing several things against each other on a machine whose speed drifts.
+//
+// The candidates take turns, A B C A B C, one sample each a round, so that a change of the clock
+// meets all of them. A ratio of two is taken round by round and its median reported: that is
+// steadier than the ratio of two medians, and far steadier than two runs one after the other.
+// Pinning is the caller's (`taskset -c 1 ...`); `cpu_report` in bench/machine.h says what it was.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace volute::bench {
+
+/// One thing to time. The loop over repetitions is inside, so that what a std::function costs is
+/// paid once a sample and not once a call.
+struct Candidate {
+  std::string name;
+  std::function<void(int64_t repetitions)> repeat;
+};
+
+template <class F>
+Candidate candidate(std::string name, F call) {
+  return {std::move(name), [call = std::move(call)](int64_t repetitions) mutable {
+            for (int64_t i = 0; i < repetitions; ++i) call();
+          }};
+}
+
+struct MeasureOptions {
+  double warm_up_seconds = 0.02;  // of each candidate: caches, page faults, the clock's first step
+  double sample_seconds = 0.002;  // a sample repeats its call until it takes about this long
+  double minimum_seconds = 0.25;  // of each candidate, all its samples together
+  int minimum_rounds = 11;        // whatever they take
+  int64_t maximum_rounds = 10000; // whatever is left to do
+};
+
+/// What one candidate took, in seconds a call.
+struct Timing {
+  std::string name;
+  int64_t repetitions = 0;     // calls in a sample
+  std::vector<double> samples; // seconds a call, one a round, in order
+
+  double median() const;
+  double minimum() const;
+  /// Distance between the quartiles over the median: 0.02 is a quiet machine.
+  double spread() const;
+};
+
+/// A clock in seconds; tests bring their own.
+using Clock = std::function<double()>;
+double steady_seconds();
+
+/// Warms up, then measures in turns. Timings are in the order of the candidates.
+std::vector<Timing> measure(const std::vector<Candidate>& candidates,
+                            const MeasureOptions& options = {},
+                            const Clock& clock = steady_seconds);
+
+/// Middle of the values, or of the two middle ones; 0 of none.
+double median(std::vector<double> values);
+/// The value below which the fraction `part` of the values lies, between neighbours linearly.
+double quantile(std::vector<double> values, double part);
+
+/// How much faster `a` is than `b`: the median over the rounds of b's time divided by a's.
+double speedup(const Timing& a, const Timing& b);
+
+/// Makes the compiler believe that the memory behind the pointer is read and written.
+inline void touch(const void* memory) { asm volatile("" : : "r"(memory) : "memory"); }
+
+} // namespace volute::bench

@@ -1,0 +1,158 @@
+#include "bench/verify.h"
+
+#include "bench/error_bound.h"
+#include "ir/number.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <optional>
+
+namespace volute::bench {
+namespace {
+
+using namespace ir;
+
+bool has_narrow_floats(const Program& program) {
+  for (const Value& value : program.values)
+    if (value.type.element == ElementType::bf16 || value.type.element == ElementType::f16)
+      return true;
+  return false;
+}
+
+/// The same program returning everything that it computes.
+Program with_every_value(const Program& program) {
+  Program all = program;
+  all.outputs.clear();
+  for (const Statement& statement : program.statements)
+    for (const ValueId id : statement.results) all.outputs.push_back(id);
+  return all;
+}
+
+TensorData doubles(const TensorData& tensor) {
+  return tensor_of(in_doubles(tensor.type), elements_of(tensor));
+}
+
+std::string coordinates(const TensorType& type, int64_t offset) {
+  std::string text;
+  for (size_t i = type.extents.size(); i-- > 0;) {
+    const Extent& extent = type.extents[i];
+    text = fmt::format("{}={}{}{}", to_char(extent.axis), offset % extent.size,
+                       text.empty() ? "" : ", ", text);
+    offset /= extent.size;
+  }
+  return "[" + text + "]";
+}
+
+double element(const std::byte* data, ElementType type, int64_t at) {
+  const std::byte* place = data + at * size_of(type);
+  return is_float(type) ? read_real(place, type) : static_cast<double>(read_integer(place, type));
+}
+
+/// Equal, both NaN, or within the tolerance. Where the bound itself overflowed, both may be
+/// infinite or NaN in their own ways.
+bool is_within(double got, double wanted, double tolerance) {
+  if (got == wanted || (std::isnan(got) && std::isnan(wanted))) return true;
+  if (std::isfinite(tolerance)) return std::abs(got - wanted) <= tolerance;
+  return !std::isnan(tolerance) || !std::isfinite(wanted);
+}
+
+} // namespace
+
+Expected<std::map<std::string, Bounded>>
+bounded_reference(const Program& program, const std::map<std::string, const TensorData*>& inputs,
+                  const EvaluationBudget& budget) {
+  // Returning a narrow value is one more reader of it, which may round it: then the results are
+  // evaluated apart. Otherwise one evaluation serves.
+  const bool apart = has_narrow_floats(program);
+  Expected<std::map<std::string, TensorData>> every =
+      evaluate(with_every_value(program), inputs, budget);
+  if (!every) return every.failure();
+  std::map<std::string, TensorData> results;
+  if (apart) {
+    Expected<std::map<std::string, TensorData>> own = evaluate(program, inputs, budget);
+    if (!own) return own.failure();
+    results = std::move(*own);
+  }
+
+  std::vector<std::optional<Uncertain>> values(program.values.size());
+  for (const ValueId id : program.inputs) {
+    const TensorData value = doubles(*inputs.at(program.name_of(id)));
+    values[static_cast<size_t>(id)] = Uncertain{value, zeros(value.type)};
+  }
+  for (const Statement& statement : program.statements) {
+    std::vector<const Uncertain*> operands;
+    for (const ValueId id : statement.operands)
+      operands.push_back(&*values[static_cast<size_t>(id)]);
+    std::vector<TensorData> made;
+    for (const ValueId id : statement.results)
+      made.push_back(doubles(every->at(program.name_of(id))));
+    std::vector<const TensorData*> views;
+    for (const TensorData& value : made) views.push_back(&value);
+    Expected<std::vector<TensorData>> errors = error_bounds(program, statement, operands, views);
+    if (!errors) return errors.failure();
+    for (size_t i = 0; i < made.size(); ++i)
+      values[static_cast<size_t>(statement.results[i])] =
+          Uncertain{std::move(made[i]), std::move((*errors)[i])};
+  }
+
+  std::map<std::string, Bounded> bounded;
+  for (const ValueId id : program.outputs) {
+    const std::string& name = program.name_of(id);
+    Bounded one;
+    if (apart)
+      one.value = results.at(name);
+    else if (const auto found = every->find(name); found != every->end())
+      one.value = found->second;
+    else
+      one.value = *inputs.at(name);
+    one.tolerance = elements_of(values[static_cast<size_t>(id)]->error);
+    bounded[name] = std::move(one);
+  }
+  return bounded;
+}
+
+Agreement compare(const std::string& name, const Bounded& wanted, const std::byte* got) {
+  const TensorType& type = wanted.value.type;
+  Agreement found;
+  found.name = name;
+  found.elements = type.elements();
+  for (int64_t i = 0; i < found.elements; ++i) {
+    const double reference = element(wanted.value.bytes.data(), type.element, i);
+    const double value = element(got, type.element, i);
+    const double tolerance = wanted.tolerance[static_cast<size_t>(i)];
+    if (tolerance != 0) found.is_exact = false;
+    if (is_within(value, reference, tolerance)) {
+      const double difference = std::abs(value - reference);
+      if (!(difference > 0) || !std::isfinite(difference)) continue;
+      found.largest_difference = std::max(found.largest_difference, difference);
+      found.largest_share = std::max(found.largest_share, difference / tolerance);
+      continue;
+    }
+    if (found.wrong++ > 0) continue;
+    found.where = coordinates(type, i);
+    found.got = value;
+    found.wanted = reference;
+    found.tolerance = tolerance;
+  }
+  return found;
+}
+
+std::string to_string(const Agreement& a) {
+  constexpr const char* rule = "rounding bound: (terms + 2) * 2^-24 * sum |products|, carried "
+                               "through every statement";
+  constexpr const char* exact = "exact: whole numbers, and no sum can exceed 2^24";
+  if (!a.agrees())
+    return fmt::format("%{}: {} of {} elements differ from the reference, the first at {}: {} "
+                       "instead of {}, tolerance {:.3g} ({})",
+                       a.name, a.wrong, a.elements, a.where, a.got, a.wanted, a.tolerance,
+                       a.is_exact ? exact : rule);
+  if (a.is_exact)
+    return fmt::format("%{}: equal to the reference, all {} elements ({})", a.name, a.elements,
+                       exact);
+  return fmt::format("%{}: within the tolerance of the reference, all {} elements: differences up "
+                     "to {:.3g}, {:.2g} of what is allowed ({})",
+                     a.name, a.elements, a.largest_difference, a.largest_share, rule);
+}
+
+} // namespace volute::bench

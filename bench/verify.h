@@ -1,0 +1,58 @@
+// Whether results agree with the reference, and how far they may be from it.
+//
+// The tolerance is not a number that somebody liked. It is a bound on what rounding can do, carried
+// from statement to statement beside the reference evaluation, an own number for every element:
+//
+//     a sum of K products in f32      (K + 2) * 2^-24 * sum |x| * |w|, whatever the order
+//     what was inexact before         times |w|, summed; times the slope of an activation; ...
+//     whole numbers, no partial sum
+//     able to exceed 2^24             0: the result is exact, and is compared with ==
+//
+// A wrong tap is caught in a layer of any size, and right kernels are never refused.
+#pragma once
+
+#include "ir/program.h"
+#include "ir/reference.h"
+#include "ir/tensor_data.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace volute::bench {
+
+/// A result of the reference, and how far from it each element may be.
+struct Bounded {
+  ir::TensorData value;
+  std::vector<double> tolerance; // an element, memory order; infinite where nothing can be said
+};
+
+/// The reference evaluation with tolerances, by the output's name. It takes about three
+/// evaluations, and `budget` is for each. Refused as ir::evaluate refuses.
+Expected<std::map<std::string, Bounded>>
+bounded_reference(const ir::Program& program,
+                  const std::map<std::string, const ir::TensorData*>& inputs,
+                  const ir::EvaluationBudget& budget = {});
+
+/// What comparing one result found.
+struct Agreement {
+  std::string name;
+  int64_t elements = 0;
+  int64_t wrong = 0;    // elements further off than their tolerance
+  bool is_exact = true; // every tolerance is 0
+  double largest_difference = 0;
+  double largest_share = 0; // of a difference in its tolerance: 0.1 leaves room of ten times
+  // The first wrong element: its coordinates, [n=0, c=3, h=1, w=2], and numbers.
+  std::string where;
+  double got = 0, wanted = 0, tolerance = 0;
+
+  bool agrees() const { return wrong == 0; }
+};
+
+/// `got` has the bytes of the output in the layout of its type.
+Agreement compare(const std::string& name, const Bounded& wanted, const std::byte* got);
+
+/// "%y: equal to the reference, all 9 elements (exact: ...)", or what is wrong.
+std::string to_string(const Agreement& agreement);
+
+} // namespace volute::bench

@@ -1,0 +1,16 @@
+# volute_add_library(name SOURCES files... PUBLIC libraries... PRIVATE libraries...)
+# A static library whose headers are found from the root of the repository ("ir/program.h"). A layer
+# without sources is only its headers, so that a part of the tree configures as well as the whole.
+function(volute_add_library name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;PUBLIC;PRIVATE")
+  if(arg_SOURCES)
+    add_library(${name} STATIC ${arg_SOURCES})
+    target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
+    target_link_libraries(${name} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
+    target_compile_options(${name} PRIVATE ${VOLUTE_WARNINGS})
+  else()
+    add_library(${name} INTERFACE)
+    target_include_directories(${name} INTERFACE ${PROJECT_SOURCE_DIR})
+    target_link_libraries(${name} INTERFACE ${arg_PUBLIC})
+  endif()
+endfunction()

@@ -1,0 +1,283 @@
+#include "compiler/choose.h"
+
+#include "compiler/cost_model.h"
+#include "compiler/passes/flatten.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+namespace volute::compiler {
+
+using namespace ir;
+
+namespace {
+
+constexpr size_t candidates_reported = 6;
+// Straight-line multiply-adds in one body: more buys nothing and costs compile time (about 0.03 ms
+// each).
+constexpr int64_t most_straight_line = 96;
+constexpr int64_t most_unrolled = 28, most_vectors = 7;
+constexpr int64_t elementwise_chunk = 4096; // elements of a work item
+
+class Chooser {
+public:
+  Chooser(const Nest& nest, const Target& target) : target_(target), lanes_(target.lanes(4)) {
+    const std::vector<std::vector<std::string>> groups = flattenable(nest);
+    flat_ = nest;
+    for (const std::vector<std::string>& axes : groups)
+      if (Expected<Nest> joined = flatten(flat_, axes))
+        flat_ = std::move(*joined), flatten_.push_back(axes);
+  }
+
+  Choice run() {
+    Choice choice;
+    if (lanes_ > 1)
+      for (const NestAxis& v : flat_.axes)
+        if (!v.reduction && v.extent.constant() > 1 && can_be_vector(v)) try_vector(v);
+    if (scored_.empty()) {
+      choice.why = {"no axis can be the vector axis: the naive nest"};
+      return choice;
+    }
+    std::stable_sort(scored_.begin(), scored_.end(), [](const Scored& a, const Scored& b) {
+      return a.cost.cycles < b.cost.cycles;
+    });
+    const Scored& best = scored_.front();
+    choice.schedule = best.schedule;
+    explain(best, choice.why);
+    for (size_t i = 0; i < std::min(scored_.size(), candidates_reported); ++i)
+      choice.candidates.push_back(
+          {one_line(scored_[i].schedule), scored_[i].cost.cycles, scored_[i].cost.bound});
+    return choice;
+  }
+
+private:
+  struct Scored {
+    Schedule schedule;
+    Cost cost;
+  };
+
+  const std::string& name(const NestAxis& axis) const {
+    return flat_.vars[static_cast<size_t>(axis.var.id)];
+  }
+
+  /// Lanes run along one dimension of every operand, and the result moves with them.
+  bool can_be_vector(const NestAxis& v) const {
+    const auto along_one = [&](const Index& index) {
+      return std::count_if(index.begin(), index.end(),
+                           [&](const Subscript& s) { return s.at.depends_on(v.var); }) <= 1 &&
+             std::none_of(index.begin(), index.end(), [&](const Subscript& s) {
+               return s.table >= 0 && s.at.depends_on(v.var);
+             });
+    };
+    for (const Read& read : inner_reads(flat_))
+      if (!along_one(read.index)) return false;
+    for (const Write& w : flat_.writes)
+      if (!along_one(w.index) || stride_along(flat_, w.operand, w.index, v.var) == 0) return false;
+    return true;
+  }
+
+  bool constrained(const NestAxis& axis) const {
+    return std::any_of(flat_.constraints.begin(), flat_.constraints.end(),
+                       [&](const Constraint& c) { return c.value.depends_on(axis.var); });
+  }
+
+  void try_vector(const NestAxis& v) {
+    const int64_t extent = v.extent.constant();
+    const int64_t most = flat_.accumulators.empty() ? 4 : most_vectors;
+    for (int64_t vectors = 1; vectors <= most; ++vectors) {
+      const int64_t size = vectors * lanes_;
+      if (vectors > 1 && size - extent >= lanes_) break;
+      if (flat_.accumulators.empty()) {
+        add(v, size, nullptr, 1);
+        continue;
+      }
+      add(v, size, nullptr, 1);
+      for (const NestAxis& u : flat_.axes) {
+        if (u.reduction || u.var == v.var || u.extent.constant() < 2) continue;
+        if (!worth_unrolling(u, v)) continue;
+        for (int64_t r = 2; r <= std::min(most_unrolled, u.extent.constant()); ++r)
+          add(v, size, &u, r);
+      }
+    }
+  }
+
+  /// The axis along which some operand is shared, or the result is contiguous. At most one padded
+  /// axis is tiled, so that borders do not multiply.
+  bool worth_unrolling(const NestAxis& u, const NestAxis& v) const {
+    if (constrained(u) && constrained(v)) return false;
+    const Write& w = flat_.writes.front();
+    if (stride_along(flat_, w.operand, w.index, v.var) == 1) {
+      for (const Read& read : inner_reads(flat_))
+        if (stride_along(flat_, read.operand, read.index, u.var) == 0)
+          return innermost_space(u) || !is_space(u);
+      return false;
+    }
+    return stride_along(flat_, w.operand, w.index, u.var) == 1;
+  }
+
+  bool is_space(const NestAxis& axis) const {
+    return name(axis).find_first_of("dhw") != std::string::npos;
+  }
+  bool innermost_space(const NestAxis& axis) const {
+    for (const NestAxis& other : flat_.axes)
+      if (!other.reduction && is_space(other) && other.extent.constant() > 1 &&
+          other.var.id != axis.var.id) {
+        const Write& w = flat_.writes.front();
+        if (stride_along(flat_, w.operand, w.index, other.var) <
+            stride_along(flat_, w.operand, w.index, axis.var))
+          return false;
+      }
+    return is_space(axis);
+  }
+
+  void add(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) {
+    Schedule schedule = build(v, size, u, r);
+    if (registers_needed(flat_, schedule) > target_.vector_registers - 1) return;
+    Expected<Schedule> resolved = resolve(schedule, flat_);
+    if (!resolved) return;
+    const Cost cost = predict(flat_, *resolved, target_);
+    scored_.push_back({std::move(schedule), cost});
+  }
+
+  // ---- a schedule for a register tile -------------------------------------------------------
+
+  Schedule build(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) const {
+    Schedule schedule;
+    schedule.flatten = flatten_;
+    schedule.pack_weight = flat_.weight >= 0;
+    std::vector<LoopDirective> items, inner;
+    for (const NestAxis* axis : parallel_order(v, u)) {
+      const bool tiled = axis->var == v.var || (u && axis->var == u->var);
+      LoopDirective loop{name(*axis)};
+      if (tiled && !constrained(*axis) && flat_.accumulators.empty() &&
+          axis->extent.constant() > 2 * elementwise_chunk) {
+        items.push_back({name(*axis), elementwise_chunk, 1, true});
+        inner.push_back(loop);
+      } else if (tiled && constrained(*axis)) {
+        inner.push_back(loop); // its borders are bodies of their own, one after the other
+      } else {
+        loop.parallel = true;
+        items.push_back(loop);
+      }
+    }
+    schedule.loops = std::move(items);
+    schedule.loops.insert(schedule.loops.end(), inner.begin(), inner.end());
+    const int64_t accumulators = r * ceil_div(size, lanes_);
+    for (LoopDirective& loop : reduction_order(accumulators))
+      schedule.loops.push_back(std::move(loop));
+    if (u) schedule.registers.push_back({name(*u), r, 0});
+    schedule.registers.push_back({name(v), size, lanes_});
+    return schedule;
+  }
+
+  /// n and groups first. Then what is swept again and again should be the smaller: weights that
+  /// fit L2 are the inner sweep (space outermost), else the input is.
+  std::vector<const NestAxis*> parallel_order(const NestAxis& v, const NestAxis* u) const {
+    std::vector<const NestAxis*> channels, space, first;
+    for (const NestAxis& axis : flat_.axes) {
+      if (axis.reduction) continue;
+      const bool tiled = axis.var == v.var || (u && axis.var == u->var);
+      if (name(axis) == "n" || name(axis) == "g") {
+        (axis.extent.constant() > 1 || tiled ? first : first).push_back(&axis);
+      } else if (is_space(axis)) {
+        space.push_back(&axis);
+      } else {
+        channels.push_back(&axis);
+      }
+    }
+    std::vector<const NestAxis*> order = first;
+    const bool space_outermost = flat_.weight >= 0 &&
+                                 operand_bytes(flat_.weight) <= target_.l2_bytes / 2 &&
+                                 input_bytes() > target_.l2_bytes / 2;
+    const auto& outer = space_outermost ? space : channels;
+    const auto& inner = space_outermost ? channels : space;
+    order.insert(order.end(), outer.begin(), outer.end());
+    order.insert(order.end(), inner.begin(), inner.end());
+    return order;
+  }
+
+  int64_t operand_bytes(int32_t operand) const {
+    int64_t bytes = 4;
+    for (const Dim& d : flat_.operands[static_cast<size_t>(operand)].dims)
+      bytes *= d.extent.constant();
+    return bytes;
+  }
+  int64_t input_bytes() const {
+    int64_t bytes = 0;
+    for (const Read& read : inner_reads(flat_))
+      if (read.operand != flat_.weight) bytes += operand_bytes(read.operand);
+    return bytes;
+  }
+
+  /// Taps and input channels in the order in which they lie in the input, farthest apart outermost.
+  std::vector<LoopDirective> reduction_order(int64_t accumulators) const {
+    struct Loop {
+      const NestAxis* axis;
+      int64_t stride;
+    };
+    std::vector<Loop> loops;
+    const std::vector<Read> reads = inner_reads(flat_);
+    for (const NestAxis& axis : flat_.axes) {
+      if (!axis.reduction || axis.extent.constant() == 1) continue;
+      int64_t stride = 0;
+      for (const Read& read : reads)
+        if (read.operand != flat_.weight)
+          stride = std::max(stride, stride_along(flat_, read.operand, read.index, axis.var));
+      loops.push_back({&axis, stride});
+    }
+    std::stable_sort(loops.begin(), loops.end(),
+                     [](const Loop& a, const Loop& b) { return a.stride > b.stride; });
+    std::vector<LoopDirective> result;
+    for (const Loop& loop : loops) result.push_back({name(*loop.axis)});
+    if (result.empty()) return result;
+    const int64_t extent = loops.back().axis->extent.constant();
+    const bool is_tap = result.back().axis.front() == 'k';
+    if (is_tap && extent * accumulators <= most_straight_line)
+      result.back().unroll = LoopDirective::full;
+    else if (!is_tap && extent >= 4 && accumulators <= 24)
+      result.back().unroll = accumulators <= 8 ? 4 : 2;
+    return result;
+  }
+
+  static std::string one_line(const Schedule& schedule) {
+    std::string text = to_string(schedule);
+    if (!text.empty()) text.pop_back();
+    for (size_t at; (at = text.find('\n')) != std::string::npos;) text.replace(at, 1, "; ");
+    return text;
+  }
+
+  void explain(const Scored& best, std::vector<std::string>& why) const {
+    const RegisterDirective& v = best.schedule.registers.back();
+    why.push_back(
+        fmt::format("{} register tiles were scored for {}", scored_.size(), target_.name));
+    why.push_back(fmt::format("vectors of {} run along {}", v.lanes, v.axis));
+    why.push_back(fmt::format("{} of {} vector registers are in use in the inner step",
+                              registers_needed(flat_, best.schedule), target_.vector_registers));
+    why.push_back(
+        fmt::format("the inner step is bound by {}; {:.0f} % of the arithmetic peak is predicted",
+                    best.cost.bound, 100 * best.cost.efficiency));
+    if (!flatten_.empty())
+      for (const auto& axes : flatten_)
+        why.push_back(fmt::format("{} are one axis: every access walks them together",
+                                  fmt::join(axes, " and ")));
+  }
+
+  const Target& target_;
+  const int64_t lanes_;
+  Nest flat_;
+  std::vector<std::vector<std::string>> flatten_;
+  std::vector<Scored> scored_;
+};
+
+} // namespace
+
+Choice choose(const Nest& nest, const Target& target) {
+  if (nest.points() == 0) return {{}, {"there is no work"}, {}};
+  return Chooser(nest, target).run();
+}
+
+} // namespace volute::compiler

@@ -1,0 +1,16 @@
+// LLVM IR -> object code and assembly text, through one long-lived TargetMachine a thread.
+#pragma once
+
+#include "compiler/target.h"
+
+#include <llvm/ADT/SmallVector.h>
+#include <llvm/IR/Module.h>
+
+#include <string>
+
+namespace volute::compiler {
+
+llvm::SmallVector<char, 0> object_code(llvm::Module& module, const Target& target);
+std::string assembly_text(const llvm::Module& module, const Target& target);
+
+} // namespace volute::compiler

@@ -1,0 +1,19 @@
+// The compiler: a pure function from (program, schedule, target) to an image and a report. No
+// files, no threads, no environment.
+#pragma once
+
+#include "compiler/image.h"
+#include "compiler/pipeline.h"
+
+namespace volute::compiler {
+
+struct Compiled {
+  Image image;
+  Report report;
+  Stages stages;
+  std::string llvm, assembly; // on request
+};
+
+Expected<Compiled> compile(const ir::Program& program, const CompileRequest& request = {});
+
+} // namespace volute::compiler

@@ -1,0 +1,35 @@
+// What a schedule would cost: cycles of one core, from the target's ports, registers and caches.
+//
+// The inner step of a register tile is bound by its FMAs, by its loads, by the latency of one
+// accumulator's chain, or by issue; around it stand the loops over taps, the store of the tile, and
+// the weights' way from L2. Every term is written down, so that a choice can be explained and a
+// wrong one found. The model ranks schedules; it does not promise times.
+#pragma once
+
+#include "compiler/schedule.h"
+#include "compiler/target.h"
+#include "ir/nest.h"
+
+#include <string>
+
+namespace volute::compiler {
+
+struct Cost {
+  double cycles = 0;
+  std::string bound;     // the term that decides the inner step: "FMA", "loads", "latency", "issue"
+  double efficiency = 0; // share of the arithmetic peak, over the whole nest
+};
+
+/// `schedule` is resolved for this nest, and its flattening has been applied.
+Cost predict(const ir::Nest& nest, const Schedule& schedule, const Target& target);
+
+/// Vector registers that the inner step needs: accumulators, operands held, one in passing.
+int64_t registers_needed(const ir::Nest& nest, const Schedule& schedule);
+
+/// Elements between neighbours along `axis` in an access; 0 when it does not move.
+int64_t stride_along(const ir::Nest& nest, int32_t operand, const ir::Index& index, ir::Var axis);
+
+/// Every read of the accumulators' updates (of the writes, where there are none).
+std::vector<ir::Read> inner_reads(const ir::Nest& nest);
+
+} // namespace volute::compiler

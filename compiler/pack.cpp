@@ -1,0 +1,109 @@
+#include "compiler/pack.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+namespace volute::compiler {
+
+using namespace ir;
+
+std::vector<int64_t> PackedLayout::extents() const {
+  std::vector<int64_t> result;
+  for (const Dimension& d : dimensions) result.push_back(d.count);
+  return result;
+}
+
+namespace {
+
+/// The one way the nest reads its weight.
+const Read& weight_read(const Nest& nest) {
+  const Read* found = nullptr;
+  for (const Accumulator& a : nest.accumulators)
+    visit(a.update, [&](const ExprNode& node) {
+      const auto* read = std::get_if<Read>(&node.is);
+      if (read && read->operand == nest.weight) found = read;
+    });
+  if (!found) throw InternalError(fmt::format("nest {}: its weight is never read", nest.name));
+  return *found;
+}
+
+bool depends(const Read& read, Var axis) {
+  return std::any_of(read.index.begin(), read.index.end(),
+                     [&](const Subscript& s) { return s.at.depends_on(axis); });
+}
+
+} // namespace
+
+PackedLayout packed_layout(const Nest& nest, const Schedule& schedule) {
+  const Read& read = weight_read(nest);
+  PackedLayout layout;
+  std::map<std::string, int64_t> left; // extent of an axis inside the loops so far
+  for (size_t i = 0; i < schedule.loops.size(); ++i) {
+    const LoopDirective& loop = schedule.loops[i];
+    const NestAxis& axis = *nest.axis(loop.axis);
+    if (!depends(read, axis.var)) continue;
+    const int64_t extent = left.try_emplace(loop.axis, axis.extent.constant()).first->second;
+    layout.dimensions.push_back(
+        {loop.axis, ceil_div(extent, loop.by), loop.by, static_cast<int32_t>(i)});
+    left[loop.axis] = loop.by;
+  }
+  for (const RegisterDirective& r : schedule.registers) {
+    if (!depends(read, nest.axis(r.axis)->var)) continue;
+    const int64_t lanes = std::max<int64_t>(r.lanes, 1);
+    layout.dimensions.push_back({r.axis, ceil_div(r.size, lanes) * lanes, 1, -1});
+  }
+  return layout;
+}
+
+Packing make_packing(const Nest& nest, const PackedLayout& layout, int32_t packed_buffer) {
+  const Read& read = weight_read(nest);
+  const View& source = nest.operands[static_cast<size_t>(nest.weight)];
+
+  Packing packing;
+  Nest& copy = packing.nest;
+  copy.name = fmt::format("pack_{}", source.name);
+  copy.origin = fmt::format("the weight %{} of {}", source.name, nest.name);
+  copy.packs = packed_buffer;
+
+  View packed{source.name + "_packed", packed_buffer, source.element, contiguous(layout.extents())};
+  Index to;
+  std::map<std::string, Affine> value; // of the nest's axes, by the copy's
+  for (const PackedLayout::Dimension& d : layout.dimensions) {
+    const Var var{static_cast<int32_t>(copy.vars.size())};
+    copy.vars.push_back(d.loop < 0 ? d.axis + "_in" : d.step > 1 ? d.axis + "_t" : d.axis);
+    copy.axes.push_back({var, d.count, false});
+    to.emplace_back(Affine(var));
+    value[d.axis] += Affine(var) * d.step;
+  }
+  Index index;
+  for (const Subscript& s : read.index) {
+    Affine at = s.at.constant();
+    for (const Affine::Term& term : s.at.terms()) {
+      const auto known = value.find(nest.vars[static_cast<size_t>(term.var.id)]);
+      if (known != value.end()) at += known->second * term.coefficient; // else: an axis of extent 1
+    }
+    index.emplace_back(std::move(at));
+  }
+  // Padding of the last tile: points whose axis value lies beyond the axis.
+  for (const auto& [name, at] : value) {
+    const int64_t extent = nest.axis(name)->extent.constant();
+    int64_t largest = 0;
+    for (const PackedLayout::Dimension& d : layout.dimensions)
+      if (d.axis == name) largest += (d.count - 1) * d.step;
+    if (largest >= extent) copy.constraints.push_back({at, extent});
+  }
+  copy.operands = {packed, source};
+  copy.accumulators.push_back(
+      {"value", source.element, imm(0, source.element), ir::read(source.element, 1, index)});
+  copy.writes.push_back({0, to, acc(source.element, 0)});
+
+  int64_t elements = 1;
+  for (int64_t extent : layout.extents()) elements *= extent;
+  packing.buffer = {packed.name,  Buffer::Role::packed, source.element, elements,
+                    std::nullopt, source.buffer,        nullptr};
+  return packing;
+}
+
+} // namespace volute::compiler

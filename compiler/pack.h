@@ -1,0 +1,28 @@
+// Packed weights: the order in which a schedule's loops read them, so that every load in the inner
+// loop is the next one in memory (or at a constant distance from it).
+#pragma once
+
+#include "compiler/schedule.h"
+#include "compiler/specialise.h"
+
+namespace volute::compiler {
+
+/// The dimensions of a packed weight: one per loop over an axis the weight depends on, in loop
+/// order, then one per axis of the register tile, rounded up to whole vectors.
+struct PackedLayout {
+  struct Dimension {
+    std::string axis;
+    int64_t count;     // tiles of the loop, or elements of the register tile
+    int64_t step;      // distance in the axis between neighbours: the loop's tile size, or 1
+    int32_t loop = -1; // index into Schedule::loops; -1: the register tile
+  };
+  std::vector<Dimension> dimensions;
+  std::vector<int64_t> extents() const;
+};
+
+PackedLayout packed_layout(const ir::Nest& nest, const Schedule& schedule);
+
+/// The buffer and the copy that fills it. Elements beyond the weight's own are zero.
+Packing make_packing(const ir::Nest& nest, const PackedLayout& layout, int32_t packed_buffer);
+
+} // namespace volute::compiler

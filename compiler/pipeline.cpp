@@ -1,0 +1,269 @@
+#include "compiler/pipeline.h"
+
+#include "compiler/choose.h"
+#include "compiler/fuse.h"
+#include "compiler/lower.h"
+#include "compiler/passes/expand_math.h"
+#include "compiler/passes/flatten.h"
+#include "compiler/specialise.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <chrono>
+
+namespace volute::compiler {
+
+using namespace ir;
+
+namespace {
+
+/// Throws what a verifier found: a bug of the pass before it.
+void require(const std::vector<Diagnostic>& found, std::string_view pass) {
+  if (found.empty()) return;
+  std::vector<Diagnostic> diagnostics = found;
+  for (Diagnostic& d : diagnostics) d.message = fmt::format("after {}: {}", pass, d.message);
+  throw InternalError(std::move(diagnostics));
+}
+
+Nest expand(Nest nest, const Target& target) {
+  const auto expand_one = [&](Expr& e) {
+    e = expand_math(e);
+    if (!target.has_fma) e = split_fma(e);
+  };
+  for (Accumulator& a : nest.accumulators) expand_one(a.initial), expand_one(a.update);
+  for (Write& w : nest.writes) expand_one(w.value);
+  return nest;
+}
+
+/// The schedules that were asked for, by nest.
+class Requested {
+public:
+  static Expected<Requested> from(const NestProgram& program, const std::string& text) {
+    Requested requested;
+    requested.naive_ = text == "naive";
+    if (text == "auto" || requested.naive_) return requested;
+    Expected<Schedules> parsed = parse_schedules(text);
+    if (!parsed) return parsed.failure();
+    requested.schedules_ = std::move(*parsed);
+    std::vector<std::string> names;
+    for (const Nest& nest : program.nests) names.push_back(nest.name);
+    for (const auto& [name, schedule] : requested.schedules_) {
+      if (name.empty() && names.size() > 1)
+        return fail(
+            "schedule",
+            fmt::format("the program has {} nests, and the text does not say which one it is for",
+                        names.size()),
+            fmt::format("write `nest NAME:` above it; the nests are {}", fmt::join(names, ", ")));
+      if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end())
+        return fail("schedule", fmt::format("there is no nest {}", name),
+                    fmt::format("the nests are {}", fmt::join(names, ", ")));
+    }
+    return requested;
+  }
+
+  Choice for_nest(const Nest& nest, const Target& target) const {
+    if (naive_) return {{}, {"the naive nest was asked for: every axis a plain loop"}, {}};
+    for (const std::string& name : {nest.name, std::string()})
+      if (const auto found = schedules_.find(name); found != schedules_.end())
+        return {found->second, {"the schedule was given"}, {}};
+    return choose(nest, target);
+  }
+
+private:
+  bool naive_ = false;
+  Schedules schedules_;
+};
+
+/// A packed copy of a constant weight is made now and travels in the image.
+void pack_constant(LoopProgram& program, const Packing& packing) {
+  NestProgram copy{"pack", program.buffers, {}, {packing.nest}};
+  copy.nests.front().packs = -1;
+  Memory memory = allocate(copy.buffers);
+  evaluate(copy, memory);
+  Buffer& packed = program.buffers[static_cast<size_t>(packing.nest.operands[0].buffer)];
+  packed.role = Buffer::Role::table;
+  packed.packed_from = -1;
+  packed.data = std::make_shared<const std::vector<std::byte>>(
+      std::move(memory[static_cast<size_t>(packing.nest.operands[0].buffer)]));
+}
+
+/// Packing is a plain copy; its work items are the outermost loop's tiles.
+Schedule packing_schedule(const Nest& nest) {
+  Schedule schedule;
+  for (const NestAxis& axis : nest.axes)
+    schedule.loops.push_back(
+        {nest.vars[static_cast<size_t>(axis.var.id)], 0, 1, schedule.loops.empty()});
+  return schedule;
+}
+
+Expected<Step> specialise_packing(const Packing& packing, const Target& target) {
+  const Nest nest = expand(packing.nest, target);
+  Expected<Schedule> schedule = resolve(packing_schedule(nest), nest);
+  if (!schedule) return schedule.failure();
+  Expected<Specialised> result = specialise(nest, *schedule, -1);
+  if (!result) return result.failure();
+  return std::move(result->step);
+}
+
+std::string tile_text(const Step& step, const Schedule& schedule) {
+  if (schedule.registers.empty()) return "one scalar";
+  std::vector<std::string> sizes;
+  int64_t lanes = 1;
+  for (const RegisterDirective& r : schedule.registers) {
+    sizes.push_back(fmt::format("{} {}", r.lanes ? ceil_div(r.size, r.lanes) : r.size, r.axis));
+    lanes = std::max(lanes, r.lanes);
+  }
+  const ElementType type = step.arrays.empty() ? ElementType::f32 : step.arrays.front().type;
+  return fmt::format("{} of {}x{}", fmt::join(sizes, " x "), to_string(type), lanes);
+}
+
+class Pipeline {
+public:
+  Pipeline(const Program& program, const CompileRequest& request)
+      : program_(program), request_(request) {}
+
+  Expected<Stages> run() {
+    const auto start = std::chrono::steady_clock::now();
+    Expected<NestProgram> nests = lower(program_);
+    if (!nests) return nests.failure();
+    require(verify(*nests), "lowering");
+    stages_.nests = std::move(*nests);
+    Expected<Requested> requested = Requested::from(stages_.nests, request_.schedule);
+    if (!requested) return requested.failure();
+
+    stages_.loops.name = stages_.nests.name;
+    stages_.loops.buffers = stages_.nests.buffers;
+    stages_.loops.parameters = stages_.nests.parameters;
+    Failure failures;
+    for (const Nest& nest : stages_.nests.nests)
+      if (auto added = add(nest, requested->for_nest(nest, request_.target)); !added)
+        failures.diagnostics.insert(failures.diagnostics.end(), added.diagnostics().begin(),
+                                    added.diagnostics().end());
+    if (!failures.diagnostics.empty()) return failures;
+    require(verify(stages_.loops), "specialising");
+    fill_report();
+    stages_.report.lower_ms =
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    return std::move(stages_);
+  }
+
+private:
+  Expected<bool> add(const Nest& lowered, const Choice& choice) {
+    Nest nest = expand(lowered, request_.target);
+    for (const std::vector<std::string>& axes : choice.schedule.flatten) {
+      Expected<Nest> flat = flatten(nest, axes);
+      if (!flat) return flat.failure();
+      nest = std::move(*flat);
+    }
+    Expected<Schedule> schedule = resolve(choice.schedule, nest);
+    if (!schedule) return schedule.failure();
+    const auto packed_buffer = static_cast<int32_t>(stages_.loops.buffers.size());
+    Expected<Specialised> result = specialise(nest, *schedule, packed_buffer);
+    if (!result) return result.failure();
+
+    NestReport report;
+    if (result->packing) {
+      const Packing& packing = *result->packing;
+      stages_.loops.buffers.push_back(packing.buffer);
+      report.packed_bytes = packing.buffer.elements * size_of(packing.buffer.element);
+      if (stages_.loops.buffers[static_cast<size_t>(packing.buffer.packed_from)].role ==
+          Buffer::Role::table) {
+        pack_constant(stages_.loops, packing);
+      } else {
+        Expected<Step> step = specialise_packing(packing, request_.target);
+        if (!step) return step.failure();
+        stages_.loops.steps.push_back(std::move(*step));
+      }
+    }
+    report.name = lowered.name;
+    report.origin = lowered.origin;
+    report.schedule = to_string(*schedule);
+    report.why = choice.why;
+    report.candidates = choice.candidates;
+    report.multiply_adds = multiply_adds(lowered);
+    report.executed_multiply_adds = count_fmas(result->step);
+    report.registers = result->step.arrays.empty() ? 0 : result->step.arrays.front().count();
+    report.register_tile = tile_text(result->step, *schedule);
+    report.work_items = result->step.work();
+    stages_.report.nests.push_back(std::move(report));
+    stages_.schedules[lowered.name] = std::move(*schedule);
+    stages_.loops.steps.push_back(std::move(result->step));
+    return true;
+  }
+
+  /// Points of the domain that an Fma is executed for: padding taps left out.
+  static int64_t multiply_adds(const Nest& nest) {
+    bool any = false;
+    for (const Accumulator& a : nest.accumulators)
+      visit(a.update, [&](const ExprNode& node) { any |= std::holds_alternative<Fma>(node.is); });
+    if (!any) return 0;
+    // Each constraint joins one parallel and one reduction axis: their pairs are counted exactly,
+    // and the pairs of different constraints multiply.
+    int64_t product = 1;
+    std::vector<bool> counted(nest.vars.size());
+    for (const Constraint& c : nest.constraints) {
+      std::vector<const NestAxis*> axes;
+      for (const NestAxis& axis : nest.axes)
+        if (c.value.depends_on(axis.var))
+          axes.push_back(&axis), counted[static_cast<size_t>(axis.var.id)] = true;
+      if (axes.size() != 2) return nest.points();
+      int64_t pairs = 0;
+      for (int64_t i = 0; i < axes[0]->extent.constant(); ++i)
+        for (int64_t j = 0; j < axes[1]->extent.constant(); ++j) {
+          const int64_t value = c.value.constant() + i * c.value.coefficient(axes[0]->var) +
+                                j * c.value.coefficient(axes[1]->var);
+          pairs += value >= 0 && value < c.extent.constant();
+        }
+      product *= pairs;
+    }
+    for (const NestAxis& axis : nest.axes)
+      if (!counted[static_cast<size_t>(axis.var.id)]) product *= axis.extent.constant();
+    return product;
+  }
+
+  void fill_report() {
+    Report& report = stages_.report;
+    report.program = program_.name;
+    report.target = to_string(request_.target);
+    for (const NestReport& nest : report.nests) report.multiply_adds += nest.multiply_adds;
+    for (size_t i = 0; i < program_.inputs.size(); ++i) {
+      const TensorType& type = program_.type(program_.inputs[i]);
+      report.bytes += type.bytes();
+      if (i > 0) report.parameters += type.elements();
+    }
+    for (ValueId output : program_.outputs) report.bytes += program_.type(output).bytes();
+    for (const Statement& s : program_.statements)
+      if (std::holds_alternative<Const>(s.operation))
+        report.parameters += program_.type(s.results.front()).elements();
+    const Fusion fusion = fuse(program_);
+    for (const Fusion::Group& group : fusion.groups) {
+      std::vector<std::string> names;
+      for (size_t at : group.statements) {
+        const Statement& s = program_.statements[at];
+        names.push_back(
+            fmt::format("{} %{}", name(s.operation), program_.name_of(s.results.front())));
+      }
+      if (names.size() > 1)
+        report.fusion.push_back(fmt::format("{} run as one nest", fmt::join(names, ", ")));
+    }
+    for (const Fusion::Reason& reason : fusion.apart) {
+      const Statement& s = program_.statements[reason.statement];
+      report.fusion.push_back(fmt::format("{} %{}: {}", name(s.operation),
+                                          program_.name_of(s.results.front()), reason.text));
+    }
+  }
+
+  const Program& program_;
+  const CompileRequest& request_;
+  Stages stages_;
+};
+
+} // namespace
+
+Expected<Stages> specialise_program(const Program& program, const CompileRequest& request) {
+  return Pipeline(program, request).run();
+}
+
+} // namespace volute::compiler

@@ -1,0 +1,32 @@
+// Program -> nests -> loops: everything before code generation, needs no LLVM. Every stage is kept,
+// so that it can be printed and evaluated.
+#pragma once
+
+#include "compiler/report.h"
+#include "compiler/schedule.h"
+#include "compiler/target.h"
+#include "ir/loops.h"
+#include "ir/nest.h"
+#include "ir/program.h"
+
+namespace volute::compiler {
+
+struct CompileRequest {
+  Target target = host();
+  std::string schedule = "auto"; // auto, naive, or a schedule's text
+  bool llvm_text = false;        // keep the LLVM IR as text
+  bool assembly = false;         // keep the assembly as text
+};
+
+struct Stages {
+  ir::NestProgram nests; // as lowered
+  Schedules schedules;   // by nest, every default filled in
+  ir::LoopProgram loops; // what the code generator receives
+  Report report;
+};
+
+/// Lowers, schedules and specialises; every result is verified. Failures are the program's
+/// (an operator that is not compiled yet) or the schedule's.
+Expected<Stages> specialise_program(const ir::Program& program, const CompileRequest& request);
+
+} // namespace volute::compiler

@@ -1,0 +1,97 @@
+// How a tile of a nest's points is spread over registers, and code over it.
+//
+// An axis of the tile is either unrolled (one register an element) or the vector axis (lanes
+// elements a register). The same tile is spread in two ways in a kernel whose result is stored
+// along another axis than it was computed along: 14 pixels x 2 vectors of 16 channels while
+// accumulating, then, transposed, 32 channels x 1 vector of 14 pixels for a channels-first store.
+#pragma once
+
+#include "ir/loops.h"
+
+#include <functional>
+
+namespace volute::compiler {
+
+/// Registers [begin, end) of a tile axis. Of the vector axis, the lanes of each that hold elements.
+struct Piece {
+  int64_t begin = 0, end = 1;
+  int32_t first = 0, count = 1;
+};
+
+struct TileAxis {
+  ir::Var axis;      // of the nest
+  int32_t lanes = 0; // 0: unrolled
+  std::vector<Piece> pieces;
+  std::string name; // of the loop variable over its registers
+};
+
+/// Elements [lo, hi) of a tile axis as pieces: whole vectors together, partial ones alone.
+std::vector<Piece> pieces_of(int64_t lo, int64_t hi, int32_t lanes);
+
+/// Where a nest's accumulator is while this code runs.
+using AccumulatorRegister =
+    std::function<ir::Expr(int32_t accumulator, const std::vector<ir::Affine>& registers)>;
+
+/// Writes code over a register tile: the loops over registers, and in them, operands loaded as
+/// early as what they depend on allows, so that a weight vector serves every pixel of the tile.
+class TileWriter {
+public:
+  struct Source { // what the tile is part of
+    const ir::Nest& nest;
+    ir::Step& step;
+    const std::vector<ir::Affine>& base; // of the tile, by nest variable
+    /// Replaces reads of one operand: the packed weight. Null for none.
+    std::function<std::optional<ir::Read>(const ir::Read&)> redirect;
+    std::function<bool(const ir::Read&)> is_padded; // may be loaded in whole vectors
+  };
+
+  TileWriter(Source source, std::vector<TileAxis> axes, double fill = 0)
+      : source_(std::move(source)), axes_(std::move(axes)), fill_(fill) {}
+
+  int32_t lanes() const;
+
+  /// `exprs` at every register of the tile; `sink` makes the statement that takes their values. It
+  /// receives the register index of each axis, and the piece of the vector axis.
+  using Sink =
+      std::function<ir::Stmt(const std::vector<ir::Expr>& values,
+                             const std::vector<ir::Affine>& registers, const Piece& vector)>;
+  ir::Stmt write(const std::vector<ir::Expr>& exprs, const AccumulatorRegister& accumulators,
+                 const Sink& sink);
+
+  /// The subscripts of an access at a register: of lane 0, with the dimension that lanes run along
+  /// (-1 when the access does not depend on the vector axis).
+  struct Address {
+    ir::Index index;
+    int32_t lane_dim = -1;
+    int64_t lane_step = 1;
+  };
+  Address address(const ir::Index& index, const std::vector<ir::Affine>& registers) const;
+
+private:
+  struct Held { // an operand kept in registers
+    const ir::ExprNode* read;
+    uint32_t depends = 0; // bit per tile axis
+    int32_t array = -1;   // -1: read in place
+  };
+
+  uint32_t dependence(const ir::Read& read) const;
+  ir::Expr load(const ir::ExprNode& node, const std::vector<ir::Affine>& registers,
+                const Piece& vector) const;
+  ir::Expr widen(const ir::Expr& expr, const std::vector<ir::Affine>& registers,
+                 const Piece& vector, const AccumulatorRegister& accumulators) const;
+  ir::Stmt preload(Held& held, size_t depth, std::vector<ir::Affine> registers, Piece vector);
+  ir::Stmt nest_loops(size_t depth, std::vector<ir::Affine> registers, Piece vector,
+                      const std::vector<ir::Expr>& exprs, const AccumulatorRegister& accumulators,
+                      const Sink& sink);
+  std::vector<ir::Affine> held_index(const Held& held,
+                                     const std::vector<ir::Affine>& registers) const;
+  bool is_prefix(uint32_t depends) const { return (depends & (depends + 1)) == 0; }
+  uint32_t all() const { return (uint32_t{1} << axes_.size()) - 1; }
+
+  Source source_;
+  std::vector<TileAxis> axes_;
+  double fill_;
+  std::vector<Held> held_;
+};
+
+} // namespace volute::compiler

@@ -1,0 +1,51 @@
+// What a compilation tells back: what was computed from the shapes, what was chosen and why.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace volute::compiler {
+
+/// A schedule that `auto` considered.
+struct Candidate {
+  std::string schedule; // its text
+  double cycles = 0;    // predicted by the model
+  std::string bound;    // the term that decides: "FMA", "loads", "stores", ...
+};
+
+struct NestReport {
+  std::string name;
+  std::string origin;                 // the statements: "conv %0, relu %y"
+  std::string schedule;               // its text, every default filled in
+  std::vector<std::string> why;       // sentences
+  std::vector<Candidate> candidates;  // best first, the chosen one among them; of `auto` only
+  int64_t multiply_adds = 0;          // that the statement asks for, taps in the padding left out
+  int64_t executed_multiply_adds = 0; // that the step executes: lanes and tiles beyond the edge too
+  int64_t registers = 0;              // vector registers of the register tile
+  std::string register_tile;          // "14 x 2 of f32x16"
+  int64_t code_bytes = 0;
+  int64_t packed_bytes = 0;
+  int64_t work_items = 0;
+};
+
+struct Report {
+  std::string program, target;
+  std::string llvm;       // version
+  int64_t parameters = 0; // elements of weights and other operands beside the first input
+  int64_t multiply_adds = 0;
+  int64_t bytes = 0; // inputs and outputs, each once
+  double intensity() const {
+    return bytes ? 2.0 * static_cast<double>(multiply_adds) / static_cast<double>(bytes) : 0;
+  }
+  std::vector<NestReport> nests;
+  std::vector<std::string> fusion; // a sentence a statement: with what it runs, or why alone
+  int64_t text_bytes = 0, constant_bytes = 0;
+  int64_t workspace_bytes = 0, thread_scratch_bytes = 0;
+  double lower_ms = 0, emit_ms = 0, object_ms = 0, link_ms = 0;
+  double total_ms() const { return lower_ms + emit_ms + object_ms + link_ms; }
+};
+
+std::string to_string(const Report& report);
+
+} // namespace volute::compiler

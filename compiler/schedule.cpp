@@ -1,0 +1,364 @@
+#include "compiler/schedule.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+namespace volute::compiler {
+
+// ---- printing ---------------------------------------------------------------------------------
+
+namespace {
+
+std::string loop_text(const LoopDirective& loop) {
+  std::string text = loop.axis;
+  if (loop.by > 1) text += fmt::format(" by {}", loop.by);
+  if (loop.unroll == LoopDirective::full) text += " unroll";
+  if (loop.unroll > 1) text += fmt::format(" unroll {}", loop.unroll);
+  return text;
+}
+
+std::string loops_line(std::string_view word, const std::vector<LoopDirective>& loops,
+                       bool parallel) {
+  std::vector<std::string> parts;
+  for (const LoopDirective& loop : loops)
+    if (loop.parallel == parallel) parts.push_back(loop_text(loop));
+  return parts.empty() ? "" : fmt::format("{} {}\n", word, fmt::join(parts, ", "));
+}
+
+} // namespace
+
+std::string to_string(const Schedule& schedule) {
+  std::string text;
+  for (const auto& axes : schedule.flatten)
+    text += fmt::format("flatten {}\n", fmt::join(axes, ", "));
+  text += loops_line("parallel", schedule.loops, true);
+  text += loops_line("for", schedule.loops, false);
+  if (!schedule.registers.empty()) {
+    std::vector<std::string> parts;
+    for (const RegisterDirective& r : schedule.registers)
+      parts.push_back(r.lanes ? fmt::format("{} {} vector {}", r.axis, r.size, r.lanes)
+                              : fmt::format("{} {}", r.axis, r.size));
+    text += fmt::format("registers {}\n", fmt::join(parts, ", "));
+  }
+  if (schedule.pack_weight) text += "pack weight\n";
+  return text;
+}
+
+std::string to_string(const Schedules& schedules) {
+  std::string text;
+  for (const auto& [name, schedule] : schedules) {
+    if (!name.empty()) text += fmt::format("nest {}:\n", name);
+    text += to_string(schedule);
+  }
+  return text;
+}
+
+// ---- parsing ----------------------------------------------------------------------------------
+
+namespace {
+
+constexpr int64_t largest_number = int64_t{1} << 31;
+
+/// Words, numbers and punctuation of one directive.
+class Words {
+public:
+  Words(std::string_view text, int line, int column) : text_(text), line_(line), column_(column) {
+    skip_space();
+  }
+
+  bool at_end() const { return at_ >= text_.size(); }
+  Location here() const { return {line_, column_ + static_cast<int>(at_)}; }
+
+  bool take(std::string_view token) {
+    const size_t saved = at_;
+    if (next() == token) return true;
+    at_ = saved;
+    return false;
+  }
+
+  /// The next word, number or single punctuation character; empty at the end.
+  std::string_view next() {
+    const size_t begin = at_;
+    while (at_ < text_.size() && is_word(text_[at_])) ++at_;
+    if (at_ == begin && at_ < text_.size()) ++at_;
+    const std::string_view token = text_.substr(begin, at_ - begin);
+    skip_space();
+    return token;
+  }
+
+  std::optional<int64_t> number() {
+    const size_t saved = at_;
+    const std::string_view token = next();
+    int64_t value = 0;
+    for (char c : token) {
+      if (c < '0' || c > '9' || value > largest_number) return at_ = saved, std::nullopt;
+      value = value * 10 + (c - '0');
+    }
+    if (token.empty() || value > largest_number) return at_ = saved, std::nullopt;
+    return value;
+  }
+
+private:
+  static bool is_word(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+  }
+  void skip_space() {
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\r'))
+      ++at_;
+  }
+
+  std::string_view text_;
+  size_t at_ = 0;
+  int line_, column_;
+};
+
+Failure refuse(Location where, std::string message, std::string hint = "") {
+  return fail(Diagnostic{where, "schedule", std::move(message), std::move(hint)});
+}
+
+Failure want_size(const Words& words, std::string_view after) {
+  return refuse(words.here(),
+                fmt::format("a size from 1 to {} is wanted after {}", largest_number, after));
+}
+
+Expected<std::string> parse_axis(Words& words, std::string_view directive) {
+  const Location where = words.here();
+  const std::string_view axis = words.next();
+  const bool letter = !axis.empty() && ((axis[0] >= 'a' && axis[0] <= 'z') || axis[0] == '_');
+  if (!letter) return refuse(where, fmt::format("{}: the name of an axis is wanted", directive));
+  return std::string(axis);
+}
+
+Expected<LoopDirective> parse_loop(Words& words, bool parallel) {
+  const std::string_view directive = parallel ? "parallel" : "for";
+  LoopDirective loop;
+  loop.parallel = parallel;
+  Expected<std::string> axis = parse_axis(words, directive);
+  if (!axis) return axis.failure();
+  loop.axis = *axis;
+  if (words.take("by")) {
+    const auto size = words.number();
+    if (!size || *size < 1) return want_size(words, "by");
+    loop.by = *size;
+  }
+  const Location where = words.here();
+  if (words.take("unroll")) {
+    if (parallel) return refuse(where, "parallel: work items cannot be unrolled");
+    const auto copies = words.number();
+    if (copies && *copies < 1) return want_size(words, "unroll");
+    loop.unroll = copies.value_or(LoopDirective::full);
+  }
+  return loop;
+}
+
+Expected<RegisterDirective> parse_register(Words& words) {
+  RegisterDirective r;
+  Expected<std::string> axis = parse_axis(words, "registers");
+  if (!axis) return axis.failure();
+  r.axis = *axis;
+  const auto size = words.number();
+  if (!size || *size < 1) return want_size(words, r.axis);
+  r.size = *size;
+  if (words.take("vector")) {
+    const Location where = words.here();
+    const auto lanes = words.number();
+    if (!lanes || *lanes < 2 || *lanes > 64 || (*lanes & (*lanes - 1)) != 0)
+      return refuse(where, "registers: the lanes of a vector are a power of two from 2 to 64");
+    r.lanes = *lanes;
+  } else {
+    words.take("unroll"); // what an element of a register tile is, said aloud
+  }
+  return r;
+}
+
+/// item { , item }, then the end of the directive.
+template <class Item, class Parse>
+Expected<std::vector<Item>> parse_list(Words& words, Parse parse) {
+  std::vector<Item> items;
+  do {
+    Expected<Item> item = parse();
+    if (!item) return item.failure();
+    items.push_back(std::move(*item));
+  } while (words.take(","));
+  return items;
+}
+
+Expected<bool> parse_directive(Words& words, Schedules& schedules, std::string& nest) {
+  const Location where = words.here();
+  const std::string_view word = words.next();
+  Schedule& schedule = schedules[nest];
+  if (word == "nest") {
+    Expected<std::string> name = parse_axis(words, "nest");
+    if (!name) return name.failure();
+    words.take(":");
+    nest = *name;
+    if (schedule == Schedule{} && schedules.size() == 1) schedules.clear();
+    if (!schedules.try_emplace(nest).second)
+      return refuse(where, fmt::format("nest {} has a schedule already", nest));
+  } else if (word == "parallel" || word == "for") {
+    auto loops =
+        parse_list<LoopDirective>(words, [&] { return parse_loop(words, word == "parallel"); });
+    if (!loops) return loops.failure();
+    if (word == "parallel" && !schedule.loops.empty() && !schedule.loops.back().parallel)
+      return refuse(where, "parallel comes before for: work items are the outermost loops");
+    schedule.loops.insert(schedule.loops.end(), loops->begin(), loops->end());
+  } else if (word == "registers") {
+    auto registers = parse_list<RegisterDirective>(words, [&] { return parse_register(words); });
+    if (!registers) return registers.failure();
+    schedule.registers.insert(schedule.registers.end(), registers->begin(), registers->end());
+  } else if (word == "flatten") {
+    auto axes = parse_list<std::string>(words, [&] { return parse_axis(words, "flatten"); });
+    if (!axes) return axes.failure();
+    if (axes->size() < 2) return refuse(where, "flatten: two axes or more are joined");
+    schedule.flatten.push_back(std::move(*axes));
+  } else if (word == "pack") {
+    if (!words.take("weight")) return refuse(words.here(), "pack: only `pack weight` is known");
+    schedule.pack_weight = true;
+  } else {
+    return refuse(where, fmt::format("unknown directive '{}'", word),
+                  "the directives are parallel, for, registers, flatten, pack weight and nest");
+  }
+  if (!words.at_end())
+    return refuse(words.here(), fmt::format("'{}' is unexpected here", words.next()));
+  return true;
+}
+
+} // namespace
+
+Expected<Schedules> parse_schedules(std::string_view text) {
+  Schedules schedules;
+  std::string nest;
+  Failure failures;
+  int line = 1;
+  size_t line_begin = 0;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find_first_of("\n;", begin), text.size());
+    std::string_view directive = text.substr(begin, end - begin);
+    const size_t line_end = std::min(text.find('\n', begin), text.size());
+    const size_t comment = text.substr(line_begin, line_end - line_begin).find("//");
+    if (comment != std::string_view::npos) {
+      const size_t cut = line_begin + comment;
+      directive = cut <= begin ? std::string_view{}
+                               : directive.substr(0, std::min(directive.size(), cut - begin));
+    }
+    Words words(directive, line, static_cast<int>(begin - line_begin) + 1);
+    if (!words.at_end())
+      if (auto parsed = parse_directive(words, schedules, nest); !parsed)
+        failures.diagnostics.push_back(parsed.diagnostics().front());
+    if (end < text.size() && text[end] == '\n') ++line, line_begin = end + 1;
+    begin = end + 1;
+  }
+  if (!failures.diagnostics.empty()) return failures;
+  if (schedules.empty()) schedules[""];
+  return schedules;
+}
+
+// ---- fitting a nest ---------------------------------------------------------------------------
+
+namespace {
+
+std::string axes_of(const ir::Nest& nest) {
+  std::vector<std::string> names;
+  for (const ir::NestAxis& axis : nest.axes)
+    names.push_back(nest.vars[static_cast<size_t>(axis.var.id)]);
+  return fmt::format("the axes of {} are {}", nest.name, fmt::join(names, ", "));
+}
+
+Failure misfit(const ir::Nest& nest, std::string message, std::string hint = "") {
+  return fail("schedule", fmt::format("nest {}: {}", nest.name, message), std::move(hint));
+}
+
+} // namespace
+
+Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
+  Schedule full = schedule;
+  if (full.loops.empty())
+    for (const ir::NestAxis& axis : nest.axes)
+      full.loops.push_back({nest.vars[static_cast<size_t>(axis.var.id)]});
+
+  std::map<std::string, int64_t> tile; // of register axes
+  bool has_vector = false;
+  for (const RegisterDirective& r : full.registers) {
+    const ir::NestAxis* axis = nest.axis(r.axis);
+    if (!axis)
+      return misfit(nest, fmt::format("registers {}: no such axis", r.axis), axes_of(nest));
+    if (axis->reduction)
+      return misfit(nest, fmt::format("registers {0}: {0} is a reduction axis", r.axis),
+                    "a register tile is made of parallel axes");
+    if (!tile.emplace(r.axis, r.size).second)
+      return misfit(nest, fmt::format("registers {}: the axis is named twice", r.axis));
+    if (r.lanes && has_vector)
+      return misfit(nest, "registers: only one axis can be the vector axis");
+    has_vector |= r.lanes != 0;
+  }
+
+  std::map<std::string, int64_t> covered; // extent still to be covered by inner loops
+  std::vector<LoopDirective> loops;
+  std::string reduction_seen;
+  for (size_t at = 0; at < full.loops.size(); ++at) {
+    LoopDirective loop = full.loops[at];
+    const ir::NestAxis* axis = nest.axis(loop.axis);
+    if (!axis) return misfit(nest, fmt::format("for {}: no such axis", loop.axis), axes_of(nest));
+    if (!axis->extent.is_constant())
+      return misfit(
+          nest, fmt::format("for {}: extents that are parameters are not compiled yet", loop.axis));
+    if (axis->reduction) {
+      reduction_seen = loop.axis;
+      if (loop.parallel)
+        return misfit(nest, fmt::format("parallel {0}: {0} is a reduction axis", loop.axis));
+      if (loop.by > 1)
+        return misfit(nest,
+                      fmt::format("for {} by {}: reduction axes are not tiled", loop.axis, loop.by),
+                      fmt::format("`{} unroll {}` copies the body", loop.axis, loop.by));
+    } else if (!reduction_seen.empty()) {
+      return misfit(nest,
+                    fmt::format("for {}: a parallel axis inside the reduction axis {}", loop.axis,
+                                reduction_seen),
+                    "accumulators live in registers: put parallel axes first");
+    }
+    const bool last = std::none_of(full.loops.begin() + static_cast<long>(at) + 1, full.loops.end(),
+                                   [&](const LoopDirective& l) { return l.axis == loop.axis; });
+    const auto in_tile = tile.find(loop.axis);
+    const int64_t inner = in_tile == tile.end() ? 1 : in_tile->second;
+    if (loop.by == 0) loop.by = last ? inner : 1;
+    if (last && loop.by != inner)
+      return misfit(
+          nest,
+          in_tile == tile.end()
+              ? fmt::format("for {0} by {1}: nothing loops over the {1} elements of a tile",
+                            loop.axis, loop.by)
+              : fmt::format("for {0} by {1}: the register tile holds {2} of {0}", loop.axis,
+                            loop.by, inner),
+          in_tile == tile.end() ? fmt::format("add `registers {} {}`, or a second loop over {}",
+                                              loop.axis, loop.by, loop.axis)
+                                : fmt::format("write `{} by {}`", loop.axis, inner));
+    if (!last && loop.by < inner)
+      return misfit(nest, fmt::format("for {} by {}: smaller than the register tile's {}",
+                                      loop.axis, loop.by, inner));
+    const auto outer = covered.find(loop.axis);
+    const int64_t extent = outer == covered.end() ? axis->extent.constant() : outer->second;
+    if (!last && inner > 1 && loop.by % inner != 0)
+      return misfit(nest, fmt::format("for {} by {}: not a multiple of the register tile's {}",
+                                      loop.axis, loop.by, inner));
+    covered[loop.axis] = std::min(loop.by, extent);
+    if (extent > 1 || loop.parallel) loops.push_back(loop);
+  }
+  full.loops = std::move(loops);
+
+  for (const ir::NestAxis& axis : nest.axes) {
+    const std::string& name = nest.vars[static_cast<size_t>(axis.var.id)];
+    const auto in_tile = tile.find(name);
+    const int64_t held = in_tile == tile.end() ? 1 : in_tile->second;
+    if (!covered.count(name) && axis.extent.constant() > held)
+      return misfit(nest,
+                    fmt::format("axis {} of extent {} is in no loop", name, axis.extent.constant()),
+                    fmt::format("add it: `for {}`", name));
+  }
+  if (full.pack_weight && nest.weight < 0)
+    return misfit(nest, "pack weight: this nest has no weight");
+  return full;
+}
+
+} // namespace volute::compiler

@@ -1,0 +1,67 @@
+// Schedules: when and where the points of a nest are computed. A value, and a text one can edit.
+//
+//     flatten h, w                          join axes that every access walks together
+//     parallel o by 32, h                   independent work items; the last one is fastest
+//     for w by 14, i, kh, kw unroll         loops inside an item, outermost first
+//     registers w 14, o 32 vector 16        the register tile: pixels by vectors of channels
+//     pack weight                           weights in the order the loops read them
+//
+// The empty schedule is the naive nest: every axis a plain loop, in the nest's own order. All
+// parallel axes come before all reduction axes, so that a tile's accumulators stay in registers
+// from their initial value to the store. A register tile's outermost axis is listed first; operands
+// that do not depend on it are loaded once and held (2 weight vectors for 14 pixels, above).
+#pragma once
+
+#include "ir/diagnostic.h"
+#include "ir/nest.h"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace volute::compiler {
+
+struct LoopDirective {
+  static constexpr int64_t full = -1;
+  std::string axis;
+  int64_t by = 0;     // tile size; 0: the register tile's, or 1
+  int64_t unroll = 1; // copies of the body per iteration; `full` for every iteration
+  bool parallel = false;
+  bool operator==(const LoopDirective&) const = default;
+};
+
+struct RegisterDirective {
+  std::string axis;
+  int64_t size = 1;
+  int64_t lanes = 0; // 0: one register an element; else vectors of so many lanes
+  bool operator==(const RegisterDirective&) const = default;
+};
+
+struct Schedule {
+  std::vector<std::vector<std::string>> flatten;
+  std::vector<LoopDirective> loops; // parallel ones first
+  std::vector<RegisterDirective> registers;
+  bool pack_weight = false;
+  bool operator==(const Schedule&) const = default;
+};
+
+/// A schedule for each nest by its name; "" is for every nest that has none of its own.
+using Schedules = std::map<std::string, Schedule>;
+
+std::string to_string(const Schedule& schedule);
+/// Several nests: each under a line `nest NAME:`.
+std::string to_string(const Schedules& schedules);
+
+/// Parses directives one a line or separated by `;`, `//` comments allowed. Failures name the line,
+/// the directive and the rule. Nothing is checked against a nest here.
+Expected<Schedules> parse_schedules(std::string_view text);
+
+/// The schedule with everything a nest implies filled in: loops of the naive nest when there are
+/// none, tile sizes, loops over axes of extent 1 left out. Refuses what does not fit the nest: an
+/// axis it does not have, a parallel axis inside a reduction axis, an axis in no loop, a register
+/// tile that its loop does not make. `flatten` has been applied to the nest already.
+Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest);
+
+} // namespace volute::compiler

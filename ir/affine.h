@@ -1,0 +1,69 @@
+// Integer index expressions in normal form: sum of coefficient * variable, plus a constant.
+//
+// Shapes are constants when a kernel is made, so nearly every index here has constant coefficients
+// and "simplify" is an invariant of this type, not a pass: no zero terms, variables in order. The
+// few extents that are not constants are named parameters, which are variables like any other.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace volute::ir {
+
+/// A loop variable, axis or parameter of the nest or step that declares it. Its identity is the
+/// number; its name is in the owner's table and is for people.
+struct Var {
+  int32_t id = -1;
+  auto operator<=>(const Var&) const = default;
+};
+
+class Affine {
+public:
+  struct Term {
+    Var var;
+    int64_t coefficient;
+    bool operator==(const Term&) const = default;
+  };
+
+  Affine() = default;
+  Affine(int64_t constant) : constant_(constant) {} // NOLINT: a number is an affine expression
+  Affine(Var var) : terms_{{var, 1}} {}             // NOLINT: and so is a variable
+
+  const std::vector<Term>& terms() const { return terms_; }
+  int64_t constant() const { return constant_; }
+  bool is_constant() const { return terms_.empty(); }
+  int64_t coefficient(Var var) const;
+  bool depends_on(Var var) const { return coefficient(var) != 0; }
+
+  Affine& operator+=(const Affine& other);
+  Affine& operator*=(int64_t factor);
+  friend Affine operator+(Affine a, const Affine& b) { return a += b; }
+  friend Affine operator-(Affine a, const Affine& b) { return a += b * -1; }
+  friend Affine operator*(Affine a, int64_t factor) { return a *= factor; }
+  friend Affine operator*(int64_t factor, Affine a) { return a *= factor; }
+  bool operator==(const Affine&) const = default;
+
+  /// The expression with `var` replaced.
+  Affine substitute(Var var, const Affine& value) const;
+  /// The terms for which `keep` holds; the constant only if `keep_constant`.
+  Affine filter(const std::function<bool(Var)>& keep, bool keep_constant) const;
+  int64_t evaluate(const std::function<int64_t(Var)>& value_of) const;
+
+private:
+  std::vector<Term> terms_; // ordered by variable, no zero coefficients
+  int64_t constant_ = 0;
+};
+
+/// `2*h + kh - 3`; names by Var::id.
+std::string to_string(const Affine& affine, const std::vector<std::string>& names);
+
+/// Quotient rounded up, for any sign of the numerator; divisor > 0.
+constexpr int64_t ceil_div(int64_t numerator, int64_t divisor) {
+  return numerator / divisor + (numerator % divisor > 0 ? 1 : 0);
+}
+
+} // namespace volute::ir

@@ -1,0 +1,62 @@
+// Memory as the two lower languages see it: buffers, and the shapes through which they are viewed.
+#pragma once
+
+#include "ir/affine.h"
+#include "ir/types.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace volute::ir {
+
+struct Buffer {
+  enum class Role : uint8_t {
+    input,        // a program's input: read only
+    output,       // a program's output
+    packed,       // a weight in the schedule's own order, made once when it is bound
+    intermediate, // between steps
+    scratch,      // within one work item, of one thread
+    table,        // constant data that travel in the image
+  };
+  std::string name;
+  Role role = Role::input;
+  ElementType element = ElementType::f32;
+  int64_t elements = 0;
+  std::optional<TensorType> type;                     // of inputs and outputs
+  int32_t packed_from = -1;                           // packed: the buffer it is made from
+  std::shared_ptr<const std::vector<std::byte>> data; // table: elements * size_of(element) bytes
+};
+
+/// One dimension of a view: how many elements and how far apart (in elements). Both are constants,
+/// or named parameters when one kernel serves a range of sizes or a strided tensor.
+struct Dim {
+  Affine extent;
+  Affine stride;
+  bool operator==(const Dim&) const = default;
+};
+
+/// A buffer seen with a shape. Two nests may view one buffer with different shapes (h and w as one
+/// axis, say); the elements are the same.
+struct View {
+  std::string name;
+  int32_t buffer = -1;
+  ElementType element = ElementType::f32;
+  std::vector<Dim> dims; // outermost first
+};
+
+std::string_view to_string(Buffer::Role role);
+/// `x: input f32[1][64][56][56]`: what a view shows. A view that does not carry its buffer's name
+/// tells it, and strides are told where they are not those of contiguous memory. `names` are those
+/// of the owner's variables.
+std::string to_string(const View& view, const std::vector<Buffer>& buffers,
+                      const std::vector<std::string>& names);
+
+/// Constant dims, contiguous, the last one with stride 1.
+std::vector<Dim> contiguous(const std::vector<int64_t>& extents);
+
+} // namespace volute::ir

@@ -1,0 +1,168 @@
+// The loops language: a nest with every decision taken. What the code generator spells out.
+//
+//     step conv: 2 x 56 items of o_t, h                 // independent work, any order, any thread
+//       registers acc[14][2]: f32x16
+//       for w_t in 0..4:
+//         unroll r in 0..14, v in 0..2:  acc[r][v] = load b[32*o_t + 16*v] x16
+//         for i in 0..64:
+//           for kh in max(0, 1 - h)..min(3, 57 - h):
+//             ...
+//               acc[r][v] = fma(splat x[...], k1[v], acc[r][v])
+//         ...
+//
+// Loops run over constant ranges but for one kind: a tap loop clipped at the border of the image,
+// whose bounds are the larger or smaller of a few quotients of affine expressions. Unrolled loops
+// are copied out by the code generator; a register array is indexed by their variables only, so
+// that after unrolling each element is one machine register.
+#pragma once
+
+#include "ir/buffer.h"
+#include "ir/diagnostic.h"
+#include "ir/expr.h"
+#include "ir/nest.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace volute::ir {
+
+/// ceil(numerator / divisor), divisor > 0.
+struct Bound {
+  Affine numerator;
+  int64_t divisor = 1;
+  bool operator==(const Bound&) const = default;
+};
+
+/// [max of lo, min of hi); empty when hi <= lo.
+struct Range {
+  std::vector<Bound> lo = {{0, 1}};
+  std::vector<Bound> hi;
+  static Range of(int64_t lo, int64_t hi) { return {{{lo, 1}}, {{hi, 1}}}; }
+  bool is_constant() const; // one constant bound on each side
+  int64_t begin() const { return lo.front().numerator.constant(); } // of constant ranges
+  int64_t end() const { return hi.front().numerator.constant(); }
+};
+
+struct StmtNode;
+using Stmt = std::shared_ptr<const StmtNode>;
+
+struct Block {
+  std::vector<Stmt> stmts;
+};
+
+struct For {
+  enum class Kind : uint8_t { serial, unrolled };
+  Var var;
+  Range range;
+  Kind kind = Kind::serial;
+  Stmt body;
+};
+
+/// Runs the body when lo <= value < hi: separates full tiles from the last one among work items.
+struct When {
+  Affine value;
+  int64_t lo = 0, hi = 0;
+  Stmt body;
+};
+
+/// array[index] = value; index over unrolled variables and constants.
+struct Set {
+  int32_t array;
+  std::vector<Affine> index;
+  Expr value;
+};
+
+/// view[index + l * lane_step along lane_dim] = lane l of value, for l in [0, count).
+struct Store {
+  int32_t view;
+  Index index;
+  int32_t lane_dim = -1;
+  int64_t lane_step = 1;
+  int32_t count = 1;
+  Expr value;
+};
+
+/// to[to_index, l][lane r] = from[r along from_axis][lane l]: `count` registers of `lanes(from)`
+/// lanes become lanes(from) registers of lanes(to) >= count lanes; lanes r >= count are 0. Turns a
+/// tile that was computed with channels in lanes into rows of pixels, for channels-first stores.
+struct Transpose {
+  int32_t to, from;
+  std::vector<Affine> from_index; // with a hole at from_axis (the entry there is its first value)
+  int32_t from_axis = 0;
+  int32_t count = 0;
+};
+
+/// Values loaded before are not kept in registers past this point.
+struct Fence {};
+
+struct StmtNode {
+  std::variant<Block, For, When, Set, Store, Transpose, Fence> is;
+  std::string note; // what this part is, for readers: "left border", "full tiles"
+};
+
+Stmt block(std::vector<Stmt> stmts, std::string note = "");
+/// A loop; an empty constant range gives an empty block, and a range of one its body with the
+/// variable replaced.
+Stmt for_loop(Var var, Range range, For::Kind kind, Stmt body, std::string note = "");
+Stmt stmt(decltype(StmtNode::is) is, std::string note = "");
+Stmt substitute(const Stmt& s, Var var, const Affine& value);
+Expr substitute(const Expr& e, Var var, const Affine& value);
+
+struct RegisterArray {
+  std::string name;
+  ElementType type = ElementType::f32;
+  int32_t lanes = 1;
+  std::vector<int64_t> shape; // empty: one register
+  int64_t count() const;
+};
+
+/// One loop over independent work; items are numbered with the last one fastest.
+struct ItemLoop {
+  Var var;
+  int64_t count = 1;
+};
+
+struct Step {
+  std::string name;
+  std::vector<std::string> vars;
+  std::vector<Var> parameters;
+  std::vector<ItemLoop> items; // the flat work range is their product
+  std::vector<View> views;
+  std::vector<std::vector<int64_t>> tables;
+  std::vector<RegisterArray> arrays;
+  Stmt body;
+  int32_t packs = -1; // makes that packed buffer
+  int64_t scratch_bytes = 0;
+  std::string origin;
+
+  int64_t work() const;
+};
+
+struct LoopProgram {
+  std::string name;
+  std::vector<Buffer> buffers;
+  std::vector<std::string> parameters;
+  std::vector<Step> steps;
+};
+
+std::string to_string(const Step& step, const std::vector<Buffer>& buffers);
+std::string to_string(const LoopProgram& program);
+
+/// Well-formedness: every subscript of every executed lane provably inside its view (interval
+/// arithmetic over loop ranges; a clipped loop's bounds are used), registers set before they are
+/// read and indexed inside their shapes by unrolled variables only, lanes and types consistent.
+std::vector<Diagnostic> verify(const LoopProgram& program);
+
+/// Runs the steps in order, each over its whole range, with the machine's arithmetic: the result
+/// equals the compiled kernel's bit for bit. `memory` as in nest.h.
+void evaluate(const LoopProgram& program, Memory& memory,
+              const std::vector<int64_t>& parameters = {});
+
+/// Multiply-adds (Fma nodes times lanes, masked ones included; `ways` of them in a Dot) that one run
+/// executes; counts that do not depend on the clock. Parameters in loop bounds count as 0.
+int64_t count_fmas(const Step& step);
+
+} // namespace volute::ir

@@ -1,0 +1,125 @@
+// Counts that follow from a step's loops alone. A loop whose body does not look at its variable is
+// counted once and multiplied; only tap loops clipped at the border make their outer loops matter.
+
+#include "ir/loops.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <set>
+#include <unordered_map>
+
+namespace volute::ir {
+namespace {
+
+// A count that would overflow stays at the largest number.
+int64_t times(int64_t a, int64_t b) {
+  int64_t product = 0;
+  return __builtin_mul_overflow(a, b, &product) ? std::numeric_limits<int64_t>::max() : product;
+}
+
+int64_t plus(int64_t a, int64_t b) {
+  int64_t sum = 0;
+  return __builtin_add_overflow(a, b, &sum) ? std::numeric_limits<int64_t>::max() : sum;
+}
+
+int64_t fmas_in(const Expr& expr) {
+  int64_t count = 0;
+  visit(expr, [&](const ExprNode& node) {
+    if (std::holds_alternative<Fma>(node.is)) count += node.lanes;
+    if (const auto* dot = std::get_if<Dot>(&node.is)) count += int64_t{node.lanes} * dot->ways;
+  });
+  return count;
+}
+
+class Counter {
+public:
+  int64_t count_items(const Step& step, size_t depth = 0) {
+    if (depth == step.items.size()) return count(step.body);
+    const ItemLoop& item = step.items[depth];
+    return sum_over(item.var, 0, item.count, deciding(step.body).count(item.var) > 0,
+                    [&] { return count_items(step, depth + 1); });
+  }
+
+private:
+  using Vars = std::set<Var>;
+
+  // The variables that decide how often something inside the statement runs.
+  const Vars& deciding(const Stmt& s) {
+    const auto [entry, is_new] = deciding_.try_emplace(s.get());
+    if (!is_new) return entry->second;
+    Vars vars;
+    const auto mention = [&](const Affine& affine) {
+      for (const Affine::Term& term : affine.terms()) vars.insert(term.var);
+    };
+    if (const auto* inner = std::get_if<Block>(&s->is)) {
+      for (const Stmt& child : inner->stmts)
+        vars.insert(deciding(child).begin(), deciding(child).end());
+    } else if (const auto* loop = std::get_if<For>(&s->is)) {
+      vars = deciding(loop->body);
+      for (const auto* side : {&loop->range.lo, &loop->range.hi})
+        for (const Bound& bound : *side) mention(bound.numerator);
+    } else if (const auto* when = std::get_if<When>(&s->is)) {
+      vars = deciding(when->body);
+      mention(when->value);
+    }
+    return deciding_[s.get()] = std::move(vars);
+  }
+
+  template <class Count>
+  int64_t sum_over(Var var, int64_t begin, int64_t end, bool decides, const Count& count) {
+    if (end <= begin) return 0;
+    int64_t& value = values_[var];
+    value = begin;
+    if (!decides) return times(end - begin, count());
+    int64_t sum = 0;
+    for (int64_t i = begin; i < end; ++i) {
+      values_[var] = i;
+      sum = plus(sum, count());
+    }
+    return sum;
+  }
+
+  int64_t value_of(const Affine& affine) const {
+    return affine.evaluate([&](Var var) {
+      const auto found = values_.find(var);
+      return found == values_.end() ? 0 : found->second;
+    });
+  }
+
+  int64_t bound(const std::vector<Bound>& bounds, bool largest) const {
+    int64_t best = 0;
+    for (size_t i = 0; i < bounds.size(); ++i) {
+      const int64_t value = ceil_div(value_of(bounds[i].numerator), bounds[i].divisor);
+      best = i == 0 ? value : largest ? std::max(best, value) : std::min(best, value);
+    }
+    return best;
+  }
+
+  int64_t count(const Stmt& s) {
+    if (const auto* inner = std::get_if<Block>(&s->is)) {
+      int64_t sum = 0;
+      for (const Stmt& child : inner->stmts) sum = plus(sum, count(child));
+      return sum;
+    }
+    if (const auto* loop = std::get_if<For>(&s->is))
+      return sum_over(loop->var, bound(loop->range.lo, true), bound(loop->range.hi, false),
+                      deciding(loop->body).count(loop->var) > 0, [&] { return count(loop->body); });
+    if (const auto* when = std::get_if<When>(&s->is)) {
+      const int64_t value = value_of(when->value);
+      return when->lo <= value && value < when->hi ? count(when->body) : 0;
+    }
+    if (const auto* set = std::get_if<Set>(&s->is)) return fmas_in(set->value);
+    if (const auto* store = std::get_if<Store>(&s->is)) return fmas_in(store->value);
+    return 0;
+  }
+
+  std::unordered_map<const StmtNode*, Vars> deciding_;
+  std::map<Var, int64_t> values_;
+};
+
+} // namespace
+
+int64_t count_fmas(const Step& step) { return step.body ? Counter().count_items(step) : 0; }
+
+} // namespace volute::ir

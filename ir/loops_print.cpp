@@ -1,0 +1,207 @@
+#include "ir/loops.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+namespace volute::ir {
+namespace {
+
+constexpr size_t line_width = 100;
+
+std::string indexed(const std::vector<Affine>& index, const std::vector<std::string>& vars) {
+  std::string text;
+  for (const Affine& at : index) text += fmt::format("[{}]", to_string(at, vars));
+  return text;
+}
+
+// `57 - h` rather than `-h + 57`: a bound reads as what is left of a length.
+std::string bound_text(const Bound& bound, const std::vector<std::string>& vars) {
+  const Affine& n = bound.numerator;
+  std::string text = to_string(n, vars);
+  if (!n.terms().empty() && n.terms().front().coefficient < 0 && n.constant() > 0)
+    text = fmt::format("{} - {}", n.constant(), to_string(n - n.constant(), vars).substr(1));
+  if (bound.divisor == 1) return text;
+  return n.is_constant() ? fmt::format("ceil({}/{})", text, bound.divisor)
+                         : fmt::format("ceil(({})/{})", text, bound.divisor);
+}
+
+std::string side_text(const std::vector<Bound>& bounds, std::string_view pick,
+                      const std::vector<std::string>& vars) {
+  std::vector<std::string> texts;
+  for (const Bound& bound : bounds) texts.push_back(bound_text(bound, vars));
+  if (texts.size() == 1) return texts.front();
+  return fmt::format("{}({})", pick, fmt::join(texts, ", "));
+}
+
+std::string range_text(const Range& range, const std::vector<std::string>& vars) {
+  return fmt::format("{}..{}", side_text(range.lo, "max", vars), side_text(range.hi, "min", vars));
+}
+
+class StepPrinter {
+public:
+  StepPrinter(const Step& step, const std::vector<Buffer>& buffers)
+      : step_(step), buffers_(buffers) {
+    for (size_t i = 0; i < step.tables.size(); ++i) tables_.push_back(fmt::format("table{}", i));
+    names_ = {step.vars, [this](const ExprNode& node) { return leaf(node); }};
+  }
+
+  std::string print() {
+    if (!step_.origin.empty()) line(0, fmt::format("// {}", step_.origin));
+    line(0, header());
+    for (const View& view : step_.views) line(1, to_string(view, buffers_, step_.vars));
+    for (size_t i = 0; i < step_.tables.size(); ++i)
+      line(1, fmt::format("{} = [{}]", tables_[i], fmt::join(step_.tables[i], ", ")));
+    for (const RegisterArray& array : step_.arrays) {
+      std::string shape;
+      for (int64_t extent : array.shape) shape += fmt::format("[{}]", extent);
+      line(1, fmt::format("registers {}{}: {}{}", array.name, shape, to_string(array.type),
+                          array.lanes == 1 ? "" : fmt::format("x{}", array.lanes)));
+    }
+    if (step_.scratch_bytes > 0) line(1, fmt::format("scratch {} bytes", step_.scratch_bytes));
+    if (step_.body) print(step_.body, 1);
+    return text_;
+  }
+
+private:
+  void line(int depth, const std::string& text) {
+    text_.append(static_cast<size_t>(2 * depth), ' ').append(text).append("\n");
+  }
+
+  std::string header() const {
+    std::vector<std::string> counts, names, parameters;
+    for (const ItemLoop& item : step_.items) {
+      counts.push_back(fmt::format("{}", item.count));
+      names.push_back(name(item.var));
+    }
+    for (Var parameter : step_.parameters) parameters.push_back(name(parameter));
+    std::string text = fmt::format("step {}:", step_.name);
+    text += counts.empty()
+                ? " 1 item"
+                : fmt::format(" {} items of {}", fmt::join(counts, " x "), fmt::join(names, ", "));
+    if (!parameters.empty()) text += fmt::format(", for any {}", fmt::join(parameters, ", "));
+    if (step_.packs >= 0)
+      text += fmt::format(", packs {}", buffers_.at(static_cast<size_t>(step_.packs)).name);
+    return text;
+  }
+
+  const std::string& name(Var var) const { return step_.vars.at(static_cast<size_t>(var.id)); }
+  const View& view(int32_t id) const { return step_.views.at(static_cast<size_t>(id)); }
+  const RegisterArray& array(int32_t id) const { return step_.arrays.at(static_cast<size_t>(id)); }
+
+  // The dimension that lanes run along and their distance, where those are not the last and 1.
+  std::string lane_text(int32_t view_id, int32_t lane_dim, int64_t lane_step) const {
+    std::string text;
+    if (lane_dim >= 0 && lane_dim + 1 != static_cast<int32_t>(view(view_id).dims.size()))
+      text += fmt::format(" along dim {}", lane_dim);
+    if (lane_step != 1) text += fmt::format(" step {}", lane_step);
+    return text;
+  }
+
+  std::string leaf(const ExprNode& node) const {
+    if (const auto* reg = std::get_if<Reg>(&node.is))
+      return array(reg->array).name + indexed(reg->index, step_.vars);
+    const auto* load = std::get_if<Load>(&node.is);
+    if (!load) return "?"; // a leaf of the nest language, which verify refuses
+    const std::string place = view(load->view).name + to_string(load->index, step_.vars, tables_);
+    if (node.lanes == 1 && load->first == 0 && load->count == 1) return place;
+    std::string text = fmt::format("load {} x{}", place, node.lanes);
+    text += lane_text(load->view, load->lane_dim, load->lane_step);
+    if (load->first != 0 || load->count != node.lanes)
+      text += fmt::format(" lanes {}..{} else {}", load->first, load->first + load->count,
+                          to_string(imm(load->fill), names_));
+    return text;
+  }
+
+  // One line for a statement without a body.
+  std::string simple(const StmtNode& node) const {
+    if (const auto* set = std::get_if<Set>(&node.is))
+      return fmt::format("{}{} = {}", array(set->array).name, indexed(set->index, step_.vars),
+                         to_string(set->value, names_));
+    if (const auto* store = std::get_if<Store>(&node.is)) {
+      std::string text =
+          "store " + view(store->view).name + to_string(store->index, step_.vars, tables_);
+      if (store->count != 1 || store->value->lanes != 1)
+        text += fmt::format(" x{}", store->count) +
+                lane_text(store->view, store->lane_dim, store->lane_step);
+      return fmt::format("{} = {}", text, to_string(store->value, names_));
+    }
+    if (const auto* transpose = std::get_if<Transpose>(&node.is)) {
+      std::string from = array(transpose->from).name;
+      for (size_t i = 0; i < transpose->from_index.size(); ++i) {
+        const Affine& at = transpose->from_index[i];
+        from += static_cast<int32_t>(i) == transpose->from_axis
+                    ? fmt::format("[{}..{}]", to_string(at, step_.vars),
+                                  to_string(at + transpose->count, step_.vars))
+                    : fmt::format("[{}]", to_string(at, step_.vars));
+      }
+      return fmt::format("{} = transpose {}", array(transpose->to).name, from);
+    }
+    return "fence";
+  }
+
+  static bool is_simple(const StmtNode& node) {
+    return !std::holds_alternative<Block>(node.is) && !std::holds_alternative<For>(node.is) &&
+           !std::holds_alternative<When>(node.is);
+  }
+
+  void print(const Stmt& s, int depth) {
+    if (!s->note.empty()) line(depth, fmt::format("// {}", s->note));
+    if (const auto* inner = std::get_if<Block>(&s->is)) {
+      for (const Stmt& child : inner->stmts) print(child, depth);
+    } else if (const auto* loop = std::get_if<For>(&s->is)) {
+      print_loop(*loop, depth);
+    } else if (const auto* when = std::get_if<When>(&s->is)) {
+      line(depth, fmt::format("when {} <= {} < {}:", when->lo, to_string(when->value, step_.vars),
+                              when->hi));
+      print(when->body, depth + 1);
+    } else {
+      line(depth, simple(*s));
+    }
+  }
+
+  // Unrolled loops that directly nest share a line, and a single short statement joins them:
+  //     unroll r in 0..14, v in 0..2:  acc[r][v] = 0
+  void print_loop(const For& outermost, int depth) {
+    std::string text = outermost.kind == For::Kind::unrolled ? "unroll " : "for ";
+    const For* loop = &outermost;
+    while (true) {
+      text += fmt::format("{} in {}", name(loop->var), range_text(loop->range, step_.vars));
+      const auto* inner = std::get_if<For>(&loop->body->is);
+      if (loop->kind != For::Kind::unrolled || !inner || inner->kind != For::Kind::unrolled ||
+          !loop->body->note.empty())
+        break;
+      text += ", ";
+      loop = inner;
+    }
+    text += ":";
+    const Stmt& body = loop->body;
+    if (loop->kind == For::Kind::unrolled && is_simple(*body) && body->note.empty()) {
+      const std::string joined = fmt::format("{}  {}", text, simple(*body));
+      if (joined.size() + static_cast<size_t>(2 * depth) <= line_width) return line(depth, joined);
+    }
+    line(depth, text);
+    print(body, depth + 1);
+  }
+
+  const Step& step_;
+  const std::vector<Buffer>& buffers_;
+  std::vector<std::string> tables_;
+  ExprNames names_;
+  std::string text_;
+};
+
+} // namespace
+
+std::string to_string(const Step& step, const std::vector<Buffer>& buffers) {
+  return StepPrinter(step, buffers).print();
+}
+
+std::string to_string(const LoopProgram& program) {
+  std::string text = fmt::format("loops {}\n", program.name);
+  for (const Step& step : program.steps) text += "\n" + to_string(step, program.buffers);
+  return text;
+}
+
+} // namespace volute::ir

@@ -1,0 +1,155 @@
+#include "ir/loops_registers.h"
+
+#include <fmt/format.h>
+
+namespace volute::ir {
+namespace {
+
+// Code for this many statements would take minutes to generate.
+constexpr int64_t max_statements = 2'000'000;
+
+class RegisterFlow {
+public:
+  RegisterFlow(const Step& step, const Scope& scope, Findings& findings)
+      : step_(step), bounds_(scope.bounds), findings_(findings), unrolled_(step.vars.size(), 0) {
+    for (const RegisterArray& array : step.arrays)
+      set_.emplace_back(static_cast<size_t>(array.count()), false);
+  }
+
+  void follow(const Stmt& s) {
+    if (++statements_ > max_statements) {
+      if (statements_ == max_statements + 1)
+        findings_.add(fmt::format("unrolls to more than {} statements", max_statements));
+      return;
+    }
+    if (const auto* inner = std::get_if<Block>(&s->is)) {
+      for (const Stmt& child : inner->stmts) follow(child);
+    } else if (const auto* loop = std::get_if<For>(&s->is)) {
+      follow_loop(*loop);
+    } else if (const auto* when = std::get_if<When>(&s->is)) {
+      const Affine value = expanded(when->value);
+      follow_guarded(bounds_.is_inside(value, when->lo, when->hi), [&] {
+        bounds_.assume_in(value, when->lo, when->hi);
+        follow(when->body);
+      });
+    } else if (const auto* set = std::get_if<Set>(&s->is)) {
+      read(set->value);
+      set_[static_cast<size_t>(set->array)][place(set->array, set->index)] = true;
+    } else if (const auto* store = std::get_if<Store>(&s->is)) {
+      read(store->value);
+    } else if (const auto* transpose = std::get_if<Transpose>(&s->is)) {
+      follow_transpose(*transpose);
+    }
+  }
+
+private:
+  // The expression for the copy that is being followed.
+  Affine expanded(const Affine& affine) const {
+    Affine result = affine;
+    for (const Affine::Term& term : affine.terms())
+      if (copied_.count(term.var))
+        result = result.substitute(term.var, unrolled_[static_cast<size_t>(term.var.id)]);
+    return result;
+  }
+
+  Range expanded(const Range& range) const {
+    Range result = range;
+    for (auto* side : {&result.lo, &result.hi})
+      for (Bound& bound : *side) bound.numerator = expanded(bound.numerator);
+    return result;
+  }
+
+  template <class Follow>
+  void follow_guarded(bool certain, const Follow& follow) {
+    const auto mark = bounds_.mark();
+    if (certain) {
+      follow();
+    } else {
+      const auto before = set_;
+      follow();
+      set_ = before;
+    }
+    bounds_.forget(mark);
+  }
+
+  void follow_loop(const For& loop) {
+    const Range range = expanded(loop.range);
+    if (loop.kind == For::Kind::unrolled) return follow_copies(loop, range);
+    follow_guarded(bounds_.runs(range), [&] {
+      bounds_.enter(loop.var, range);
+      follow(loop.body);
+    });
+  }
+
+  void follow_copies(const For& loop, const Range& range) {
+    // Bounds that depend on unrolled loops only are numbers here.
+    int64_t begin = INT64_MIN, end = INT64_MAX;
+    for (const Bound& bound : range.lo)
+      begin = std::max(begin, ceil_div(bound.numerator.constant(), bound.divisor));
+    for (const Bound& bound : range.hi)
+      end = std::min(end, ceil_div(bound.numerator.constant(), bound.divisor));
+    copied_.insert(loop.var);
+    for (int64_t i = begin; i < end && statements_ <= max_statements; ++i) {
+      unrolled_[static_cast<size_t>(loop.var.id)] = i;
+      follow(loop.body);
+    }
+    copied_.erase(loop.var);
+  }
+
+  // Which register of its array: its index is known in a copy, and inside the array's shape.
+  size_t place(int32_t array, const std::vector<Affine>& index, size_t axis = 0,
+               int64_t further = 0) const {
+    const std::vector<int64_t>& shape = step_.arrays[static_cast<size_t>(array)].shape;
+    int64_t at = 0;
+    for (size_t i = 0; i < index.size(); ++i) {
+      const int64_t value =
+          index[i].evaluate([&](Var var) { return unrolled_[static_cast<size_t>(var.id)]; });
+      at = at * shape[i] + value + (i == axis ? further : 0);
+    }
+    return static_cast<size_t>(at);
+  }
+
+  void read(const Expr& value) {
+    visit(value, [&](const ExprNode& node) {
+      if (const auto* reg = std::get_if<Reg>(&node.is))
+        read(reg->array, place(reg->array, reg->index));
+    });
+  }
+
+  void read(int32_t array, size_t at) {
+    if (set_[static_cast<size_t>(array)][at]) return;
+    const RegisterArray& owner = step_.arrays[static_cast<size_t>(array)];
+    std::string text;
+    for (size_t i = owner.shape.size(); i-- > 0;) {
+      const auto extent = static_cast<size_t>(owner.shape[i]);
+      text = fmt::format("[{}]", at % extent) + text;
+      at /= extent;
+    }
+    findings_.add(fmt::format("{}{} is read before it is certainly set", owner.name, text));
+  }
+
+  void follow_transpose(const Transpose& transpose) {
+    for (int64_t r = 0; r < transpose.count; ++r)
+      read(transpose.from, place(transpose.from, transpose.from_index,
+                                 static_cast<size_t>(transpose.from_axis), r));
+    const int32_t rows = step_.arrays[static_cast<size_t>(transpose.from)].lanes;
+    for (int32_t l = 0; l < rows; ++l)
+      set_[static_cast<size_t>(transpose.to)][static_cast<size_t>(l)] = true;
+  }
+
+  const Step& step_;
+  Bounds bounds_;
+  Findings& findings_;
+  std::vector<int64_t> unrolled_; // values of unrolled variables, by Var::id
+  std::set<Var> copied_;          // those that have one now
+  std::vector<std::vector<bool>> set_;
+  int64_t statements_ = 0;
+};
+
+} // namespace
+
+void check_registers_set(const Step& step, const Scope& scope, Findings& findings) {
+  RegisterFlow(step, scope, findings).follow(step.body);
+}
+
+} // namespace volute::ir

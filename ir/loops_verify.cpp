@@ -1,0 +1,275 @@
+#include "ir/loops.h"
+#include "ir/loops_registers.h"
+#include "ir/verify_rules.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace volute::ir {
+namespace {
+
+// Registers of one array; a machine has 32, and a transposed tile is the largest thing kept in
+// them.
+constexpr int64_t max_registers = 4096;
+
+class StepVerifier {
+public:
+  StepVerifier(const Step& step, const LoopProgram& program, Findings& findings)
+      : step_(step), program_(program),
+        findings_(findings), scope_{step.vars,  step.views, step.tables, program.buffers,
+                                    step.packs, {},         {}} {}
+
+  void verify() {
+    declare_parameters(step_.parameters, program_.parameters, scope_, findings_);
+    check_views(scope_, findings_);
+    check_packs();
+    check_items();
+    for (const RegisterArray& array : step_.arrays) check_array(array);
+    if (step_.scratch_bytes < 0)
+      findings_.add(fmt::format("{} bytes of scratch", step_.scratch_bytes));
+    if (!step_.body) return findings_.add("has no body");
+    if (!findings_.empty()) return; // statements mean little over things that are wrong
+    check(step_.body);
+    if (findings_.empty()) check_registers_set(step_, scope_, findings_);
+  }
+
+private:
+  void check_packs() {
+    if (step_.packs < 0) return;
+    const auto id = static_cast<size_t>(step_.packs);
+    if (id >= program_.buffers.size())
+      findings_.add(fmt::format("packs buffer {} of {}", step_.packs, program_.buffers.size()));
+    else if (program_.buffers[id].role != Buffer::Role::packed)
+      findings_.add(fmt::format("packs buffer {}, whose role is {}", program_.buffers[id].name,
+                                to_string(program_.buffers[id].role)));
+  }
+
+  void check_items() {
+    int64_t work = 1;
+    for (const ItemLoop& item : step_.items) {
+      if (!introduce(item.var)) continue;
+      if (item.count < 1)
+        findings_.add(fmt::format("items: {} has {} of them", name(item.var), item.count));
+      if (__builtin_mul_overflow(work, std::max<int64_t>(item.count, 1), &work)) {
+        findings_.add("items: more than 2^63 of them");
+        work = 1;
+      }
+      scope_.bounds.enter(item.var, Range::of(0, item.count));
+    }
+  }
+
+  void check_array(const RegisterArray& array) {
+    const auto bad = [&](const std::string& what) {
+      findings_.add(fmt::format("registers {}: {}", array.name, what));
+    };
+    if (array.lanes < 1 || array.lanes > max_lanes)
+      bad(fmt::format("{} lanes; a register has 1 to {}", array.lanes, max_lanes));
+    int64_t count = 1;
+    for (int64_t extent : array.shape) {
+      if (extent < 1) return bad(fmt::format("extent {}; extents are at least 1", extent));
+      count *= std::min(extent, max_registers + 1); // both factors are small
+      if (count > max_registers) return bad(fmt::format("more than {} of them", max_registers));
+    }
+  }
+
+  // A loop's variable, which must be its own: an inner loop over the same one would hide it.
+  bool introduce(Var var) {
+    if (var.id < 0 || static_cast<size_t>(var.id) >= step_.vars.size()) {
+      findings_.add(
+          fmt::format("loop: variable {} of {} does not exist", var.id, step_.vars.size()));
+      return false;
+    }
+    if (scope_.visible.insert(var).second) return true;
+    findings_.add(fmt::format("loop: {} is the variable of a loop around this one", name(var)));
+    return false;
+  }
+
+  const std::string& name(Var var) const { return step_.vars[static_cast<size_t>(var.id)]; }
+
+  void check(const Stmt& s) {
+    if (!s) return findings_.add("a statement is missing");
+    if (const auto* inner = std::get_if<Block>(&s->is)) {
+      for (const Stmt& child : inner->stmts) check(child);
+    } else if (const auto* loop = std::get_if<For>(&s->is)) {
+      check_loop(*loop);
+    } else if (const auto* when = std::get_if<When>(&s->is)) {
+      check_when(*when);
+    } else if (const auto* set = std::get_if<Set>(&s->is)) {
+      check_set(*set);
+    } else if (const auto* store = std::get_if<Store>(&s->is)) {
+      check_store(*store);
+    } else if (const auto* transpose = std::get_if<Transpose>(&s->is)) {
+      check_transpose(*transpose);
+    }
+  }
+
+  bool check_range(const For& loop) {
+    const std::string where = fmt::format("loop {}", name(loop.var));
+    if (loop.range.lo.empty() || loop.range.hi.empty()) {
+      findings_.add(fmt::format("{}: a bound is missing", where));
+      return false;
+    }
+    for (const auto* side : {&loop.range.lo, &loop.range.hi}) {
+      for (const Bound& bound : *side) {
+        if (!check_affine(bound.numerator, scope_, where, findings_)) return false;
+        if (bound.divisor < 1) {
+          findings_.add(fmt::format("{}: a bound is divided by {}", where, bound.divisor));
+          return false;
+        }
+        if (loop.kind != For::Kind::unrolled) continue;
+        for (const Affine::Term& term : bound.numerator.terms())
+          if (!unrolled_.count(term.var))
+            findings_.add(
+                fmt::format("{}: is unrolled, but its bounds depend on {}", where, name(term.var)));
+      }
+    }
+    return true;
+  }
+
+  void check_loop(const For& loop) {
+    const auto mark = scope_.bounds.mark();
+    if (loop.var.id >= 0 && static_cast<size_t>(loop.var.id) < step_.vars.size() &&
+        !check_range(loop))
+      return;
+    if (!introduce(loop.var)) return;
+    if (loop.kind == For::Kind::unrolled) unrolled_.insert(loop.var);
+    scope_.bounds.enter(loop.var, loop.range);
+    check(loop.body);
+    scope_.bounds.forget(mark);
+    scope_.visible.erase(loop.var);
+    unrolled_.erase(loop.var);
+  }
+
+  void check_when(const When& when) {
+    if (!check_affine(when.value, scope_, "when", findings_)) return;
+    const auto mark = scope_.bounds.mark();
+    scope_.bounds.assume_in(when.value, when.lo, when.hi);
+    check(when.body);
+    scope_.bounds.forget(mark);
+  }
+
+  const RegisterArray* array_at(int32_t id) {
+    if (id >= 0 && static_cast<size_t>(id) < step_.arrays.size())
+      return &step_.arrays[static_cast<size_t>(id)];
+    findings_.add(fmt::format("register array {} of {} does not exist", id, step_.arrays.size()));
+    return nullptr;
+  }
+
+  // `extra`: how many registers further the access reaches along dimension `axis`.
+  void check_register_index(const RegisterArray& array, const std::vector<Affine>& index,
+                            size_t axis = 0, int64_t extra = 0) {
+    if (index.size() != array.shape.size())
+      return findings_.add(fmt::format("{}: {} subscripts for {} dimensions", array.name,
+                                       index.size(), array.shape.size()));
+    for (size_t i = 0; i < index.size(); ++i) {
+      if (!check_affine(index[i], scope_, array.name, findings_)) return;
+      for (const Affine::Term& term : index[i].terms())
+        if (!unrolled_.count(term.var))
+          findings_.add(fmt::format("{}: is indexed by {}, whose loop is not unrolled", array.name,
+                                    name(term.var)));
+      const int64_t end = array.shape[i] - (i == axis ? extra : 0);
+      if (!scope_.bounds.is_inside(index[i], 0, end))
+        findings_.add(fmt::format("{}: {} lies in {}, outside 0..{} of dimension {}", array.name,
+                                  to_string(index[i], step_.vars), scope_.bounds.interval(index[i]),
+                                  end, i));
+    }
+  }
+
+  void check_load(const ExprNode& node, const Load& load) {
+    const int64_t end = int64_t{load.first} + load.count;
+    if (load.first < 0 || load.count < 0 || end > node.lanes)
+      return findings_.add(fmt::format("load: lanes {}..{} of {}", load.first, end, node.lanes));
+    check_access(load.view, load.index, {load.lane_dim, load.lane_step, load.first, load.count},
+                 node.type, scope_, findings_);
+  }
+
+  bool check_value(const Expr& value, const std::string& where) {
+    if (!check_complete(value, where, findings_)) return false;
+    check_operations(value, findings_);
+    visit(value, [&](const ExprNode& node) {
+      if (const auto* load = std::get_if<Load>(&node.is)) {
+        check_load(node, *load);
+      } else if (const auto* reg = std::get_if<Reg>(&node.is)) {
+        if (const RegisterArray* array = array_at(reg->array)) {
+          check_register_type(*array, node.type, node.lanes);
+          check_register_index(*array, reg->index);
+        }
+      } else if (const auto* position = std::get_if<Position>(&node.is)) {
+        check_affine(position->value, scope_, where, findings_);
+      } else if (std::holds_alternative<Read>(node.is) || std::holds_alternative<Acc>(node.is)) {
+        findings_.add(
+            fmt::format("{}: operands and accumulators belong to the nest language", where));
+      }
+    });
+    return true;
+  }
+
+  void check_register_type(const RegisterArray& array, ElementType type, int32_t lanes) {
+    if (array.type != type || array.lanes != lanes)
+      findings_.add(fmt::format("{}: its registers are {}, not {}", array.name,
+                                value_type_text(array.type, array.lanes),
+                                value_type_text(type, lanes)));
+  }
+
+  void check_set(const Set& set) {
+    const RegisterArray* array = array_at(set.array);
+    if (!array || !check_value(set.value, array->name)) return;
+    check_register_type(*array, set.value->type, set.value->lanes);
+    check_register_index(*array, set.index);
+  }
+
+  void check_store(const Store& store) {
+    if (!check_value(store.value, "store")) return;
+    if (store.count < 1 || store.count > store.value->lanes)
+      return findings_.add(fmt::format("store: {} lanes of {}", store.count, store.value->lanes));
+    check_access(store.view, store.index, {store.lane_dim, store.lane_step, 0, store.count},
+                 store.value->type, scope_, findings_);
+    check_writable(store.view, scope_, findings_);
+    if (store.count > 1 && store.lane_step == 0)
+      findings_.add("store: all lanes go to one element");
+  }
+
+  void check_transpose(const Transpose& transpose) {
+    const RegisterArray* to = array_at(transpose.to);
+    const RegisterArray* from = array_at(transpose.from);
+    if (!to || !from) return;
+    const auto bad = [&](const std::string& what) {
+      findings_.add(fmt::format("transpose {} to {}: {}", from->name, to->name, what));
+    };
+    if (to->type != from->type)
+      bad(fmt::format("{} is not {}", to_string(from->type), to_string(to->type)));
+    if (transpose.to == transpose.from) bad("needs two arrays");
+    if (to->shape.size() != 1 || to->shape[0] < from->lanes)
+      bad(fmt::format("needs one dimension of {} registers", from->lanes));
+    if (transpose.count < 1 || transpose.count > to->lanes)
+      bad(fmt::format("{} registers become lanes 0..{} of {}", transpose.count, transpose.count,
+                      to->lanes));
+    if (transpose.from_axis < 0 || static_cast<size_t>(transpose.from_axis) >= from->shape.size())
+      return bad(fmt::format("along dimension {} of {}", transpose.from_axis, from->shape.size()));
+    check_register_index(*from, transpose.from_index, static_cast<size_t>(transpose.from_axis),
+                         int64_t{transpose.count} - 1);
+  }
+
+  const Step& step_;
+  const LoopProgram& program_;
+  Findings& findings_;
+  Scope scope_;
+  std::set<Var> unrolled_;
+};
+
+} // namespace
+
+std::vector<Diagnostic> verify(const LoopProgram& program) {
+  Findings memory(program.name);
+  check_buffers(program.buffers, memory);
+  std::vector<Diagnostic> all = memory.diagnostics();
+  for (const Step& step : program.steps) {
+    Findings findings(fmt::format("step {}", step.name));
+    StepVerifier(step, program, findings).verify();
+    all.insert(all.end(), findings.diagnostics().begin(), findings.diagnostics().end());
+  }
+  return all;
+}
+
+} // namespace volute::ir

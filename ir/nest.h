@@ -1,0 +1,107 @@
+// The nest language: every operator as an iteration domain, affine access maps, and a combine.
+//
+//     nest conv {
+//       parallel n in 0..1, o in 0..64, h in 0..56, w in 0..56
+//       reduce i in 0..64, kh in 0..3, kw in 0..3
+//       where 0 <= h + kh - 1 < 56, 0 <= w + kw - 1 < 56
+//       acc = b[o]
+//       acc <- fma(x[n, i, h + kh - 1, w + kw - 1], k[o, i, kh, kw], acc)
+//       y[n, o, h, w] = max(0, acc)
+//     }
+//
+// A nest says what is computed and nothing about when. Its meaning: for every point of the
+// parallel axes, each accumulator starts at its initial value; for every point of the reduction
+// axes that satisfies every `where`, in the order of the axes, all accumulators take their updates
+// at once; then the writes happen. A tap outside the input is a point outside the domain, so it
+// contributes nothing and is never read. No two points of the parallel axes write one element.
+#pragma once
+
+#include "ir/buffer.h"
+#include "ir/diagnostic.h"
+#include "ir/expr.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace volute::ir {
+
+struct NestAxis {
+  Var var;       // its name is vars[var.id]
+  Affine extent; // constant, or of parameters; the axis runs over [0, extent)
+  bool reduction = false;
+};
+
+/// 0 <= value < extent.
+struct Constraint {
+  Affine value;
+  Affine extent;
+};
+
+struct Accumulator {
+  std::string name;
+  ElementType type = ElementType::f32;
+  Expr initial; // over parallel axes only
+  Expr update;  // reads any accumulator: arg-max carries value and index
+};
+
+struct Write {
+  int32_t operand = -1;
+  Index index;
+  Expr value; // reads accumulators, and operands at the parallel axes
+};
+
+/// Computed inside another nest's loop: all that one tile of `axis` of nest `consumer` reads.
+struct Placement {
+  int32_t consumer = -1; // index into NestProgram::nests
+  std::string axis;
+};
+
+struct Nest {
+  std::string name;
+  std::vector<std::string> vars; // names by Var::id: axes and parameters
+  std::vector<NestAxis> axes;    // parallel axes first, then reduction axes
+  std::vector<Var> parameters;   // vars that are named parameters of the program
+  std::vector<View> operands;
+  std::vector<std::vector<int64_t>> tables; // for Subscript::table
+  std::vector<Constraint> constraints;
+  std::vector<Accumulator> accumulators; // none: an element-wise nest
+  std::vector<Write> writes;
+  std::optional<Placement> placement;
+  int32_t weight = -1; // the operand that `pack weight` means, if any
+  int32_t packs = -1;  // this nest makes that packed buffer (index into NestProgram::buffers)
+  std::string origin;  // the statements it came from: "conv %0, relu %y"
+
+  const NestAxis* axis(std::string_view axis_name) const;
+  int64_t points() const; // product of all extents (constant ones), the domain's box
+};
+
+/// A program after lowering: nests in an order that respects what they read.
+struct NestProgram {
+  std::string name;
+  std::vector<Buffer> buffers;
+  std::vector<std::string> parameters;
+  std::vector<Nest> nests;
+};
+
+std::string to_string(const Nest& nest, const std::vector<Buffer>& buffers);
+std::string to_string(const NestProgram& program);
+
+/// Well-formedness: names and ids in range, extents positive, every subscript provably inside its
+/// operand wherever the constraints hold, accumulators read only where they exist, element types
+/// consistent, no two parallel points writing one element (each parallel axis of extent > 1 moves
+/// the written element). An empty list means well-formed.
+std::vector<Diagnostic> verify(const NestProgram& program);
+
+/// Memory for an evaluation: one block of bytes a buffer (Buffer::elements * size_of). Inputs are
+/// filled by the caller, all others by evaluation; tables are filled from their data.
+using Memory = std::vector<std::vector<std::byte>>;
+Memory allocate(const std::vector<Buffer>& buffers);
+
+/// Runs the nests exactly as the comment above says; element-wise rounding in each node's type.
+/// Parameters in the order of NestProgram::parameters.
+void evaluate(const NestProgram& program, Memory& memory,
+              const std::vector<int64_t>& parameters = {});
+
+} // namespace volute::ir

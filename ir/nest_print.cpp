@@ -1,0 +1,112 @@
+#include "ir/nest.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace volute::ir {
+namespace {
+
+class NestPrinter {
+public:
+  // `all` are the nests of the program, to name the one that this nest is computed in; may be null.
+  NestPrinter(const Nest& nest, const std::vector<Buffer>& buffers, const std::vector<Nest>* all)
+      : nest_(nest), buffers_(buffers), all_(all) {
+    for (size_t i = 0; i < nest.tables.size(); ++i) tables_.push_back(fmt::format("table{}", i));
+    names_ = {nest.vars, [this](const ExprNode& node) { return leaf(node); }};
+  }
+
+  std::string print() {
+    if (!nest_.origin.empty()) text_ += fmt::format("// {}\n", nest_.origin);
+    text_ += fmt::format("nest {} {{\n", nest_.name);
+    for (const View& operand : nest_.operands) line(to_string(operand, buffers_, nest_.vars));
+    for (size_t i = 0; i < nest_.tables.size(); ++i)
+      line(fmt::format("{} = [{}]", tables_[i], fmt::join(nest_.tables[i], ", ")));
+    print_roles();
+    print_domain();
+    for (const Accumulator& accumulator : nest_.accumulators)
+      line(fmt::format("{}{} = {}", accumulator.name,
+                       accumulator.type == ElementType::f32
+                           ? ""
+                           : fmt::format(": {}", to_string(accumulator.type)),
+                       to_string(accumulator.initial, names_)));
+    for (const Accumulator& accumulator : nest_.accumulators)
+      line(fmt::format("{} <- {}", accumulator.name, to_string(accumulator.update, names_)));
+    for (const Write& write : nest_.writes)
+      line(fmt::format("{} = {}", place(write.operand, write.index),
+                       to_string(write.value, names_)));
+    return text_ + "}\n";
+  }
+
+private:
+  void line(const std::string& text) { text_ += fmt::format("  {}\n", text); }
+
+  const std::string& name(Var var) const { return nest_.vars.at(static_cast<size_t>(var.id)); }
+
+  std::string place(int32_t operand, const Index& index) const {
+    return nest_.operands.at(static_cast<size_t>(operand)).name +
+           to_string(index, nest_.vars, tables_);
+  }
+
+  std::string leaf(const ExprNode& node) const {
+    if (const auto* read = std::get_if<Read>(&node.is)) return place(read->operand, read->index);
+    if (const auto* acc = std::get_if<Acc>(&node.is))
+      return nest_.accumulators.at(static_cast<size_t>(acc->accumulator)).name;
+    return "?"; // a leaf of the loops language, which verify refuses
+  }
+
+  // What this nest is for, and where it runs.
+  void print_roles() {
+    if (nest_.weight >= 0)
+      line(fmt::format("weight {}", nest_.operands.at(static_cast<size_t>(nest_.weight)).name));
+    if (nest_.packs >= 0)
+      line(fmt::format("packs {}", buffers_.at(static_cast<size_t>(nest_.packs)).name));
+    if (nest_.placement) {
+      const auto consumer = static_cast<size_t>(nest_.placement->consumer);
+      const std::string where = all_ && consumer < all_->size()
+                                    ? all_->at(consumer).name
+                                    : fmt::format("nest {}", nest_.placement->consumer);
+      line(fmt::format("computed at {} of {}", nest_.placement->axis, where));
+    }
+    if (!nest_.parameters.empty()) {
+      std::vector<std::string> names;
+      for (Var parameter : nest_.parameters) names.push_back(name(parameter));
+      line(fmt::format("for any {}", fmt::join(names, ", ")));
+    }
+  }
+
+  void print_domain() {
+    std::vector<std::string> parallel, reduce, where;
+    for (const NestAxis& axis : nest_.axes)
+      (axis.reduction ? reduce : parallel)
+          .push_back(
+              fmt::format("{} in 0..{}", name(axis.var), to_string(axis.extent, nest_.vars)));
+    for (const Constraint& constraint : nest_.constraints)
+      where.push_back(fmt::format("0 <= {} < {}", to_string(constraint.value, nest_.vars),
+                                  to_string(constraint.extent, nest_.vars)));
+    if (!parallel.empty()) line(fmt::format("parallel {}", fmt::join(parallel, ", ")));
+    if (!reduce.empty()) line(fmt::format("reduce {}", fmt::join(reduce, ", ")));
+    if (!where.empty()) line(fmt::format("where {}", fmt::join(where, ", ")));
+  }
+
+  const Nest& nest_;
+  const std::vector<Buffer>& buffers_;
+  const std::vector<Nest>* all_;
+  std::vector<std::string> tables_;
+  ExprNames names_;
+  std::string text_;
+};
+
+} // namespace
+
+std::string to_string(const Nest& nest, const std::vector<Buffer>& buffers) {
+  return NestPrinter(nest, buffers, nullptr).print();
+}
+
+std::string to_string(const NestProgram& program) {
+  std::string text = fmt::format("nests {}\n", program.name);
+  for (const Nest& nest : program.nests)
+    text += "\n" + NestPrinter(nest, program.buffers, &program.nests).print();
+  return text;
+}
+
+} // namespace volute::ir

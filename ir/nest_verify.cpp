@@ -1,0 +1,225 @@
+#include "ir/nest.h"
+#include "ir/verify_rules.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace volute::ir {
+namespace {
+
+class NestVerifier {
+public:
+  NestVerifier(const Nest& nest, const NestProgram& program, Findings& findings)
+      : nest_(nest), program_(program), findings_(findings), parallel_{nest.vars,   nest.operands,
+                                                                       nest.tables, program.buffers,
+                                                                       nest.packs,  {},
+                                                                       {}} {}
+
+  void verify() {
+    declare_parameters(nest_.parameters, program_.parameters, parallel_, findings_);
+    check_views(parallel_, findings_);
+    check_references();
+    const Scope parameters = parallel_;
+    declare_axes(parameters);
+    // Where there is something wrong with what things are, what they do means little.
+    if (!findings_.empty()) return;
+
+    Scope domain = parallel_;
+    for (const NestAxis& axis : nest_.axes)
+      if (axis.reduction) declare(axis, domain);
+    for (const Constraint& constraint : nest_.constraints) {
+      if (check_affine(constraint.value, domain, "where", findings_) &&
+          check_affine(constraint.extent, parameters, "where", findings_))
+        domain.bounds.assume_in(constraint.value, 0, constraint.extent);
+    }
+    for (const Accumulator& accumulator : nest_.accumulators) {
+      check_value(accumulator.initial, accumulator.type, accumulator.name, parallel_, false);
+      check_value(accumulator.update, accumulator.type, accumulator.name, domain, true);
+    }
+    if (nest_.writes.empty()) findings_.add("writes nothing");
+    for (const Write& write : nest_.writes) check_write(write);
+  }
+
+private:
+  bool is_operand(int32_t id) const {
+    return id >= 0 && static_cast<size_t>(id) < nest_.operands.size();
+  }
+
+  void check_references() {
+    if (nest_.weight >= 0 && !is_operand(nest_.weight))
+      findings_.add(
+          fmt::format("its weight is operand {} of {}", nest_.weight, nest_.operands.size()));
+    if (nest_.packs >= 0) {
+      const auto id = static_cast<size_t>(nest_.packs);
+      if (id >= program_.buffers.size())
+        findings_.add(fmt::format("packs buffer {} of {}", nest_.packs, program_.buffers.size()));
+      else if (program_.buffers[id].role != Buffer::Role::packed)
+        findings_.add(fmt::format("packs buffer {}, whose role is {}", program_.buffers[id].name,
+                                  to_string(program_.buffers[id].role)));
+    }
+    if (nest_.placement) check_placement(*nest_.placement);
+  }
+
+  void check_placement(const Placement& placement) {
+    const auto id = static_cast<size_t>(placement.consumer);
+    const auto own = static_cast<size_t>(&nest_ - program_.nests.data());
+    if (placement.consumer < 0 || id >= program_.nests.size())
+      return findings_.add(
+          fmt::format("computed at nest {} of {}", placement.consumer, program_.nests.size()));
+    const Nest& consumer = program_.nests[id];
+    if (id <= own)
+      return findings_.add(
+          fmt::format("computed at {}, which does not come after it", consumer.name));
+    const bool found =
+        std::any_of(consumer.axes.begin(), consumer.axes.end(), [&](const NestAxis& axis) {
+          return axis.var.id >= 0 && static_cast<size_t>(axis.var.id) < consumer.vars.size() &&
+                 consumer.vars[static_cast<size_t>(axis.var.id)] == placement.axis;
+        });
+    if (!found)
+      findings_.add(fmt::format("computed at {} of {}, which has no such axis", placement.axis,
+                                consumer.name));
+  }
+
+  void declare(const NestAxis& axis, Scope& scope) {
+    scope.visible.insert(axis.var);
+    scope.bounds.declare(axis.var);
+    scope.bounds.assume_in(axis.var, 0, axis.extent);
+  }
+
+  void declare_axes(const Scope& parameters) {
+    std::set<std::string> names;
+    bool reducing = false;
+    for (const NestAxis& axis : nest_.axes) {
+      if (axis.var.id < 0 || static_cast<size_t>(axis.var.id) >= nest_.vars.size()) {
+        findings_.add(
+            fmt::format("axis: variable {} of {} does not exist", axis.var.id, nest_.vars.size()));
+        continue;
+      }
+      const std::string& name = nest_.vars[static_cast<size_t>(axis.var.id)];
+      if (!names.insert(name).second || parameters.visible.count(axis.var))
+        findings_.add(fmt::format("axis {} is declared twice", name));
+      if (reducing && !axis.reduction)
+        findings_.add(fmt::format("parallel axis {} comes after a reduction axis", name));
+      reducing |= axis.reduction;
+      if (!check_affine(axis.extent, parameters, fmt::format("extent of axis {}", name), findings_))
+        continue;
+      if (axis.extent.is_constant() && axis.extent.constant() < 1)
+        findings_.add(fmt::format("axis {} has extent {}; extents are at least 1", name,
+                                  axis.extent.constant()));
+      if (!axis.reduction) declare(axis, parallel_);
+    }
+  }
+
+  void check_value(const Expr& value, ElementType type, const std::string& name, const Scope& scope,
+                   bool accumulators_exist) {
+    if (!check_complete(value, name, findings_)) return;
+    if (value->type != type || value->lanes != 1)
+      findings_.add(fmt::format("{} is {}, but its value is {}", name, to_string(type),
+                                value_type_text(value->type, value->lanes)));
+    check_operations(value, findings_);
+    visit(value, [&](const ExprNode& node) {
+      if (node.lanes != 1)
+        findings_.add(
+            fmt::format("{}: a value of {} lanes; in a nest there is one", name, node.lanes));
+      if (const auto* read = std::get_if<Read>(&node.is)) {
+        check_access(read->operand, read->index, {}, node.type, scope, findings_);
+      } else if (const auto* acc = std::get_if<Acc>(&node.is)) {
+        check_accumulator(*acc, node.type, name, accumulators_exist);
+      } else if (const auto* position = std::get_if<Position>(&node.is)) {
+        check_affine(position->value, scope, name, findings_);
+      } else if (std::holds_alternative<Load>(node.is) || std::holds_alternative<Reg>(node.is)) {
+        findings_.add(fmt::format("{}: views and registers belong to the loops language", name));
+      }
+    });
+  }
+
+  void check_accumulator(const Acc& acc, ElementType type, const std::string& name, bool exists) {
+    const auto id = static_cast<size_t>(acc.accumulator);
+    if (acc.accumulator < 0 || id >= nest_.accumulators.size())
+      return findings_.add(fmt::format("{}: accumulator {} of {} does not exist", name,
+                                       acc.accumulator, nest_.accumulators.size()));
+    const Accumulator& read = nest_.accumulators[id];
+    if (!exists)
+      findings_.add(fmt::format("{}: reads accumulator {} before there is one", name, read.name));
+    if (read.type != type)
+      findings_.add(fmt::format("{}: reads accumulator {} as {}, but it is {}", name, read.name,
+                                to_string(type), to_string(read.type)));
+  }
+
+  void check_write(const Write& write) {
+    if (!is_operand(write.operand))
+      return findings_.add(
+          fmt::format("writes operand {} of {}", write.operand, nest_.operands.size()));
+    const View& view = nest_.operands[static_cast<size_t>(write.operand)];
+    check_access(write.operand, write.index, {}, view.element, parallel_, findings_);
+    check_writable(write.operand, parallel_, findings_);
+    check_value(write.value, view.element, view.name, parallel_, true);
+    if (findings_.empty()) check_distinct(write, view);
+  }
+
+  // No two points may write one element. Steps of the axes through memory are ordered by size, and
+  // each must lead past all that the smaller ones reach together: the digits of a number.
+  void check_distinct(const Write& write, const View& view) {
+    struct Digit {
+      int64_t step, count;
+      Var var;
+    };
+    std::vector<Digit> digits;
+    for (const NestAxis& axis : nest_.axes) {
+      if (axis.reduction || axis.extent == Affine(1)) continue;
+      bool moves = false, known = axis.extent.is_constant();
+      __int128 step = 0;
+      for (size_t i = 0; i < write.index.size(); ++i) {
+        const int64_t coefficient = write.index[i].at.coefficient(axis.var);
+        if (coefficient == 0) continue;
+        const Affine& stride = view.dims[i].stride;
+        moves |= stride != Affine(0);
+        known &= stride.is_constant() && write.index[i].table < 0;
+        if (stride.is_constant()) step += static_cast<__int128>(coefficient) * stride.constant();
+      }
+      if (!moves || (known && step == 0))
+        return collide(view, fmt::format("{} does not move the element", name(axis.var)));
+      if (known && step < (__int128{1} << 62) && -step < (__int128{1} << 62))
+        digits.push_back({std::abs(static_cast<int64_t>(step)), axis.extent.constant(), axis.var});
+    }
+    std::sort(digits.begin(), digits.end(),
+              [](const Digit& a, const Digit& b) { return a.step < b.step; });
+    __int128 reach = 0;
+    for (const Digit& digit : digits) {
+      if (digit.step <= reach)
+        return collide(view, fmt::format("one step of {} moves it by {}, and the axes inside by up "
+                                         "to {}",
+                                         name(digit.var), digit.step, static_cast<int64_t>(reach)));
+      reach += static_cast<__int128>(digit.step) * (digit.count - 1);
+    }
+  }
+
+  void collide(const View& view, const std::string& why) {
+    findings_.add(fmt::format("{}: two points write one element: {}", view.name, why));
+  }
+
+  const std::string& name(Var var) const { return nest_.vars[static_cast<size_t>(var.id)]; }
+
+  const Nest& nest_;
+  const NestProgram& program_;
+  Findings& findings_;
+  Scope parallel_; // at a point of the parallel axes
+};
+
+} // namespace
+
+std::vector<Diagnostic> verify(const NestProgram& program) {
+  Findings memory(program.name);
+  check_buffers(program.buffers, memory);
+  std::vector<Diagnostic> all = memory.diagnostics();
+  for (const Nest& nest : program.nests) {
+    Findings findings(fmt::format("nest {}", nest.name));
+    NestVerifier(nest, program, findings).verify();
+    all.insert(all.end(), findings.diagnostics().begin(), findings.diagnostics().end());
+  }
+  return all;
+}
+
+} // namespace volute::ir

@@ -1,0 +1,21 @@
+// `const [1, 2, 1] : type` and `const file("w.npy") : type`. Private to the parse*.cpp files.
+#pragma once
+
+#include <optional>
+
+#include "ir/cursor.h"
+#include "ir/parse.h"
+
+namespace volute::ir {
+
+struct KnownData {
+  Const data;
+  TensorType type;
+  Location type_where;
+};
+
+/// Reads what follows the word `const`, or refuses. `value` names the result for faults of a file.
+std::optional<KnownData> read_const(Cursor& cursor, const Resolver& resolver,
+                                    std::string_view value);
+
+} // namespace volute::ir

@@ -1,0 +1,253 @@
+#include "ir/verify_rules.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace volute::ir {
+
+void Findings::add(std::string message, std::string hint) {
+  if (!seen_.insert(message).second) return;
+  diagnostics_.push_back({{}, subject_, std::move(message), std::move(hint)});
+}
+
+// ---- memory -----------------------------------------------------------------------------------
+
+void check_buffers(const std::vector<Buffer>& buffers, Findings& findings) {
+  for (const Buffer& buffer : buffers) {
+    const auto bad = [&](const std::string& what) {
+      findings.add(fmt::format("buffer {}: {}", buffer.name, what));
+    };
+    int64_t bytes = 0;
+    if (buffer.elements < 0 ||
+        __builtin_mul_overflow(buffer.elements, size_of(buffer.element), &bytes) ||
+        bytes > int64_t{1} << 62) {
+      bad(fmt::format("{} elements of {} are not a size", buffer.elements,
+                      to_string(buffer.element)));
+      continue;
+    }
+    if (buffer.type && buffer.type->elements() != buffer.elements)
+      bad(fmt::format("{} elements, but its type {} has {}", buffer.elements,
+                      to_string(*buffer.type), buffer.type->elements()));
+    if (buffer.packed_from >= static_cast<int32_t>(buffers.size()))
+      bad(fmt::format("packed from buffer {} of {}", buffer.packed_from, buffers.size()));
+    if (buffer.role == Buffer::Role::table &&
+        (!buffer.data || static_cast<int64_t>(buffer.data->size()) != bytes))
+      bad(fmt::format("a table of {} bytes with {} bytes of data", bytes,
+                      buffer.data ? buffer.data->size() : 0));
+  }
+}
+
+namespace {
+
+// First and last element that a view of constant shape reaches.
+struct Reach {
+  __int128 first = 0, last = 0;
+};
+Reach reach_of(const View& view) {
+  Reach reach;
+  for (const Dim& dim : view.dims) {
+    const __int128 span = static_cast<__int128>(dim.extent.constant() - 1) * dim.stride.constant();
+    (span < 0 ? reach.first : reach.last) += span;
+  }
+  return reach;
+}
+
+bool check_dims(const View& view, const Scope& scope, Findings& findings) {
+  bool constant = true;
+  for (size_t i = 0; i < view.dims.size(); ++i) {
+    const Dim& dim = view.dims[i];
+    const std::string where = fmt::format("view {}", view.name);
+    if (!check_affine(dim.extent, scope, where, findings) ||
+        !check_affine(dim.stride, scope, where, findings))
+      return false;
+    if (dim.extent.is_constant() && dim.extent.constant() < 1) {
+      findings.add(fmt::format("view {}: dimension {} has extent {}; extents are at least 1",
+                               view.name, i, dim.extent.constant()));
+      return false;
+    }
+    constant &= dim.extent.is_constant() && dim.stride.is_constant();
+  }
+  return constant;
+}
+
+} // namespace
+
+void check_views(const Scope& scope, Findings& findings) {
+  for (const View& view : scope.views) {
+    if (view.buffer < 0 || static_cast<size_t>(view.buffer) >= scope.buffers.size()) {
+      findings.add(fmt::format("view {}: buffer {} of {} does not exist", view.name, view.buffer,
+                               scope.buffers.size()));
+      continue;
+    }
+    if (!check_dims(view, scope, findings)) continue; // parameters: known when run
+    const Buffer& buffer = scope.buffers[static_cast<size_t>(view.buffer)];
+    const Reach reach = reach_of(view);
+    const __int128 held =
+        static_cast<__int128>(buffer.elements) * size_of(buffer.element) / size_of(view.element);
+    if (reach.first < 0 || reach.last >= held)
+      findings.add(fmt::format("view {}: elements {}..{} of buffer {}, which holds {}", view.name,
+                               static_cast<int64_t>(reach.first),
+                               static_cast<int64_t>(reach.last + 1), buffer.name,
+                               static_cast<int64_t>(held)));
+  }
+}
+
+// ---- variables --------------------------------------------------------------------------------
+
+void declare_parameters(const std::vector<Var>& parameters,
+                        const std::vector<std::string>& program_parameters, Scope& scope,
+                        Findings& findings) {
+  for (Var parameter : parameters) {
+    if (parameter.id < 0 || static_cast<size_t>(parameter.id) >= scope.vars.size()) {
+      findings.add(fmt::format("parameter: variable {} of {} does not exist", parameter.id,
+                               scope.vars.size()));
+      continue;
+    }
+    const std::string& name = scope.vars[static_cast<size_t>(parameter.id)];
+    if (std::find(program_parameters.begin(), program_parameters.end(), name) ==
+        program_parameters.end())
+      findings.add(fmt::format("parameter {} is not one of the program's", name));
+    scope.visible.insert(parameter);
+    scope.bounds.declare(parameter);
+    scope.bounds.assume(parameter);
+  }
+}
+
+bool check_variable(Var var, const Scope& scope, const std::string& where, Findings& findings) {
+  if (var.id < 0 || static_cast<size_t>(var.id) >= scope.vars.size()) {
+    findings.add(
+        fmt::format("{}: variable {} of {} does not exist", where, var.id, scope.vars.size()));
+    return false;
+  }
+  if (scope.visible.count(var)) return true;
+  findings.add(
+      fmt::format("{}: {} has no value here", where, scope.vars[static_cast<size_t>(var.id)]));
+  return false;
+}
+
+bool check_affine(const Affine& affine, const Scope& scope, const std::string& where,
+                  Findings& findings) {
+  return std::all_of(affine.terms().begin(), affine.terms().end(), [&](const Affine::Term& term) {
+    return check_variable(term.var, scope, where, findings);
+  });
+}
+
+// ---- accesses ---------------------------------------------------------------------------------
+
+namespace {
+
+// The smallest and largest entry that a subscript can pick from its table; nothing, with a finding,
+// when it can miss the table.
+struct Entries {
+  int64_t least, largest;
+};
+std::optional<Entries> entries_of(const Subscript& subscript, const Scope& scope,
+                                  const std::string& where, Findings& findings) {
+  if (static_cast<size_t>(subscript.table) >= scope.tables.size()) {
+    findings.add(fmt::format("{}: table {} of {} does not exist", where, subscript.table,
+                             scope.tables.size()));
+    return std::nullopt;
+  }
+  const std::vector<int64_t>& table = scope.tables[static_cast<size_t>(subscript.table)];
+  const auto size = static_cast<int64_t>(table.size());
+  if (!scope.bounds.is_inside(subscript.at, 0, size)) {
+    findings.add(fmt::format("{}: entry {} of table{} lies in {}, outside its {} entries", where,
+                             to_string(subscript.at, scope.vars), subscript.table,
+                             scope.bounds.interval(subscript.at), size));
+    return std::nullopt;
+  }
+  const auto first = table.begin() + *scope.bounds.minimum(subscript.at);
+  const auto last =
+      table.begin() + std::min(scope.bounds.maximum(subscript.at).value_or(size - 1), size - 1);
+  return Entries{*std::min_element(first, last + 1), *std::max_element(first, last + 1)};
+}
+
+// One subscript, moved by `shift` for the lane it stands for.
+void check_subscript(const View& view, size_t i, const Subscript& subscript, int64_t shift,
+                     const Scope& scope, const std::string& where, Findings& findings) {
+  const Affine& extent = view.dims[i].extent;
+  const std::string extent_text = to_string(extent, scope.vars);
+  if (subscript.table >= 0) {
+    const auto entries = entries_of(subscript, scope, where, findings);
+    if (entries && (entries->least + shift < 0 ||
+                    !scope.bounds.is_inside(entries->largest + shift, 0, extent)))
+      findings.add(fmt::format("{}: table{} gives {}..{}, outside 0..{} of dimension {}", where,
+                               subscript.table, entries->least + shift,
+                               entries->largest + shift + 1, extent_text, i));
+    return;
+  }
+  const Affine at = subscript.at + shift;
+  if (!scope.bounds.is_inside(at, 0, extent))
+    findings.add(fmt::format("{}: {} lies in {}, outside 0..{} of dimension {}", where,
+                             to_string(at, scope.vars), scope.bounds.interval(at), extent_text, i));
+}
+
+const View* view_at(int32_t id, const Scope& scope, Findings& findings) {
+  if (id >= 0 && static_cast<size_t>(id) < scope.views.size())
+    return &scope.views[static_cast<size_t>(id)];
+  findings.add(fmt::format("view {} of {} does not exist", id, scope.views.size()));
+  return nullptr;
+}
+
+} // namespace
+
+void check_access(int32_t view_id, const Index& index, const Lanes& lanes, ElementType element,
+                  const Scope& scope, Findings& findings) {
+  const View* view = view_at(view_id, scope, findings);
+  if (!view) return;
+  const std::string& name = view->name;
+  if (view->element != element)
+    findings.add(fmt::format("{}: its elements are {}, not {}", name, to_string(view->element),
+                             to_string(element)));
+  if (index.size() != view->dims.size())
+    return findings.add(
+        fmt::format("{}: {} subscripts for {} dimensions", name, index.size(), view->dims.size()));
+  if (lanes.dim < -1 || lanes.dim >= static_cast<int32_t>(index.size()))
+    return findings.add(
+        fmt::format("{}: lanes along dimension {} of {}", name, lanes.dim, index.size()));
+  if (lanes.dim < 0 && lanes.first + lanes.count > 1)
+    return findings.add(
+        fmt::format("{}: {} lanes along no dimension", name, lanes.first + lanes.count));
+  if (lanes.count == 0) return;
+
+  int64_t first_shift = 0, last_shift = 0;
+  if (__builtin_mul_overflow(lanes.first, lanes.step, &first_shift) ||
+      __builtin_mul_overflow(lanes.first + lanes.count - 1, lanes.step, &last_shift) ||
+      std::max(std::abs(first_shift), std::abs(last_shift)) > int64_t{1} << 60)
+    return findings.add(fmt::format("{}: lanes {} apart", name, lanes.step));
+  for (size_t i = 0; i < index.size(); ++i) {
+    if (!check_affine(index[i].at, scope, name, findings)) return;
+  }
+  const auto table_count = static_cast<int32_t>(scope.tables.size());
+  std::vector<std::string> tables;
+  for (const Subscript& subscript : index)
+    for (int32_t t = static_cast<int32_t>(tables.size()); t <= subscript.table && t < table_count;
+         ++t)
+      tables.push_back(fmt::format("table{}", t));
+  const bool printable = std::all_of(index.begin(), index.end(), [&](const Subscript& subscript) {
+    return subscript.table < table_count;
+  });
+  const std::string where = printable ? name + to_string(index, scope.vars, tables) : name;
+  for (size_t i = 0; i < index.size(); ++i) {
+    const bool along = static_cast<int32_t>(i) == lanes.dim;
+    check_subscript(*view, i, index[i], along ? first_shift : 0, scope, where, findings);
+    if (along && last_shift != first_shift)
+      check_subscript(*view, i, index[i], last_shift, scope, where, findings);
+  }
+}
+
+void check_writable(int32_t view_id, const Scope& scope, Findings& findings) {
+  if (view_id < 0 || static_cast<size_t>(view_id) >= scope.views.size()) return;
+  const View& view = scope.views[static_cast<size_t>(view_id)];
+  if (view.buffer < 0 || static_cast<size_t>(view.buffer) >= scope.buffers.size()) return;
+  const Buffer& buffer = scope.buffers[static_cast<size_t>(view.buffer)];
+  if (buffer.role == Buffer::Role::input || buffer.role == Buffer::Role::table)
+    findings.add(fmt::format("{}: writes buffer {}, which is read only ({})", view.name,
+                             buffer.name, to_string(buffer.role)));
+  if (buffer.role == Buffer::Role::packed && view.buffer != scope.packs)
+    findings.add(
+        fmt::format("{}: writes buffer {}, which only its packing may", view.name, buffer.name));
+}
+
+} // namespace volute::ir

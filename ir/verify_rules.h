@@ -1,0 +1,77 @@
+// The rules that nests and steps share: buffers and views, types and lanes of operations, and
+// subscripts that stay inside.
+#pragma once
+
+#include "ir/bounds.h"
+#include "ir/buffer.h"
+#include "ir/diagnostic.h"
+#include "ir/expr.h"
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace volute::ir {
+
+/// The most lanes a value has: one 512-bit register of bytes.
+constexpr int32_t max_lanes = 64;
+
+/// What a verifier found about one nest or step; the same finding counts once.
+class Findings {
+public:
+  explicit Findings(std::string subject) : subject_(std::move(subject)) {}
+  void add(std::string message, std::string hint = "");
+  bool empty() const { return diagnostics_.empty(); }
+  const std::vector<Diagnostic>& diagnostics() const { return diagnostics_; }
+
+private:
+  std::string subject_;
+  std::set<std::string> seen_;
+  std::vector<Diagnostic> diagnostics_;
+};
+
+/// Where an access stands: what ids mean and which variables have values there.
+struct Scope {
+  const std::vector<std::string>& vars;
+  const std::vector<View>& views;
+  const std::vector<std::vector<int64_t>>& tables;
+  const std::vector<Buffer>& buffers;
+  int32_t packs = -1;    // the packed buffer that may be written here
+  std::set<Var> visible; // variables with a value
+  Bounds bounds;
+};
+
+void check_buffers(const std::vector<Buffer>& buffers, Findings& findings);
+/// Parameters are declared in the scope and its bounds (each is at least 0).
+void declare_parameters(const std::vector<Var>& parameters,
+                        const std::vector<std::string>& program_parameters, Scope& scope,
+                        Findings& findings);
+/// Buffers exist, extents and strides depend on parameters only, constant shapes fit the buffer.
+void check_views(const Scope& scope, Findings& findings);
+
+/// Whether the variable exists and has a value here; `where` says for whom, in messages.
+bool check_variable(Var var, const Scope& scope, const std::string& where, Findings& findings);
+bool check_affine(const Affine& affine, const Scope& scope, const std::string& where,
+                  Findings& findings);
+
+/// Elements index + l * lane_step along lane_dim, for l in [first, first + count).
+struct Lanes {
+  int32_t dim = -1;
+  int64_t step = 1;
+  int64_t first = 0, count = 1;
+};
+/// Every element that the access touches is inside its view; `element` is the type it has there.
+void check_access(int32_t view, const Index& index, const Lanes& lanes, ElementType element,
+                  const Scope& scope, Findings& findings);
+/// Whether the access may write: no input, no table, and a packed buffer only to make it.
+void check_writable(int32_t view, const Scope& scope, Findings& findings);
+
+/// False, with a finding, when an operand is missing: then nothing else may look at it.
+bool check_complete(const Expr& expr, const std::string& where, Findings& findings);
+/// Types and lanes of every operation; leaves are for the caller.
+void check_operations(const Expr& expr, Findings& findings);
+/// `f32x16`, or `f32` for one lane.
+std::string value_type_text(ElementType type, int32_t lanes);
+
+} // namespace volute::ir

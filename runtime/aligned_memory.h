@@ -1,0 +1,33 @@
+// Memory for tensors, packed weights and workspaces: zeroed, 64-byte aligned (a cache line, and
+// the widest vector), on huge pages when large.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace volute::runtime {
+
+class AlignedMemory {
+public:
+  AlignedMemory() noexcept = default;
+  AlignedMemory(AlignedMemory&& other) noexcept;
+  AlignedMemory& operator=(AlignedMemory&& other) noexcept;
+  AlignedMemory(const AlignedMemory&) = delete;
+  AlignedMemory& operator=(const AlignedMemory&) = delete;
+  ~AlignedMemory();
+
+  /// `bytes` zeroed bytes (0 gives a valid address too), or an empty object when the system has
+  /// not got them or `bytes` is negative.
+  static AlignedMemory allocate(int64_t bytes) noexcept;
+
+  explicit operator bool() const noexcept { return data_ != nullptr; }
+  std::byte* data() const noexcept { return data_; }
+  int64_t size() const noexcept { return size_; }
+
+private:
+  std::byte* data_ = nullptr;
+  int64_t size_ = 0;
+  size_t mapped_ = 0; // bytes of the mapping; 0 when the memory is from the heap
+};
+
+} // namespace volute::runtime

@@ -1,0 +1,35 @@
+// Files as the runtime reads and writes them: failures in the system's words, and a file that is
+// replaced whole or not at all.
+#pragma once
+
+#include "ir/diagnostic.h"
+#include "runtime/status.h"
+
+#include <cstddef>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace volute::runtime {
+
+struct CloseFile {
+  void operator()(std::FILE* file) const noexcept { std::fclose(file); }
+};
+using OpenFile = std::unique_ptr<std::FILE, CloseFile>;
+
+/// Opens for reading. A failure's subject is the path: "in.npy: No such file or directory".
+Expected<OpenFile> open_to_read(const std::string& path);
+
+/// What the system says about an errno.
+std::string system_words(int error);
+
+/// Writes `path` by way of a file beside it that is renamed into place once it is complete, so that
+/// no reader ever sees half of it and a failure leaves what was there before. A symbolic link stays
+/// one; what is no regular file (/dev/stdout, a pipe) is written as it is.
+Status replace_file(const std::string& path, const std::function<Status(std::FILE*)>& write);
+
+/// fwrite, with the system's words when it falls short.
+Status write_bytes(std::FILE* file, const std::string& path, const void* data, size_t bytes);
+
+} // namespace volute::runtime

@@ -1,0 +1,300 @@
+#include "runtime/kernel_state.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <limits>
+
+namespace volute::runtime {
+namespace {
+
+using compiler::Image;
+using compiler::ImageBuffer;
+using compiler::ImageStep;
+using Role = ImageBuffer::Role;
+
+// Pointer tables of up to this many buffers live on the stack: a kernel of a few operators.
+constexpr size_t stack_table = 32;
+// Two cache lines: the prefetcher of neighbouring lines does not reach across.
+constexpr int64_t scratch_unit = 128;
+
+int64_t rounded_up(int64_t bytes, int64_t unit) { return (bytes + unit - 1) / unit * unit; }
+
+bool is_in_workspace(const ImageBuffer& buffer) {
+  return buffer.role == Role::packed || buffer.role == Role::intermediate;
+}
+
+std::optional<std::string> fault_in(const ImageBuffer& buffer, const Image& image) {
+  if (buffer.bytes < 0) return fmt::format("has {} bytes", buffer.bytes);
+  if (!is_in_workspace(buffer)) {
+    if (!buffer.type) return "is given by the caller and has no type";
+    if (ir::checked_bytes(*buffer.type) != buffer.bytes)
+      return fmt::format("has {} bytes, its type is {}", buffer.bytes, ir::to_string(*buffer.type));
+    return std::nullopt;
+  }
+  if (buffer.workspace_offset < 0 || buffer.workspace_offset % 64 != 0 ||
+      buffer.workspace_offset > image.workspace_bytes ||
+      buffer.bytes > image.workspace_bytes - buffer.workspace_offset)
+    return fmt::format("has {} bytes at {} of a workspace of {}", buffer.bytes,
+                       buffer.workspace_offset, image.workspace_bytes);
+  if (buffer.role == Role::packed) {
+    const int32_t from = buffer.packed_from;
+    const bool exists = from >= 0 && static_cast<size_t>(from) < image.buffers.size();
+    if (!exists || image.buffers[static_cast<size_t>(from)].role != Role::input)
+      return fmt::format("is packed from buffer {}, which is no input", from);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> fault_in(const ImageStep& step, const Image& image) {
+  if (step.entry >= image.text_bytes)
+    return fmt::format("begins at {} of {} bytes of text", step.entry, image.text_bytes);
+  if (step.work < 0) return fmt::format("has {} items of work", step.work);
+  if (step.packs == -1) return std::nullopt;
+  const bool exists = step.packs >= 0 && static_cast<size_t>(step.packs) < image.buffers.size();
+  if (!exists || image.buffers[static_cast<size_t>(step.packs)].role != Role::packed)
+    return fmt::format("packs buffer {}, which is not a packed one", step.packs);
+  return std::nullopt;
+}
+
+// ---- a call's arguments -------------------------------------------------------------------------
+
+// The words are made only once something is wrong, and never throw.
+template <class Words>
+Status refuse(const Image& image, Words words) noexcept {
+  return Status::failed(StatusCode::invalid_argument, [&] {
+    return Diagnostic{{}, image.name, words(), ""};
+  });
+}
+
+} // namespace
+
+Status check_argument(const Image& image, const ImageBuffer& buffer,
+                      const Kernel::Argument& argument) noexcept {
+  if (*argument.type != *buffer.type)
+    return refuse(image, [&] {
+      return fmt::format("%{} is {}, not {}", buffer.name, ir::to_string(*buffer.type),
+                         ir::to_string(*argument.type));
+    });
+  if (buffer.bytes == 0) return {};
+  if (!argument.data)
+    return refuse(image, [&] { return fmt::format("%{} is a null pointer", buffer.name); });
+  if (buffer.role == Role::output && !argument.writable)
+    return refuse(image, [&] {
+      return fmt::format("%{} is an output and was given memory that is only to be read",
+                         buffer.name);
+    });
+  const auto size = static_cast<uintptr_t>(ir::size_of(buffer.type->element));
+  if (reinterpret_cast<uintptr_t>(argument.data) % size != 0)
+    return refuse(image, [&] {
+      return fmt::format(
+          "%{} is at an address that is not a multiple of {}, the size of its elements",
+          buffer.name, size);
+    });
+  return {};
+}
+
+namespace {
+
+bool overlap(const std::byte* a, int64_t a_bytes, const std::byte* b, int64_t b_bytes) {
+  const auto first = reinterpret_cast<uintptr_t>(a), second = reinterpret_cast<uintptr_t>(b);
+  return a_bytes > 0 && b_bytes > 0 && first < second + static_cast<uintptr_t>(b_bytes) &&
+         second < first + static_cast<uintptr_t>(a_bytes);
+}
+
+Status check_arguments(const KernelState& kernel,
+                       std::span<const Kernel::Argument> arguments) noexcept {
+  const Image& image = kernel.image();
+  if (arguments.size() != kernel.open.size())
+    return refuse(image, [&] {
+      return fmt::format("takes {} inputs and {} outputs, {} arguments were given",
+                         kernel.open_inputs, kernel.open.size() - kernel.open_inputs,
+                         arguments.size());
+    });
+  for (size_t i = 0; i < arguments.size(); ++i)
+    if (Status status = check_argument(image, image.buffers[kernel.open[i]], arguments[i]); !status)
+      return status;
+  for (size_t out = kernel.open_inputs; out < arguments.size(); ++out)
+    for (size_t other = 0; other < out; ++other) {
+      const ImageBuffer& a = image.buffers[kernel.open[out]];
+      const ImageBuffer& b = image.buffers[kernel.open[other]];
+      if (overlap(arguments[out].data, a.bytes, arguments[other].data, b.bytes))
+        return refuse(image, [&] {
+          return fmt::format("the output %{} overlaps the {} %{}", a.name,
+                             other < kernel.open_inputs ? "input" : "output", b.name);
+        });
+    }
+  return {};
+}
+
+Status check_workspace(const KernelState& kernel, std::span<const Kernel::Argument> arguments,
+                       std::span<std::byte> workspace) noexcept {
+  const Image& image = kernel.image();
+  if (static_cast<int64_t>(workspace.size()) < kernel.workspace_bytes)
+    return refuse(image, [&] {
+      return fmt::format("the workspace has {} bytes, the kernel needs {}", workspace.size(),
+                         kernel.workspace_bytes);
+    });
+  if (kernel.workspace_bytes == 0) return {};
+  if (reinterpret_cast<uintptr_t>(workspace.data()) % 64 != 0)
+    return refuse(image, [] { return std::string("the workspace is not at a multiple of 64"); });
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const ImageBuffer& buffer = image.buffers[kernel.open[i]];
+    if (overlap(workspace.data(), kernel.workspace_bytes, arguments[i].data, buffer.bytes))
+      return refuse(image, [&] { return fmt::format("the workspace overlaps %{}", buffer.name); });
+  }
+  return {};
+}
+
+Status run_steps(const KernelState& kernel, std::span<const Kernel::Argument> arguments,
+                 std::byte* workspace) noexcept {
+  const Image& image = kernel.image();
+  std::array<std::byte*, stack_table> few;
+  std::byte** table = few.data();
+  if (image.buffers.size() > stack_table)
+    table = reinterpret_cast<std::byte**>(workspace + kernel.table_offset);
+  for (size_t i = 0; i < image.buffers.size(); ++i)
+    // Bound memory is only read: steps write no input, and packing is not run again.
+    table[i] =
+        kernel.owned[i] ? kernel.owned[i]->data() : workspace + image.buffers[i].workspace_offset;
+  for (size_t i = 0; i < arguments.size(); ++i)
+    table[kernel.open[i]] = const_cast<std::byte*>(arguments[i].data);
+
+  const compiler::StepArguments step_arguments{table, nullptr};
+  for (const size_t step : kernel.steps)
+    if (Status status =
+            run_step(image.steps[step], kernel.loaded->entries[step], step_arguments,
+                     kernel.threads, workspace + kernel.buffer_bytes, kernel.scratch_bytes);
+        !status)
+      return status;
+  return {};
+}
+
+} // namespace
+
+std::optional<Failure> check_image(const Image& image) {
+  const auto refuse = [&](std::string message) { return fail(image.name, std::move(message)); };
+  if (image.workspace_bytes < 0 || image.workspace_bytes > (int64_t{1} << 62))
+    return refuse(fmt::format("the image asks for a workspace of {} bytes", image.workspace_bytes));
+  if (image.thread_scratch_bytes < 0 || image.thread_scratch_bytes > (int64_t{1} << 40))
+    return refuse(
+        fmt::format("the image asks for {} bytes of scratch a thread", image.thread_scratch_bytes));
+  if (!image.parameters.empty())
+    return refuse(
+        fmt::format("the image leaves the parameter {} open; kernels are called with fixed shapes",
+                    image.parameters.front()));
+  for (const ImageBuffer& buffer : image.buffers)
+    if (auto fault = fault_in(buffer, image))
+      return refuse(fmt::format("the image's buffer {} {}", buffer.name, *fault));
+  for (const ImageStep& step : image.steps)
+    if (auto fault = fault_in(step, image))
+      return refuse(fmt::format("the image's step {} {}", step.name, *fault));
+  return std::nullopt;
+}
+
+KernelState::KernelState(std::shared_ptr<const LoadedImage> loaded_image,
+                         std::vector<OwnedMemory> owned_memory, Threads on_threads)
+    : loaded(std::move(loaded_image)), owned(std::move(owned_memory)),
+      threads(std::move(on_threads)) {
+  const std::vector<ImageBuffer>& buffers = image().buffers;
+  for (const Role role : {Role::input, Role::output})
+    for (size_t i = 0; i < buffers.size(); ++i)
+      if (buffers[i].role == role && !owned[i]) open.push_back(i);
+  open_inputs = static_cast<size_t>(std::count_if(
+      open.begin(), open.end(), [&](size_t i) { return buffers[i].role == Role::input; }));
+  for (size_t i = 0; i < image().steps.size(); ++i) {
+    const int32_t packs = image().steps[i].packs;
+    if (packs == -1 || !owned[static_cast<size_t>(packs)]) steps.push_back(i);
+  }
+
+  // What is bound has memory of its own: the workspace ends with the last buffer that has not.
+  for (size_t i = 0; i < buffers.size(); ++i)
+    if (is_in_workspace(buffers[i]) && !owned[i])
+      buffer_bytes = std::max(buffer_bytes, buffers[i].workspace_offset + buffers[i].bytes);
+  buffer_bytes = rounded_up(buffer_bytes, scratch_unit);
+  scratch_bytes = rounded_up(image().thread_scratch_bytes, scratch_unit);
+  table_offset = buffer_bytes + scratch_bytes * threads.count();
+  const size_t table = buffers.size() > stack_table ? buffers.size() * sizeof(std::byte*) : 0;
+  workspace_bytes = table_offset + rounded_up(static_cast<int64_t>(table), scratch_unit);
+  workspaces = std::make_unique<WorkspacePool>(workspace_bytes);
+}
+
+Status KernelState::call(std::span<const Kernel::Argument> arguments,
+                         const std::span<std::byte>* workspace) const noexcept {
+  if (Status status = check_arguments(*this, arguments); !status) return status;
+  if (workspace) {
+    if (Status status = check_workspace(*this, arguments, *workspace); !status) return status;
+    return run_steps(*this, arguments, workspace->data());
+  }
+  if (workspace_bytes == 0) return run_steps(*this, arguments, nullptr);
+  const WorkspacePool::Loan loan(*workspaces);
+  if (loan.data()) return run_steps(*this, arguments, loan.data());
+  return Status::failed(StatusCode::out_of_memory, [&] {
+    return Diagnostic{{},
+                      image().name,
+                      fmt::format("no memory for a workspace of {} bytes", workspace_bytes),
+                      ""};
+  });
+}
+
+// ---- steps --------------------------------------------------------------------------------------
+
+namespace {
+
+struct SplitStep {
+  compiler::StepEntry entry;
+  const compiler::StepArguments* arguments;
+  std::byte* scratch;
+  int64_t scratch_bytes;
+  int64_t work, pieces;
+  // Of the failures so far, the one earliest in the range: the piece above, the code below.
+  std::atomic<uint64_t> failure{std::numeric_limits<uint64_t>::max()};
+
+  // Ranges differ by one item at most; the longer ones come first.
+  int64_t begin_of(int64_t piece) const {
+    return piece * (work / pieces) + std::min(piece, work % pieces);
+  }
+
+  void run(int64_t piece) {
+    const int32_t code =
+        entry(arguments, scratch + piece * scratch_bytes, begin_of(piece), begin_of(piece + 1));
+    if (code == 0) return;
+    const uint64_t found = static_cast<uint64_t>(piece) << 32 | static_cast<uint32_t>(code);
+    uint64_t known = failure.load(std::memory_order_relaxed);
+    while (found < known && !failure.compare_exchange_weak(known, found)) {
+    }
+  }
+};
+
+Status step_status(const ImageStep& step, int32_t code) noexcept {
+  if (code == 0) return {};
+  if (code == static_cast<int32_t>(StatusCode::index_out_of_range))
+    return Status::failed(StatusCode::index_out_of_range, [&] {
+      return Diagnostic{{}, step.name, "an index in the data is outside its range", ""};
+    });
+  return Status::failed(StatusCode::step_failed, [&] {
+    return Diagnostic{{}, step.name, fmt::format("the step failed with code {}", code), ""};
+  });
+}
+
+} // namespace
+
+Status run_step(const ImageStep& step, compiler::StepEntry entry,
+                const compiler::StepArguments& arguments, const Threads& threads,
+                std::byte* scratch, int64_t scratch_bytes) noexcept {
+  if (step.work == 0) return {};
+  const int64_t pieces = std::min<int64_t>(threads.count(), step.work);
+  if (pieces == 1) return step_status(step, entry(&arguments, scratch, 0, step.work));
+  SplitStep split{entry, &arguments, scratch, scratch_bytes, step.work, pieces};
+  const Status status = threads.run(
+      pieces, [](void* context, int64_t piece) { static_cast<SplitStep*>(context)->run(piece); },
+      &split);
+  if (!status) return status;
+  const uint64_t failure = split.failure.load(std::memory_order_relaxed);
+  if (failure == std::numeric_limits<uint64_t>::max()) return {};
+  return step_status(step, static_cast<int32_t>(static_cast<uint32_t>(failure)));
+}
+
+} // namespace volute::runtime

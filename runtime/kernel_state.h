@@ -1,0 +1,80 @@
+// What a Kernel holds: everything decided before the call, so that a call only checks and jumps.
+// Not installed: kernel.cpp and its neighbours share it.
+#pragma once
+
+#include "compiler/image.h"
+#include "runtime/aligned_memory.h"
+#include "runtime/executable_memory.h"
+#include "runtime/kernel.h"
+#include "runtime/threads.h"
+#include "runtime/workspace.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace volute::runtime {
+
+/// An image that is mapped; shared by a kernel, its bound descendants, and every copy.
+struct LoadedImage {
+  compiler::Image image; // without its bytes: they are in `memory`
+  std::shared_ptr<const ExecutableMemory> memory;
+  std::vector<compiler::StepEntry> entries; // one a step
+};
+
+/// Whether an image's tables hold together; the reason why not.
+std::optional<Failure> check_image(const compiler::Image& image);
+
+/// Memory of a bound kernel: the packed form of a weight, or its elements as they were given.
+using OwnedMemory = std::shared_ptr<const AlignedMemory>;
+
+struct KernelState {
+  KernelState(std::shared_ptr<const LoadedImage> loaded, std::vector<OwnedMemory> owned,
+              Threads threads);
+
+  const compiler::Image& image() const { return loaded->image; }
+  /// Checks a call's tensors and runs the steps. `arguments` are in the order of `open`; without a
+  /// workspace of the caller's (null), one of the kernel's own is used.
+  Status call(std::span<const Kernel::Argument> arguments,
+              const std::span<std::byte>* workspace) const noexcept;
+
+  const std::shared_ptr<const LoadedImage> loaded;
+  const std::vector<OwnedMemory> owned; // by buffer: not null where it is bound
+  const Threads threads;
+
+  // Derived from the above.
+  std::vector<size_t> open;  // buffers that a call gives: inputs that are not bound, then outputs
+  size_t open_inputs = 0;    // how many of them are inputs
+  std::vector<size_t> steps; // those still to be run: not the packing of what is bound
+
+  // A workspace: [packed and intermediate buffers | scratch of thread 0 | of thread 1 | ... |
+  // pointer table]. The table is here only when it does not fit the stack.
+  int64_t buffer_bytes = 0;
+  int64_t scratch_bytes = 0; // of one thread, rounded up so that no two share a cache line
+  int64_t table_offset = 0;
+  int64_t workspace_bytes = 0;
+  mutable std::unique_ptr<WorkspacePool> workspaces; // locks for itself
+};
+
+/// Whether one tensor fits the input or output it is given for.
+Status check_argument(const compiler::Image& image, const compiler::ImageBuffer& buffer,
+                      const Kernel::Argument& argument) noexcept;
+
+/// The input or output of the name.
+std::optional<size_t> find_given(const compiler::Image& image, std::string_view name);
+
+/// Runs one step over its whole range, split among the threads; the scratch of piece p begins at
+/// scratch + p * scratch_bytes. Of several failures the one earliest in the range counts, so that
+/// the status does not depend on the threads either.
+Status run_step(const compiler::ImageStep& step, compiler::StepEntry entry,
+                const compiler::StepArguments& arguments, const Threads& threads,
+                std::byte* scratch, int64_t scratch_bytes) noexcept;
+
+/// What a kernel owns once the input is bound: what it owned before, a copy of the input's
+/// elements, and every packed form that the image's steps make of it.
+Expected<std::vector<OwnedMemory>> own_input(const KernelState& kernel, size_t input,
+                                             const TensorView& view);
+
+} // namespace volute::runtime

@@ -1,0 +1,23 @@
+// A kernel's key: one text that names everything its code depends on.
+//
+//     target znver4+avx2+avx512f...,l1=32K,l2=1M,l3=32M
+//     schedule auto
+//     accuracy 10
+//     deterministic false
+//     constant %w xxh3:0123456789abcdef0123456789abcdef 37632
+//     program @stem(%x: f32[...]) { ... }
+//
+// It is stored and compared whole. The program is its canonical text; the one thing which that
+// leaves out, what a constant's file held when it was read, stands above it as digest and size.
+#pragma once
+
+#include "ir/program.h"
+#include "runtime/compile_options.h"
+
+#include <string>
+
+namespace volute::runtime {
+
+std::string kernel_key(const ir::Program& program, const CompileOptions& options);
+
+} // namespace volute::runtime

@@ -1,0 +1,122 @@
+#include "runtime/memory_cache.h"
+
+#include <utility>
+
+namespace volute::runtime {
+
+// Kernels leave the cache through `dropped`, which its functions' callers destroy after the lock
+// is released: unmapping takes the system's time, and nobody need wait for it.
+
+std::optional<Kernel> MemoryCache::find(const std::string& key, std::vector<Kernel>& dropped) {
+  const auto found = entries_.find(key);
+  if (found == entries_.end()) return std::nullopt;
+  Entry& entry = found->second;
+  if (entry.held) {
+    recent_.splice(recent_.begin(), recent_, entry.position);
+    return entry.held;
+  }
+  std::optional<Kernel> kernel = entry.alive.lock();
+  if (kernel)
+    hold(*found, *kernel, dropped);
+  else
+    entries_.erase(found);
+  return kernel;
+}
+
+void MemoryCache::hold(Entries::value_type& item, const Kernel& kernel,
+                       std::vector<Kernel>& dropped) {
+  Entry& entry = item.second;
+  entry.alive = WeakKernel(kernel);
+  entry.bytes = kernel.mapped_bytes();
+  if (entry.bytes > limit_bytes_) return; // its users alone keep it
+  while (counters_.bytes + entry.bytes > limit_bytes_) evict_oldest(dropped);
+  recent_.push_front(&item.first); // a map's keys stay where they are
+  entry.position = recent_.begin();
+  entry.held = kernel;
+  counters_.bytes += entry.bytes;
+  ++counters_.kernels;
+}
+
+void MemoryCache::evict_oldest(std::vector<Kernel>& dropped) {
+  Entry& entry = entries_.find(*recent_.back())->second;
+  dropped.push_back(*entry.held);
+  entry.held.reset();
+  recent_.pop_back();
+  counters_.bytes -= entry.bytes;
+  --counters_.kernels;
+  ++counters_.evictions;
+}
+
+// Entries that only remember a kernel of somebody else's are looked through each time their number
+// may have doubled, so that dead ones never outnumber the others by much, at constant cost an
+// insert.
+void MemoryCache::forget_dead() {
+  if (entries_.size() < 2 * swept_entries_ + 64) return;
+  std::erase_if(entries_,
+                [](const auto& item) { return !item.second.held && item.second.alive.expired(); });
+  swept_entries_ = entries_.size();
+}
+
+Expected<Kernel> MemoryCache::get_or_compile(const std::string& key, const Compile& compile) {
+  std::vector<Kernel> dropped;
+  auto flight = std::make_shared<Flight>();
+  {
+    std::unique_lock lock(mutex_);
+    if (std::optional<Kernel> kernel = find(key, dropped)) {
+      ++counters_.hits;
+      return *kernel;
+    }
+    const auto [other, first] = flights_.try_emplace(key, flight);
+    if (!first) {
+      flight = other->second;
+      if (flight->leader == std::this_thread::get_id())
+        return fail("cache", "a compile asks for the kernel that it is compiling");
+      ++counters_.waits;
+      flight->landed.wait(lock, [&] { return flight->result || flight->exception; });
+      if (flight->exception) std::rethrow_exception(flight->exception);
+      return *flight->result;
+    }
+    flight->leader = std::this_thread::get_id();
+    ++counters_.compiles;
+  }
+
+  std::optional<Expected<Kernel>> result;
+  std::exception_ptr exception;
+  try {
+    result = compile();
+  } catch (...) {
+    exception = std::current_exception();
+  }
+
+  const std::lock_guard lock(mutex_);
+  // Moved, which cannot fail: whatever happens to the entry below, nobody is left waiting.
+  flight->result = std::move(result);
+  flight->exception = exception;
+  flight->landed.notify_all();
+  flights_.erase(key);
+  if (exception || !*flight->result) ++counters_.failures;
+  if (exception) std::rethrow_exception(exception);
+  if (*flight->result) {
+    forget_dead();
+    hold(*entries_.try_emplace(key).first, **flight->result, dropped);
+  }
+  return *flight->result;
+}
+
+void MemoryCache::clear() {
+  std::vector<Kernel> dropped;
+  const std::lock_guard lock(mutex_);
+  for (auto& [key, entry] : entries_)
+    if (entry.held) dropped.push_back(*entry.held);
+  recent_.clear();
+  entries_.clear();
+  swept_entries_ = 0;
+  counters_.kernels = counters_.bytes = 0;
+}
+
+MemoryCache::Counters MemoryCache::counters() const {
+  const std::lock_guard lock(mutex_);
+  return counters_;
+}
+
+} // namespace volute::runtime

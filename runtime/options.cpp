@@ -1,0 +1,118 @@
+#include "runtime/options.h"
+
+#include "runtime/threads.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <cstdlib>
+
+namespace volute::runtime {
+namespace {
+
+std::optional<int64_t> whole_number(std::string_view text) {
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.begin(), text.end(), value);
+  if (error != std::errc() || end != text.end()) return std::nullopt;
+  return value;
+}
+
+// Each sets its option, or gives what the value should have been.
+using Reader = std::optional<std::string> (*)(const std::string& text, Options& options);
+
+std::optional<std::string> read_threads(const std::string& text, Options& options) {
+  const int available = available_threads();
+  const std::optional<int64_t> count = text == "all" ? available : whole_number(text);
+  if (!count || *count < 1 || *count > 1024) return "a number from 1 to 1024, or all";
+  options.threads = static_cast<int>(*count);
+  return std::nullopt;
+}
+
+std::optional<std::string> read_target(const std::string& text, Options& options) {
+  options.target = text; // whoever compiles for it parses it, and names what is wrong
+  return std::nullopt;
+}
+
+std::optional<std::string> read_memory_cache(const std::string& text, Options& options) {
+  std::string_view digits = text;
+  int shift = 0;
+  if (digits.ends_with('K')) shift = 10;
+  if (digits.ends_with('M')) shift = 20;
+  if (digits.ends_with('G')) shift = 30;
+  if (shift > 0) digits.remove_suffix(1);
+  const std::optional<int64_t> count = whole_number(digits);
+  if (!count || *count < 0 || *count > INT64_MAX >> shift)
+    return "a number of bytes, or of K, M or G of them, as in 64M";
+  options.memory_cache_bytes = *count << shift;
+  return std::nullopt;
+}
+
+std::optional<std::string> read_verbose(const std::string& text, Options& options) {
+  if (text != "0" && text != "1") return "0 or 1";
+  options.verbose = text == "1";
+  return std::nullopt;
+}
+
+struct Row {
+  OptionRow text;
+  Reader read;
+};
+
+constexpr std::array<Row, 4> rows = {{
+    {{"VOLUTE_THREADS", "1, 2, ... or all", "threads that run a kernel (1)"}, read_threads},
+    {{"VOLUTE_TARGET", "native or CPU[+feature,-feature...]", "what to compile for (native)"},
+     read_target},
+    {{"VOLUTE_MEMORY_CACHE", "bytes, or 64M, 1G, ...",
+      "kernels a session keeps that nobody holds (256M)"},
+     read_memory_cache},
+    {{"VOLUTE_VERBOSE", "0 or 1", "a line on standard error for every compile (0)"}, read_verbose},
+}};
+
+constexpr auto row_texts = [] {
+  std::array<OptionRow, rows.size()> texts;
+  for (size_t i = 0; i < rows.size(); ++i) texts[i] = rows[i].text;
+  return texts;
+}();
+
+} // namespace
+
+std::span<const OptionRow> option_rows() { return row_texts; }
+
+std::string options_help() {
+  size_t variable = 0, values = 0;
+  for (const OptionRow& row : row_texts) {
+    variable = std::max(variable, row.variable.size());
+    values = std::max(values, row.values.size());
+  }
+  std::string text;
+  for (const OptionRow& row : row_texts)
+    text += fmt::format("  {:{}}  {:{}}  {}\n", row.variable, variable, row.values, values,
+                        row.meaning);
+  return text;
+}
+
+Expected<Options>
+read_options(const std::function<std::optional<std::string>(std::string_view)>& get) {
+  Options options;
+  Failure failure;
+  for (const Row& row : rows) {
+    const std::optional<std::string> text = get(row.text.variable);
+    if (!text || text->empty()) continue;
+    if (const auto wanted = row.read(*text, options))
+      failure.diagnostics.push_back(
+          {{}, std::string(row.text.variable), fmt::format("'{}' is not {}", *text, *wanted), ""});
+  }
+  if (!failure.diagnostics.empty()) return failure;
+  return options;
+}
+
+const Expected<Options>& options() {
+  static const Expected<Options> read = read_options([](std::string_view name) {
+    const char* value = std::getenv(std::string(name).c_str());
+    return value ? std::optional<std::string>(value) : std::nullopt;
+  });
+  return read;
+}
+
+} // namespace volute::runtime

@@ -1,0 +1,41 @@
+// Everything that the environment may say. Every variable begins with VOLUTE_ and is in this one
+// table; nothing else in the library reads the environment.
+#pragma once
+
+#include "ir/diagnostic.h"
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace volute::runtime {
+
+/// What a Session starts from when its program says nothing else.
+struct Options {
+  int threads = 1;                                 // VOLUTE_THREADS
+  std::string target = "native";                   // VOLUTE_TARGET
+  int64_t memory_cache_bytes = int64_t{256} << 20; // VOLUTE_MEMORY_CACHE
+  bool verbose = false;                            // VOLUTE_VERBOSE
+  bool operator==(const Options&) const = default;
+};
+
+/// A row of the table, for `volute --help`.
+struct OptionRow {
+  std::string_view variable, values, meaning;
+};
+std::span<const OptionRow> option_rows();
+/// The table as text, a row a line, in columns.
+std::string options_help();
+
+/// Reads each variable of the table through `get`; an empty value is as good as none. Every value
+/// that does not fit is named, not only the first.
+Expected<Options>
+read_options(const std::function<std::optional<std::string>(std::string_view)>& get);
+
+/// The process's environment, read once, at the first call.
+const Expected<Options>& options();
+
+} // namespace volute::runtime

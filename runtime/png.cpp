@@ -1,0 +1,297 @@
+#include "runtime/png.h"
+
+#include "ir/number.h"
+#include "ir/tensor_data.h"
+#include "runtime/file.h"
+
+#include <fmt/format.h>
+#include <png.h>
+
+#include <cmath>
+#include <cstdio>
+#include <vector>
+
+namespace volute::runtime {
+namespace {
+
+// libpng reports a fault by a function that must not return; it keeps the words here and jumps
+// back to `guarded`. A jump runs no destructor, so nothing that owns anything may live in between:
+// everything is owned by the Reading or Writing outside.
+struct Fault {
+  char words[160] = "";
+};
+
+[[noreturn]] void on_error(png_structp png, png_const_charp words) {
+  auto* fault = static_cast<Fault*>(png_get_error_ptr(png));
+  std::snprintf(fault->words, sizeof fault->words, "%s", words);
+  png_longjmp(png, 1);
+}
+
+void on_warning(png_structp, png_const_charp) {} // the picture is read all the same
+
+// Calls into libpng; false when it reported a fault. Never inlined: the caller's variables must
+// not live in this frame's registers when the jump restores them.
+template <class Body>
+[[gnu::noinline]] bool guarded(png_structp png, const Body& body) {
+  if (setjmp(png_jmpbuf(png))) return false;
+  body();
+  return true;
+}
+
+struct Reading {
+  Fault fault;
+  png_structp png = nullptr;
+  png_infop info = nullptr;
+
+  Reading() {
+    png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &fault, on_error, on_warning);
+    if (png) info = png_create_info_struct(png);
+  }
+  Reading(const Reading&) = delete;
+  Reading& operator=(const Reading&) = delete;
+  ~Reading() { png_destroy_read_struct(&png, &info, nullptr); }
+};
+
+struct Writing {
+  Fault fault;
+  png_structp png = nullptr;
+  png_infop info = nullptr;
+
+  Writing() {
+    png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &fault, on_error, on_warning);
+    if (png) info = png_create_info_struct(png);
+  }
+  Writing(const Writing&) = delete;
+  Writing& operator=(const Writing&) = delete;
+  ~Writing() { png_destroy_write_struct(&png, &info); }
+};
+
+Failure png_failure(const std::string& path, const Fault& fault) {
+  return fail(path, fmt::format("libpng: {}", fault.words));
+}
+
+struct Picture {
+  PngSize size;
+  bool has_alpha = false; // of its own, or by a palette's or colour's transparency
+};
+
+Expected<Picture> read_picture_header(Reading& reading, std::FILE* file, const std::string& path) {
+  if (!reading.info) return fail(path, "no memory for libpng");
+  png_structp png = reading.png;
+  png_infop info = reading.info;
+  const bool read = guarded(png, [=] {
+    png_init_io(png, file);
+    png_read_info(png, info);
+  });
+  if (!read) return png_failure(path, reading.fault);
+  if (png_get_bit_depth(png, info) == 16)
+    return fail(path, "its samples have 16 bits, the values of a picture are 0..255",
+                "convert it to 8 bits a sample first");
+  const int color = png_get_color_type(png, info);
+  Picture picture;
+  picture.size.width = png_get_image_width(png, info);
+  picture.size.height = png_get_image_height(png, info);
+  picture.size.channels = (color & PNG_COLOR_MASK_COLOR) ? 3 : 1;
+  picture.has_alpha =
+      (color & PNG_COLOR_MASK_ALPHA) || png_get_valid(png, info, PNG_INFO_tRNS) != 0;
+  return picture;
+}
+
+// What a type must be to hold a picture at all: one of n, c, h, w, all but n with a size of its
+// own.
+std::optional<Failure> check_is_picture(const std::string& path, const ir::TensorType& type) {
+  using ir::Axis;
+  const bool has_axes = type.has(Axis::c) && type.has(Axis::h) && type.has(Axis::w);
+  const bool has_others = type.has(Axis::d) || type.has(Axis::o) || type.has(Axis::i);
+  if (!has_axes || has_others)
+    return fail(path, fmt::format("a picture has the axes n, c, h and w, the type is {}",
+                                  ir::to_string(type)));
+  if (type.size(Axis::n) != 1)
+    return fail(path, fmt::format("a file holds one picture, the type {} has n={}",
+                                  ir::to_string(type), type.size(Axis::n)));
+  return std::nullopt;
+}
+
+std::optional<Failure> check_matches(const PngSize& size, const std::string& path,
+                                     const ir::TensorType& type) {
+  using ir::Axis;
+  if (type.element == ir::ElementType::i8)
+    return fail(path, "i8 ends at 127 and the values of a picture at 255", "u8 holds them all");
+  const auto wanted_channels = type.size(Axis::c);
+  if (size.channels != wanted_channels)
+    return fail(path,
+                fmt::format("the picture is {} and has {} channel{}, the type {} has c={}",
+                            size.channels == 1 ? "grey" : "RGB", size.channels,
+                            size.channels == 1 ? "" : "s", ir::to_string(type), wanted_channels));
+  if (size.height != type.size(Axis::h) || size.width != type.size(Axis::w))
+    return fail(path, fmt::format("the picture is {} wide and {} high, the type {} has w={}, h={}",
+                                  size.width, size.height, ir::to_string(type), type.size(Axis::w),
+                                  type.size(Axis::h)));
+  return std::nullopt;
+}
+
+// A picture's bytes, row by row as PNG has them, and where the rows are.
+struct Samples {
+  AlignedMemory bytes;
+  std::vector<png_bytep> rows;
+  int64_t row_bytes = 0;
+};
+
+std::optional<Failure> allocate(Samples& samples, const std::string& path, int64_t height,
+                                int64_t row_bytes) {
+  samples.row_bytes = row_bytes;
+  samples.bytes = AlignedMemory::allocate(height * row_bytes);
+  if (!samples.bytes)
+    return fail(path, fmt::format("no memory for the picture's {} bytes", height * row_bytes));
+  for (int64_t y = 0; y < height; ++y)
+    samples.rows.push_back(reinterpret_cast<png_bytep>(samples.bytes.data() + y * row_bytes));
+  return std::nullopt;
+}
+
+std::optional<Failure> read_samples(Reading& reading, const Picture& picture,
+                                    const std::string& path, Samples& samples) {
+  png_structp png = reading.png;
+  png_infop info = reading.info;
+  const bool prepared = guarded(png, [=] {
+    png_set_palette_to_rgb(png);
+    png_set_expand_gray_1_2_4_to_8(png);
+    png_set_tRNS_to_alpha(png);
+    png_set_interlace_handling(png);
+    png_read_update_info(png, info);
+  });
+  if (!prepared) return png_failure(path, reading.fault);
+  const int64_t row_bytes =
+      picture.size.width * (picture.size.channels + (picture.has_alpha ? 1 : 0));
+  if (static_cast<int64_t>(png_get_rowbytes(png, info)) != row_bytes)
+    return fail(path, "libpng did not bring the picture to 8 bits a sample");
+  if (auto fault = allocate(samples, path, picture.size.height, row_bytes)) return fault;
+  png_bytepp rows = samples.rows.data();
+  const bool read = guarded(png, [=] {
+    png_read_image(png, rows);
+    png_read_end(png, nullptr); // checks that the file is whole
+  });
+  if (!read) return png_failure(path, reading.fault);
+  return std::nullopt;
+}
+
+std::optional<Failure> check_opaque(const Samples& samples, const Picture& picture,
+                                    const std::string& path) {
+  if (!picture.has_alpha) return std::nullopt;
+  const int64_t pixel = picture.size.channels + 1;
+  for (size_t y = 0; y < samples.rows.size(); ++y)
+    for (int64_t x = 0; x < picture.size.width; ++x)
+      if (samples.rows[y][x * pixel + pixel - 1] != 255)
+        return fail(path, fmt::format("the pixel at x={}, y={} is transparent", x, y),
+                    "flatten the picture onto a background first");
+  return std::nullopt;
+}
+
+uint8_t to_sample(const std::byte* at, ir::ElementType type) {
+  if (ir::is_integer(type)) {
+    const int64_t value = ir::read_integer(at, type);
+    return static_cast<uint8_t>(value < 0 ? 0 : value > 255 ? 255 : value);
+  }
+  const double value = ir::read_real(at, type);
+  if (!(value > 0)) return 0; // NaN too
+  return value >= 255 ? 255 : static_cast<uint8_t>(std::nearbyint(value));
+}
+
+// Calls visit(element offset, y, x, c) for every sample of a picture type.
+template <class Visit>
+void for_each_sample(const ir::TensorType& type, Visit visit) {
+  using ir::Axis;
+  const ir::Strides strides(type);
+  for (int64_t y = 0; y < type.size(Axis::h); ++y)
+    for (int64_t x = 0; x < type.size(Axis::w); ++x)
+      for (int64_t c = 0; c < type.size(Axis::c); ++c)
+        visit(strides.offset(Axis::h, y) + strides.offset(Axis::w, x) + strides.offset(Axis::c, c),
+              static_cast<size_t>(y), x, c);
+}
+
+} // namespace
+
+Expected<PngSize> read_png_size(const std::string& path) {
+  Expected<OpenFile> file = open_to_read(path);
+  if (!file) return file.failure();
+  Reading reading;
+  Expected<Picture> picture = read_picture_header(reading, file->get(), path);
+  if (!picture) return picture.failure();
+  return picture->size;
+}
+
+Expected<Tensor> read_png(const std::string& path, const ir::TensorType& type) {
+  if (auto fault = check_is_picture(path, type)) return *fault;
+  Expected<OpenFile> file = open_to_read(path);
+  if (!file) return file.failure();
+  Reading reading;
+  Expected<Picture> picture = read_picture_header(reading, file->get(), path);
+  if (!picture) return picture.failure();
+  if (auto fault = check_matches(picture->size, path, type)) return *fault;
+  Samples samples;
+  if (auto fault = read_samples(reading, *picture, path, samples)) return *fault;
+  if (auto fault = check_opaque(samples, *picture, path)) return *fault;
+
+  Expected<Tensor> tensor = Tensor::allocate(type);
+  if (!tensor) return fail(path, to_string(tensor.diagnostics().front()));
+  const int64_t pixel = picture->size.channels + (picture->has_alpha ? 1 : 0);
+  std::byte* data = tensor->data();
+  for_each_sample(type, [&](int64_t offset, size_t y, int64_t x, int64_t c) {
+    const uint8_t sample = samples.rows[y][x * pixel + c];
+    std::byte* at = data + offset * ir::size_of(type.element);
+    if (ir::is_float(type.element))
+      ir::write_real(at, type.element, sample);
+    else
+      ir::write_integer(at, type.element, sample);
+  });
+  return tensor;
+}
+
+Status write_png(const std::string& path, const TensorView& tensor) {
+  using ir::Axis;
+  const ir::TensorType& type = tensor.type();
+  const auto refuse = [](const Failure& failure) {
+    return Status(StatusCode::invalid_argument, failure.diagnostics.front());
+  };
+  if (auto fault = check_is_picture(path, type)) return refuse(*fault);
+  const int64_t width = type.size(Axis::w), height = type.size(Axis::h),
+                channels = type.size(Axis::c);
+  if (channels != 1 && channels != 3)
+    return refuse(
+        fail(path, fmt::format("a picture has 1 channel (grey) or 3 (RGB), the type {} has c={}",
+                               ir::to_string(type), channels)));
+  if (width < 1 || height < 1 || width > PNG_USER_WIDTH_MAX || height > PNG_USER_HEIGHT_MAX)
+    return refuse(
+        fail(path, fmt::format("a picture is 1 to {} pixels wide and high, the type {} has "
+                               "w={}, h={}",
+                               PNG_USER_WIDTH_MAX, ir::to_string(type), width, height)));
+  if (!tensor.data()) return refuse(fail(path, "the tensor is a null pointer"));
+
+  Samples samples;
+  if (auto fault = allocate(samples, path, height, width * channels))
+    return Status(StatusCode::out_of_memory, fault->diagnostics.front());
+  for_each_sample(type, [&](int64_t offset, size_t y, int64_t x, int64_t c) {
+    samples.rows[y][x * channels + c] =
+        to_sample(tensor.data() + offset * ir::size_of(type.element), type.element);
+  });
+  return replace_file(path, [&](std::FILE* file) {
+    Writing writing;
+    if (!writing.info)
+      return Status(StatusCode::out_of_memory, {{}, path, "no memory for libpng", ""});
+    png_structp png = writing.png;
+    png_infop info = writing.info;
+    png_bytepp rows = samples.rows.data();
+    const bool written = guarded(png, [=] {
+      png_init_io(png, file);
+      png_set_IHDR(png, info, static_cast<png_uint_32>(width), static_cast<png_uint_32>(height), 8,
+                   channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+                   PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+      png_write_info(png, info);
+      png_write_image(png, rows);
+      png_write_end(png, nullptr);
+    });
+    if (written) return Status();
+    return Status(StatusCode::file_failed, png_failure(path, writing.fault).diagnostics.front());
+  });
+}
+
+} // namespace volute::runtime

@@ -1,0 +1,143 @@
+#include "runtime/threads.h"
+
+#include <fmt/format.h>
+#include <pthreadpool.h>
+
+#include <atomic>
+#include <sched.h>
+#include <thread>
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+namespace volute::runtime {
+namespace {
+
+constexpr int most_threads = 1024;
+
+// The register that says how floating point rounds and whether denormals count. The exception
+// flags, which share it on x86-64, stay each thread's own.
+#if defined(__x86_64__)
+using FloatControl = uint32_t;
+constexpr FloatControl exception_flags = 0x3f;
+FloatControl float_control() { return _mm_getcsr() & ~exception_flags; }
+void set_float_control(FloatControl control) {
+  _mm_setcsr(control | (_mm_getcsr() & exception_flags));
+}
+#elif defined(__aarch64__)
+using FloatControl = uint64_t;
+FloatControl float_control() {
+  FloatControl control;
+  asm volatile("mrs %0, fpcr" : "=r"(control));
+  return control;
+}
+void set_float_control(FloatControl control) { asm volatile("msr fpcr, %0" : : "r"(control)); }
+#else
+using FloatControl = int;
+FloatControl float_control() { return 0; }
+void set_float_control(FloatControl) {}
+#endif
+
+// One run, as its pieces see it. `started` and `done` also order memory between the caller and the
+// workers in terms that a race detector sees, which the inside of a pool need not be.
+struct Run {
+  void (*body)(void*, int64_t);
+  void* context;
+  int64_t pieces;
+  FloatControl control;
+  std::atomic<bool> started{false};
+  std::atomic<int64_t> done{0};
+
+  void piece(int64_t index) {
+    started.load(std::memory_order_acquire);
+    if (index < 0 || index >= pieces) return; // not ours: `done` will not add up
+    const FloatControl own = float_control();
+    if (own != control) set_float_control(control);
+    body(context, index);
+    if (own != control) set_float_control(own);
+    done.fetch_add(1, std::memory_order_release);
+  }
+};
+
+void run_piece(void* run, size_t index) {
+  static_cast<Run*>(run)->piece(static_cast<int64_t>(index));
+}
+
+} // namespace
+
+struct Threads::Pool {
+  pthreadpool_t own = nullptr; // null: parallel_for is the caller's
+  ParallelFor parallel_for;
+
+  Pool() = default;
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+  ~Pool() {
+    if (own) pthreadpool_destroy(own);
+  }
+};
+
+Expected<Threads> Threads::pool(int count) {
+  if (count < 1 || count > most_threads)
+    return fail("threads", fmt::format("a pool has 1 to {} threads, not {}", most_threads, count));
+  Threads threads;
+  if (count == 1) return threads;
+  auto pool = std::make_shared<Pool>();
+  pool->own = pthreadpool_create(static_cast<size_t>(count));
+  if (!pool->own)
+    return fail("threads", fmt::format("the system has no {} threads to give", count));
+  threads.pool_ = std::move(pool);
+  threads.count_ = count;
+  return threads;
+}
+
+Expected<Threads> Threads::on(int count, ParallelFor parallel_for) {
+  if (count < 1 || count > most_threads)
+    return fail("threads",
+                fmt::format("work comes in 1 to {} pieces, not {}", most_threads, count));
+  if (!parallel_for) return fail("threads", "the parallel-for is an empty function");
+  Threads threads;
+  auto pool = std::make_shared<Pool>();
+  pool->parallel_for = std::move(parallel_for);
+  threads.pool_ = std::move(pool);
+  threads.count_ = count;
+  return threads;
+}
+
+Status Threads::run(int64_t pieces, void (*body)(void*, int64_t), void* context) const noexcept {
+  if (!pool_ || pieces <= 1) {
+    for (int64_t i = 0; i < pieces; ++i) body(context, i);
+    return {};
+  }
+  Run run{body, context, pieces, float_control()};
+  run.started.store(true, std::memory_order_release);
+  if (pool_->own) {
+    pthreadpool_parallelize_1d(pool_->own, run_piece, &run, static_cast<size_t>(pieces), 0);
+  } else {
+    try {
+      // One reference fits into a std::function without an allocation.
+      pool_->parallel_for(pieces, [&run](int64_t index) { run.piece(index); });
+    } catch (...) {
+      return Status::failed(StatusCode::pool_failed, [] {
+        return Diagnostic{{}, "threads", "the caller's parallel-for threw an exception", ""};
+      });
+    }
+  }
+  const int64_t done = run.done.load(std::memory_order_acquire);
+  if (done == pieces) return {};
+  return Status::failed(StatusCode::pool_failed, [&] {
+    return Diagnostic{
+        {}, "threads", fmt::format("the parallel-for ran {} of {} pieces", done, pieces), ""};
+  });
+}
+
+int available_threads() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return CPU_COUNT(&allowed);
+  const unsigned count = std::thread::hardware_concurrency();
+  return count == 0 ? 1 : static_cast<int>(count);
+}
+
+} // namespace volute::runtime

@@ -1,0 +1,54 @@
+// Memory that a kernel needs while it runs: intermediate tensors, weights packed on each call, and
+// every thread's scratch.
+//
+// A kernel keeps the workspaces that its calls have needed and hands them out again, so calls after
+// the first allocate nothing. They are the kernel's and not the thread's: a pool whose waiting
+// thread picks up other work may start a second call of a kernel inside the first, and memory goes
+// when the kernel goes rather than when threads do.
+#pragma once
+
+#include "runtime/aligned_memory.h"
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+namespace volute::runtime {
+
+class WorkspacePool {
+public:
+  explicit WorkspacePool(int64_t bytes) : bytes_(bytes) {}
+  WorkspacePool(const WorkspacePool&) = delete;
+  WorkspacePool& operator=(const WorkspacePool&) = delete;
+  ~WorkspacePool();
+
+  /// One workspace for as long as the object lives.
+  class Loan {
+  public:
+    explicit Loan(WorkspacePool& pool) noexcept : pool_(pool), memory_(pool.take()) {}
+    Loan(const Loan&) = delete;
+    Loan& operator=(const Loan&) = delete;
+    ~Loan() {
+      if (memory_) pool_.give_back(memory_);
+    }
+    /// Null when the system has not got the memory.
+    std::byte* data() const noexcept { return memory_ ? memory_->data() : nullptr; }
+
+  private:
+    WorkspacePool& pool_;
+    AlignedMemory* memory_;
+  };
+
+private:
+  AlignedMemory* take() noexcept;
+  void give_back(AlignedMemory* memory) noexcept;
+
+  const int64_t bytes_;
+  // A kernel called by one thread at a time meets only this slot: two atomic exchanges a call.
+  std::atomic<AlignedMemory*> spare_{nullptr};
+  std::mutex mutex_; // guards more_: the workspaces of calls at the same time
+  std::vector<AlignedMemory*> more_;
+};
+
+} // namespace volute::runtime

@@ -1,0 +1,42 @@
+# Dependencies point one way. The linker sees calls; this sees what a file includes or names.
+#   cmake -DROOT=... -P check_layers.cmake
+
+set(offences "")
+
+# forbid(files... MATCHING regex BECAUSE sentence)
+function(forbid)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "MATCHING;BECAUSE" "")
+  foreach(pattern IN LISTS arg_UNPARSED_ARGUMENTS)
+    file(GLOB_RECURSE files RELATIVE ${ROOT} ${ROOT}/${pattern}/*.h ${ROOT}/${pattern}/*.cpp)
+    if(pattern STREQUAL "compiler")
+      list(FILTER files EXCLUDE REGEX "^compiler/codegen/")
+    endif()
+    foreach(file IN LISTS files)
+      file(STRINGS ${ROOT}/${file} lines REGEX "${arg_MATCHING}")
+      foreach(line IN LISTS lines)
+        set(offences "${offences}${file}: ${line}\n    ${arg_BECAUSE}\n")
+      endforeach()
+    endforeach()
+  endforeach()
+  set(offences "${offences}" PARENT_SCOPE)
+endfunction()
+
+set(include "^ *# *include *[<\"]")
+forbid(ir MATCHING "${include}(compiler|runtime|tools|bench)/" BECAUSE "ir/ stands on nothing")
+forbid(compiler MATCHING "${include}(compiler/codegen|runtime|tools|bench)/"
+       BECAUSE "compiler/ stands on ir/ only; codegen/ stands on it")
+forbid(compiler/codegen MATCHING "${include}(runtime|tools|bench)/"
+       BECAUSE "codegen/ stands on ir/ and compiler/")
+forbid(runtime MATCHING "${include}(tools|bench)/" BECAUSE "runtime/ stands below the tools")
+forbid(ir compiler runtime tools bench MATCHING "${include}llvm"
+       BECAUSE "LLVM's headers belong to compiler/codegen/")
+forbid(ir compiler
+       MATCHING
+       "${include}(thread|mutex|condition_variable|future|fstream|filesystem|unistd\\.h|fcntl\\.h)"
+       BECAUSE "ir/ and compiler/ know no threads and no files: effects belong to runtime/")
+forbid(ir compiler compiler/codegen MATCHING "getenv *\\("
+       BECAUSE "only the runtime reads the environment")
+
+if(offences)
+  message(FATAL_ERROR "${offences}")
+endif()

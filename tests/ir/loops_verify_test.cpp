@@ -1,0 +1,274 @@
+#include "ir/loops.h"
+#include "tests/ir/loops_small_conv.h"
+#include "tests/support/catch.h"
+
+#include <functional>
+
+using namespace volute;
+using namespace volute::ir;
+
+namespace {
+
+constexpr ElementType f32 = ElementType::f32, i32 = ElementType::i32;
+constexpr auto serial = For::Kind::serial, unrolled = For::Kind::unrolled;
+const Var h{0}, r{1}, i{2}, kh{3}, kw{4};
+
+std::string text_of(const std::vector<Diagnostic>& diagnostics) {
+  std::string text;
+  for (const Diagnostic& d : diagnostics) text += (text.empty() ? "" : "\n") + to_string(d);
+  return text;
+}
+
+// What is found in the small convolution after something in it is spoilt, one finding a line.
+std::string found(const std::function<void(LoopProgram&, Step&)>& spoil) {
+  LoopProgram program = small_conv::loop_program();
+  spoil(program, program.steps[0]);
+  return text_of(verify(program));
+}
+// The same with another body.
+std::string in_body(Stmt body) {
+  return found([&](LoopProgram&, Step& step) { step.body = std::move(body); });
+}
+using P = LoopProgram;
+
+Stmt set(std::vector<Affine> index, Expr value) {
+  return stmt(Set{0, std::move(index), std::move(value)});
+}
+const Expr zeros = imm(0, f32, 4);
+
+Expr bias(Affine at, int32_t lanes, int64_t step = 1, int32_t first = 0, int32_t count = -1) {
+  Load l{2, {std::move(at)}};
+  l.lane_dim = 0;
+  l.lane_step = step;
+  l.first = first;
+  l.count = count < 0 ? lanes : count;
+  return load(f32, lanes, l);
+}
+
+Stmt store(Index index, int32_t count, Expr value, int32_t lane_dim = 2, int64_t step = 1) {
+  Store s;
+  s.view = 3;
+  s.index = std::move(index);
+  s.lane_dim = lane_dim;
+  s.lane_step = step;
+  s.count = count;
+  s.value = std::move(value);
+  return stmt(std::move(s));
+}
+
+} // namespace
+
+TEST_CASE("a well-formed step has no findings") {
+  CHECK(found([](P&, Step&) {}) == "");
+}
+
+TEST_CASE("an access outside its view is refused with the place and the numbers") {
+  CHECK(in_body(store({h, Affine(h) + 2, 0}, 4, zeros)) ==
+        "step conv: y[h, h + 2, 0]: h + 2 lies in 2..8, outside 0..7 of dimension 1");
+  const auto over = [&](Range rows) {
+    return in_body(for_loop(kh, rows, serial, store({Affine(h) + kh - 1, 0, 0}, 4, zeros)));
+  };
+  CHECK(over({{{0, 1}, {1 - Affine(h), 1}}, {{3, 1}, {7 - Affine(h), 1}}}) == "");
+  CHECK(over({{{0, 1}}, {{3, 1}, {7 - Affine(h), 1}}}) ==
+        "step conv: y[h + kh - 1, 0, 0]: h + kh - 1 lies in -1..6, outside 0..6 of dimension 0");
+  CHECK(over({{{0, 1}, {1 - Affine(h), 1}}, {{3, 1}, {8 - Affine(h), 1}}}) ==
+        "step conv: y[h + kh - 1, 0, 0]: h + kh - 1 lies in 0..7, outside 0..6 of dimension 0");
+}
+
+TEST_CASE("only lanes that are read or written must be inside") {
+  CHECK(in_body(set({0}, bias(0, 4))) == "");
+  CHECK(in_body(set({0}, bias(1, 4, 1, 0, 3))) == "");
+  CHECK(in_body(set({0}, bias(-1, 4, 1, 1, 3))) == "");
+  CHECK(in_body(set({0}, bias(3, 4, -1))) == "");
+  CHECK(in_body(set({0}, bias(100, 4, 1, 0, 0))) == "");
+  CHECK(in_body(set({0}, bias(1, 4))) ==
+        "step conv: b[1]: 4 lies in 4..5, outside 0..4 of dimension 0");
+  CHECK(in_body(set({0}, bias(2, 4, -1))) ==
+        "step conv: b[2]: -1 lies in -1..0, outside 0..4 of dimension 0");
+  CHECK(in_body(store({h, 0, 2}, 2, zeros)) == "");
+  CHECK(in_body(store({h, 0, 2}, 3, zeros)) ==
+        "step conv: y[h, 0, 2]: 4 lies in 4..5, outside 0..4 of dimension 2");
+}
+
+TEST_CASE("when narrows what it tests inside its body") {
+  const Stmt body = store({Affine(h) + 2, 0, 0}, 4, zeros);
+  CHECK(in_body(stmt(When{h, 0, 4, body})) == "");
+  CHECK(in_body(stmt(When{2 * Affine(h) + 1, 0, 8, body})) == "");
+  CHECK(in_body(stmt(When{h, 0, 5, body})) ==
+        "step conv: y[h + 2, 0, 0]: h + 2 lies in 2..7, outside 0..6 of dimension 0");
+  CHECK(in_body(stmt(When{kh, 0, 5, body})) == "step conv: when: kh has no value here");
+}
+
+TEST_CASE("a load through a table takes the entries that it can pick") {
+  const auto through = [&](std::vector<int64_t> table, Range range) {
+    return found([&](P&, Step& step) {
+      step.tables = {std::move(table)};
+      Load l{2, {{Affine(kh), 0}}};
+      step.body = for_loop(kh, range, serial, set({0}, splat_to(4, load(f32, 1, l))));
+    });
+  };
+  CHECK(through({9, 3, 0, 9}, Range::of(1, 3)) == "");
+  CHECK(through({9, 3, 0, 9}, Range::of(1, 4)) ==
+        "step conv: b[table0[kh]]: table0 gives 0..10, outside 0..4 of dimension 0");
+  CHECK(through({9, 3}, Range::of(1, 3)) ==
+        "step conv: b[table0[kh]]: entry kh of table0 lies in 1..3, outside its 2 entries");
+}
+
+TEST_CASE("a register is set before it is read, on every path") {
+  const Expr second = reg(f32, 4, 0, {1});
+  const std::string message = "step conv: acc[1] is read before it is certainly set";
+  const Stmt use = store({h, 0, 0}, 4, second), define = set({1}, zeros);
+  CHECK(in_body(use) == message);
+  CHECK(in_body(block({define, use})) == "");
+  CHECK(in_body(set({1}, second)) == message);
+  const auto loop = [&](Range range) { return for_loop(kh, range, serial, define); };
+  CHECK(in_body(block({loop(Range::of(0, 3)), use})) == "");
+  // Runs for every h but the last: sets nothing for certain.
+  CHECK(in_body(block({loop({{{0, 1}, {Affine(h), 1}}, {{5, 1}}}), use})) == message);
+  CHECK(in_body(block({loop({{{0, 1}, {Affine(h), 1}}, {{6, 1}}}), use})) == "");
+  CHECK(in_body(block({stmt(When{h, 0, 5, define}), use})) == message);
+  CHECK(in_body(block({stmt(When{h, 0, 6, define}), use})) == "");
+  CHECK(in_body(stmt(When{h, 0, 5, block({define, use})})) == "");
+  // The second run would find what the first one has set, but the first one does not.
+  CHECK(in_body(for_loop(kh, Range::of(0, 3), serial, block({use, define}))) == message);
+  CHECK(in_body(for_loop(r, Range::of(0, 3), unrolled, block({set({Affine(r)}, zeros), use}))) ==
+        message);
+  CHECK(in_body(block({for_loop(r, Range::of(0, 3), unrolled, set({Affine(r)}, zeros)), use})) ==
+        "");
+}
+
+TEST_CASE("registers are indexed inside their shape by unrolled variables") {
+  CHECK(in_body(set({7}, zeros)) == "step conv: acc: 7 lies in 7..8, outside 0..7 of dimension 0");
+  CHECK(in_body(for_loop(r, Range::of(0, 4), unrolled, set({2 * Affine(r) + 1}, zeros))) ==
+        "step conv: acc: 2*r + 1 lies in 1..8, outside 0..7 of dimension 0");
+  CHECK(in_body(for_loop(r, Range::of(0, 4), serial, set({r}, zeros))) ==
+        "step conv: acc: is indexed by r, whose loop is not unrolled");
+  CHECK(in_body(set({}, zeros)) == "step conv: acc: 0 subscripts for 1 dimensions");
+  CHECK(in_body(stmt(Set{3, {}, zeros})) == "step conv: register array 3 of 1 does not exist");
+  CHECK(in_body(set({0}, imm(0, f32, 8))) == "step conv: acc: its registers are f32x4, not f32x8");
+  CHECK(in_body(block({set({0}, zeros), set({1}, convert_to(f32, reg(i32, 4, 0, {0})))})) ==
+        "step conv: acc: its registers are f32x4, not i32x4");
+}
+
+TEST_CASE("lanes and types are consistent") {
+  const Expr one = imm(0);
+  CHECK(in_body(set({0}, zeros + one)) == "step conv: +: an operand is f32 where f32x4 is needed");
+  CHECK(in_body(set({0}, bias(0, 4, 1, 2, 3))) == "step conv: load: lanes 2..5 of 4");
+  CHECK(in_body(set({0}, bias(0, 4, 1, -1, 2))) == "step conv: load: lanes -1..1 of 4");
+  CHECK(in_body(store({h, 0, 0}, 5, zeros)) == "step conv: store: 5 lanes of 4");
+  CHECK(in_body(store({h, 0, 0}, 0, zeros)) == "step conv: store: 0 lanes of 4");
+  CHECK(in_body(store({h, 0, 0}, 4, zeros, 2, 0)) ==
+        "step conv: store: all lanes go to one element");
+  CHECK(in_body(store({h, 0, 0}, 4, zeros, 3)) == "step conv: y: lanes along dimension 3 of 3");
+  CHECK(in_body(store({h, 0, 0}, 4, zeros, -1)) == "step conv: y: 4 lanes along no dimension");
+  CHECK(in_body(store({h, 0, 0}, 4, zeros, 2, int64_t{1} << 62)) ==
+        "step conv: y: lanes 4611686018427387904 apart");
+  CHECK(in_body(store({h, 0, 0}, 4, imm_integer(0, i32, 4))) ==
+        "step conv: y: its elements are f32, not i32");
+  CHECK(in_body(store({h, 0, 0}, 4, splat_to(4, splat_to(2, one)))) ==
+        "step conv: splat: an operand is f32x2 where f32 is needed");
+  CHECK(in_body(set({0}, splat_to(4, read(f32, 0, {})))) ==
+        "step conv: acc: operands and accumulators belong to the nest language");
+  CHECK(in_body(set({0}, nullptr)) == "step conv: acc: a value is missing");
+  CHECK(in_body(store({h, 0, 0}, 1, nullptr)) == "step conv: store: a value is missing");
+  const Expr bytes = imm_integer(0, ElementType::u8, 16);
+  const auto stored = [](Expr sum) {
+    return in_body(store({h, 0, 0}, 4, convert_to(f32, std::move(sum))));
+  };
+  CHECK(stored(dot(4, imm_integer(0, i32, 4), bytes, bytes)) == "");
+  CHECK(stored(dot(4, imm_integer(0, i32, 4), bytes, imm_integer(0, ElementType::i8, 8))) ==
+        "step conv: dot: an operand is i8x8 where i8x16 is needed");
+}
+
+TEST_CASE("what only may be read is not written") {
+  CHECK(found([](P& program, Step&) { program.buffers[3].role = Buffer::Role::input; }) ==
+        "step conv: y: writes buffer y, which is read only (input)");
+  CHECK(found([](P& program, Step&) { program.buffers[3].role = Buffer::Role::packed; }) ==
+        "step conv: y: writes buffer y, which only its packing may");
+  CHECK(found([](P&, Step& step) { step.packs = 3; }) ==
+        "step conv: packs buffer y, whose role is output");
+  CHECK(found([](P&, Step& step) { step.packs = 4; }) == "step conv: packs buffer 4 of 4");
+}
+
+TEST_CASE("loops have variables of their own, bounds, and constants where they are unrolled") {
+  const Stmt body = stmt(Fence{});
+  CHECK(in_body(stmt(For{Var{5}, Range::of(0, 2), serial, body})) ==
+        "step conv: loop: variable 5 of 5 does not exist");
+  CHECK(in_body(stmt(For{h, Range::of(0, 2), serial, body})) ==
+        "step conv: loop: h is the variable of a loop around this one");
+  CHECK(in_body(stmt(For{kh, {{{0, 1}}, {}}, serial, body})) ==
+        "step conv: loop kh: a bound is missing");
+  CHECK(in_body(stmt(For{kh, {{{0, 1}}, {{3, 0}}}, serial, body})) ==
+        "step conv: loop kh: a bound is divided by 0");
+  CHECK(in_body(stmt(For{kh, {{{kw, 1}}, {{3, 1}}}, serial, body})) ==
+        "step conv: loop kh: kw has no value here");
+  CHECK(in_body(stmt(For{kh, {{{h, 1}}, {{3, 1}}}, unrolled, body})) ==
+        "step conv: loop kh: is unrolled, but its bounds depend on h");
+  // One after the other, two loops may share a variable.
+  const Stmt loop = stmt(For{kh, Range::of(0, 2), serial, body});
+  CHECK(in_body(block({loop, loop})) == "");
+  CHECK(in_body(stmt(For{kh, Range::of(0, 2), serial, nullptr})) ==
+        "step conv: a statement is missing");
+  CHECK(in_body(nullptr) == "step conv: has no body");
+  CHECK(in_body(for_loop(r, Range::of(0, int64_t{1} << 40), unrolled, body)) ==
+        "step conv: unrolls to more than 2000000 statements");
+}
+
+TEST_CASE("items and register arrays have sizes") {
+  CHECK(found([](P&, Step& step) { step.items[0].count = 0; }) ==
+        "step conv: items: h has 0 of them");
+  CHECK(found([](P&, Step& step) {
+          step.items = {{h, int64_t{1} << 40}, {i, int64_t{1} << 40}};
+        }) == "step conv: items: more than 2^63 of them");
+  CHECK(found([](P&, Step& step) { step.arrays[0].lanes = 65; }) ==
+        "step conv: registers acc: 65 lanes; a register has 1 to 64");
+  CHECK(found([](P&, Step& step) { step.arrays[0].shape = {0}; }) ==
+        "step conv: registers acc: extent 0; extents are at least 1");
+  CHECK(found([](P&, Step& step) {
+          step.arrays[0].shape = {4096, 2};
+        }) == "step conv: registers acc: more than 4096 of them");
+  CHECK(found([](P&, Step& step) { step.scratch_bytes = -1; }) == "step conv: -1 bytes of scratch");
+}
+
+TEST_CASE("a transpose needs room for what it turns around") {
+  const auto transposed = [](RegisterArray to, Transpose transpose, bool defined = true) {
+    return found([&](P&, Step& step) {
+      step.arrays.push_back(std::move(to));
+      const Stmt define = for_loop(r, Range::of(0, 7), unrolled, set({r}, zeros));
+      step.body = block({defined ? define : block({}), stmt(transpose),
+                         store({h, 0, 0}, 4, reg(f32, 4, transpose.to, {3}))});
+    });
+  };
+  const RegisterArray rows = {"rows", f32, 4, {4}};
+  const std::string subject = "step conv: transpose acc to rows: ";
+  CHECK(transposed(rows, {1, 0, {0}, 0, 3}) == "");
+  CHECK(transposed(rows, {1, 0, {4}, 0, 3}) == "");
+  CHECK(transposed(rows, {1, 0, {5}, 0, 3}) ==
+        "step conv: acc: 5 lies in 5..6, outside 0..5 of dimension 0");
+  CHECK(transposed(rows, {1, 0, {0}, 0, 3}, false).find("acc[0] is read before") !=
+        std::string::npos);
+  CHECK(transposed(rows, {1, 0, {0}, 0, 5}) == subject + "5 registers become lanes 0..5 of 4");
+  CHECK(transposed(rows, {1, 0, {0}, 1, 3}) == subject + "along dimension 1 of 1");
+  CHECK(transposed(rows, {0, 0, {0}, 0, 3}) == "step conv: transpose acc to acc: needs two arrays");
+  CHECK(transposed({"rows", f32, 4, {4, 1}}, {1, 0, {0}, 0, 3})
+            .find(subject + "needs one dimension of 4 registers") != std::string::npos);
+  CHECK(transposed({"rows", i32, 4, {4}}, {1, 0, {0}, 0, 3}).find(subject + "f32 is not i32") !=
+        std::string::npos);
+}
+
+TEST_CASE("a step over named parameters is verified for all their values") {
+  const auto with_size = [](Affine end) {
+    return found([&](P& program, Step& step) {
+      const Var size{5};
+      program.parameters = {"H"};
+      step.vars.push_back("H");
+      step.parameters = {size};
+      step.views[3].dims[1].extent = size;
+      step.body =
+          for_loop(kh, {{{0, 1}}, {{std::move(end), 1}}}, serial, store({h, kh, 0}, 4, zeros));
+    });
+  };
+  CHECK(with_size(Var{5}) == "");
+  CHECK(with_size(Affine(Var{5}) + 1) ==
+        "step conv: y[h, kh, 0]: kh lies in 0..?, outside 0..H of dimension 1");
+}

@@ -1,0 +1,409 @@
+#include "runtime/kernel.h"
+#include "tests/runtime/failure_text.h"
+#include "tests/runtime/hand_assembled.h"
+#include "tests/runtime/memory_map.h"
+#include "tests/support/catch.h"
+#include "tests/support/guarded_buffer.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <numeric>
+#include <thread>
+
+using namespace volute;
+using volute::tests::failure_text;
+using volute::tests::given;
+using volute::tests::GuardedBuffer;
+using volute::tests::packing_image;
+using volute::tests::row_type;
+using volute::tests::twice_image;
+using Role = compiler::ImageBuffer::Role;
+
+namespace {
+
+constexpr int64_t width = 37;
+
+Tensor row(int64_t size = width) {
+  Tensor tensor = *Tensor::allocate(row_type(size));
+  runtime::fill(tensor, {runtime::Fill::Kind::iota, 0});
+  return tensor;
+}
+
+std::vector<float> values(const Tensor& tensor) {
+  return {tensor.as<float>(), tensor.as<float>() + tensor.type().elements()};
+}
+
+} // namespace
+
+TEST_CASE("an image whose tables do not hold together is refused") {
+  const auto refusal = [](auto change) {
+    compiler::Image image = packing_image(width);
+    change(image);
+    return failure_text(Kernel::load(image));
+  };
+  CHECK(refusal([](auto&) {}) == "no failure");
+  CHECK(refusal([](auto& i) { i.workspace_bytes = -1; }) ==
+        "packing: the image asks for a workspace of -1 bytes");
+  CHECK(refusal([](auto& i) { i.thread_scratch_bytes = -8; }) ==
+        "packing: the image asks for -8 bytes of scratch a thread");
+  CHECK(refusal([](auto& i) { i.parameters = {"h"}; }) ==
+        "packing: the image leaves the parameter h open; kernels are called with fixed shapes");
+  CHECK(refusal([](auto& i) { i.buffers[0].type.reset(); }) ==
+        "packing: the image's buffer x is given by the caller and has no type");
+  CHECK(refusal([](auto& i) { i.buffers[0].bytes = 4; }) ==
+        "packing: the image's buffer x has 4 bytes, its type is f32[n=1, c=1, w=37]");
+  CHECK(refusal([](auto& i) { i.buffers[4].bytes = -4; }) ==
+        "packing: the image's buffer t has -4 bytes");
+  CHECK(refusal([](auto& i) { i.buffers[4].workspace_offset = 32; }) ==
+        "packing: the image's buffer t has 148 bytes at 32 of a workspace of 384");
+  CHECK(refusal([](auto& i) { i.buffers[4].workspace_offset = 256; }) ==
+        "packing: the image's buffer t has 148 bytes at 256 of a workspace of 384");
+  CHECK(refusal([](auto& i) { i.buffers[4].workspace_offset = INT64_MAX - 63; }) ==
+        "packing: the image's buffer t has 148 bytes at 9223372036854775744 of a workspace of 384");
+  CHECK(refusal([](auto& i) { i.buffers[3].packed_from = 2; }) ==
+        "packing: the image's buffer w.packed is packed from buffer 2, which is no input");
+  CHECK(refusal([](auto& i) { i.buffers[3].packed_from = 9; }) ==
+        "packing: the image's buffer w.packed is packed from buffer 9, which is no input");
+  CHECK(refusal([](auto& i) { i.steps[0].entry = 4096; }) ==
+        "packing: the image's step pack w begins at 4096 of 4096 bytes of text");
+  CHECK(refusal([](auto& i) { i.steps[1].work = -1; }) ==
+        "packing: the image's step add has -1 items of work");
+  CHECK(refusal([](auto& i) { i.steps[0].packs = 4; }) ==
+        "packing: the image's step pack w packs buffer 4, which is not a packed one");
+  CHECK(refusal([](auto& i) { i.text_bytes = 1 << 20; }) ==
+        "packing: the image has 1048576 bytes of text in 4104 bytes");
+  CHECK(refusal([](auto& i) { i.target = "pentium"; }).substr(0, 6) == "target");
+}
+
+#if defined(__x86_64__)
+
+TEST_CASE("a kernel is called by name, in any order, and by position") {
+  const Kernel kernel = *Kernel::load(packing_image(width));
+  CHECK(kernel.name() == "packing");
+  CHECK(kernel.inputs() == std::vector<std::string>{"x", "w"});
+  CHECK(kernel.outputs() == std::vector<std::string>{"y"});
+  CHECK(*kernel.type("w") == row_type(width));
+  CHECK(kernel.type("t") == nullptr);
+  CHECK(kernel.mapped_bytes() == 8192);
+
+  const Tensor x = row(), w = row();
+  std::vector<float> expected(width);
+  for (int i = 0; i < width; ++i) expected[static_cast<size_t>(i)] = static_cast<float>(11 * i - 1);
+  Tensor y = row();
+  CHECK(kernel.run({{"w", w}, {"x", x}}, {{"y", y}}).ok());
+  CHECK(values(y) == expected);
+
+  Tensor by_position = row();
+  CHECK(kernel(x, w, by_position).ok());
+  CHECK(values(by_position) == expected);
+  const MutableTensorView view(row_type(width), by_position.data());
+  CHECK(kernel(TensorView(x), w, view).ok());
+}
+
+TEST_CASE("a kernel touches its arguments and nothing beside them") {
+  const Kernel kernel = *Kernel::load(packing_image(width));
+  for (const auto wall : {GuardedBuffer::Wall::at_end, GuardedBuffer::Wall::at_begin}) {
+    const GuardedBuffer x(4 * width, wall), w(4 * width, wall), y(4 * width, wall);
+    std::fill_n(x.as<float>(), width, 3.0f);
+    std::fill_n(w.as<float>(), width, 2.0f);
+    CHECK(kernel(TensorView(row_type(width), x.data()), TensorView(row_type(width), w.data()),
+                 MutableTensorView(row_type(width), y.data()))
+              .ok());
+    CHECK(std::count(y.as<float>(), y.as<float>() + width, 22.0f) == width);
+    CHECK(y.margin_is_untouched());
+  }
+}
+
+TEST_CASE("a bound input is copied and packed once, and no longer asked for") {
+  const Kernel kernel = *Kernel::load(packing_image(width));
+  const Tensor x = row();
+  Tensor w = row(), y = row();
+  const Kernel bound = kernel.bind("w", w);
+  CHECK(bound.inputs() == std::vector<std::string>{"x"});
+  runtime::fill(w, {runtime::Fill::Kind::zeros, 0}); // too late to matter
+  CHECK(bound(x, y).ok());
+  CHECK(y.as<float>()[5] == 54);
+  CHECK(bound.run({{"x", x}}, {{"y", y}}).ok());
+  CHECK(y.as<float>()[6] == 65);
+  CHECK(kernel(x, w, y).ok()); // the kernel that was bound stays as it was
+  CHECK(y.as<float>()[5] == 4);
+  CHECK(bound.workspace_bytes() < kernel.workspace_bytes()); // the packed weight has left it
+
+  const Kernel constant = bound.bind("x", x);
+  CHECK(constant.inputs().empty());
+  CHECK(constant(y).ok());
+  CHECK(y.as<float>()[5] == 54);
+}
+
+TEST_CASE("what cannot be bound is refused") {
+  const Kernel kernel = *Kernel::load(packing_image(width));
+  const Tensor w = row();
+  CHECK(failure_text(kernel.try_bind("q", w)) ==
+        "packing: there is no input %q (the inputs are %x, %w)");
+  CHECK(failure_text(kernel.try_bind("y", w)) ==
+        "packing: there is no input %y (the inputs are %x, %w)");
+  CHECK(failure_text(kernel.try_bind("w", row(3))) ==
+        "packing: %w is f32[n=1, c=1, w=37], not f32[n=1, c=1, w=3]");
+  CHECK(failure_text(kernel.try_bind("w", TensorView(row_type(width), nullptr))) ==
+        "packing: %w is a null pointer");
+  CHECK(failure_text(kernel.bind("w", w).try_bind("w", w)) == "packing: %w is bound already");
+  CHECK(failure_text(kernel.bind("w", w).bind("x", w).try_bind("q", w)) ==
+        "packing: there is no input %q (the inputs are none)");
+  CHECK_THROWS_WITH((void)kernel.bind("q", w),
+                    "packing: there is no input %q (the inputs are %x, %w)");
+}
+
+TEST_CASE("a call with the wrong names is refused") {
+  const Kernel kernel = *Kernel::load(packing_image(width));
+  const Tensor x = row(), w = row();
+  Tensor y = row();
+  const auto refusal = [&](const Status& status) {
+    CHECK(status.code() == StatusCode::invalid_argument);
+    return status.message();
+  };
+  CHECK(refusal(kernel.run({{"x", x}}, {{"y", y}})) == "packing: the input %w is not given");
+  CHECK(refusal(kernel.run({{"x", x}, {"w", w}}, {})) == "packing: the output %y is not given");
+  CHECK(refusal(kernel.run({{"x", x}, {"w", w}, {"b", w}}, {{"y", y}})) ==
+        "packing: there is no input %b (the inputs are %x, %w)");
+  CHECK(refusal(kernel.run({{"x", x}, {"w", w}}, {{"z", y}})) ==
+        "packing: there is no output %z (the outputs are %y)");
+  CHECK(refusal(kernel.run({{"x", x}, {"y", w}}, {{"w", y}})) ==
+        "packing: there is no input %y (the inputs are %x, %w)");
+  CHECK(refusal(kernel.run({{"x", x}, {"x", w}}, {{"y", y}})) == "packing: %x is given twice");
+  CHECK(refusal(kernel.bind("w", w).run({{"x", x}, {"w", w}}, {{"y", y}})) ==
+        "packing: %w is bound already");
+  CHECK(refusal(kernel(x, y)) == "packing: takes 2 inputs and 1 outputs, 2 arguments were given");
+}
+
+TEST_CASE("a call with a wrong type, extent, address or order of arguments is refused") {
+  const Kernel kernel = *Kernel::load(packing_image(width));
+  const Tensor x = row(), w = row();
+  Tensor y = row(width);
+  const auto refusal = [&](const auto&... arguments) {
+    const Status status = kernel(arguments...);
+    CHECK(status.code() == StatusCode::invalid_argument);
+    return status.message();
+  };
+  const MutableTensorView out(row_type(width), y.data());
+  CHECK(refusal(row(36), w, out) == "packing: %x is f32[n=1, c=1, w=37], not f32[n=1, c=1, w=36]");
+  ir::TensorType integers = row_type(width);
+  integers.element = ir::ElementType::i32;
+  CHECK(refusal(x, TensorView(integers, w.data()), out) ==
+        "packing: %w is f32[n=1, c=1, w=37], not i32[n=1, c=1, w=37]");
+  ir::TensorType other_order = row_type(width);
+  std::swap(other_order.extents[0], other_order.extents[2]);
+  CHECK(refusal(x, w, MutableTensorView(other_order, y.data())) ==
+        "packing: %y is f32[n=1, c=1, w=37], not f32[w=37, c=1, n=1]");
+  CHECK(refusal(TensorView(row_type(width), nullptr), w, out) == "packing: %x is a null pointer");
+  CHECK(refusal(x, w, MutableTensorView(row_type(width), nullptr)) ==
+        "packing: %y is a null pointer");
+  std::vector<std::byte> odd(4 * width + 8);
+  CHECK(refusal(TensorView(row_type(width), odd.data() + 1), w, out) ==
+        "packing: %x is at an address that is not a multiple of 4, the size of its elements");
+  CHECK(refusal(x, w, TensorView(row_type(width), y.data())) ==
+        "packing: %y is an output and was given memory that is only to be read");
+}
+
+TEST_CASE("an output that shares a byte with another argument is refused") {
+  const Kernel kernel = *Kernel::load(packing_image(width));
+  const Tensor w = row();
+  std::vector<float> memory(2 * width);
+  const TensorView x(row_type(width), memory.data() + 10);
+  const auto status = [&](int64_t offset) {
+    return kernel(x, w, MutableTensorView(row_type(width), memory.data() + offset));
+  };
+  CHECK(status(10).message() == "packing: the output %y overlaps the input %x");
+  CHECK(status(10 - width + 1).message() == "packing: the output %y overlaps the input %x");
+  CHECK(status(10 + width - 1).message() == "packing: the output %y overlaps the input %x");
+  CHECK(status(10 + width).ok());
+  CHECK(kernel(x, x, MutableTensorView(row_type(width), memory.data() + 10 + width))
+            .ok()); // inputs may
+
+  compiler::Image image = twice_image(width);
+  image.buffers.push_back(given("z", Role::output, width));
+  const Kernel two = *Kernel::load(image);
+  Tensor y = row();
+  CHECK(two(w, y, y).message() == "twice: the output %z overlaps the output %y");
+}
+
+TEST_CASE("an empty tensor may be anywhere, null too, and no step runs") {
+  const Kernel kernel = *Kernel::load(twice_image(0));
+  CHECK(kernel(TensorView(row_type(0), nullptr), MutableTensorView(row_type(0), nullptr)).ok());
+  Tensor same = row(0);
+  CHECK(kernel(same, same).ok());
+}
+
+TEST_CASE("a call in the caller's workspace checks its size, its place and overlap") {
+  const Kernel kernel = *Kernel::load(packing_image(width));
+  const Tensor x = row(), w = row();
+  Tensor y = row();
+  const auto bytes = static_cast<size_t>(kernel.workspace_bytes());
+  CHECK(bytes >= 384 + 8);           // the buffers and a thread's scratch
+  const GuardedBuffer memory(bytes); // bytes is a multiple of 64, so is its begin
+  REQUIRE(reinterpret_cast<uintptr_t>(memory.data()) % 64 == 0);
+  CHECK(kernel.run({{"x", x}, {"w", w}}, {{"y", y}}, {memory.data(), bytes}).ok());
+  CHECK(y.as<float>()[3] == 32);
+  CHECK(memory.margin_is_untouched());
+  const Kernel::Argument arguments[] = {x, w, y};
+  CHECK(kernel.call(arguments, {memory.data(), bytes}).ok());
+
+  CHECK(kernel.call(arguments, {memory.data(), bytes - 1}).message() ==
+        "packing: the workspace has 639 bytes, the kernel needs 640");
+  CHECK(kernel.call(arguments, {}).message() ==
+        "packing: the workspace has 0 bytes, the kernel needs 640");
+  std::vector<std::byte> large(bytes + 128);
+  const size_t to_64 = 64 - reinterpret_cast<uintptr_t>(large.data()) % 64;
+  CHECK(kernel.call(arguments, {large.data() + to_64 + 8, bytes}).message() ==
+        "packing: the workspace is not at a multiple of 64");
+  const MutableTensorView inside(row_type(width), memory.data() + 64);
+  const Kernel::Argument overlapping[] = {x, w, inside};
+  CHECK(kernel.call(overlapping, {memory.data(), bytes}).message() ==
+        "packing: the workspace overlaps %y");
+}
+
+TEST_CASE("a step's status ends the call and says which step it was") {
+  const Kernel kernel = *Kernel::load(packing_image(width));
+  Tensor x = row(), w = row(), y = row();
+  x.as<float>()[20] = -1000;
+  const Status status = kernel(x, w, y);
+  CHECK(status.code() == StatusCode::index_out_of_range);
+  CHECK(status.message() == "less: an index in the data is outside its range");
+
+  // mov eax, edx (the end of the range); ret
+  compiler::Image image = twice_image(width);
+  const uint8_t return_end[] = {0x89, 0xc8, 0xc3};
+  std::memcpy(image.bytes.data(), return_end, sizeof return_end);
+  Tensor out = row();
+  CHECK((*Kernel::load(image))(x, out).message() == "twice: the step failed with code 37");
+  // Of two pieces that fail, the first one's code: it ends at 19.
+  CHECK((*Kernel::load(image, *Threads::pool(2)))(x, out).message() ==
+        "twice: the step failed with code 19");
+}
+
+TEST_CASE("threads change nothing but the time, and every thread has scratch of its own") {
+  const int64_t wide = 10007;
+  const Kernel kernel = *Kernel::load(packing_image(wide));
+  const Tensor x = row(wide), w = row(wide);
+  Tensor alone = row(wide);
+  REQUIRE(kernel(x, w, alone).ok());
+  const auto backwards = [](int64_t count, const std::function<void(int64_t)>& body) {
+    for (int64_t i = count; i-- > 0;) body(i);
+  };
+  for (const int count : {2, 3, 7, 64}) {
+    for (const Threads& threads : {*Threads::pool(count), *Threads::on(count, backwards)}) {
+      const Kernel parallel = kernel.with_threads(threads);
+      CHECK(parallel.workspace_bytes() == kernel.workspace_bytes() + 128 * (count - 1));
+      Tensor y = row(wide);
+      CHECK(parallel(x, w, y).ok());
+      CHECK(values(y) == values(alone));
+      const Kernel bound = parallel.bind("w", w);
+      runtime::fill(y, {});
+      CHECK(bound(x, y).ok());
+      CHECK(values(y) == values(alone));
+    }
+  }
+}
+
+TEST_CASE("a failure of the caller's pool is the call's failure") {
+  const Threads lazy = *Threads::on(2, [](int64_t, const std::function<void(int64_t)>&) {});
+  const Kernel kernel = *Kernel::load(twice_image(width), lazy);
+  const Tensor x = row();
+  Tensor y = row();
+  CHECK(kernel(x, y).message() == "threads: the parallel-for ran 0 of 2 pieces");
+}
+
+TEST_CASE("one kernel is called from many threads at once") {
+  const Kernel kernel = *Kernel::load(packing_image(width));
+  const Tensor w = row();
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 8; ++caller)
+    callers.emplace_back([&, caller] {
+      Tensor x = row(), y = row();
+      std::fill_n(x.as<float>(), width, static_cast<float>(caller));
+      for (int i = 0; i < 500; ++i) {
+        if (!kernel(x, w, y)) ++wrong;
+        for (int j = 0; j < width; ++j)
+          if (y.as<float>()[j] != static_cast<float>(caller + 10 * j - 1)) ++wrong;
+      }
+    });
+  for (std::thread& caller : callers) caller.join();
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("a call may be made inside a call, as by a pool whose waiting threads work") {
+  const Kernel inner = *Kernel::load(packing_image(width));
+  const Tensor x = row(), w = row();
+  Tensor other = row();
+  const Threads nested =
+      *Threads::on(2, [&](int64_t count, const std::function<void(int64_t)>& body) {
+        static thread_local bool inside = false;
+        for (int64_t i = 0; i < count; ++i) body(i);
+        if (inside) return;
+        inside = true;
+        // `outer` below: the same kernel, in the middle of a call to it.
+        Tensor y = row();
+        CHECK(inner(x, w, y).ok());
+        inside = false;
+      });
+  const Kernel outer = inner.with_threads(nested);
+  CHECK(outer(x, w, other).ok());
+  CHECK(other.as<float>()[5] == 54);
+}
+
+TEST_CASE("an image with more buffers than the stack's table holds is called all the same") {
+  compiler::Image image = packing_image(width);
+  for (int i = 0; i < 60; ++i) {
+    compiler::ImageBuffer buffer;
+    buffer.name = "spare";
+    buffer.role = Role::intermediate;
+    image.buffers.push_back(buffer);
+  }
+  const Kernel kernel = *Kernel::load(image);
+  const Tensor x = row(), w = row();
+  Tensor y = row();
+  CHECK(kernel(x, w, y).ok());
+  CHECK(y.as<float>()[5] == 54);
+  CHECK(kernel.bind("w", w)(x, y).ok());
+  CHECK(y.as<float>()[5] == 54);
+}
+
+TEST_CASE("an image for a machine with other instructions is refused") {
+  compiler::Image image = twice_image(width);
+  image.target = "native";
+  CHECK(Kernel::load(image).has_value());
+}
+
+TEST_CASE("2,000 kernels leave no mapping behind") {
+  const Tensor x = row();
+  Tensor y = row();
+  const auto code = [] {
+    const auto all = tests::mappings();
+    return std::count_if(all.begin(), all.end(),
+                         [](const auto& m) { return m.permissions == "r-xp" && m.file.empty(); });
+  };
+  const auto before = code();
+  {
+    std::vector<Kernel> kernels;
+    for (int i = 0; i < 2000; ++i) {
+      kernels.push_back(*Kernel::load(packing_image(width)));
+      if (i % 100 == 0) kernels.push_back(kernels.back().bind("w", x)); // shares its mapping
+    }
+    CHECK(code() == before + 2000);
+    CHECK(kernels[1](x, y).ok());
+  }
+  CHECK(code() == before);
+}
+
+TEST_CASE("a weak reference finds a kernel as long as somebody holds it") {
+  std::optional<Kernel> kernel = *Kernel::load(twice_image(width));
+  const runtime::WeakKernel weak(*kernel);
+  CHECK(weak.lock().has_value());
+  kernel.reset();
+  CHECK(weak.expired());
+  CHECK(!weak.lock().has_value());
+}
+
+#endif

@@ -1,0 +1,56 @@
+#include "runtime/key.h"
+#include "tests/runtime/hand_assembled.h"
+#include "tests/support/catch.h"
+
+#include <set>
+
+using namespace volute;
+using runtime::kernel_key;
+using volute::tests::row_type;
+
+namespace {
+
+ir::Program constant_program(const std::string& file, std::byte value) {
+  ir::Program p;
+  p.name = "k";
+  p.values = {{"w", row_type(4), {}}};
+  const auto bytes = std::make_shared<const std::vector<std::byte>>(16, value);
+  p.statements = {{{0}, ir::Const{bytes, file}, {}, {}}};
+  p.outputs = {0};
+  return p;
+}
+
+const CompileOptions plain{"haswell", "auto", 10, false};
+
+} // namespace
+
+TEST_CASE("a key names what the code depends on, then the program") {
+  const std::string key = kernel_key(constant_program("w.npy", std::byte{1}), plain);
+  CHECK(key.substr(0, key.find("constant")) ==
+        "target haswell\nschedule auto\naccuracy 10\ndeterministic false\n");
+  CHECK(key.find("constant %w xxh3:") != std::string::npos);
+  CHECK(key.find("program @k") != std::string::npos);
+}
+
+TEST_CASE("configurations that differ have keys that differ") {
+  const ir::Program program = constant_program("w.npy", std::byte{1});
+  std::set<std::string> keys = {kernel_key(program, plain)};
+  const auto is_new = [&](const std::string& key) { return keys.insert(key).second; };
+  CHECK(is_new(kernel_key(program, {"znver4", "auto", 10, false})));
+  CHECK(is_new(kernel_key(program, {"haswell", "naive", 10, false})));
+  CHECK(is_new(kernel_key(program, {"haswell", "auto", 10.5, false})));
+  CHECK(is_new(kernel_key(program, {"haswell", "auto", 10, true})));
+  // The file's name is the same, what it holds is not.
+  CHECK(is_new(kernel_key(constant_program("w.npy", std::byte{2}), plain)));
+  CHECK(!is_new(kernel_key(constant_program("w.npy", std::byte{2}), plain)));
+}
+
+TEST_CASE("a schedule's lines cannot pass for the key's own") {
+  const ir::Program program = constant_program("w.npy", std::byte{1});
+  const auto key = [&](const std::string& schedule) {
+    return kernel_key(program, {"haswell", schedule, 10, false});
+  };
+  CHECK(key("for w\nfor h") != key("for w\\nfor h"));
+  CHECK(key("auto\naccuracy 0").find("\naccuracy 0\n") == std::string::npos);
+  CHECK(key("a\n").find("schedule a\\n\n") != std::string::npos);
+}

@@ -1,0 +1,67 @@
+#include "runtime/options.h"
+#include "tests/runtime/failure_text.h"
+#include "tests/support/catch.h"
+
+#include <map>
+
+using namespace volute;
+using runtime::Options;
+using volute::tests::failure_text;
+
+namespace {
+
+Expected<Options> read(const std::map<std::string, std::string, std::less<>>& environment) {
+  return runtime::read_options([&](std::string_view name) -> std::optional<std::string> {
+    const auto found = environment.find(name);
+    if (found == environment.end()) return std::nullopt;
+    return found->second;
+  });
+}
+
+} // namespace
+
+TEST_CASE("an environment that says nothing leaves the defaults") {
+  CHECK(*read({}) == Options{});
+  CHECK(*read({{"VOLUTE_THREADS", ""}, {"VOLUTE_TARGET", ""}, {"OTHER", "x"}}) == Options{});
+  CHECK(Options{}.threads == 1);
+}
+
+TEST_CASE("every variable is read") {
+  const Options options = *read({{"VOLUTE_THREADS", "4"},
+                                 {"VOLUTE_TARGET", "haswell"},
+                                 {"VOLUTE_MEMORY_CACHE", "64M"},
+                                 {"VOLUTE_VERBOSE", "1"}});
+  CHECK(options.threads == 4);
+  CHECK(options.target == "haswell");
+  CHECK(options.memory_cache_bytes == 64 << 20);
+  CHECK(options.verbose);
+  CHECK(read({{"VOLUTE_THREADS", "all"}})->threads >= 1);
+  CHECK(read({{"VOLUTE_MEMORY_CACHE", "0"}})->memory_cache_bytes == 0);
+  CHECK(read({{"VOLUTE_MEMORY_CACHE", "3K"}})->memory_cache_bytes == 3072);
+  CHECK(read({{"VOLUTE_MEMORY_CACHE", "2G"}})->memory_cache_bytes == int64_t{2} << 30);
+}
+
+TEST_CASE("a value that does not fit is refused with what would") {
+  for (const char* value : {"0", "-1", "1025", "two", "2.0", "4 "})
+    CHECK(failure_text(read({{"VOLUTE_THREADS", value}})) ==
+          "VOLUTE_THREADS: '" + std::string(value) + "' is not a number from 1 to 1024, or all");
+  for (const char* value : {"-1", "64X", "M", "9223372036854775807K", "99999999999999999999"})
+    CHECK(failure_text(read({{"VOLUTE_MEMORY_CACHE", value}})) ==
+          "VOLUTE_MEMORY_CACHE: '" + std::string(value) +
+              "' is not a number of bytes, or of K, M or G of them, as in 64M");
+  CHECK(failure_text(read({{"VOLUTE_VERBOSE", "yes"}})) == "VOLUTE_VERBOSE: 'yes' is not 0 or 1");
+  CHECK(read({{"VOLUTE_THREADS", "x"}, {"VOLUTE_VERBOSE", "y"}}).diagnostics().size() == 2);
+}
+
+TEST_CASE("every variable is listed once, begins with VOLUTE_ and says what it does") {
+  const std::string help = runtime::options_help();
+  for (const runtime::OptionRow& row : runtime::option_rows()) {
+    CHECK(row.variable.substr(0, 7) == "VOLUTE_");
+    CHECK(!row.meaning.empty());
+    const size_t at = help.find(row.variable);
+    REQUIRE(at != std::string::npos);
+    CHECK(help.find(row.meaning, at) < help.find('\n', at));
+  }
+  CHECK(static_cast<size_t>(std::count(help.begin(), help.end(), '\n')) ==
+        runtime::option_rows().size());
+}
