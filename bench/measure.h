@@ -51,6 +51,9 @@ struct Timing {
 /// A clock in seconds; tests bring their own.
 using Clock = std::function<double()>;
 double steady_seconds();
+/// Time that this thread has spent on a core. On a machine shared with other processes it leaves
+/// out their turns, but it is blind to other threads: for candidates that start none.
+double thread_seconds();
 
 /// Warms up, then measures in turns. Timings are in the order of the candidates.
 std::vector<Timing> measure(const std::vector<Candidate>& candidates,

@@ -2,6 +2,7 @@
 
 #include "compiler/cost_model.h"
 #include "compiler/passes/flatten.h"
+#include "compiler/strides.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -19,7 +20,7 @@ namespace {
 constexpr size_t candidates_reported = 6;
 // Straight-line multiply-adds in one body: more buys nothing and costs compile time (about 0.03 ms
 // each).
-constexpr int64_t most_straight_line = 96;
+constexpr int64_t most_straight_line = 48;
 constexpr int64_t most_unrolled = 28, most_vectors = 7;
 constexpr int64_t elementwise_chunk = 4096; // elements of a work item
 
@@ -171,7 +172,40 @@ private:
       schedule.loops.push_back(std::move(loop));
     if (u) schedule.registers.push_back({name(*u), r, 0});
     schedule.registers.push_back({name(v), size, lanes_});
+    add_prefetch(schedule, v, u);
     return schedule;
+  }
+
+  /// An input beyond L2 that each tile reads once is asked for a tile ahead. Where it comes in rows
+  /// that the tiles of output channels share, each of those asks for its share, at every trip.
+  void add_prefetch(Schedule& schedule, const NestAxis& v, const NestAxis* u) const {
+    if (flat_.weight < 0 || !flat_.constraints.empty() || input_bytes() <= target_.l2_bytes / 2 ||
+        schedule.loops.empty())
+      return;
+    const NestAxis& tap = *flat_.axis(schedule.loops.back().axis);
+    if (!tap.reduction) return;
+    for (const NestAxis& axis : flat_.axes)
+      if (axis.reduction && axis.var != tap.var && axis.extent.constant() > 1) return;
+    for (const Read& read : inner_reads(flat_)) {
+      if (read.operand == flat_.weight) continue;
+      const auto moves = [&](const NestAxis& axis) {
+        return stride_along(flat_, read.operand, read.index, axis.var);
+      };
+      const bool rows = moves(v) == 1;
+      const bool block = u && moves(*u) == tap.extent.constant() && moves(tap) == 1;
+      if (!rows && !block) continue;
+      schedule.prefetch.push_back(flat_.operands[static_cast<size_t>(read.operand)].name);
+      if (rows && u && moves(*u) == 0) {
+        const int64_t turns = ceil_div(u->extent.constant(), schedule.registers.front().size);
+        // Two loops over the taps: a trip of the outer one asks for a row, in each of `by` passes.
+        const int64_t by = std::min<int64_t>(turns, 8);
+        if (by > 1 && tap.extent.constant() >= 2 * by) {
+          LoopDirective trips = schedule.loops.back();
+          trips.by = by, trips.unroll = 1;
+          schedule.loops.insert(schedule.loops.end() - 1, std::move(trips));
+        }
+      }
+    }
   }
 
   /// n and groups first. Then what is swept again and again should be the smaller: weights that
@@ -238,7 +272,7 @@ private:
     const bool is_tap = result.back().axis.front() == 'k';
     if (is_tap && extent * accumulators <= most_straight_line)
       result.back().unroll = LoopDirective::full;
-    else if (!is_tap && extent >= 4 && accumulators <= 24)
+    else if (!is_tap && extent >= 4 && accumulators <= 16)
       result.back().unroll = accumulators <= 8 ? 4 : 2;
     return result;
   }

@@ -1,6 +1,6 @@
 #include "compiler/cost_model.h"
 
-#include <fmt/format.h>
+#include "compiler/strides.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,31 +8,6 @@
 namespace volute::compiler {
 
 using namespace ir;
-
-int64_t stride_along(const Nest& nest, int32_t operand, const Index& index, Var axis) {
-  int64_t stride = 0;
-  const View& view = nest.operands[static_cast<size_t>(operand)];
-  for (size_t d = 0; d < index.size(); ++d)
-    stride += index[d].at.coefficient(axis) * view.dims[d].stride.constant();
-  return stride;
-}
-
-std::vector<Read> inner_reads(const Nest& nest) {
-  std::vector<Read> reads;
-  const auto collect = [&](const Expr& e) {
-    visit(e, [&](const ExprNode& node) {
-      if (const auto* read = std::get_if<Read>(&node.is))
-        if (std::none_of(reads.begin(), reads.end(), [&](const Read& r) {
-              return r.operand == read->operand && r.index == read->index;
-            }))
-          reads.push_back(*read);
-    });
-  };
-  for (const Accumulator& a : nest.accumulators) collect(a.update);
-  if (nest.accumulators.empty())
-    for (const Write& w : nest.writes) collect(w.value);
-  return reads;
-}
 
 namespace {
 
@@ -55,8 +30,9 @@ int64_t operations(const Expr& e) {
 constexpr double loop_iteration = 1.0; // counter, pointers, branch, beside a full back end
 constexpr double loop_exit = 12.0;     // its mispredicted branch
 constexpr double tile_overhead = 10.0;
+constexpr double row_request = 12.0, row_miss = 60.0; // prefetched or not
 constexpr double issue_width = 6.0;
-constexpr double l2_bytes_per_cycle = 40.0, l3_bytes_per_cycle = 10.0;
+constexpr double l2_bytes_per_cycle = 24.0, l3_bytes_per_cycle = 10.0;
 
 struct TileSizes { // one kind of tile: whole, or the last one of an axis
   double tiles = 1;
@@ -87,7 +63,7 @@ public:
         tiles_elsewhere *= static_cast<double>(axis.extent.constant());
     for (const TileSizes& size : tile_sizes())
       cost.cycles += tiles_elsewhere * size.tiles * tile_cycles(size, cost.bound);
-    cost.cycles += weight_sweeps();
+    cost.cycles += weight_sweeps() + row_requests();
     double elements = static_cast<double>(nest_.points());
     const double ideal =
         elements *
@@ -167,6 +143,7 @@ private:
     const Term terms[] = {{arithmetic / target_.fma_per_cycle + extra, "FMA"},
                           {loads / target_.loads_per_cycle, "loads"},
                           {chain, "latency"},
+                          {arrival(size), "L2"},
                           {(arithmetic + loads + extra + 3) / issue_width, "issue"}};
     const Term* worst =
         std::max_element(std::begin(terms), std::end(terms),
@@ -176,7 +153,7 @@ private:
     double second = 0;
     for (const Term& t : terms)
       if (&t != worst) second = std::max(second, t.cycles);
-    return worst->cycles + 0.03 * second + weight_stream(size);
+    return worst->cycles + 0.03 * second;
   }
 
   /// More than 8 streams whose addresses agree modulo 4 KiB evict each other from L1.
@@ -190,18 +167,21 @@ private:
     return streams > 8 && !is_packed(read) ? 3 : 1;
   }
 
-  /// Weights that do not stay in L1 between two tiles come from L2 or beyond at every step.
-  double weight_stream(const TileSizes& size) const {
+  /// Cycles in which what a step reads arrives: from L1 when all that a tile reads fits there (then
+  /// it is no bound of its own), else from L2, or beyond for weights that L2 cannot hold.
+  double arrival(const TileSizes& size) const {
+    double bytes = 0, footprint = 0, far = 0;
     for (const Read& read : reads_) {
-      if (read.operand != nest_.weight) continue;
-      double bytes =
+      const double step =
           registers_of(read, size) * (vector_stride(read) ? static_cast<double>(lanes_) : 1.0) * 4;
-      const double chunk = bytes * steps_;
-      if (chunk > 0.7 * static_cast<double>(target_.l2_bytes)) return bytes / l3_bytes_per_cycle;
-      if (chunk > 0.6 * static_cast<double>(target_.l1_bytes))
-        return 0.15 * bytes / l2_bytes_per_cycle;
+      bytes += step;
+      footprint += step * steps_;
+      if (read.operand == nest_.weight &&
+          step * steps_ > 0.7 * static_cast<double>(target_.l2_bytes))
+        far += step;
     }
-    return 0;
+    if (footprint <= 0.7 * static_cast<double>(target_.l1_bytes)) return 0;
+    return (bytes - far) / l2_bytes_per_cycle + far / l3_bytes_per_cycle;
   }
 
   double tile_cycles(const TileSizes& size, std::string& bound) const {
@@ -247,6 +227,34 @@ private:
              (std::log2(static_cast<double>(lanes_)) + 1 / target_.stores_per_cycle);
     }
     return all * static_cast<double>(lanes_) * 2.5; // lane by lane
+  }
+
+  bool asked_for(const Read& read) const {
+    const std::string& name = nest_.operands[static_cast<size_t>(read.operand)].name;
+    return std::find(schedule_.prefetch.begin(), schedule_.prefetch.end(), name) !=
+           schedule_.prefetch.end();
+  }
+
+  /// An input beyond L2 that comes in rows, a page or more apart: each row of a tile is a request
+  /// of its own, that longer rows share.
+  double row_requests() const {
+    double cycles = 0;
+    for (const Read& read : reads_) {
+      if (read.operand == nest_.weight || nest_.weight < 0 || !nest_.constraints.empty()) continue;
+      double bytes = 4;
+      for (const Dim& d : nest_.operands[static_cast<size_t>(read.operand)].dims)
+        bytes *= static_cast<double>(d.extent.constant());
+      if (bytes <= 0.5 * static_cast<double>(target_.l2_bytes)) continue;
+      double row = 4;
+      for (const RegisterDirective& r : schedule_.registers)
+        if (stride_along(nest_, read.operand, read.index, nest_.axis(r.axis)->var) == 1)
+          row *= static_cast<double>(r.size);
+      for (const NestAxis& axis : nest_.axes)
+        if (axis.reduction &&
+            stride_along(nest_, read.operand, read.index, axis.var) * 4 >= target_.page_bytes)
+          cycles += (asked_for(read) ? row_request : row_miss) * bytes / row;
+    }
+    return cycles;
   }
 
   /// The first touch of all weights, and their further passes when they exceed L2.

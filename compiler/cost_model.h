@@ -26,10 +26,4 @@ Cost predict(const ir::Nest& nest, const Schedule& schedule, const Target& targe
 /// Vector registers that the inner step needs: accumulators, operands held, one in passing.
 int64_t registers_needed(const ir::Nest& nest, const Schedule& schedule);
 
-/// Elements between neighbours along `axis` in an access; 0 when it does not move.
-int64_t stride_along(const ir::Nest& nest, int32_t operand, const ir::Index& index, ir::Var axis);
-
-/// Every read of the accumulators' updates (of the writes, where there are none).
-std::vector<ir::Read> inner_reads(const ir::Nest& nest);
-
 } // namespace volute::compiler

@@ -160,7 +160,7 @@ private:
     if (!best) {
       explain(s, std::move(why_not));
       best = chains_.size();
-      chains_.push_back({{{s}}, 1});
+      chains_.push_back({{{s}}, copies(statement.operation)});
     } else {
       Chain& chain = chains_[*best];
       chain.copies = grown(chain, statement, through);

@@ -11,8 +11,8 @@ namespace volute::compiler {
 /// intermediates and constant tables. `fuse` tells which statements share a nest; a result without
 /// elements has none. What is not compiled is refused by the operator's name, all of it at once.
 ///
-/// Axes are named n, g (or c, when each channel is a group), o, d, h, w, then i, kd, kh, kw for what
-/// is summed over; those of pools and element-wise nests n, c, d, h, w, then the taps.
+/// Axes are named n, g (or c, when each channel is a group), o, d, h, w, then i, kd, kh, kw for
+/// what is summed over; those of pools and element-wise nests n, c, d, h, w, then the taps.
 Expected<ir::NestProgram> lower(const ir::Program& program);
 
 } // namespace volute::compiler

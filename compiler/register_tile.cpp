@@ -60,7 +60,8 @@ TileWriter::Address TileWriter::address(const Index& index,
     }
     // Axes that are not in the tile.
     for (const Affine::Term& term : index[d].at.terms()) {
-      if (static_cast<size_t>(term.var.id) >= source_.base.size()) continue; // a loop's own variable
+      if (static_cast<size_t>(term.var.id) >= source_.base.size())
+        continue; // a loop's own variable
       const bool in_tile = std::any_of(axes_.begin(), axes_.end(),
                                        [&](const TileAxis& a) { return a.axis == term.var; });
       if (!in_tile)

@@ -43,6 +43,8 @@ std::string to_string(const Schedule& schedule) {
     text += fmt::format("registers {}\n", fmt::join(parts, ", "));
   }
   if (schedule.pack_weight) text += "pack weight\n";
+  if (!schedule.prefetch.empty())
+    text += fmt::format("prefetch {}\n", fmt::join(schedule.prefetch, ", "));
   return text;
 }
 
@@ -127,7 +129,7 @@ Expected<std::string> parse_axis(Words& words, std::string_view directive) {
   const Location where = words.here();
   const std::string_view axis = words.next();
   const bool letter = !axis.empty() && ((axis[0] >= 'a' && axis[0] <= 'z') || axis[0] == '_');
-  if (!letter) return refuse(where, fmt::format("{}: the name of an axis is wanted", directive));
+  if (!letter) return refuse(where, fmt::format("{}: a name is wanted", directive));
   return std::string(axis);
 }
 
@@ -216,9 +218,14 @@ Expected<bool> parse_directive(Words& words, Schedules& schedules, std::string& 
   } else if (word == "pack") {
     if (!words.take("weight")) return refuse(words.here(), "pack: only `pack weight` is known");
     schedule.pack_weight = true;
+  } else if (word == "prefetch") {
+    auto operands = parse_list<std::string>(words, [&] { return parse_axis(words, "prefetch"); });
+    if (!operands) return operands.failure();
+    schedule.prefetch.insert(schedule.prefetch.end(), operands->begin(), operands->end());
   } else {
-    return refuse(where, fmt::format("unknown directive '{}'", word),
-                  "the directives are parallel, for, registers, flatten, pack weight and nest");
+    return refuse(
+        where, fmt::format("unknown directive '{}'", word),
+        "the directives are parallel, for, registers, flatten, pack weight, prefetch and nest");
   }
   if (!words.at_end())
     return refuse(words.here(), fmt::format("'{}' is unexpected here", words.next()));
@@ -266,6 +273,11 @@ std::string axes_of(const ir::Nest& nest) {
   return fmt::format("the axes of {} are {}", nest.name, fmt::join(names, ", "));
 }
 
+bool constrained(const ir::Nest& nest, ir::Var axis) {
+  return std::any_of(nest.constraints.begin(), nest.constraints.end(),
+                     [&](const ir::Constraint& c) { return c.value.depends_on(axis); });
+}
+
 Failure misfit(const ir::Nest& nest, std::string message, std::string hint = "") {
   return fail("schedule", fmt::format("nest {}: {}", nest.name, message), std::move(hint));
 }
@@ -308,10 +320,13 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
       reduction_seen = loop.axis;
       if (loop.parallel)
         return misfit(nest, fmt::format("parallel {0}: {0} is a reduction axis", loop.axis));
-      if (loop.by > 1)
-        return misfit(nest,
-                      fmt::format("for {} by {}: reduction axes are not tiled", loop.axis, loop.by),
-                      fmt::format("`{} unroll {}` copies the body", loop.axis, loop.by));
+      if (loop.by > 1 && constrained(nest, axis->var))
+        return misfit(
+            nest,
+            fmt::format("for {0} by {1}: the taps of {0} that lie in the padding are left "
+                        "out, and such an axis is not tiled",
+                        loop.axis, loop.by),
+            fmt::format("`{} unroll {}` copies the body", loop.axis, loop.by));
     } else if (!reduction_seen.empty()) {
       return misfit(nest,
                     fmt::format("for {}: a parallel axis inside the reduction axis {}", loop.axis,
@@ -343,7 +358,9 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
       return misfit(nest, fmt::format("for {} by {}: not a multiple of the register tile's {}",
                                       loop.axis, loop.by, inner));
     covered[loop.axis] = std::min(loop.by, extent);
-    if (extent > 1 || loop.parallel) loops.push_back(loop);
+    // A loop over one tap decides nothing, unless that tap may lie in the padding.
+    if (extent > 1 || loop.parallel || (axis->reduction && constrained(nest, axis->var)))
+      loops.push_back(loop);
   }
   full.loops = std::move(loops);
 
@@ -351,11 +368,18 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
     const std::string& name = nest.vars[static_cast<size_t>(axis.var.id)];
     const auto in_tile = tile.find(name);
     const int64_t held = in_tile == tile.end() ? 1 : in_tile->second;
+    if (axis.reduction && !covered.count(name) && axis.extent.constant() == 1 &&
+        constrained(nest, axis.var))
+      full.loops.push_back({name, 1});
     if (!covered.count(name) && axis.extent.constant() > held)
       return misfit(nest,
                     fmt::format("axis {} of extent {} is in no loop", name, axis.extent.constant()),
                     fmt::format("add it: `for {}`", name));
   }
+  for (const std::string& operand : full.prefetch)
+    if (std::none_of(nest.operands.begin(), nest.operands.end(),
+                     [&](const ir::View& v) { return v.name == operand; }))
+      return misfit(nest, fmt::format("prefetch {}: this nest has no such operand", operand));
   if (full.pack_weight && nest.weight < 0)
     return misfit(nest, "pack weight: this nest has no weight");
   return full;

@@ -5,6 +5,7 @@
 //     for w by 14, i, kh, kw unroll         loops inside an item, outermost first
 //     registers w 14, o 32 vector 16        the register tile: pixels by vectors of channels
 //     pack weight                           weights in the order the loops read them
+//     prefetch x                            touch what the next tile reads while this one runs
 //
 // The empty schedule is the naive nest: every axis a plain loop, in the nest's own order. All
 // parallel axes come before all reduction axes, so that a tile's accumulators stay in registers
@@ -44,6 +45,7 @@ struct Schedule {
   std::vector<LoopDirective> loops; // parallel ones first
   std::vector<RegisterDirective> registers;
   bool pack_weight = false;
+  std::vector<std::string> prefetch; // operands
   bool operator==(const Schedule&) const = default;
 };
 

@@ -1,7 +1,9 @@
 #include "compiler/specialise.h"
 
 #include "compiler/pack.h"
+#include "compiler/prefetch.h"
 #include "compiler/register_tile.h"
+#include "compiler/strides.h"
 
 #include <fmt/format.h>
 
@@ -29,18 +31,20 @@ struct AxisState {
   int64_t active_lo = 0, active_hi = 1;
 };
 
-struct State {
-  std::vector<AxisState> axes;     // by nest variable
-  std::vector<Affine> loops;       // value of each loop of the schedule, in units of its tile
-  std::vector<Constraint> guarded; // constraints left to a test (staging copies only)
-};
-
 /// Consecutive tiles of one loop that run the same code.
 struct Segment {
   int64_t first = 0, count = 1; // tiles
   int64_t size = 1;             // elements of each
   bool element_wise = false;    // too many different borders: one element at a time
   std::string note;
+};
+
+struct State {
+  std::vector<AxisState> axes;     // by nest variable
+  std::vector<Affine> loops;       // value of each loop of the schedule, in units of its tile
+  std::vector<Constraint> guarded; // constraints left to a test (staging copies only)
+  std::vector<Segment> regions;    // of `region_loop`: tiles that differ in their taps alone
+  size_t region_loop = 0;
 };
 
 // Border tiles that get bodies of their own, a side. A filter so wide that more tiles than this
@@ -51,7 +55,7 @@ constexpr int64_t most_split_taps = 16;
 class Specialiser {
 public:
   Specialiser(const Nest& nest, const Schedule& schedule, int32_t packed_buffer)
-      : nest_(nest), schedule_(schedule) {
+      : nest_(nest), schedule_(schedule), prefetcher_(nest, schedule) {
     step_.name = nest.name;
     step_.vars = nest.vars;
     step_.parameters = nest.parameters;
@@ -246,51 +250,72 @@ private:
     return taps;
   }
 
+  /// Neighbouring segments that differ in their taps alone share a loop, the initial values and the
+  /// store; inside, each has its own reduction.
+  static std::vector<std::vector<Segment>> share_tiles(const std::vector<Segment>& segments) {
+    std::vector<std::vector<Segment>> groups;
+    for (const Segment& s : segments) {
+      const bool joins = !groups.empty() && !s.element_wise && !groups.back().back().element_wise &&
+                         groups.back().back().size == s.size;
+      if (!joins) groups.emplace_back();
+      groups.back().push_back(s);
+    }
+    return groups;
+  }
+
   Stmt parallel_loops(size_t at, const State& state) {
     if (at == schedule_.loops.size() || nest_.axis(schedule_.loops[at].axis)->reduction)
       return tile(at, state);
     const LoopDirective& loop = schedule_.loops[at];
-    const Var axis = nest_.axis(loop.axis)->var;
-    const std::vector<Segment> parts = segments(at, state);
+    const auto groups = share_tiles(segments(at, state));
     std::vector<Stmt> stmts;
-    for (const Segment& s : parts) {
+    for (const std::vector<Segment>& group : groups) {
+      const int64_t first = group.front().first;
+      const int64_t end = group.back().first + group.back().count;
+      const std::string note = group.size() == 1 ? group.front().note : "";
       State inner = state;
-      AxisState& there = inner.axes[id(axis)];
-      const auto body = [&](const Affine& tile_index) {
-        inner.loops[at] = tile_index;
-        there.base = state.axes[id(axis)].base + tile_index * loop.by;
-        there.size = s.size;
-        there.active_lo = 0, there.active_hi = s.size;
-        if (!s.element_wise) return parallel_loops(at + 1, inner);
-        const Affine begin = there.base;
-        const Var element = new_var(loop.axis + "_e", {0, s.size - 1});
-        there = {begin + Affine(element), 1, 0, 1};
-        element_offset_[id(axis)] = element;
-        Stmt loop_body = parallel_loops(at + 1, inner);
-        element_offset_.erase(id(axis));
-        return for_loop(element, Range::of(0, s.size), For::Kind::serial, std::move(loop_body));
-      };
+      if (group.size() > 1) inner.regions = group, inner.region_loop = at;
       if (loop.parallel) {
         const Var item = step_.items[at].var;
-        const bool only = parts.size() == 1;
         const Interval saved = ranges_[id(item)];
-        ranges_[id(item)] = {s.first, s.first + s.count - 1};
-        Stmt code = s.count == 1 && !only ? body(s.first) : body(item);
+        ranges_[id(item)] = {first, end - 1};
+        Stmt code =
+            loop_body(at, inner, group.front(), end - first == 1 ? Affine(first) : Affine(item));
         ranges_[id(item)] = saved;
-        stmts.push_back(only ? code : stmt(When{item, s.first, s.first + s.count, code}, s.note));
-      } else if (s.count == 1) {
-        stmts.push_back(block({body(s.first)}, s.note));
+        stmts.push_back(groups.size() == 1 ? code : stmt(When{item, first, end, code}, note));
+      } else if (end - first == 1) {
+        stmts.push_back(block({loop_body(at, inner, group.front(), first)}, note));
       } else {
-        const Var var =
-            new_var(loop.by > 1 ? loop.axis + "_t" : loop.axis, {s.first, s.first + s.count - 1});
+        const Var var = new_var(loop.by > 1 ? loop.axis + "_t" : loop.axis, {first, end - 1});
         const auto kind =
             loop.unroll == LoopDirective::full ? For::Kind::unrolled : For::Kind::serial;
-        Stmt code = body(var);
-        stmts.push_back(
-            for_loop(var, Range::of(s.first, s.first + s.count), kind, std::move(code), s.note));
+        Stmt code = loop_body(at, inner, group.front(), var);
+        stmts.push_back(for_loop(var, Range::of(first, end), kind, std::move(code), note));
       }
     }
     return block(std::move(stmts));
+  }
+
+  /// What one tile of a loop runs. `state` is that of the loop's outside.
+  Stmt loop_body(size_t at, State state, const Segment& segment, const Affine& tile_index) {
+    const LoopDirective& loop = schedule_.loops[at];
+    const Var axis = nest_.axis(loop.axis)->var;
+    enter_tile(state, at, segment.size, tile_index);
+    if (!segment.element_wise) return parallel_loops(at + 1, state);
+    AxisState& there = state.axes[id(axis)];
+    const Affine begin = there.base;
+    const Var element = new_var(loop.axis + "_e", {0, segment.size - 1});
+    there = {begin + Affine(element), 1, 0, 1};
+    element_offset_[id(axis)] = element;
+    Stmt body = parallel_loops(at + 1, state);
+    element_offset_.erase(id(axis));
+    return for_loop(element, Range::of(0, segment.size), For::Kind::serial, std::move(body));
+  }
+
+  void enter_tile(State& state, size_t at, int64_t size, const Affine& tile_index) const {
+    AxisState& there = state.axes[id(nest_.axis(schedule_.loops[at].axis)->var)];
+    state.loops[at] = tile_index;
+    there = {there.base + tile_index * schedule_.loops[at].by, size, 0, size};
   }
 
   // ---- the register tile --------------------------------------------------------------------
@@ -345,8 +370,6 @@ private:
         Affine within = Affine(axis) - state.axes[id(axis)].base;
         if (element != element_offset_.end()) within += Affine(element->second);
         index.emplace_back(std::move(within));
-      } else if (nest_.axis(d.axis)->reduction) {
-        index.emplace_back(Affine(axis));
       } else {
         index.emplace_back(state.loops[static_cast<size_t>(d.loop)]);
       }
@@ -365,9 +388,32 @@ private:
                                  [&](const auto& values, const auto& registers, const Piece&) {
                                    return set_accumulators(values, registers);
                                  }));
-      if (narrow_to_domain(state)) parts.push_back(reduction_loops(first_reduction, state));
+      parts.push_back(reductions(first_reduction, state));
     }
     parts.push_back(epilogue(state));
+    return block(std::move(parts));
+  }
+
+  /// The taps of a tile; of each region of tiles, its own.
+  Stmt reductions(size_t first_reduction, State state) {
+    if (state.regions.empty())
+      return narrow_to_domain(state) ? reduction_loops(first_reduction, state) : block({});
+    const size_t at = state.region_loop;
+    const Affine tile_index = state.loops[at];
+    const Var axis = nest_.axis(schedule_.loops[at].axis)->var;
+    std::vector<Stmt> parts;
+    for (const Segment& region : state.regions) {
+      State inner = state;
+      inner.regions.clear();
+      if (region.count == 1) { // a border: its place is a number
+        AxisState& there = inner.axes[id(axis)];
+        there.base += (Affine(region.first) - tile_index) * schedule_.loops[at].by;
+        inner.loops[at] = region.first;
+      }
+      parts.push_back(stmt(When{tile_index, region.first, region.first + region.count,
+                                reductions(first_reduction, std::move(inner))},
+                           region.note));
+    }
     return block(std::move(parts));
   }
 
@@ -426,7 +472,8 @@ private:
     if (at == schedule_.loops.size()) return update(state);
     const LoopDirective& loop = schedule_.loops[at];
     const NestAxis& axis = *nest_.axis(loop.axis);
-    const int64_t taps = axis.extent.constant();
+    const int64_t taps = state.axes[id(axis.var)].size;
+    if (loop.by > 1) return tap_tiles(at, state);
 
     Range clip = Range::of(0, taps);
     std::vector<TapRun> runs;
@@ -535,12 +582,14 @@ private:
     tighten(range);
     const LoopDirective& loop = schedule_.loops[at];
     const Var axis = nest_.axis(loop.axis)->var;
+    const bool innermost = at + 1 == schedule_.loops.size();
     const auto body = [&](const Affine& value) {
       State inner = state;
-      inner.axes[id(axis)] = {value, 1, 0, 1};
+      inner.axes[id(axis)] = {state.axes[id(axis)].base + value, 1, 0, 1};
+      inner.loops[at] = value;
       return reduction_loops(at + 1, inner);
     };
-    const int64_t extent = nest_.axis(loop.axis)->extent.constant();
+    const int64_t extent = state.axes[id(axis)].size;
     if (!range.is_constant()) {
       const Var var = new_var(loop.axis, {0, extent - 1});
       Stmt code = body(var);
@@ -554,10 +603,10 @@ private:
       std::vector<Stmt> code = {body(offset + Affine(var))};
       // Without a fence, instruction selection merges the equal inputs of neighbouring taps and
       // runs out of registers.
-      if (at + 1 == schedule_.loops.size() && to - from > 1) code.push_back(stmt(Fence{}));
+      if (innermost) code.push_back(stmt(Fence{}));
       return for_loop(var, Range::of(from, to), For::Kind::unrolled, block(std::move(code)));
     };
-    if (loop.unroll == LoopDirective::full) return copies(lo, hi, 0);
+    if (loop.unroll == LoopDirective::full || hi - lo == 1) return copies(lo, hi, 0);
     const int64_t trips = loop.unroll > 1 ? (hi - lo) / loop.unroll : 0;
     if (trips == 0) {
       const Var var = new_var(loop.axis, {lo, hi - 1});
@@ -573,6 +622,30 @@ private:
     return block(std::move(parts));
   }
 
+  /// The outer of two loops over a tap axis that meets no padding: whole tiles, then what is left.
+  Stmt tap_tiles(size_t at, const State& state) {
+    const LoopDirective& loop = schedule_.loops[at];
+    const Var axis = nest_.axis(loop.axis)->var;
+    const AxisState& here = state.axes[id(axis)];
+    const int64_t trips = here.size / loop.by, rest = here.size % loop.by;
+    const auto body = [&](const Affine& tile_index, int64_t size) {
+      State inner = state;
+      inner.axes[id(axis)] = {here.base + tile_index * loop.by, size, 0, size};
+      inner.loops[at] = tile_index;
+      return reduction_loops(at + 1, inner);
+    };
+    std::vector<Stmt> parts;
+    if (trips > 0) {
+      const Var trip = new_var(loop.axis + "_t", {0, trips - 1});
+      Stmt code = body(trip, loop.by);
+      Stmt ahead = prefetcher_.at_trip(bases(state), state.loops, at, trip, trips);
+      parts.push_back(for_loop(trip, Range::of(0, trips), For::Kind::serial,
+                               block({std::move(code), std::move(ahead)})));
+    }
+    if (rest > 0) parts.push_back(body(trips, rest));
+    return block(std::move(parts));
+  }
+
   Stmt update(const State& state) {
     const std::vector<Affine> base = bases(state);
     std::vector<Expr> updates;
@@ -585,6 +658,7 @@ private:
                            [&](const auto& values, const auto& registers, const Piece&) {
                              return set_accumulators(values, registers);
                            });
+    code = block({std::move(code), prefetcher_.at_tap(base)});
     for (const Constraint& c : state.guarded)
       code = stmt(When{c.value, 0, c.extent.constant(), code});
     return code;
@@ -623,21 +697,17 @@ private:
 
   // ---- the store ----------------------------------------------------------------------------
 
-  int64_t stride_along(const Write& write, Var axis) const {
-    int64_t stride = 0;
-    const View& view = nest_.operands[static_cast<size_t>(write.operand)];
-    for (size_t d = 0; d < write.index.size(); ++d)
-      stride += write.index[d].at.coefficient(axis) * view.dims[d].stride.constant();
-    return stride;
+  int64_t stride_of(const Write& write, Var axis) const {
+    return stride_along(nest_, write.operand, write.index, axis);
   }
 
   Stmt epilogue(const State& state) {
     std::optional<size_t> rows; // the unrolled tile axis along which the result is contiguous
     if (lanes_ > 1 && !nest_.accumulators.empty() &&
-        stride_along(nest_.writes.front(), registers_[vector_].axis) != 1)
+        stride_of(nest_.writes.front(), registers_[vector_].axis) != 1)
       for (size_t i = 0; i < registers_.size(); ++i)
         if (i != vector_ && shape_[i] > 1 &&
-            stride_along(nest_.writes.front(), registers_[i].axis) == 1)
+            stride_of(nest_.writes.front(), registers_[i].axis) == 1)
           rows = i;
     if (rows) return transposed_epilogue(state, *rows);
     const std::vector<Affine> base = bases(state);
@@ -741,6 +811,7 @@ private:
 
   const Nest& nest_;
   const Schedule& schedule_;
+  Prefetcher prefetcher_;
   Step step_;
   std::optional<PackedLayout> layout_;
   std::optional<Packing> packing_;

@@ -1,14 +1,14 @@
 #include "ir/builder.h"
 
-#include <algorithm>
-#include <cmath>
-#include <unordered_set>
-
 #include "ir/literals.h"
 #include "ir/number.h"
 #include "ir/verify.h"
 
 #include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <unordered_set>
 
 namespace volute::ir {
 namespace {
@@ -132,8 +132,9 @@ Builder::Ref Builder::one(Operation operation, std::vector<Ref> operands, const 
 Builder::Ref Builder::constant(TensorType type, std::span<const double> values) {
   if (const auto fault = fault_of(type)) return refuse("const", fault->message), Ref(-1);
   if (static_cast<int64_t>(values.size()) != type.elements()) {
-    refuse("const", fmt::format("the list has {} entr{}, but {} takes {}", values.size(),
-                                values.size() == 1 ? "y" : "ies", to_string(type), type.elements()));
+    refuse("const",
+           fmt::format("the list has {} entr{}, but {} takes {}", values.size(),
+                       values.size() == 1 ? "y" : "ies", to_string(type), type.elements()));
     return Ref(-1);
   }
   const ElementType element = type.element;
@@ -145,7 +146,8 @@ Builder::Ref Builder::constant(TensorType type, std::span<const double> values) 
     if (is_float(element)) {
       write_real(at, element, value);
     } else if (value != std::floor(value)) { // also NaN
-      refuse("const", fmt::format("{} elements are whole numbers, not '{}'", to_string(element), value));
+      refuse("const",
+             fmt::format("{} elements are whole numbers, not '{}'", to_string(element), value));
       return Ref(-1);
     } else if (value < static_cast<double>(lowest(element)) ||
                value >= static_cast<double>(highest(element)) + 1) {

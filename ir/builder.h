@@ -11,6 +11,9 @@
 // used on; `finish` returns everything that was refused.
 #pragma once
 
+#include "ir/infer.h"
+#include "ir/program.h"
+
 #include <initializer_list>
 #include <optional>
 #include <span>
@@ -18,9 +21,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "ir/infer.h"
-#include "ir/program.h"
 
 namespace volute::ir {
 
@@ -40,7 +40,8 @@ struct AxisNumbers {
 /// `1`, `{1, 2}`, `{{0, 1}, {2, 2}}` (begin and end an axis), or a rule.
 struct AxisPadding {
   AxisPadding() = default;
-  AxisPadding(int64_t for_all) : padding{Padding::Rule::numbers, {{for_all, for_all}}}, is_one_for_all(true) {}
+  AxisPadding(int64_t for_all)
+      : padding{Padding::Rule::numbers, {{for_all, for_all}}}, is_one_for_all(true) {}
   AxisPadding(std::initializer_list<int64_t> each) {
     for (const int64_t side : each) padding.sides.emplace_back(side, side);
   }

@@ -35,7 +35,8 @@ void Cursor::unexpected(std::string_view expectation) {
   if (token_.kind == Token::Kind::invalid)
     refuse(token_.where, "", fmt::format("{} {}", quoted(token_.text), token_.fault));
   else
-    refuse(token_.where, "", fmt::format("expected {}, but found {}", expectation, described(token_)));
+    refuse(token_.where, "",
+           fmt::format("expected {}, but found {}", expectation, described(token_)));
 }
 
 void Cursor::refuse(Location where, std::string subject, std::string message, std::string hint) {
@@ -80,19 +81,22 @@ std::optional<int64_t> Cursor::extent(Axis axis) {
     advance();
     return size;
   }
-  const bool whole = token_.text.find_first_of(".eE") == std::string_view::npos && token_.text != "-inf";
+  const bool whole =
+      token_.text.find_first_of(".eE") == std::string_view::npos && token_.text != "-inf";
   const bool negative = token_.text.starts_with('-');
   if (!whole)
-    refuse(token_.where, "", fmt::format("the size of {} must be a whole number, not {}",
-                                         to_char(axis), quoted(token_.text)));
+    refuse(token_.where, "",
+           fmt::format("the size of {} must be a whole number, not {}", to_char(axis),
+                       quoted(token_.text)));
   else if (size || negative)
     refuse(token_.where, "",
            fmt::format("the size of {} must be at least {}, not {}", to_char(axis), least,
                        quoted(token_.text)),
            axis == Axis::n ? "" : "only the batch n may be 0");
   else
-    refuse(token_.where, "", fmt::format("the size {} of {} takes more than 2^62 bytes",
-                                         quoted(token_.text), to_char(axis)));
+    refuse(token_.where, "",
+           fmt::format("the size {} of {} takes more than 2^62 bytes", quoted(token_.text),
+                       to_char(axis)));
   return std::nullopt;
 }
 

@@ -2,13 +2,13 @@
 // Private to the parse*.cpp files.
 #pragma once
 
+#include "ir/lexer.h"
+#include "ir/types.h"
+
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "ir/lexer.h"
-#include "ir/types.h"
 
 namespace volute::ir {
 

@@ -1,9 +1,9 @@
 #include "ir/infer.h"
 
+#include "ir/infer_rules.h"
+
 #include <algorithm>
 #include <cmath>
-
-#include "ir/infer_rules.h"
 
 namespace volute::ir {
 namespace {
@@ -57,8 +57,7 @@ void check_results(const Call& call) {
 
 void check_types(const Call& call) {
   for (size_t i = 0; i < call.operands.size(); ++i)
-    if (const auto fault = fault_of(call.operands[i]))
-      call.refuse.at_operand(i, to_string(*fault));
+    if (const auto fault = fault_of(call.operands[i])) call.refuse.at_operand(i, to_string(*fault));
   for (size_t i = 0; i < call.written.size(); ++i)
     if (const auto fault = fault_of(call.written[i])) call.refuse.at_type(i, to_string(*fault));
 }
@@ -69,8 +68,8 @@ void check_types(const Call& call) {
 class AttributeCheck {
 public:
   AttributeCheck(const Call& call, const AttributeRow& row)
-      : call_(call), row_(row), axes_(call.operands.empty() ? std::vector<Axis>()
-                                                            : call.x().spatial_axes()) {}
+      : call_(call), row_(row),
+        axes_(call.operands.empty() ? std::vector<Axis>() : call.x().spatial_axes()) {}
 
   void operator()(int64_t* value) { within(*value, ""); }
   void operator()(std::optional<int64_t>* value) {
@@ -115,11 +114,10 @@ private:
     if (count == axes_.size()) return true;
     const size_t rank = axes_.size();
     call_.refuse.at_attribute(
-        row_.name,
-        fmt::format("{} has {}, but the input has {}, {}", row_.name,
-                    count == 1 ? "1 entry" : fmt::format("{} entries", count),
-                    rank == 1 ? "1 spatial axis" : fmt::format("{} spatial axes", rank),
-                    axes_text(axes_)));
+        row_.name, fmt::format("{} has {}, but the input has {}, {}", row_.name,
+                               count == 1 ? "1 entry" : fmt::format("{} entries", count),
+                               rank == 1 ? "1 spatial axis" : fmt::format("{} spatial axes", rank),
+                               axes_text(axes_)));
     return false;
   }
 
@@ -127,11 +125,11 @@ private:
     const int64_t nearest_value = std::clamp(value, row_.least, largest_attribute);
     if (nearest_value == value) return true;
     const bool above = value > nearest_value;
-    call_.refuse.at_attribute(
-        row_.name,
-        fmt::format("{} = {}{} is {} {}{}", row_.name, value, where, above ? "above" : "below",
-                    nearest_value, above ? ", the largest attribute" : ""),
-        nearest(nearest_value));
+    call_.refuse.at_attribute(row_.name,
+                              fmt::format("{} = {}{} is {} {}{}", row_.name, value, where,
+                                          above ? "above" : "below", nearest_value,
+                                          above ? ", the largest attribute" : ""),
+                              nearest(nearest_value));
     return false;
   }
 
@@ -140,10 +138,9 @@ private:
                        : std::isinf(value) ? row_.reals != Reals::finite
                                            : true;
     if (!taken)
-      call_.refuse.at_attribute(row_.name, fmt::format("{} = {} must be {}", row_.name, value,
-                                                       row_.reals == Reals::infinite
-                                                           ? "a number"
-                                                           : "a finite number"));
+      call_.refuse.at_attribute(
+          row_.name, fmt::format("{} = {} must be {}", row_.name, value,
+                                 row_.reals == Reals::infinite ? "a number" : "a finite number"));
     return taken;
   }
 
@@ -210,8 +207,8 @@ void check_written(const Shape& shape, size_t i, const Call& call) {
                                          to_char(axis), written.size(axis), shape[axis]));
   for (const Axis axis : written.axes())
     if (!like.has(axis))
-      call.refuse.at_type(i, fmt::format("the written type has an axis {} that the result lacks",
-                                         to_char(axis)));
+      call.refuse.at_type(
+          i, fmt::format("the written type has an axis {} that the result lacks", to_char(axis)));
 }
 
 std::vector<TensorType> types_of(const Shapes& shapes, const Call& call) {
@@ -288,8 +285,7 @@ Location Places::attribute(std::string_view name) const {
 
 Expected<std::vector<TensorType>> infer(const Operation& operation,
                                         std::span<const TensorType> operands, size_t results,
-                                        std::span<const TensorType> written,
-                                        const Places& places) {
+                                        std::span<const TensorType> written, const Places& places) {
   const OperatorRow& row = row_of(operation);
   const Operation complete = normalise(operation, operands);
   Refusals refuse(row.name, places);

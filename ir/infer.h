@@ -2,13 +2,13 @@
 // language checked on the way (sizes in 64 bits, no product overflows unnoticed).
 #pragma once
 
+#include "ir/diagnostic.h"
+#include "ir/program.h"
+
 #include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "ir/diagnostic.h"
-#include "ir/program.h"
 
 namespace volute::ir {
 

@@ -1,8 +1,8 @@
 // conv and conv_transpose: groups, channels, element types, the filter's fit.
+#include "ir/infer_rules.h"
+
 #include <algorithm>
 #include <numeric>
-
-#include "ir/infer_rules.h"
 
 namespace volute::ir {
 namespace {
@@ -37,8 +37,8 @@ std::optional<ElementType> result_element(const Call& call) {
                                           to_string(w), to_string(x)));
     return std::nullopt;
   }
-  const bool wider = is_narrow(x) && !call.written.empty() &&
-                     call.written[0].element == ElementType::f32;
+  const bool wider =
+      is_narrow(x) && !call.written.empty() && call.written[0].element == ElementType::f32;
   return wider ? ElementType::f32 : x;
 }
 
@@ -48,9 +48,9 @@ void check_bias(const Call& call, ElementType result, int64_t channels) {
   const bool narrow = is_narrow(call.x().element);
   if (bias == result || (narrow && bias == ElementType::f32)) return;
   const bool also_f32 = narrow && result != ElementType::f32;
-  call.refuse.at_operand(2, fmt::format("the bias must have {}{} elements, not {}",
-                                        to_string(result), also_f32 ? " or f32" : "",
-                                        to_string(bias)));
+  call.refuse.at_operand(2,
+                         fmt::format("the bias must have {}{} elements, not {}", to_string(result),
+                                     also_f32 ? " or f32" : "", to_string(bias)));
 }
 
 /// The divisor of both `a` and `b` nearest to `value`; of two equally near the larger.
@@ -75,8 +75,7 @@ void check_conv_channels(const Call& call, int64_t groups) {
   const int64_t out = call.operands[1].size(Axis::o), per_group = call.operands[1].size(Axis::i);
   // Where the weight fits the input in some number of groups, no other number is valid.
   const bool other_groups = in % per_group == 0 && out % (in / per_group) == 0;
-  const std::string hint =
-      other_groups ? nearest(in / per_group) : divisor_hint(groups, in, out);
+  const std::string hint = other_groups ? nearest(in / per_group) : divisor_hint(groups, in, out);
   if (in % groups != 0)
     call.refuse.at_attribute(
         "groups", fmt::format("groups = {} does not divide the input's {} channels", groups, in),
@@ -89,8 +88,9 @@ void check_conv_channels(const Call& call, int64_t groups) {
   if (in % groups != 0 || out % groups != 0 || per_group == in / groups) return;
   call.refuse.at_operand(
       1,
-      fmt::format("the weight has i = {}, but the input has {} channels in {} group{}: i must be {}",
-                  per_group, in, groups, groups == 1 ? "" : "s", in / groups),
+      fmt::format(
+          "the weight has i = {}, but the input has {} channels in {} group{}: i must be {}",
+          per_group, in, groups, groups == 1 ? "" : "s", in / groups),
       other_groups ? fmt::format("groups = {} fits this weight", in / per_group) : "");
 }
 
@@ -182,11 +182,11 @@ Shapes infer_conv_transpose(const ConvTranspose& op, const Call& call) {
           nearest(limit - 1));
     else if (window.output < 1)
       call.refuse.at_attribute(
-          "pad", fmt::format("the output along {} would be {} = ({} - 1) * {} - {} - {} + {} * "
-                             "({} - 1) + {} + 1",
-                             to_char(axes[i]), window.output, window.input, window.stride,
-                             window.pad_begin, window.pad_end, window.dilation, window.kernel,
-                             extra));
+          "pad",
+          fmt::format("the output along {} would be {} = ({} - 1) * {} - {} - {} + {} * "
+                      "({} - 1) + {} + 1",
+                      to_char(axes[i]), window.output, window.input, window.stride,
+                      window.pad_begin, window.pad_end, window.dilation, window.kernel, extra));
     else if (window.output > largest_size)
       call.refuse.at_operator(
           fmt::format("the output along {} would be above 2^62", to_char(axes[i])));

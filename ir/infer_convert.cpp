@@ -1,9 +1,9 @@
 // Operators that change the element type, the memory order or the borders.
-#include <algorithm>
-#include <cmath>
-
 #include "ir/infer_rules.h"
 #include "ir/number.h"
+
+#include <algorithm>
+#include <cmath>
 
 namespace volute::ir {
 namespace {

@@ -1,9 +1,9 @@
 // Operators that keep their first operand's shape: normalisation, arithmetic, activations.
-#include <algorithm>
-#include <cmath>
-
 #include "ir/infer_rules.h"
 #include "ir/number.h"
+
+#include <algorithm>
+#include <cmath>
 
 namespace volute::ir {
 namespace {
@@ -21,8 +21,8 @@ bool takes_integers(UnaryKind kind) {
 
 bool has_channels(const Call& call) {
   if (call.x().has(Axis::c)) return true;
-  call.refuse.at_operand(0, fmt::format("the input {} has no channels, no axis c",
-                                        to_string(call.x())));
+  call.refuse.at_operand(
+      0, fmt::format("the input {} has no channels, no axis c", to_string(call.x())));
   return false;
 }
 
@@ -30,8 +30,8 @@ bool has_channels(const Call& call) {
 void check_bound(const Call& call, std::string_view name, const std::optional<double>& bound) {
   if (!bound || is_float(call.x().element) || std::isinf(*bound)) return;
   if (*bound != std::floor(*bound))
-    call.refuse.at_attribute(name, fmt::format("{} = {} must be a whole number for {}", name, *bound,
-                                               to_string(call.x().element)));
+    call.refuse.at_attribute(name, fmt::format("{} = {} must be a whole number for {}", name,
+                                               *bound, to_string(call.x().element)));
 }
 
 void check_clamp(const Unary& op, const Call& call) {

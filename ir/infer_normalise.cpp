@@ -5,13 +5,20 @@
 namespace volute::ir {
 namespace {
 
-/// The default of a per-axis attribute: a number for each axis, or another attribute's values.
+/// The default of a per-axis attribute: a number for each axis, or another attribute's values where
+/// those are sound, so that a fault of theirs is not found twice.
 PerAxis fallback_of(const AttributeRow& row, const OperatorRow& owner, Operation& operation,
                     size_t rank) {
   if (const auto number = parse_integer(row.fallback)) return PerAxis(rank, *number);
-  if (!row.fallback.starts_with("= ")) return {};
-  const AttributeRow* other = find_attribute(owner, row.fallback.substr(2));
-  return other ? *std::get<EachAxis>(other->field(operation)).values : PerAxis();
+  const AttributeRow* other =
+      row.fallback.starts_with("= ") ? find_attribute(owner, row.fallback.substr(2)) : nullptr;
+  if (!other) return {};
+  const PerAxis& values = *std::get<EachAxis>(other->field(operation)).values;
+  const bool sound =
+      values.size() == rank && std::all_of(values.begin(), values.end(), [&](int64_t value) {
+        return value >= other->least && value <= largest_attribute;
+      });
+  return sound ? values : PerAxis();
 }
 
 /// The output size of an unpool whose every part is there, unless it is below 1.

@@ -1,8 +1,8 @@
 // The pools, global and adaptive ones, and max_unpool.
+#include "ir/infer_rules.h"
+
 #include <algorithm>
 #include <cmath>
-
-#include "ir/infer_rules.h"
 
 namespace volute::ir {
 namespace {
@@ -20,8 +20,8 @@ void require_overlap(const Call& call, const Window& window, Axis axis) {
         nearest(window.span() - 1));
   else if (last >= window.input) {
     const int64_t starts = (window.input - 1 + window.pad_begin) / window.stride;
-    const int64_t widest = (starts + 1) * window.stride - 1 + window.span() - window.input -
-                           window.pad_begin;
+    const int64_t widest =
+        (starts + 1) * window.stride - 1 + window.span() - window.input - window.pad_begin;
     call.refuse.at_attribute(
         "pad",
         fmt::format("pad = {} behind {} leaves the last window, which starts at {}, outside the "
@@ -85,9 +85,8 @@ Shapes infer_adaptive_pool(const AdaptivePool& op, const Call& call) {
 Shapes infer_max_unpool(const MaxUnpool& op, const Call& call) {
   const TensorType& index = call.operands[1];
   if (index.element != ElementType::i64)
-    call.refuse.at_operand(
-        1, fmt::format("the indices must be i64, as max_pool gives them, not {}",
-                       to_string(index.element)));
+    call.refuse.at_operand(1, fmt::format("the indices must be i64, as max_pool gives them, not {}",
+                                          to_string(index.element)));
   if (shape_of(index).sizes != shape_of(call.x()).sizes)
     call.refuse.at_operand(1, fmt::format("the indices {} must have the input's shape, {}",
                                           to_string(index), to_string(call.x())));
@@ -116,10 +115,11 @@ Shapes infer_max_unpool(const MaxUnpool& op, const Call& call) {
     const int64_t most = window.output + window.stride - 1;
     shape[axes[i]] = op.output_size[i];
     if (op.output_size[i] < least || op.output_size[i] > most)
-      call.refuse.at_attribute("output_size",
-                               fmt::format("output_size = {} along {} is outside {} to {}",
-                                           op.output_size[i], to_char(axes[i]), least, most),
-                               nearest(std::clamp(op.output_size[i], least, std::max(least, most))));
+      call.refuse.at_attribute(
+          "output_size",
+          fmt::format("output_size = {} along {} is outside {} to {}", op.output_size[i],
+                      to_char(axes[i]), least, most),
+          nearest(std::clamp(op.output_size[i], least, std::max(least, most))));
   }
   return {shape};
 }

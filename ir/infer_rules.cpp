@@ -1,8 +1,8 @@
 #include "ir/infer_rules.h"
 
-#include <algorithm>
-
 #include "ir/number.h"
+
+#include <algorithm>
 
 namespace volute::ir {
 
@@ -22,9 +22,10 @@ bool is_activation(const TensorType& type) {
 
 bool require_activation(const Call& call) {
   if (is_activation(call.x())) return true;
-  call.refuse.at_operand(0, fmt::format("the input {} must have the axes n, c and w; n, c, h and w; "
-                                        "or n, c, d, h and w",
-                                        to_string(call.x())));
+  call.refuse.at_operand(0,
+                         fmt::format("the input {} must have the axes n, c and w; n, c, h and w; "
+                                     "or n, c, d, h and w",
+                                     to_string(call.x())));
   return false;
 }
 
@@ -72,9 +73,8 @@ bool require_zero_points(const Call& call, std::string_view name, std::span<cons
     const int64_t closest = is_float(type) ? 0 : std::clamp(value, lowest(type), highest(type));
     if (value == closest) continue;
     if (is_float(type))
-      call.refuse.at_attribute(name,
-                               fmt::format("{} = {} belongs to operands of u8 or i8, not {}", name,
-                                           value, to_string(type)));
+      call.refuse.at_attribute(name, fmt::format("{} = {} belongs to operands of u8 or i8, not {}",
+                                                 name, value, to_string(type)));
     else
       call.refuse.at_attribute(name,
                                fmt::format("{} = {} is outside {}, {} to {}", name, value,

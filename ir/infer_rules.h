@@ -2,17 +2,17 @@
 // rules that more than one operator has. Private to the infer*.cpp files.
 #pragma once
 
+#include "ir/infer.h"
+#include "ir/operators.h"
+
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "ir/infer.h"
-#include "ir/operators.h"
-
-#include <fmt/format.h>
 
 namespace volute::ir {
 
@@ -130,8 +130,7 @@ inline Wide wide_span(int64_t kernel, int64_t dilation) {
 }
 
 /// The windows as asked for: input, kernel, stride and dilation, before pads and output size.
-std::vector<Window> asked_windows(const Operation& operation,
-                                  std::span<const TensorType> operands);
+std::vector<Window> asked_windows(const Operation& operation, std::span<const TensorType> operands);
 
 /// A window with its pads and output size; the output is below 1 where it does not fit. The span
 /// must be at most largest_size.

@@ -109,9 +109,9 @@ void refuse_window(const Call& call, const Filter& filter, const Window& window,
     call.refuse.at_attribute(filter.kernel_name, message,
                              nearest((padded - 1) / window.dilation + 1));
   else
-    call.refuse.at_operand(1, message,
-                           fmt::format("a pad of {} on both sides is enough",
-                                       (window.span() - window.input + 1) / 2));
+    call.refuse.at_operand(
+        1, message,
+        fmt::format("a pad of {} on both sides is enough", (window.span() - window.input + 1) / 2));
 }
 
 } // namespace
@@ -121,9 +121,8 @@ std::vector<Window> require_windows(const Call& call, const Filter& filter) {
   for (size_t i = 0; i < filter.asked.size(); ++i) {
     const Window& asked = filter.asked[i];
     if (wide_span(asked.kernel, asked.dilation) > largest_size) {
-      call.refuse.at_attribute("dilation",
-                               fmt::format("{} taps at dilation {} span more than 2^62",
-                                           asked.kernel, asked.dilation));
+      call.refuse.at_attribute("dilation", fmt::format("{} taps at dilation {} span more than 2^62",
+                                                       asked.kernel, asked.dilation));
       continue;
     }
     found.push_back(resolve(asked, filter.pad, i, filter.ceil_mode));

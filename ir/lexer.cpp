@@ -41,7 +41,8 @@ void Lexer::skip_space() {
 }
 
 Token Lexer::take(Token::Kind kind, size_t length) {
-  Token token{kind, text_.substr(at_, length), {line_, clamped(at_ - line_start_ + 1)}, starts_line_};
+  Token token{
+      kind, text_.substr(at_, length), {line_, clamped(at_ - line_start_ + 1)}, starts_line_};
   at_ += length;
   starts_line_ = false;
   return token;

@@ -2,11 +2,11 @@
 // ends in an `end` token.
 #pragma once
 
+#include "ir/diagnostic.h"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include "ir/diagnostic.h"
 
 namespace volute::ir {
 

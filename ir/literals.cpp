@@ -1,12 +1,12 @@
 #include "ir/literals.h"
 
-#include <charconv>
-#include <cmath>
-#include <limits>
-
 #include "ir/number.h"
 
 #include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+#include <limits>
 
 namespace volute::ir {
 namespace {
@@ -36,7 +36,8 @@ bool is_tiny(std::string_view text) {
   return before_point + *power <= 0;
 }
 
-template <class T> std::optional<double> read_as(std::string_view text) {
+template <class T>
+std::optional<double> read_as(std::string_view text) {
   const size_t first = text.starts_with('-') ? 1 : 0;
   if (first == text.size() || (text[first] != '.' && (text[first] < '0' || text[first] > '9')))
     return std::nullopt; // from_chars knows words of its own
@@ -57,6 +58,8 @@ std::string shortest(double value, ElementType type) {
   if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
   if (type == ElementType::f64) return fmt::format("{}", value);
   if (type == ElementType::f32) return fmt::format("{}", static_cast<float>(value));
+  // Whole numbers are plainer in full than rounded to the few digits that tell them apart.
+  if (value == std::floor(value) && std::abs(value) < 1e6) return fmt::format("{}", value);
   for (int digits = 1; digits < 9; ++digits) {
     const std::string text = fmt::format("{:.{}g}", value, digits);
     if (parse_real(text, type) == value) return text;

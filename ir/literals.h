@@ -2,12 +2,12 @@
 // single rounding to its element type. Independent of the process's locale.
 #pragma once
 
+#include "ir/types.h"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "ir/types.h"
 
 namespace volute::ir {
 

@@ -132,6 +132,8 @@ Stmt substitute(const Stmt& s, Var var, const Affine& value) {
     store->value = substitute(store->value, var, value);
   } else if (auto* transpose = std::get_if<Transpose>(&copy.is)) {
     transpose->from_index = substitute(std::move(transpose->from_index), var, value);
+  } else if (auto* prefetch = std::get_if<Prefetch>(&copy.is)) {
+    prefetch->offset = prefetch->offset.substitute(var, value);
   } else {
     return s;
   }

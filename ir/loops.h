@@ -98,8 +98,15 @@ struct Transpose {
 /// Values loaded before are not kept in registers past this point.
 struct Fence {};
 
+/// Asks for the line that holds element `offset` of the view, which need not exist: it is not an
+/// access, and changes nothing but when data arrive.
+struct Prefetch {
+  int32_t view;
+  Affine offset;
+};
+
 struct StmtNode {
-  std::variant<Block, For, When, Set, Store, Transpose, Fence> is;
+  std::variant<Block, For, When, Set, Store, Transpose, Fence, Prefetch> is;
   std::string note; // what this part is, for readers: "left border", "full tiles"
 };
 
@@ -161,8 +168,8 @@ std::vector<Diagnostic> verify(const LoopProgram& program);
 void evaluate(const LoopProgram& program, Memory& memory,
               const std::vector<int64_t>& parameters = {});
 
-/// Multiply-adds (Fma nodes times lanes, masked ones included; `ways` of them in a Dot) that one run
-/// executes; counts that do not depend on the clock. Parameters in loop bounds count as 0.
+/// Multiply-adds (Fma nodes times lanes, masked ones included; `ways` of them in a Dot) that one
+/// run executes; counts that do not depend on the clock. Parameters in loop bounds count as 0.
 int64_t count_fmas(const Step& step);
 
 } // namespace volute::ir

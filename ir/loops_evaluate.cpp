@@ -227,7 +227,7 @@ private:
     if (const auto* store = std::get_if<Store>(&s->is)) return compile_store(*store);
     if (const auto* transpose = std::get_if<Transpose>(&s->is))
       return compile_transpose(*transpose);
-    return [] {}; // a fence orders what the machine does, not what it computes
+    return [] {}; // a fence or a prefetch orders what the machine does, not what it computes
   }
 
   // What a register holds before it is set: a value that shows in the result.

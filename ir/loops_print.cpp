@@ -138,6 +138,9 @@ private:
       }
       return fmt::format("{} = transpose {}", array(transpose->to).name, from);
     }
+    if (const auto* prefetch = std::get_if<Prefetch>(&node.is))
+      return fmt::format("prefetch {} + {}", view(prefetch->view).name,
+                         to_string(prefetch->offset, step_.vars));
     return "fence";
   }
 

@@ -1,32 +1,41 @@
 #include "ir/operators.h"
 
-#include <algorithm>
-#include <array>
-
 #include "ir/literals.h"
 
 #include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
 
 namespace volute::ir {
 namespace {
 
 // ---- from a pointer to member to the function that finds it in an operation -------------------
 
-template <class T> struct MemberOf;
-template <class C, class T> struct MemberOf<T C::*> {
+template <class T>
+struct MemberOf;
+template <class C, class T>
+struct MemberOf<T C::*> {
   using Class = C;
 };
-template <auto member> auto& inside(Operation& operation) {
+template <auto member>
+auto& inside(Operation& operation) {
   return std::get<typename MemberOf<decltype(member)>::Class>(operation).*member;
 }
-template <auto member> Field plain(Operation& operation) { return &inside<member>(operation); }
-template <auto member> Field axes(Operation& operation) {
+template <auto member>
+Field plain(Operation& operation) {
+  return &inside<member>(operation);
+}
+template <auto member>
+Field axes(Operation& operation) {
   return EachAxis{&inside<member>(operation)};
 }
-template <auto member> Field integers(Operation& operation) {
+template <auto member>
+Field integers(Operation& operation) {
   return ChannelIntegers{&inside<member>(operation)};
 }
-template <auto member> Field reals(Operation& operation) {
+template <auto member>
+Field reals(Operation& operation) {
   return ChannelReals{&inside<member>(operation)};
 }
 
@@ -35,7 +44,8 @@ constexpr Words pad_mode_words[] = {"zeros", "reflect", "replicate", "circular"}
 constexpr Words gelu_words[] = {"none", "tanh"};
 constexpr Words padding_words[] = {"valid", "same", "same_upper", "same_lower"};
 
-template <auto member> Field pad_mode(Operation& operation) {
+template <auto member>
+Field pad_mode(Operation& operation) {
   return Choice{reinterpret_cast<uint8_t*>(&inside<member>(operation)), 0, pad_mode_words};
 }
 Field gelu_form(Operation& operation) {
@@ -79,8 +89,8 @@ constexpr AttributeRow avg_pool_attributes[] = {
     {"count_include_pad", plain<&Pool::count_include_pad>, "true"},
     {"divisor", plain<&Pool::divisor>, "none"},
 };
-constexpr AttributeRow lp_pool_attributes[] = {pool_kernel,   pool_stride, pool_pad,
-                                               pool_dilation, pool_ceil,   {"p", plain<&Pool::p>, "2"}};
+constexpr AttributeRow lp_pool_attributes[] = {
+    pool_kernel, pool_stride, pool_pad, pool_dilation, pool_ceil, {"p", plain<&Pool::p>, "2"}};
 constexpr AttributeRow adaptive_attributes[] = {{"output", axes<&AdaptivePool::output>, "", 1}};
 constexpr AttributeRow unpool_attributes[] = {
     {"kernel", axes<&MaxUnpool::kernel>, "", 1},
@@ -88,8 +98,7 @@ constexpr AttributeRow unpool_attributes[] = {
     {"pad", plain<&MaxUnpool::pad>, "0", 0},
     {"output_size", axes<&MaxUnpool::output_size>, "= (L-1)*stride - pads + kernel", 1},
 };
-constexpr AttributeRow batch_norm_attributes[] = {
-    {"epsilon", plain<&BatchNorm::epsilon>, "1e-5"}};
+constexpr AttributeRow batch_norm_attributes[] = {{"epsilon", plain<&BatchNorm::epsilon>, "1e-5"}};
 constexpr AttributeRow clamp_attributes[] = {
     {"min", plain<&Unary::a>, "none", 0, Reals::infinite},
     {"max", plain<&Unary::b>, "none", 0, Reals::infinite},
@@ -109,27 +118,40 @@ constexpr AttributeRow quantize_attributes[] = {
 
 // ---- operators --------------------------------------------------------------------------------
 
-template <class T> Operation make() { return T{}; }
-template <PoolKind kind> Operation make_pool() {
+template <class T>
+Operation make() {
+  return T{};
+}
+template <PoolKind kind>
+Operation make_pool() {
   Pool pool;
   pool.kind = kind;
   return pool;
 }
-template <PoolKind kind> Operation make_global() { return GlobalPool{kind}; }
-template <PoolKind kind> Operation make_adaptive() {
+template <PoolKind kind>
+Operation make_global() {
+  return GlobalPool{kind};
+}
+template <PoolKind kind>
+Operation make_adaptive() {
   AdaptivePool pool;
   pool.kind = kind;
   return pool;
 }
-template <BinaryKind kind> Operation make_binary() { return Binary{kind}; }
-template <UnaryKind kind> Operation make_unary() {
+template <BinaryKind kind>
+Operation make_binary() {
+  return Binary{kind};
+}
+template <UnaryKind kind>
+Operation make_unary() {
   Unary unary;
   unary.kind = kind;
   if (kind == UnaryKind::leaky_relu) unary.a = 0.01;
   if (kind == UnaryKind::elu) unary.a = 1;
   return unary;
 }
-template <QuantKind kind> Operation make_quantize() {
+template <QuantKind kind>
+Operation make_quantize() {
   Quantize quantize;
   quantize.kind = kind;
   quantize.zero_point = {0};
@@ -148,12 +170,20 @@ constexpr OperatorRow unary(Words name, Words summary,
                             std::span<const AttributeRow> attributes = {}) {
   return {name, summary, make_unary<kind>, x_operand, attributes};
 }
-template <BinaryKind kind> constexpr OperatorRow binary(Words name, Words summary) {
+template <BinaryKind kind>
+constexpr OperatorRow binary(Words name, Words summary) {
   return {name, summary, make_binary<kind>, binary_operands, {}, 2};
 }
 
 constexpr auto rows = std::to_array<OperatorRow>({
-    {"const", "known data: a list in memory order, or file(\"...\")", make<Const>, {}, {}, 0, 1, true},
+    {"const",
+     "known data: a list in memory order, or file(\"...\")",
+     make<Const>,
+     {},
+     {},
+     0,
+     1,
+     true},
     {"conv", "cross-correlation of x with w, plus bias", make<Conv>, conv_operands, conv_attributes,
      2},
     {"conv_transpose", "the transpose of conv: x scattered through w", make<ConvTranspose>,
@@ -210,25 +240,27 @@ constexpr auto rows = std::to_array<OperatorRow>({
      x_operand, quantize_attributes, 1, 1, true},
 });
 
-template <class T> std::string number_text(T value) {
+template <class T>
+std::string number_text(T value) {
   if constexpr (std::is_same_v<T, double>)
     return shortest(value, ElementType::f64);
   else
     return fmt::format("{}", value);
 }
 
-template <class T> std::string list_text(const std::vector<T>& values, bool collapse) {
+template <class T>
+std::string list_text(const std::vector<T>& values, bool collapse) {
   const bool uniform = std::all_of(values.begin(), values.end(),
                                    [&](const T& value) { return value == values.front(); });
   if (values.size() == 1 || (collapse && uniform && !values.empty()))
     return number_text(values.front());
   std::string text = "[";
-  for (size_t i = 0; i < values.size(); ++i)
-    text += (i ? ", " : "") + number_text(values[i]);
+  for (size_t i = 0; i < values.size(); ++i) text += (i ? ", " : "") + number_text(values[i]);
   return text + "]";
 }
 
-template <class... Ts> struct Overloaded : Ts... {
+template <class... Ts>
+struct Overloaded : Ts... {
   using Ts::operator()...;
 };
 
@@ -347,9 +379,9 @@ std::string signature(const OperatorRow& row) {
 std::optional<std::string> nearest_word(std::string_view word,
                                         std::span<const std::string_view> among) {
   if (word.empty() || word.size() > 64) return std::nullopt;
-  // One letter amiss is the likeliest slip. Then words that begin with a known one (conv2d and conv,
-  // padding and pad; the longest wins), known ones that begin with the word, and what is spelled
-  // alike in most letters.
+  // One letter amiss is the likeliest slip. Then words that begin with a known one (conv2d and
+  // conv, padding and pad; the longest wins), known ones that begin with the word, and what is
+  // spelled alike in most letters.
   const auto misspelt = [&](int64_t most) {
     std::string_view best;
     for (int64_t distance = most; const std::string_view candidate : among)

@@ -4,6 +4,8 @@
 // reading, printing and checking an attribute are each written once a kind, not once an operator.
 #pragma once
 
+#include "ir/program.h"
+
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -12,8 +14,6 @@
 #include <string_view>
 #include <variant>
 #include <vector>
-
-#include "ir/program.h"
 
 namespace volute::ir {
 
@@ -37,9 +37,8 @@ struct Choice { // one of several words: words[i] is stored as first + i
   std::span<const std::string_view> words;
 };
 
-using Field =
-    std::variant<int64_t*, std::optional<int64_t>*, double*, std::optional<double>*, bool*,
-                 EachAxis, Padding*, ChannelIntegers, ChannelReals, Choice>;
+using Field = std::variant<int64_t*, std::optional<int64_t>*, double*, std::optional<double>*,
+                           bool*, EachAxis, Padding*, ChannelIntegers, ChannelReals, Choice>;
 
 /// Which of the words inf, -inf and nan a real attribute takes beside the finite numbers.
 enum class Reals : uint8_t { finite, infinite, any };

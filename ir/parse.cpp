@@ -1,8 +1,5 @@
 #include "ir/parse.h"
 
-#include <algorithm>
-#include <unordered_map>
-
 #include "ir/cursor.h"
 #include "ir/infer.h"
 #include "ir/literals.h"
@@ -11,14 +8,17 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <unordered_map>
+
 namespace volute::ir {
 namespace {
 
 using Kind = Token::Kind;
 
 /// Reads one program. After a fault it goes on at the next statement; the results of a statement
-/// that failed are *poisoned*: known by name, but their readers are not checked any further, so that
-/// one mistake is one message.
+/// that failed are *poisoned*: known by name, but their readers are not checked any further, so
+/// that one mistake is one message.
 class ProgramReader {
 public:
   ProgramReader(Cursor& cursor, const Resolver& resolver) : cursor_(cursor), resolver_(resolver) {}
@@ -120,8 +120,7 @@ private:
     std::vector<std::string_view> known;
     for (const auto& [word, definition] : defined_) known.push_back(word);
     std::sort(known.begin(), known.end());
-    const auto similar =
-        known.size() < 1000 ? nearest_word(name.name(), known) : std::nullopt;
+    const auto similar = known.size() < 1000 ? nearest_word(name.name(), known) : std::nullopt;
     cursor_.refuse(name.where, described_value(name), "is not defined",
                    similar ? fmt::format("did you mean %{}?", *similar) : "");
     defined_.try_emplace(name.name(), Definition{poisoned, {}});
@@ -180,7 +179,8 @@ private:
 
   bool results(Draft& draft) {
     if (cursor_.token().kind == Kind::word && find_operator(cursor_.token().text)) {
-      cursor_.unexpected(fmt::format("the statement's result, as in %y = {}", cursor_.token().text));
+      cursor_.unexpected(
+          fmt::format("the statement's result, as in %y = {}", cursor_.token().text));
       return false;
     }
     do {

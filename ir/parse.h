@@ -2,14 +2,14 @@
 // independent fault at its line and column.
 #pragma once
 
+#include "ir/diagnostic.h"
+#include "ir/program.h"
+
 #include <cstddef>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "ir/diagnostic.h"
-#include "ir/program.h"
 
 namespace volute::ir {
 

@@ -1,10 +1,10 @@
 #include "ir/parse_attribute.h"
 
-#include <algorithm>
-
 #include "ir/literals.h"
 
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace volute::ir {
 namespace {
@@ -72,8 +72,9 @@ public:
       return rule.has_value();
     }
     if (cursor_.is('[')) return sides(pad->sides);
-    if (cursor_.is('(')) return refused("takes a number, a list of one entry an axis, or a rule",
-                                        "a pair goes into a list: [(1, 2), (1, 2)]");
+    if (cursor_.is('('))
+      return refused("takes a number, a list of one entry an axis, or a rule",
+                     "a pair goes into a list: [(1, 2), (1, 2)]");
     int64_t value = 0;
     if (!integer(value)) return false;
     pad->sides.assign(rank_, {value, value});
@@ -125,8 +126,8 @@ private:
 
   std::optional<size_t> word(std::span<const std::string_view> words) {
     const Token& token = cursor_.token();
-    const auto found = token.kind == Kind::word ? std::find(words.begin(), words.end(), token.text)
-                                                : words.end();
+    const auto found =
+        token.kind == Kind::word ? std::find(words.begin(), words.end(), token.text) : words.end();
     if (found == words.end()) {
       refused(fmt::format("is {}", choice_text(words)));
       return std::nullopt;

@@ -2,10 +2,10 @@
 // the parse*.cpp files.
 #pragma once
 
-#include <string_view>
-
 #include "ir/cursor.h"
 #include "ir/operators.h"
+
+#include <string_view>
 
 namespace volute::ir {
 

@@ -1,11 +1,11 @@
 #include "ir/parse_const.h"
 
-#include <cmath>
-
 #include "ir/literals.h"
 #include "ir/number.h"
 
 #include <fmt/format.h>
+
+#include <cmath>
 
 namespace volute::ir {
 namespace {
@@ -40,8 +40,9 @@ bool store_real(Cursor& cursor, ElementType element, std::byte* at) {
   if (value)
     write_real(at, element, *value);
   else
-    cursor.refuse(token.where, "const",
-                  fmt::format("{} is beyond the range of {}", quoted(token.text), to_string(element)));
+    cursor.refuse(
+        token.where, "const",
+        fmt::format("{} is beyond the range of {}", quoted(token.text), to_string(element)));
   return value.has_value();
 }
 
@@ -106,7 +107,8 @@ std::optional<KnownData> read_list(Cursor& cursor) {
   auto bytes = read_entries(cursor, typed->type);
   if (!bytes) return std::nullopt;
   cursor.go_to(end);
-  return KnownData{{std::make_shared<const Bytes>(std::move(*bytes)), ""}, typed->type, typed->where};
+  return KnownData{
+      {std::make_shared<const Bytes>(std::move(*bytes)), ""}, typed->type, typed->where};
 }
 
 std::optional<KnownData> read_file(Cursor& cursor, const Resolver& resolver,
@@ -147,7 +149,8 @@ std::optional<KnownData> read_file(Cursor& cursor, const Resolver& resolver,
                               to_string(typed->type), typed->type.bytes()));
     return std::nullopt;
   }
-  return KnownData{{std::make_shared<const Bytes>(std::move(*bytes)), path}, typed->type, typed->where};
+  return KnownData{
+      {std::make_shared<const Bytes>(std::move(*bytes)), path}, typed->type, typed->where};
 }
 
 } // namespace

@@ -1,10 +1,10 @@
 // `const [1, 2, 1] : type` and `const file("w.npy") : type`. Private to the parse*.cpp files.
 #pragma once
 
-#include <optional>
-
 #include "ir/cursor.h"
 #include "ir/parse.h"
+
+#include <optional>
 
 namespace volute::ir {
 

@@ -30,7 +30,8 @@ std::string values_text(const Program& program, const std::vector<ValueId>& ids)
 
 std::vector<TensorType> types_of(const Program& program, const std::vector<ValueId>& ids) {
   std::vector<TensorType> types;
-  for (const ValueId id : ids) types.push_back(holds(program, id) ? program.type(id) : TensorType());
+  for (const ValueId id : ids)
+    types.push_back(holds(program, id) ? program.type(id) : TensorType());
   return types;
 }
 
@@ -102,8 +103,8 @@ std::string types_text(const std::vector<TensorType>& types) {
 std::string to_string(const Program& program, const Statement& statement) {
   const std::vector<TensorType> operands = types_of(program, statement.operands);
   const std::vector<TensorType> results = types_of(program, statement.results);
-  std::string text = fmt::format("  {} = {}", values_text(program, statement.results),
-                                 name(statement.operation));
+  std::string text =
+      fmt::format("  {} = {}", values_text(program, statement.results), name(statement.operation));
   if (const auto* data = std::get_if<Const>(&statement.operation)) {
     print_data(text, *data, results.empty() ? TensorType() : results.front());
     return text + types_text(results);

@@ -3,10 +3,10 @@
 // would give another.
 #pragma once
 
+#include "ir/program.h"
+
 #include <span>
 #include <string>
-
-#include "ir/program.h"
 
 namespace volute::ir {
 

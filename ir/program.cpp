@@ -14,8 +14,9 @@ constexpr std::array<Word, 2> global_words = {"global_max_pool", "global_avg_poo
 constexpr std::array<Word, 2> adaptive_words = {"adaptive_max_pool", "adaptive_avg_pool"};
 constexpr std::array<Word, 5> binary_words = {"add", "sub", "mul", "max", "min"};
 constexpr std::array<Word, 18> unary_words = {
-    "relu", "relu6",       "clamp",     "leaky_relu", "elu",  "sigmoid",  "tanh", "silu", "hardsigmoid",
-    "hardswish", "mish", "gelu", "gelu", "softplus", "abs", "neg", "sqrt", "exp"};
+    "relu", "relu6",    "clamp",       "leaky_relu", "elu",  "sigmoid",
+    "tanh", "silu",     "hardsigmoid", "hardswish",  "mish", "gelu",
+    "gelu", "softplus", "abs",         "neg",        "sqrt", "exp"};
 constexpr std::array<Word, 3> quantize_words = {"quantize", "dequantize", "requantize"};
 
 struct NameOf {

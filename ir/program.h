@@ -12,6 +12,9 @@
 // and one number expanded to one per spatial axis, outermost axis first. Every value has its type.
 #pragma once
 
+#include "ir/diagnostic.h"
+#include "ir/types.h"
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -20,9 +23,6 @@
 #include <utility>
 #include <variant>
 #include <vector>
-
-#include "ir/diagnostic.h"
-#include "ir/types.h"
 
 namespace volute::ir {
 
@@ -58,7 +58,8 @@ struct Const { // none; the data are `bytes` in memory order, the type is the re
   std::shared_ptr<const std::vector<std::byte>> bytes;
   std::string file; // the path as written in file("..."), empty for a written list
   bool operator==(const Const& other) const {
-    return file == other.file && (bytes == other.bytes || (bytes && other.bytes && *bytes == *other.bytes));
+    return file == other.file &&
+           (bytes == other.bytes || (bytes && other.bytes && *bytes == *other.bytes));
   }
 };
 
@@ -94,12 +95,12 @@ struct Pool { // x; max may have a second result, the arg-max as i64
   bool operator==(const Pool&) const = default;
 };
 
-struct GlobalPool { // x
+struct GlobalPool {              // x
   PoolKind kind = PoolKind::max; // max or average
   bool operator==(const GlobalPool&) const = default;
 };
 
-struct AdaptivePool { // x; cell i covers [floor(i L / O), ceil((i + 1) L / O))
+struct AdaptivePool {            // x; cell i covers [floor(i L / O), ceil((i + 1) L / O))
   PoolKind kind = PoolKind::max; // max or average
   PerAxis output;
   bool operator==(const AdaptivePool&) const = default;
@@ -125,8 +126,24 @@ struct Binary { // a, b; b has a's shape or is per channel, [c=...]
 };
 
 enum class UnaryKind : uint8_t {
-  relu, relu6, clamp, leaky_relu, elu, sigmoid, tanh, silu, hardsigmoid,
-  hardswish, mish, gelu, gelu_tanh, softplus, abs, neg, sqrt, exp,
+  relu,
+  relu6,
+  clamp,
+  leaky_relu,
+  elu,
+  sigmoid,
+  tanh,
+  silu,
+  hardsigmoid,
+  hardswish,
+  mish,
+  gelu,
+  gelu_tanh,
+  softplus,
+  abs,
+  neg,
+  sqrt,
+  exp,
 };
 
 struct Unary { // x

@@ -88,12 +88,14 @@ std::optional<Failure> over_budget(const Program& program, const EvaluationBudge
                                "and its budget is {:.3g}",
                                total, largest, budget.steps),
                    "evaluate smaller extents"});
-  if (most_alive > budget.bytes)
+  // No vector holds 2^63 bytes, whatever the budget says; below, what the machine lacks is noticed.
+  const double bytes_allowed = std::min(budget.bytes, 0x1p62);
+  if (most_alive > bytes_allowed)
     return fail(
         "@" + program.name,
         fmt::format("the reference evaluation holds {:.3g} bytes at one time, and its budget is "
                     "{:.3g}",
-                    most_alive, budget.bytes),
+                    most_alive, bytes_allowed),
         "evaluate smaller extents");
   return std::nullopt;
 }

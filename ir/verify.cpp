@@ -1,14 +1,14 @@
 #include "ir/verify.h"
 
-#include <algorithm>
-#include <unordered_set>
-
 #include "ir/infer.h"
 #include "ir/lexer.h"
 #include "ir/literals.h"
 #include "ir/operators.h"
 
 #include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_set>
 
 namespace volute::ir {
 namespace {

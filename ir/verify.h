@@ -2,9 +2,9 @@
 // enforces on text.
 #pragma once
 
-#include <vector>
-
 #include "ir/program.h"
+
+#include <vector>
 
 namespace volute::ir {
 

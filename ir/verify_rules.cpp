@@ -157,10 +157,14 @@ std::optional<Entries> entries_of(const Subscript& subscript, const Scope& scope
                              scope.bounds.interval(subscript.at), size));
     return std::nullopt;
   }
-  const auto first = table.begin() + *scope.bounds.minimum(subscript.at);
-  const auto last =
-      table.begin() + std::min(scope.bounds.maximum(subscript.at).value_or(size - 1), size - 1);
-  return Entries{*std::min_element(first, last + 1), *std::max_element(first, last + 1)};
+  const int64_t first = *scope.bounds.minimum(subscript.at);
+  const int64_t last = std::min(scope.bounds.maximum(subscript.at).value_or(size - 1), size - 1);
+  if (first > last) return std::nullopt; // in a loop that never runs
+  const auto [least, largest] =
+      std::minmax_element(table.begin() + first, table.begin() + last + 1);
+  // Far outside every view, and small enough for sums.
+  constexpr int64_t limit = int64_t{1} << 61;
+  return Entries{std::clamp(*least, -limit, limit), std::clamp(*largest, -limit, limit)};
 }
 
 // One subscript, moved by `shift` for the lane it stands for.

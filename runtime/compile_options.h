@@ -6,7 +6,7 @@
 namespace volute::runtime {
 
 struct CompileOptions {
-  std::string target;            // "native" or CPU[+feature,-feature...]; empty: the session's
+  std::string target = "";       // "native" or CPU[+feature,-feature...]; empty: the session's
   std::string schedule = "auto"; // "auto", "naive" or directives
   /// How large an error an algorithm may make, in multiples of direct f32's; 0 allows direct only.
   double accuracy = 10;

@@ -27,6 +27,12 @@ struct Fault {
   png_longjmp(png, 1);
 }
 
+void read_from_file(png_structp png, png_bytep to, size_t bytes) {
+  auto* file = static_cast<std::FILE*>(png_get_io_ptr(png));
+  if (std::fread(to, 1, bytes, file) == bytes) return;
+  png_error(png, std::ferror(file) ? "the file cannot be read" : "the file ends too early");
+}
+
 void on_warning(png_structp, png_const_charp) {} // the picture is read all the same
 
 // Calls into libpng; false when it reported a fault. Never inlined: the caller's variables must
@@ -80,7 +86,7 @@ Expected<Picture> read_picture_header(Reading& reading, std::FILE* file, const s
   png_structp png = reading.png;
   png_infop info = reading.info;
   const bool read = guarded(png, [=] {
-    png_init_io(png, file);
+    png_set_read_fn(png, file, read_from_file);
     png_read_info(png, info);
   });
   if (!read) return png_failure(path, reading.fault);

@@ -227,7 +227,10 @@ private:
   }
 
   llvm::Value* access(int32_t view, const Index& index) {
-    const Affine full = fold(offset(view, index));
+    return access(view, offset(view, index));
+  }
+  llvm::Value* access(int32_t view, const Affine& element) {
+    const Affine full = fold(element);
     llvm::Value* base = pointer(view, full.filter([](Var) { return true; }, false));
     const int64_t bytes = full.constant() * size_of(step_.views[static_cast<size_t>(view)].element);
     return bytes ? b_.CreateGEP(b_.getInt8Ty(), base, b_.getInt64(static_cast<uint64_t>(bytes)))
@@ -236,12 +239,13 @@ private:
 
   /// The pointers that advance with `var` in `body`: run-time parts over variables in scope.
   void collect(const Stmt& s, Var var, std::map<PointerKey, Affine>& found) const {
-    const auto note = [&](int32_t view, const Index& index) {
-      const Affine in_scope =
-          offset(view, index)
-              .filter([&](Var v) { return v == var || (runtime_[id(v)] && !constants_[id(v)]); },
-                      false);
+    const auto note_offset = [&](int32_t view, const Affine& full) {
+      const Affine in_scope = full.filter(
+          [&](Var v) { return v == var || (runtime_[id(v)] && !constants_[id(v)]); }, false);
       if (in_scope.depends_on(var)) found.emplace(key(view, in_scope), in_scope);
+    };
+    const auto note = [&](int32_t view, const Index& index) {
+      note_offset(view, offset(view, index));
     };
     const auto expression = [&](const Expr& e) {
       ir::visit(e, [&](const ExprNode& node) {
@@ -253,6 +257,8 @@ private:
     if (const auto* loop = std::get_if<For>(&s->is)) collect(loop->body, var, found);
     if (const auto* when = std::get_if<When>(&s->is)) collect(when->body, var, found);
     if (const auto* set = std::get_if<Set>(&s->is)) expression(set->value);
+    if (const auto* prefetch = std::get_if<Prefetch>(&s->is))
+      note_offset(prefetch->view, prefetch->offset);
     if (const auto* store = std::get_if<Store>(&s->is))
       expression(store->value), note(store->view, store->index);
   }
@@ -275,6 +281,8 @@ private:
                     element_step(store->view, store->lane_dim, store->lane_step), store->count);
     } else if (const auto* turn = std::get_if<Transpose>(&s->is)) {
       transpose(*turn);
+    } else if (const auto* prefetch = std::get_if<Prefetch>(&s->is)) {
+      values_.prefetch(access(prefetch->view, prefetch->offset));
     } else {
       values_.fence();
     }

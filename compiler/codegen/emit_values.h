@@ -31,6 +31,7 @@ public:
                                       int32_t lanes) const;
 
   void fence() const;
+  void prefetch(llvm::Value* pointer) const;
 
 private:
   llvm::Value* unary(const ir::ExprNode& node, ir::UnaryFn fn, llvm::Value* a) const;
@@ -40,6 +41,7 @@ private:
   llvm::Value* compare(ir::Compare compare, llvm::Value* a, llvm::Value* b) const;
   llvm::Value* mask(int32_t lanes, int32_t first, int32_t count) const;
   llvm::Value* at(llvm::Value* pointer, ir::ElementType element, int64_t elements) const;
+  llvm::Value* opaque(llvm::Value* value) const;
   llvm::Value* shuffle(llvm::Value* a, llvm::Value* b, int32_t lanes,
                        const std::function<int(int)>& from) const;
 

@@ -149,7 +149,7 @@ Expr expand_tanh(Lanes in, const Expr& x) {
   const Expr tail = polynomial(
       in, square,
       {-0x1.828776p-8f, 0x1.54c3c2p-6f, -0x1.b89abap-5f, 0x1.1109bep-3f, -0x1.55553ep-2f});
-  const Expr small = fma(tail * square, x, x);
+  const Expr small = fma(tail, square, in.real(1)) * x; // keeps -0, x + ... would not
   // Beyond, 1 - 2 / (e^2|x| + 1); from 9.02 on it rounds to 1.
   const Expr magnitude = absolute(x);
   const Expr power = exp_inside(in, smaller(in.real(20), magnitude + magnitude));

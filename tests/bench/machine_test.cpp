@@ -36,7 +36,7 @@ TEST_CASE("no width does more multiply-adds a cycle than a core has units", "[ma
     const std::optional<Probe> fma = fma_probe(bytes);
     if (!fma) continue;
     CAPTURE(bytes);
-    const auto timings = measure({fma->candidate, clock->candidate}, quickly());
+    const auto timings = measure({fma->candidate, clock->candidate}, quickly(), thread_seconds);
     const double calls_a_cycle = speedup(timings[0], timings[1]) / clock->work;
     const double vectors_a_cycle = calls_a_cycle * fma->work / (2 * bytes / 4);
     CHECK(vectors_a_cycle < 2.2);
@@ -49,7 +49,7 @@ TEST_CASE("loads come faster from L1 than from memory", "[machine]") {
   CHECK(near.work == 16 << 10);
   CHECK(near.candidate.name == "load 16 KiB");
   CHECK(far.candidate.name == "load 64 MiB");
-  const auto timings = measure({near.candidate, far.candidate}, quickly());
+  const auto timings = measure({near.candidate, far.candidate}, quickly(), thread_seconds);
   CHECK(work_per_second(near, timings[0]) > 1.5 * work_per_second(far, timings[1]));
 }
 
@@ -57,7 +57,8 @@ TEST_CASE("no core loads or stores more than four of its widest vectors a cycle"
   const std::optional<Probe> clock = clock_probe();
   if (!clock) return;
   const Probe load = load_probe(16 << 10), store = store_probe(16 << 10);
-  const auto timings = measure({load.candidate, store.candidate, clock->candidate}, quickly());
+  const auto timings =
+      measure({load.candidate, store.candidate, clock->candidate}, quickly(), thread_seconds);
   for (const size_t i : {size_t{0}, size_t{1}}) {
     const double bytes = i == 0 ? load.work : store.work;
     const double bytes_a_cycle = bytes * speedup(timings[i], timings[2]) / clock->work;

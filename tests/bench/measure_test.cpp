@@ -1,7 +1,9 @@
 #include "bench/measure.h"
 #include "tests/support/catch.h"
 
+#include <chrono>
 #include <cmath>
+#include <thread>
 
 using namespace volute::bench;
 
@@ -116,4 +118,13 @@ TEST_CASE("the real clock moves forwards", "[measure]") {
   CHECK(timings[0].median() > 0);
   CHECK(timings[0].median() < 1e-5);
   CHECK(steady_seconds() > start);
+}
+
+TEST_CASE("a thread's clock stands still while the thread sleeps", "[measure]") {
+  const double wall = steady_seconds(), own = thread_seconds();
+  std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  const double slept = steady_seconds() - wall, worked = thread_seconds() - own;
+  CHECK(slept >= 0.03);
+  CHECK(worked >= 0);
+  CHECK(worked < slept / 3);
 }

@@ -1,6 +1,9 @@
 // Every file of tests/errors holds cases: a title after '# ', a program text, a line '=>', and what
 // the refusal looks like, caret and all. Run with VOLUTE_UPDATE_GOLDEN=1 to write the expectations
 // anew, and read the difference before keeping it.
+#include "ir/parse.h"
+#include "tests/support/catch.h"
+
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
@@ -8,9 +11,6 @@
 #include <sstream>
 #include <string>
 #include <vector>
-
-#include "ir/parse.h"
-#include "tests/support/catch.h"
 
 namespace volute::ir {
 namespace {

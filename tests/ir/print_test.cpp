@@ -1,21 +1,21 @@
-#include "ir/print.h"
-
-#include <limits>
-#include <string>
-
 #include "ir/builder.h"
 #include "ir/parse.h"
+#include "ir/print.h"
 #include "ir/verify.h"
 #include "tests/support/catch.h"
 
 #include <fmt/format.h>
+
+#include <limits>
+#include <string>
 
 namespace volute::ir {
 namespace {
 
 const std::string inputs =
     "%x: f32[n=1, c=4, h=8, w=8], %w: f32[o=4, i=4, h=3, w=3], %g: f32[o=4, i=2, h=3, w=3],\n"
-    "           %b: f32[o=4], %c: f32[c=4], %u: u8[n=1, c=4, h=8, w=8], %v: i8[o=4, i=4, h=3, w=3],\n"
+    "           %b: f32[o=4], %c: f32[c=4], %u: u8[n=1, c=4, h=8, w=8], %v: i8[o=4, i=4, h=3, "
+    "w=3],\n"
     "           %i: i32[n=1, c=4, h=8, w=8], %j: i64[n=1, c=4, h=8, w=8]";
 
 /// What a statement prints as, after checking that it parses back to the same program.
@@ -147,11 +147,11 @@ TEST_CASE("inputs too wide for a line stand under each other") {
                                 "%w: f32[o=64, i=3, h=7, w=7], %b: f32[o=64], "
                                 "%slope: f32[c=64]) { return %x }")
                               .value();
-  CHECK(to_string(program) ==
-        "program @stem(%x: f32[n=1, c=3, h=224, w=224], %w: f32[o=64, i=3, h=7, w=7], %b: f32[o=64],\n"
-        "              %slope: f32[c=64]) {\n"
-        "  return %x\n"
-        "}\n");
+  CHECK(to_string(program) == "program @stem(%x: f32[n=1, c=3, h=224, w=224], %w: f32[o=64, i=3, "
+                              "h=7, w=7], %b: f32[o=64],\n"
+                              "              %slope: f32[c=64]) {\n"
+                              "  return %x\n"
+                              "}\n");
 }
 
 TEST_CASE("constants of a file print its path, quotes and backslashes escaped") {

@@ -280,7 +280,7 @@ TEST_CASE("a damaged file is refused or read, and nothing worse") {
                                npy(header(">f4", "True", "(2, 3)"), bytes_of(row_values), 2)};
   std::mt19937 random(20240501);
   int read = 0, refused = 0;
-  for (int round = 0; round < 4000; ++round) {
+  for (int round = 0; round < 2000; ++round) {
     std::string file = seeds[round % 2];
     for (unsigned edits = 1 + random() % 3; edits > 0; --edits) {
       const size_t at = random() % file.size();
@@ -300,8 +300,8 @@ TEST_CASE("a damaged file is refused or read, and nothing worse") {
       REQUIRE(!tensor.diagnostics().front().message.empty());
     }
   }
-  CHECK(read > 100); // damage to the elements alone goes unseen
-  CHECK(refused > 1000);
+  CHECK(read > 50); // damage to the elements alone goes unseen
+  CHECK(refused > 500);
 }
 
 TEST_CASE("a tensor that cannot be written is refused, and nothing appears") {

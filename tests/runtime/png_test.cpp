@@ -203,9 +203,12 @@ TEST_CASE("a picture's size is read from its header") {
   CHECK(size.width == 2);
   CHECK(size.height == 1);
   CHECK(size.channels == 3);
-  write_file(folder / "b.png", "not one");
+  write_file(folder / "b.png", "not a picture");
   CHECK(failure_text(read_png_size(folder / "b.png")) ==
         folder / "b.png" + ": libpng: Not a PNG file");
+  write_file(folder / "b.png", read_file(folder / "a.png").substr(0, 30));
+  CHECK(failure_text(read_png_size(folder / "b.png")) ==
+        folder / "b.png" + ": libpng: the file ends too early");
 }
 
 TEST_CASE("writing rounds to the nearest, halves to even, and clamps; NaN is 0") {
@@ -272,7 +275,7 @@ TEST_CASE("a damaged picture is refused or read, and nothing worse") {
   const std::string palette = read_file(path);
   std::mt19937 random(20240501);
   int refused = 0;
-  for (int round = 0; round < 4000; ++round) {
+  for (int round = 0; round < 2000; ++round) {
     std::string file = round % 2 ? rgb : palette;
     for (unsigned edits = 1 + random() % 3; edits > 0; --edits) {
       const size_t at = random() % file.size();
@@ -293,5 +296,5 @@ TEST_CASE("a damaged picture is refused or read, and nothing worse") {
     if (!tensor) ++refused;
     if (!tensor) REQUIRE(tensor.diagnostics().front().subject == path);
   }
-  CHECK(refused > 2000);
+  CHECK(refused > 1000);
 }

@@ -1,0 +1,14 @@
+// How accesses move: what every decision about vectors, registers and prefetching asks of a nest.
+#pragma once
+
+#include "ir/nest.h"
+
+namespace volute::compiler {
+
+/// Elements between neighbours along `axis` in an access; 0 when it does not move.
+int64_t stride_along(const ir::Nest& nest, int32_t operand, const ir::Index& index, ir::Var axis);
+
+/// Every read of the accumulators' updates (of the writes, where there are none), each once.
+std::vector<ir::Read> inner_reads(const ir::Nest& nest);
+
+} // namespace volute::compiler

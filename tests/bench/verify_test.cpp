@@ -1,0 +1,185 @@
+#include "bench/verify.h"
+#include "ir/number.h"
+#include "ir/parse.h"
+#include "tests/support/catch.h"
+
+#include <cmath>
+#include <limits>
+
+using namespace volute;
+using namespace volute::bench;
+using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::StartsWith;
+
+namespace {
+
+using Numbers = std::vector<double>;
+
+Bounded bounded(const std::string& text, const std::vector<Numbers>& inputs) {
+  const ir::Program program = ir::parse(text).value();
+  std::vector<ir::TensorData> tensors;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    tensors.push_back(ir::tensor_of(program.type(program.inputs[i]), inputs[i]));
+  std::map<std::string, const ir::TensorData*> named;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    named[program.name_of(program.inputs[i])] = &tensors[i];
+  return bounded_reference(program, named).value().at("y");
+}
+
+Agreement compared(const Bounded& wanted, const Numbers& got) {
+  return compare("y", wanted, ir::tensor_of(wanted.value.type, got).bytes.data());
+}
+
+const std::string sums = "program @p(%x: f32[n=1, c=2, w=2], %w: f32[o=1, i=2, w=1]) {\n"
+                         "%y = conv %x, %w\nreturn %y }";
+
+} // namespace
+
+TEST_CASE("whole numbers with sums below 2^24 must be equal", "[verify]") {
+  const Bounded y = bounded(sums, {{1, 2, 3, 4}, {5, 6}});
+  CHECK(y.tolerance == Numbers{0, 0});
+  CHECK(compared(y, {23, 34}).agrees());
+  const Agreement off = compared(y, {23, std::nextafter(34.0f, 35.0f)});
+  CHECK(off.wrong == 1);
+  CHECK(off.where == "[n=0, c=0, w=1]");
+  CHECK_THAT(to_string(off),
+             StartsWith("%y: 1 of 2 elements differ from the reference, the first at "
+                        "[n=0, c=0, w=1]: 34.0000"));
+  CHECK_THAT(to_string(compared(y, {23, 34})),
+             StartsWith("%y: equal to the reference, all 2 elements (exact"));
+}
+
+TEST_CASE("sums that can exceed 2^24 have the bound of their magnitudes, not of their value",
+          "[verify]") {
+  // 2^24 - 2^24 + ... : the result is small, the rounding is not.
+  const double big = 0x1p24;
+  const Bounded y = bounded(sums, {{big, 1, -big, 1}, {1, 1}});
+  CHECK(y.tolerance[0] == Approx((3 + 2) * 0x1p-24 * 2 * big));
+  CHECK(y.tolerance[1] == 0);
+  CHECK(compared(y, {4, 2}).agrees());
+  CHECK(compared(y, {20, 2}).wrong == 1);
+}
+
+TEST_CASE("fractions have a bound that a last bit fits in and a wrong tap does not", "[verify]") {
+  const Bounded y = bounded(sums, {{0.1, 0.2, 0.3, 0.4}, {0.5, 0.6}});
+  const auto rounded = [](double value) { return ir::round_to(ir::ElementType::f32, value); };
+  const double first = rounded(rounded(0.1) * 0.5 + rounded(0.3) * rounded(0.6));
+  const double second = rounded(rounded(0.2) * 0.5 + rounded(0.4) * rounded(0.6));
+  CHECK(compared(y, {first + 0x1p-26, second}).agrees());
+  CHECK(compared(y, {first + 1e-5, second}).wrong == 1);
+  CHECK_THAT(to_string(compared(y, {first + 0x1p-26, second})),
+             ContainsSubstring("within the tolerance of the reference, all 2 elements"));
+}
+
+TEST_CASE("errors are carried through the statements that follow", "[verify]") {
+  const std::string chain = "program @p(%x: f32[n=1, c=2, w=2], %w: f32[o=1, i=2, w=1]) {\n"
+                            "%0 = conv %x, %w\n%k = const [1000] : f32[c=1]\n%y = mul %0, %k\n"
+                            "return %y }";
+  const Bounded y = bounded(chain, {{0.1, 0.2, 0.3, 0.4}, {0.5, 0.6}});
+  const Bounded before = bounded(sums, {{0.1, 0.2, 0.3, 0.4}, {0.5, 0.6}});
+  CHECK(y.tolerance[0] > 1000 * before.tolerance[0]);
+  CHECK(y.tolerance[0] < 1400 * before.tolerance[0]);
+}
+
+TEST_CASE("max pooling and relu carry an error, and add none", "[verify]") {
+  const std::string text = "program @p(%x: f32[n=1, c=1, w=4]) {\n%0 = relu %x\n"
+                           "%y = max_pool %0 {kernel = 2}\nreturn %y }";
+  const Bounded y = bounded(text, {{0.1, -0.2, 0.3, 0.4}});
+  CHECK(y.tolerance == Numbers{0, 0});
+}
+
+TEST_CASE("NaN agrees with NaN only, and infinity with itself", "[verify]") {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const double inf = std::numeric_limits<double>::infinity();
+  const std::string text = "program @p(%x: f32[n=1, c=1, w=3]) {\n%y = relu %x\nreturn %y }";
+  const Bounded y = bounded(text, {{nan, inf, 1}});
+  CHECK(compared(y, {nan, inf, 1}).agrees());
+  CHECK(compared(y, {1, inf, 1}).wrong == 1);
+  CHECK(compared(y, {nan, -inf, 1}).wrong == 1);
+  CHECK(compared(y, {nan, inf, nan}).wrong == 1);
+}
+
+TEST_CASE("integers are exact, and a rounding that they come from may move them by one step",
+          "[verify]") {
+  const std::string exact = "program @p(%x: i8[n=1, c=1, w=3], %w: i8[o=1, i=1, w=2]) {\n"
+                            "%y = conv %x, %w\nreturn %y }";
+  CHECK(bounded(exact, {{1, 2, 3}, {4, 5}}).tolerance == Numbers{0, 0});
+  const std::string rounded = "program @p(%x: f32[n=1, c=1, w=1]) {\n%0 = sigmoid %x\n"
+                              "%y = convert %0 : i32[n=1, c=1, w=1]\nreturn %y }";
+  CHECK(bounded(rounded, {{0.5}}).tolerance == Numbers{2});
+}
+
+TEST_CASE("the place of a maximum is certain when the values are", "[verify]") {
+  const ir::Program program =
+      ir::parse("program @p(%x: f32[n=1, c=1, w=4]) {\n%y, %i = max_pool %x {kernel = 2}\n"
+                "return %y, %i }")
+          .value();
+  const ir::TensorData x = ir::tensor_of(program.type(program.inputs[0]), {1, 2, 4, 3});
+  const auto all = bounded_reference(program, {{"x", &x}}).value();
+  CHECK(all.at("i").tolerance == Numbers{0, 0});
+  CHECK(ir::elements_of(all.at("i").value) == Numbers{1, 2});
+}
+
+TEST_CASE("every operator has a bound that its own values are within", "[verify]") {
+  const std::vector<std::string> lines = {
+      "%y = avg_pool %x {kernel = 2, stride = 1}",
+      "%y = lp_pool %x {kernel = 2}",
+      "%y = lp_pool %x {kernel = 2, p = 3}",
+      "%y = global_avg_pool %x",
+      "%y = global_max_pool %x",
+      "%y = adaptive_avg_pool %x {output = 3}",
+      "%y = adaptive_max_pool %x {output = 2}",
+      "%y = batch_norm %x, %a, %b, %a, %b",
+      "%y = add %x, %a",
+      "%y = sub %x, %a",
+      "%y = mul %x, %x",
+      "%y = max %x, %a",
+      "%y = relu6 %x",
+      "%y = clamp %x {min = 0.1, max = 0.7}",
+      "%y = leaky_relu %x",
+      "%y = elu %x",
+      "%y = prelu %x, %a",
+      "%y = sigmoid %x",
+      "%y = tanh %x",
+      "%y = silu %x",
+      "%y = hardsigmoid %x",
+      "%y = hardswish %x",
+      "%y = mish %x",
+      "%y = gelu %x",
+      "%y = gelu %x {approximate = tanh}",
+      "%y = softplus %x",
+      "%y = abs %x",
+      "%y = neg %x",
+      "%y = sqrt %b",
+      "%y = exp %x",
+      "%y = convert %x : f64[n=1, c=2, w=4]",
+      "%y = reorder %x : f32[n=1, w=4, c=2]",
+      "%y = pad %x {pad = 1}",
+      "%y = quantize %x {scale = 0.1, zero_point = 3} : u8[n=1, c=2, w=4]",
+      "%y = conv_transpose %x, %k {stride = 2}"};
+  for (const std::string& line : lines) {
+    INFO(line);
+    // A multiplication in front makes the operand inexact.
+    const Bounded y = bounded(
+        "program @p(%v: f32[n=1, c=2, w=4], %a: f32[c=2], %b: f32[c=2],\n"
+        "%k: f32[i=2, o=1, w=2]) {\n%x = mul %v, %a\n" +
+            line + "\nreturn %y }",
+        {{0.1, -0.2, 0.3, 0.4, 0.5, 0.6, -0.7, 0.8}, {0.3, 0.7}, {0.9, 1.1}, {0.1, 0.2, 0.3, 0.4}});
+    const Numbers values = ir::elements_of(y.value);
+    REQUIRE(y.tolerance.size() == values.size());
+    CHECK(compared(y, values).agrees());
+    for (size_t i = 0; i < values.size(); ++i) {
+      CHECK(y.tolerance[i] >= 0);
+      CHECK(y.tolerance[i] <= (ir::is_integer(y.value.type.element) ? 2 : 1e-5));
+    }
+  }
+}
+
+TEST_CASE("what takes too long is refused, not begun", "[verify]") {
+  const ir::Program program = ir::parse(sums).value();
+  const ir::TensorData x = ir::tensor_of(program.type(program.inputs[0]), {1, 2, 3, 4});
+  const ir::TensorData w = ir::tensor_of(program.type(program.inputs[1]), {1, 2});
+  const auto refused = bounded_reference(program, {{"x", &x}, {"w", &w}}, {3, 1e9});
+  REQUIRE(!refused);
+  CHECK_THAT(refused.diagnostics()[0].message, ContainsSubstring("its budget is 3"));
+}

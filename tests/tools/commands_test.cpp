@@ -1,0 +1,91 @@
+#include "tests/support/catch.h"
+#include "tests/tools/run_tool.h"
+#include "tools/version.h"
+
+#include <regex>
+
+using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::StartsWith;
+using volute::tests::Ran;
+using volute::tests::read_file;
+using volute::tests::volute;
+
+TEST_CASE("--version names Volute, its generator and LLVM, and the build file agrees",
+          "[commands]") {
+  const Ran ran = volute("--version");
+  CHECK(ran.status == 0);
+  CHECK(std::regex_match(
+      ran.out,
+      std::regex("volute 0\\.1\\.0, generator 0\\.1\\.0, LLVM 19\\.[0-9.]+, on [^\n]+\n")));
+  CHECK_THAT(read_file(VOLUTE_SOURCE_DIR "/CMakeLists.txt"),
+             ContainsSubstring("VERSION " + std::string(volute::tools::version)));
+}
+
+TEST_CASE("--help lists every command and every environment variable", "[commands]") {
+  const Ran ran = volute("--help");
+  CHECK(ran.status == 0);
+  CHECK(ran.err == "");
+  for (const char* word :
+       {"run", "inspect", "bench", "targets", "compile", "tune", "cache", "VOLUTE_THREADS",
+        "VOLUTE_TARGET", "VOLUTE_MEMORY_CACHE", "VOLUTE_VERBOSE", "Exit status"})
+    CHECK_THAT(ran.out, ContainsSubstring(word));
+}
+
+TEST_CASE("each command's help shows its options and examples", "[commands]") {
+  for (const char* command : {"run", "inspect", "bench"}) {
+    const Ran ran = volute(std::string(command) + " --help");
+    CHECK(ran.status == 0);
+    for (const char* word :
+         {"Examples:", "--target", "--schedule", "--threads", "--accuracy", "--deterministic",
+          "--cache-dir", "--no-cache", "--verbose", "--entry"})
+      CHECK_THAT(ran.out, ContainsSubstring(word));
+  }
+}
+
+TEST_CASE("nothing at all is answered by the help, as a mistake", "[commands]") {
+  const Ran ran = volute("");
+  CHECK(ran.status == 2);
+  CHECK(ran.out == "");
+  CHECK_THAT(ran.err, ContainsSubstring("inspect"));
+}
+
+TEST_CASE("a command that there is not is named, with those that there are", "[commands]") {
+  const Ran ran = volute("rum examples/first.vlt");
+  CHECK(ran.status == 2);
+  CHECK(ran.err == "error: there is no command 'rum'\n"
+                   "the commands are run, inspect, bench, targets, compile, tune, cache\n");
+}
+
+TEST_CASE("what is coming says that it is not built yet", "[commands]") {
+  for (const std::string command : {"compile", "tune", "cache"}) {
+    const Ran ran = volute(command + " examples/first.vlt -o kernel.o");
+    CHECK(ran.status == 1);
+    CHECK_THAT(ran.err, StartsWith("error: volute " + command + ": not built yet\n"));
+  }
+}
+
+TEST_CASE("targets lists this machine and others", "[commands]") {
+  const Ran ran = volute("targets");
+  CHECK(ran.status == 0);
+  CHECK_THAT(ran.out, StartsWith("native  "));
+  CHECK_THAT(ran.out, ContainsSubstring("haswell"));
+  CHECK_THAT(ran.out, ContainsSubstring("znver4"));
+}
+
+TEST_CASE("an environment that makes no sense is named", "[commands]") {
+  const Ran ran = volute("run examples/first.vlt", "VOLUTE_THREADS=many");
+  CHECK(ran.status == 2);
+  CHECK(ran.err == "error: VOLUTE_THREADS: 'many' is not a number from 1 to 1024, or all\n");
+}
+
+TEST_CASE("a reader that goes away is no failure, a full or closed output is one", "[commands]") {
+  const Ran gone = volute("inspect examples/stem.vlt --stage asm | head -1; echo ${PIPESTATUS[0]}",
+                          "set -o pipefail 2>/dev/null;");
+  CHECK(gone.err == "");
+  const Ran full = volute("--version > /dev/full");
+  CHECK(full.status == 1);
+  CHECK(full.err == "error: standard output: No space left on device\n");
+  const Ran closed = volute("run examples/first.vlt >&-");
+  CHECK(closed.status == 1);
+  CHECK(closed.err == "error: standard output: Bad file descriptor\n");
+}

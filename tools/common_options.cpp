@@ -1,0 +1,137 @@
+#include "tools/common_options.h"
+
+#include "compiler/schedule.h"
+#include "runtime/file.h"
+#include "runtime/options.h"
+#include "tools/output.h"
+#include "tools/stop.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+
+namespace volute::tools {
+namespace {
+
+std::string read_text_file(const std::string& path) {
+  const auto refused = [&](Diagnostic fault) {
+    fault.subject.clear();
+    throw Stop(exit_refused, render({fault}, path, ""));
+  };
+  Expected<runtime::OpenFile> file = runtime::open_to_read(path);
+  if (!file) refused(file.diagnostics().front());
+  std::string text;
+  char block[1 << 12];
+  while (const size_t got = std::fread(block, 1, sizeof block, file->get()))
+    text.append(block, got);
+  if (std::ferror(file->get())) refused({{}, "", "it cannot be read", ""});
+  return text;
+}
+
+// A schedule is a small language of its own: faults are shown at their places in its text.
+std::string schedule_text(const std::string& option) {
+  if (option == "auto" || option == "naive") return option;
+  const bool is_file = !option.empty() && option.front() == '@';
+  const std::string text = is_file ? read_text_file(option.substr(1)) : option;
+  const Expected<compiler::Schedules> parsed = compiler::parse_schedules(text);
+  if (!parsed)
+    throw Stop(exit_refused,
+               render(parsed.diagnostics(), is_file ? option.substr(1) : "--schedule", text));
+  return text;
+}
+
+int thread_count(const std::string& option) {
+  constexpr int most = 1024;
+  if (option == "all") return std::min(runtime::available_threads(), most);
+  int count = 0;
+  const auto [end, error] = std::from_chars(option.data(), option.data() + option.size(), count);
+  if (error != std::errc() || end != option.data() + option.size() || count < 1 || count > most)
+    misuse(fmt::format("--threads: '{}' is not a number from 1 to {}, or all", option, most));
+  return count;
+}
+
+} // namespace
+
+void add_common_options(CLI::App& app, CommonOptions& options) {
+  constexpr const char* group = "Options of run, inspect and bench";
+  app.add_option("--target", options.target,
+                 "What to compile for: native, or a CPU of `volute targets` with features added "
+                 "or taken away, as in znver4-avx512f")
+      ->type_name("CPU")
+      ->group(group);
+  app.add_option("--schedule", options.schedule,
+                 "auto, naive (plain loops), a schedule's text, or @FILE that holds one")
+      ->type_name("TEXT")
+      ->group(group);
+  app.add_option("--threads", options.threads, "Threads that run a kernel: a number, or all (1)")
+      ->type_name("N")
+      ->group(group);
+  app.add_option("--accuracy", options.accuracy,
+                 "Largest error of an algorithm, in multiples of direct f32's (10); 0 allows "
+                 "direct ones only, and today there are no others")
+      ->type_name("X")
+      ->group(group);
+  app.add_flag("--deterministic", options.deterministic,
+               "The same order of summation whatever the batch; today kernels do that anyway for "
+               "one schedule")
+      ->group(group);
+  app.add_option("--cache-dir", options.cache_dir,
+                 "Where compiled kernels are kept; there is no cache on disk yet, so this has "
+                 "nothing to do")
+      ->type_name("DIR")
+      ->group(group);
+  app.add_flag("--no-cache", options.no_cache, "Compile anew; today that is always so")
+      ->group(group);
+  app.add_flag("--verbose", options.verbose,
+               "Say on standard error what was compiled and how long "
+               "it took")
+      ->group(group);
+}
+
+Settings settings_of(const CommonOptions& options) {
+  const Expected<runtime::Options>& environment = runtime::options();
+  if (!environment) throw Stop(exit_misused, render(environment.diagnostics(), "", ""));
+  Settings settings;
+  settings.verbose = options.verbose || environment->verbose;
+  settings.threads = options.threads.empty() ? environment->threads : thread_count(options.threads);
+  if (!(options.accuracy >= 0) || !std::isfinite(options.accuracy))
+    misuse(fmt::format("--accuracy: {} is not a number of 0 or more", options.accuracy));
+  const bool has_target = !options.target.empty();
+  const Expected<compiler::Target> target =
+      compiler::parse_target(has_target ? options.target : environment->target);
+  if (!target) {
+    const Diagnostic& fault = target.diagnostics().front();
+    misuse(fmt::format("{}: {}", has_target ? "--target" : "VOLUTE_TARGET", fault.message),
+           fault.hint);
+  }
+  settings.request.target = *target;
+  settings.request.schedule = schedule_text(options.schedule);
+  return settings;
+}
+
+compiler::Compiled compile_program(const ProgramSource& source, const ir::Program& program,
+                                   const compiler::CompileRequest& request, bool verbose) {
+  const Progress progress(fmt::format("compiling @{}", program.name));
+  compiler::Compiled compiled = source.value_of(compiler::compile(program, request));
+  if (verbose) {
+    const compiler::Report& r = compiled.report;
+    fmt::print(stderr,
+               "volute: @{} for {}: {} bytes of code, {} of workspace, {:.1f} ms (lower {:.1f}, "
+               "emit {:.1f}, object {:.1f}, link {:.1f})\n",
+               program.name, compiler::short_text(request.target), r.text_bytes, r.workspace_bytes,
+               r.total_ms(), r.lower_ms, r.emit_ms, r.object_ms, r.link_ms);
+  }
+  return compiled;
+}
+
+runtime::Threads make_threads(int count) {
+  Expected<runtime::Threads> threads = runtime::Threads::pool(count);
+  if (!threads) refuse(threads.diagnostics().front());
+  return std::move(*threads);
+}
+
+} // namespace volute::tools

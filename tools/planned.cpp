@@ -1,0 +1,32 @@
+#include "tools/commands.h"
+#include "tools/stop.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+namespace volute::tools {
+
+void add_planned(CLI::App& app, Actions& actions) {
+  struct Planned {
+    const char *name, *does, *instead;
+  };
+  constexpr Planned planned[] = {
+      {"compile", "an object file and a C header for a program",
+       "`volute inspect FILE --stage asm` shows the code that it would hold"},
+      {"tune", "times the most promising schedules and remembers the best",
+       "`volute inspect FILE --stage report` shows the candidates, and --schedule tries one"},
+      {"cache", "lists, checks and clears the compiled kernels on disk",
+       "nothing is kept on disk yet, every process compiles its own"},
+  };
+  for (const Planned& p : planned) {
+    CLI::App* sub = app.add_subcommand(p.name, fmt::format("Not built yet: {}", p.does));
+    sub->group("Coming");
+    sub->allow_extras(); // any arguments: the answer is the same
+    actions.emplace_back(sub, [p]() -> int {
+      throw Stop(exit_refused,
+                 fmt::format("error: volute {}: not built yet\n{}\n", p.name, p.instead));
+    });
+  }
+}
+
+} // namespace volute::tools

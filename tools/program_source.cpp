@@ -1,0 +1,137 @@
+#include "tools/program_source.h"
+
+#include "ir/literals.h"
+#include "ir/parse.h"
+#include "runtime/file.h"
+#include "runtime/npy.h"
+#include "runtime/options.h"
+#include "runtime/png.h"
+#include "tools/stop.h"
+#include "tools/tensor_files.h"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+
+namespace volute::tools {
+namespace {
+
+// A program is a page or two; its constants in full may be a few hundred MB of text.
+constexpr size_t longest_text = size_t{1} << 30;
+
+Expected<std::string> read_all(std::FILE* file, const std::string& name) {
+  std::string text;
+  char block[1 << 16];
+  errno = 0;
+  while (const size_t got = std::fread(block, 1, sizeof block, file)) {
+    text.append(block, got);
+    if (text.size() > longest_text)
+      return fail(name, fmt::format("longer than {} bytes, which no program is", longest_text));
+  }
+  if (std::ferror(file)) return fail(name, runtime::system_words(errno));
+  return text;
+}
+
+ir::Resolver files_beside(const std::filesystem::path& folder) {
+  return [folder](const std::string& path,
+                  const ir::TensorType& type) -> Expected<std::vector<std::byte>> {
+    const Expected<runtime::Tensor> tensor = read_tensor((folder / path).string(), type);
+    if (!tensor) return tensor.failure();
+    return std::vector<std::byte>(tensor->data(), tensor->data() + tensor->bytes());
+  };
+}
+
+void parse_into(ProgramSource& source, const std::filesystem::path& folder) {
+  source.programs = source.value_of(ir::parse_file_text(source.text, files_beside(folder)));
+}
+
+std::string names_of(const std::vector<ir::Program>& programs) {
+  std::vector<std::string> names;
+  for (const ir::Program& program : programs) names.push_back(program.name);
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+} // namespace
+
+std::string shell_quoted(const std::string& word) {
+  constexpr std::string_view plain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+      "_-+=./:,@%";
+  if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+std::string Invocation::reproduction() const {
+  std::string line;
+  for (const runtime::OptionRow& row : runtime::option_rows())
+    if (const char* value = std::getenv(std::string(row.variable).c_str()); value && *value)
+      line += fmt::format("{}={} ", row.variable, shell_quoted(value));
+  line += "volute";
+  for (const std::string& word : words)
+    line += word == "-" ? " -e " + shell_quoted(input_text) : " " + shell_quoted(word);
+  return line;
+}
+
+void add_source_options(CLI::App& app, SourceOptions& options) {
+  app.add_option("-e", options.expression, "The program itself, in place of FILE")
+      ->type_name("TEXT")
+      ->each([&options](const std::string&) { options.has_expression = true; });
+  app.add_option("--entry", options.entry, "Which program, where FILE holds several")
+      ->type_name("NAME");
+}
+
+void ProgramSource::refuse(const std::vector<Diagnostic>& diagnostics) const {
+  throw Stop(exit_refused, render(diagnostics, name, text));
+}
+
+const ir::Program& ProgramSource::entry(const std::string& wanted) const {
+  if (wanted.empty()) {
+    if (programs.size() == 1) return programs.front();
+    misuse(fmt::format("{} holds {} programs: say which with --entry NAME", name, programs.size()),
+           fmt::format("they are {}", names_of(programs)));
+  }
+  const std::string_view bare =
+      wanted.front() == '@' ? std::string_view(wanted).substr(1) : std::string_view(wanted);
+  for (const ir::Program& program : programs)
+    if (program.name == bare) return program;
+  misuse(fmt::format("{} holds no program {}", name, ir::quoted(bare)),
+         fmt::format("it holds {}", names_of(programs)));
+}
+
+ProgramSource read_source(const std::string& path, Invocation& invocation) {
+  ProgramSource source;
+  source.name = path;
+  std::filesystem::path folder;
+  if (path == "-") {
+    Expected<std::string> text = read_all(stdin, "standard input");
+    if (!text) tools::refuse(text.diagnostics().front());
+    source.text = std::move(*text);
+    invocation.input_text = source.text;
+  } else {
+    Expected<runtime::OpenFile> file = runtime::open_to_read(path);
+    Expected<std::string> text = file ? read_all(file->get(), path) : file.failure();
+    if (!text) {
+      Diagnostic fault = text.diagnostics().front();
+      fault.subject.clear();
+      throw Stop(exit_refused, render({fault}, path, ""));
+    }
+    source.text = std::move(*text);
+    folder = std::filesystem::path(path).parent_path();
+  }
+  parse_into(source, folder);
+  return source;
+}
+
+ProgramSource source_from_text(const std::string& expression) {
+  ProgramSource source{"-e", expression, {}};
+  parse_into(source, {});
+  return source;
+}
+
+} // namespace volute::tools

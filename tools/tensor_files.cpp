@@ -1,0 +1,231 @@
+#include "tools/tensor_files.h"
+
+#include "ir/literals.h"
+#include "runtime/file.h"
+#include "runtime/npy.h"
+#include "runtime/png.h"
+#include "tools/program_source.h"
+#include "tools/stop.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <set>
+#include <unistd.h>
+
+namespace volute::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_png(const std::string& path) { return path.ends_with(".png") || path.ends_with(".PNG"); }
+bool is_npy(const std::string& path) { return path.ends_with(".npy"); }
+
+const ir::ValueId* find_named(const ir::Program& program, const std::vector<ir::ValueId>& values,
+                              const std::string& name) {
+  for (const ir::ValueId& id : values)
+    if (program.name_of(id) == name) return &id;
+  return nullptr;
+}
+
+std::string listed(const ir::Program& program, const std::vector<ir::ValueId>& values) {
+  std::vector<std::string> names;
+  for (const ir::ValueId id : values) names.push_back("%" + program.name_of(id));
+  return names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "));
+}
+
+/// "%x: in.npy: Permission denied".
+Diagnostic at_value(const std::string& name, const std::string& path, const Diagnostic& fault) {
+  const std::string message = fault.subject.empty() || fault.subject == path
+                                  ? fmt::format("{}: {}", path, fault.message)
+                                  : fmt::format("{}: {}: {}", path, fault.subject, fault.message);
+  return {{}, "%" + name, message, fault.hint};
+}
+
+[[noreturn]] void refuse_all(const std::vector<Diagnostic>& faults) {
+  throw Stop(exit_refused, render(faults, "", ""));
+}
+
+[[noreturn]] void refuse_missing(const ir::Program& program,
+                                 const std::vector<ir::ValueId>& missing) {
+  std::string text = fmt::format("error: @{} takes {} input{}, and {} not given:\n", program.name,
+                                 program.inputs.size(), program.inputs.size() == 1 ? "" : "s",
+                                 missing.size() == 1 ? "one is" : "these are");
+  std::string files;
+  for (const ir::ValueId id : missing) {
+    const std::string& name = program.name_of(id);
+    text += fmt::format("  %{}: {}\n", name, ir::to_string(program.type(id)));
+    files += fmt::format(" {}={}.npy", name, name);
+  }
+  text += fmt::format("Give a file for each, as in\n  volute run FILE{}\nor let them be made up:\n"
+                      "  volute run FILE --fill random\n",
+                      files);
+  throw Stop(exit_misused, text);
+}
+
+void check_names(const ir::Program& program, const std::vector<ir::ValueId>& values,
+                 const std::vector<NamedFile>& files, const char* what) {
+  std::set<std::string> seen;
+  for (const NamedFile& file : files) {
+    if (!find_named(program, values, file.name))
+      misuse(fmt::format("@{} has no {} {}", program.name, what, ir::quoted(file.name)),
+             fmt::format("its {}s are {}", what, listed(program, values)));
+    if (!seen.insert(file.name).second)
+      misuse(fmt::format("the {} %{} is given twice", what, file.name));
+  }
+}
+
+Status write_tensor(const std::string& path, bool as_png, const runtime::TensorView& tensor) {
+  return as_png ? runtime::write_png(path, tensor) : runtime::write_npy(path, tensor);
+}
+
+/// A pipe or a device: there is nothing to rename over.
+bool is_written_in_place(const std::string& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  return fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status);
+}
+
+/// Files on their way; those that do not arrive are removed.
+class Staged {
+public:
+  ~Staged() {
+    for (const auto& [from, file] : files_) std::remove(from.c_str());
+  }
+
+  void write(const NamedFile& file, const runtime::TensorView& tensor) {
+    // Where a symbolic link leads: the rename replaces the file and leaves the link.
+    std::error_code error;
+    const fs::path real = fs::weakly_canonical(file.path, error);
+    const std::string target = error ? file.path : real.string();
+    if (fs::is_directory(target)) fault(file, runtime::system_words(EISDIR));
+    const std::string beside = fmt::format("{}.{}-{}.part", target, getpid(), files_.size());
+    if (Status status = write_tensor(beside, is_png(file.path), tensor); !status) {
+      std::remove(beside.c_str());
+      Diagnostic diagnostic = status.failure().diagnostics.front();
+      diagnostic.subject.clear();
+      refuse(at_value(file.name, file.path, diagnostic));
+    }
+    files_.push_back({beside, {file.name, target}});
+  }
+
+  void arrive() {
+    while (!files_.empty()) {
+      const auto& [from, file] = files_.back();
+      if (std::rename(from.c_str(), file.path.c_str()) != 0)
+        fault(file, runtime::system_words(errno));
+      files_.pop_back();
+    }
+  }
+
+private:
+  [[noreturn]] static void fault(const NamedFile& file, const std::string& words) {
+    refuse(at_value(file.name, file.path, {{}, "", words, ""}));
+  }
+  std::vector<std::pair<std::string, NamedFile>> files_; // where it is now, where it belongs
+};
+
+} // namespace
+
+NamedFile parse_named_file(const std::string& text, const std::string& option) {
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || equals + 1 == text.size())
+    misuse(fmt::format("{} is not NAME=FILE", ir::quoted(text)),
+           fmt::format("for example {}", option));
+  NamedFile file{text.substr(0, equals), text.substr(equals + 1)};
+  if (file.name.front() == '%') file.name.erase(0, 1);
+  if (!is_npy(file.path) && !is_png(file.path))
+    misuse(fmt::format("{}: a tensor's file ends in .npy or .png", ir::quoted(file.path)));
+  return file;
+}
+
+Expected<runtime::Tensor> read_tensor(const std::string& path, const ir::TensorType& type) {
+  if (is_png(path)) return runtime::read_png(path, type);
+  if (is_npy(path)) return runtime::read_npy(path, type);
+  return fail(path, "a tensor's file ends in .npy or .png");
+}
+
+std::vector<runtime::Tensor> read_inputs(const ir::Program& program,
+                                         const std::vector<NamedFile>& files,
+                                         const std::optional<runtime::Fill>& fill) {
+  check_names(program, program.inputs, files, "input");
+  std::vector<ir::ValueId> missing;
+  for (const ir::ValueId id : program.inputs) {
+    const std::string& name = program.name_of(id);
+    const bool given = std::any_of(files.begin(), files.end(),
+                                   [&](const NamedFile& file) { return file.name == name; });
+    if (!given && !fill) missing.push_back(id);
+  }
+  if (!missing.empty()) refuse_missing(program, missing);
+
+  std::vector<runtime::Tensor> tensors;
+  std::vector<Diagnostic> faults;
+  for (size_t i = 0; i < program.inputs.size(); ++i) {
+    const std::string& name = program.name_of(program.inputs[i]);
+    const ir::TensorType& type = program.type(program.inputs[i]);
+    const auto file = std::find_if(files.begin(), files.end(),
+                                   [&](const NamedFile& f) { return f.name == name; });
+    Expected<runtime::Tensor> tensor =
+        file != files.end() ? read_tensor(file->path, type) : runtime::Tensor::allocate(type);
+    if (!tensor) {
+      for (const Diagnostic& fault : tensor.diagnostics())
+        faults.push_back(file != files.end() ? at_value(name, file->path, fault)
+                                             : Diagnostic{{}, "%" + name, to_string(fault), ""});
+      continue;
+    }
+    if (file == files.end()) runtime::fill(*tensor, *fill, i);
+    tensors.push_back(std::move(*tensor));
+  }
+  if (!faults.empty()) refuse_all(faults);
+  return tensors;
+}
+
+void check_outputs(const ir::Program& program, const std::vector<NamedFile>& files) {
+  check_names(program, program.outputs, files, "output");
+  std::set<std::string> paths;
+  for (const NamedFile& file : files)
+    if (!paths.insert(fs::path(file.path).lexically_normal().string()).second)
+      misuse(fmt::format("{} would be written twice", file.path));
+  std::vector<Diagnostic> faults;
+  for (const NamedFile& file : files) {
+    const ir::TensorType& type = program.type(*find_named(program, program.outputs, file.name));
+    // Better before the work than after it: the folder, and a type that no picture has.
+    const fs::path folder = fs::absolute(file.path).parent_path();
+    std::error_code error;
+    if (!fs::is_directory(folder, error))
+      faults.push_back(
+          at_value(file.name, file.path,
+                   {{}, "", fmt::format("there is no folder {}", folder.string()), ""}));
+    else if (is_png(file.path) && type.size(ir::Axis::c) != 1 && type.size(ir::Axis::c) != 3)
+      faults.push_back(at_value(file.name, file.path,
+                                {{},
+                                 "",
+                                 fmt::format("a picture has 1 channel (grey) or 3 (RGB), %{} is {}",
+                                             file.name, ir::to_string(type)),
+                                 fmt::format("write it as {}.npy", file.name)}));
+  }
+  if (!faults.empty()) refuse_all(faults);
+}
+
+void write_outputs(const std::vector<NamedFile>& files,
+                   const std::map<std::string, runtime::TensorView>& outputs) {
+  Staged staged;
+  std::vector<const NamedFile*> in_place;
+  for (const NamedFile& file : files) {
+    if (is_written_in_place(file.path))
+      in_place.push_back(&file);
+    else
+      staged.write(file, outputs.at(file.name));
+  }
+  staged.arrive();
+  for (const NamedFile* file : in_place)
+    if (Status status = write_tensor(file->path, is_png(file->path), outputs.at(file->name));
+        !status)
+      refuse(at_value(file->name, file->path, status.failure().diagnostics.front()));
+}
+
+} // namespace volute::tools

@@ -1,0 +1,38 @@
+// Tensors on the command line: NAME=in.npy, -o NAME=out.png, --fill.
+#pragma once
+
+#include "ir/program.h"
+#include "runtime/tensor.h"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace volute::tools {
+
+struct NamedFile {
+  std::string name; // of an input or output, without the %
+  std::string path; // .npy or .png
+};
+
+/// Splits NAME=FILE. `option` is what to call it in a refusal: "-o y=out.npy".
+NamedFile parse_named_file(const std::string& text, const std::string& option);
+
+/// Reads a .npy or .png file as the type, by its ending. A failure's subject is the path.
+Expected<runtime::Tensor> read_tensor(const std::string& path, const ir::TensorType& type);
+
+/// One tensor an input, in the program's order: from its file, else filled. Stops with every NAME
+/// that the program does not have, every input that has no value, every file at fault.
+std::vector<runtime::Tensor> read_inputs(const ir::Program& program,
+                                         const std::vector<NamedFile>& files,
+                                         const std::optional<runtime::Fill>& fill);
+
+/// Stops unless each file names an output of its own and can hold it.
+void check_outputs(const ir::Program& program, const std::vector<NamedFile>& files);
+
+/// Writes all of them or none: each beside its place first, then all are renamed.
+void write_outputs(const std::vector<NamedFile>& files,
+                   const std::map<std::string, runtime::TensorView>& outputs);
+
+} // namespace volute::tools
