@@ -32,6 +32,7 @@ public:
     for (const std::vector<std::string>& axes : groups)
       if (Expected<Nest> joined = flatten(flat_, axes))
         flat_ = std::move(*joined), flatten_.push_back(axes);
+    reads_ = inner_reads(flat_);
   }
 
   Choice run() {
@@ -74,7 +75,7 @@ private:
                return s.table >= 0 && s.at.depends_on(v.var);
              });
     };
-    for (const Read& read : inner_reads(flat_))
+    for (const Read& read : reads_)
       if (!along_one(read.index)) return false;
     for (const Write& w : flat_.writes)
       if (!along_one(w.index) || stride_along(flat_, w.operand, w.index, v.var) == 0) return false;
@@ -112,7 +113,7 @@ private:
     if (constrained(u) && constrained(v)) return false;
     const Write& w = flat_.writes.front();
     if (stride_along(flat_, w.operand, w.index, v.var) == 1) {
-      for (const Read& read : inner_reads(flat_))
+      for (const Read& read : reads_)
         if (stride_along(flat_, read.operand, read.index, u.var) == 0)
           return innermost_space(u) || !is_space(u);
       return false;
@@ -137,10 +138,10 @@ private:
 
   void add(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) {
     Schedule schedule = build(v, size, u, r);
-    if (registers_needed(flat_, schedule) > target_.vector_registers - 1) return;
+    if (registers_needed(flat_, reads_, schedule) > target_.vector_registers - 1) return;
     Expected<Schedule> resolved = resolve(schedule, flat_);
     if (!resolved) return;
-    const Cost cost = predict(flat_, *resolved, target_);
+    const Cost cost = predict(flat_, reads_, *resolved, target_);
     scored_.push_back({std::move(schedule), cost});
   }
 
@@ -186,7 +187,7 @@ private:
     if (!tap.reduction) return;
     for (const NestAxis& axis : flat_.axes)
       if (axis.reduction && axis.var != tap.var && axis.extent.constant() > 1) return;
-    for (const Read& read : inner_reads(flat_)) {
+    for (const Read& read : reads_) {
       if (read.operand == flat_.weight) continue;
       const auto moves = [&](const NestAxis& axis) {
         return stride_along(flat_, read.operand, read.index, axis.var);
@@ -242,7 +243,7 @@ private:
   }
   int64_t input_bytes() const {
     int64_t bytes = 0;
-    for (const Read& read : inner_reads(flat_))
+    for (const Read& read : reads_)
       if (read.operand != flat_.weight) bytes += operand_bytes(read.operand);
     return bytes;
   }
@@ -254,23 +255,29 @@ private:
       int64_t stride;
     };
     std::vector<Loop> loops;
-    const std::vector<Read> reads = inner_reads(flat_);
     for (const NestAxis& axis : flat_.axes) {
       if (!axis.reduction || axis.extent.constant() == 1) continue;
       int64_t stride = 0;
-      for (const Read& read : reads)
+      for (const Read& read : reads_)
         if (read.operand != flat_.weight)
           stride = std::max(stride, stride_along(flat_, read.operand, read.index, axis.var));
       loops.push_back({&axis, stride});
     }
     std::stable_sort(loops.begin(), loops.end(),
                      [](const Loop& a, const Loop& b) { return a.stride > b.stride; });
+    // Rows of taps come first even so: their bounds are found once, and channels inside a row
+    // share its lines just as well.
+    const auto is_tap_axis = [&](const Loop& l) { return name(*l.axis).front() == 'k'; };
+    const auto last_tap = std::find_if(loops.rbegin(), loops.rend(), is_tap_axis);
+    const NestAxis* nearest = last_tap == loops.rend() ? nullptr : last_tap->axis;
+    std::stable_partition(loops.begin(), loops.end(),
+                          [&](const Loop& l) { return is_tap_axis(l) && l.axis != nearest; });
     std::vector<LoopDirective> result;
     for (const Loop& loop : loops) result.push_back({name(*loop.axis)});
     if (result.empty()) return result;
     const int64_t extent = loops.back().axis->extent.constant();
     const bool is_tap = result.back().axis.front() == 'k';
-    if (is_tap && extent * accumulators <= most_straight_line)
+    if (is_tap && !constrained(*loops.back().axis) && extent * accumulators <= most_straight_line)
       result.back().unroll = LoopDirective::full;
     else if (!is_tap && extent >= 4 && accumulators <= 16)
       result.back().unroll = accumulators <= 8 ? 4 : 2;
@@ -290,7 +297,8 @@ private:
         fmt::format("{} register tiles were scored for {}", scored_.size(), target_.name));
     why.push_back(fmt::format("vectors of {} run along {}", v.lanes, v.axis));
     why.push_back(fmt::format("{} of {} vector registers are in use in the inner step",
-                              registers_needed(flat_, best.schedule), target_.vector_registers));
+                              registers_needed(flat_, reads_, best.schedule),
+                              target_.vector_registers));
     why.push_back(
         fmt::format("the inner step is bound by {}; {:.0f} % of the arithmetic peak is predicted",
                     best.cost.bound, 100 * best.cost.efficiency));
@@ -303,6 +311,7 @@ private:
   const Target& target_;
   const int64_t lanes_;
   Nest flat_;
+  std::vector<Read> reads_; // of flat_
   std::vector<std::vector<std::string>> flatten_;
   std::vector<Scored> scored_;
 };

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <string>
 
 namespace volute::compiler {
 
@@ -41,14 +43,14 @@ struct TileSizes { // one kind of tile: whole, or the last one of an axis
 
 class Model {
 public:
-  Model(const Nest& nest, const Schedule& schedule, const Target& target)
-      : nest_(nest), schedule_(schedule), target_(target) {
+  Model(const Nest& nest, const std::vector<Read>& reads, const Schedule& schedule,
+        const Target& target)
+      : nest_(nest), schedule_(schedule), target_(target), reads_(reads) {
     for (const RegisterDirective& r : schedule.registers) {
       axes_.push_back(nest.axis(r.axis)->var);
       lanes_ = std::max(lanes_, r.lanes);
       if (r.lanes) vector_ = nest.axis(r.axis)->var;
     }
-    reads_ = inner_reads(nest);
     for (const Accumulator& a : nest.accumulators) update_operations_ += operations(a.update);
     for (const Write& w : nest.writes) write_operations_ += operations(w.value);
     for (const NestAxis& axis : nest.axes)
@@ -199,14 +201,19 @@ private:
   /// Every reduction loop that is not unrolled turns over and ends.
   double loops_cycles() const {
     double cycles = 0, outer = 1;
+    std::map<std::string, double> left; // of an axis, inside the loops so far
     for (const LoopDirective& loop : schedule_.loops) {
       const NestAxis& axis = *nest_.axis(loop.axis);
       if (!axis.reduction || loop.unroll == LoopDirective::full) continue;
-      const double trips = static_cast<double>(axis.extent.constant()) /
-                           static_cast<double>(std::max<int64_t>(loop.unroll, 1));
-      cycles += outer * (trips * loop_iteration +
-                         (trips > 1 ? loop_exit * (outer > 1 && trips < 8 ? 0.3 : 1.0) : 0));
-      outer *= static_cast<double>(axis.extent.constant());
+      const double extent =
+          left.try_emplace(loop.axis, static_cast<double>(axis.extent.constant())).first->second;
+      const double tiles = std::ceil(extent / static_cast<double>(loop.by));
+      const double trips = tiles / static_cast<double>(std::max<int64_t>(loop.unroll, 1));
+      left[loop.axis] = static_cast<double>(loop.by);
+      const double exit =
+          outer > 1 && trips <= 8 ? 0.1 * loop_exit : loop_exit; // short ones are foreseen
+      cycles += outer * (trips * loop_iteration + (trips > 1 ? exit : 0));
+      outer *= tiles;
     }
     return cycles;
   }
@@ -272,24 +279,26 @@ private:
   std::vector<Var> axes_;
   Var vector_;
   int64_t lanes_ = 1;
-  std::vector<Read> reads_;
+  const std::vector<Read>& reads_;
   int64_t update_operations_ = 0, write_operations_ = 0;
   double steps_ = 1;
 };
 
 } // namespace
 
-Cost predict(const Nest& nest, const Schedule& schedule, const Target& target) {
-  return Model(nest, schedule, target).total();
+Cost predict(const Nest& nest, const std::vector<Read>& reads, const Schedule& schedule,
+             const Target& target) {
+  return Model(nest, reads, schedule, target).total();
 }
 
-int64_t registers_needed(const Nest& nest, const Schedule& schedule) {
+int64_t registers_needed(const Nest& nest, const std::vector<Read>& reads,
+                         const Schedule& schedule) {
   int64_t accumulators = 1;
   for (const RegisterDirective& r : schedule.registers)
     accumulators *= ceil_div(r.size, std::max<int64_t>(r.lanes, 1));
   accumulators *= static_cast<int64_t>(std::max<size_t>(nest.accumulators.size(), 1));
   int64_t held = 0;
-  for (const Read& read : inner_reads(nest)) {
+  for (const Read& read : reads) {
     int64_t registers = 1, depends = 0, first = 0;
     for (size_t i = 0; i < schedule.registers.size(); ++i) {
       const RegisterDirective& r = schedule.registers[i];

@@ -20,10 +20,13 @@ struct Cost {
   double efficiency = 0; // share of the arithmetic peak, over the whole nest
 };
 
-/// `schedule` is resolved for this nest, and its flattening has been applied.
-Cost predict(const ir::Nest& nest, const Schedule& schedule, const Target& target);
+/// `schedule` is resolved for this nest, and its flattening has been applied; `reads` are the
+/// nest's inner_reads.
+Cost predict(const ir::Nest& nest, const std::vector<ir::Read>& reads, const Schedule& schedule,
+             const Target& target);
 
 /// Vector registers that the inner step needs: accumulators, operands held, one in passing.
-int64_t registers_needed(const ir::Nest& nest, const Schedule& schedule);
+int64_t registers_needed(const ir::Nest& nest, const std::vector<ir::Read>& reads,
+                         const Schedule& schedule);
 
 } // namespace volute::compiler

@@ -43,8 +43,6 @@ struct State {
   std::vector<AxisState> axes;     // by nest variable
   std::vector<Affine> loops;       // value of each loop of the schedule, in units of its tile
   std::vector<Constraint> guarded; // constraints left to a test (staging copies only)
-  std::vector<Segment> regions;    // of `region_loop`: tiles that differ in their taps alone
-  size_t region_loop = 0;
 };
 
 // Border tiles that get bodies of their own, a side. A filter so wide that more tiles than this
@@ -218,24 +216,19 @@ private:
     int64_t left = 0, right = full;
     while (left < full && !interior(axis, begin + left * loop.by, loop.by)) ++left;
     while (right > left && !interior(axis, begin + (right - 1) * loop.by, loop.by)) --right;
-    const auto border = [&](int64_t from, int64_t to, const char* note) {
-      if (from == to) return;
-      if (to - from > most_border_bodies || split_taps(axis) > most_split_taps) {
-        result.push_back(
-            {from, to - from, loop.by, true, fmt::format("{}, an element at a time", note)});
-        return;
-      }
-      for (int64_t t = from; t < to; ++t) result.push_back({t, 1, loop.by, false, note});
+    const bool wide = split_taps(axis) > most_split_taps;
+    const bool left_apart = left > most_border_bodies || (left > 0 && wide);
+    const bool right_apart = full - right > most_border_bodies || (right < full && wide);
+    const auto add = [&](int64_t from, int64_t to, bool element_wise, const char* note) {
+      if (from < to) result.push_back({from, to - from, loop.by, element_wise, note});
     };
-    border(0, left, "left border");
-    if (right > left)
-      result.push_back(
-          {left, right - left, loop.by, false, left || right < full || tail ? "interior" : ""});
-    border(right, full, "right border");
+    add(0, left_apart ? left : 0, true, "the left border, an element at a time");
+    add(left_apart ? left : 0, right_apart ? right : full, false,
+        left_apart || right_apart || tail ? "whole tiles" : "");
+    add(right_apart ? right : full, full, true, "the right border, an element at a time");
     if (tail) {
-      const bool split =
-          interior(axis, begin + full * loop.by, tail) || split_taps(axis) <= most_split_taps;
-      result.push_back({full, 1, tail, !split, "the last, smaller tile"});
+      const bool apart = wide && !interior(axis, begin + full * loop.by, tail);
+      result.push_back({full, 1, tail, apart, "the last, smaller tile"});
     }
     return result;
   }
@@ -250,47 +243,29 @@ private:
     return taps;
   }
 
-  /// Neighbouring segments that differ in their taps alone share a loop, the initial values and the
-  /// store; inside, each has its own reduction.
-  static std::vector<std::vector<Segment>> share_tiles(const std::vector<Segment>& segments) {
-    std::vector<std::vector<Segment>> groups;
-    for (const Segment& s : segments) {
-      const bool joins = !groups.empty() && !s.element_wise && !groups.back().back().element_wise &&
-                         groups.back().back().size == s.size;
-      if (!joins) groups.emplace_back();
-      groups.back().push_back(s);
-    }
-    return groups;
-  }
-
   Stmt parallel_loops(size_t at, const State& state) {
     if (at == schedule_.loops.size() || nest_.axis(schedule_.loops[at].axis)->reduction)
       return tile(at, state);
     const LoopDirective& loop = schedule_.loops[at];
-    const auto groups = share_tiles(segments(at, state));
+    const std::vector<Segment> parts = segments(at, state);
     std::vector<Stmt> stmts;
-    for (const std::vector<Segment>& group : groups) {
-      const int64_t first = group.front().first;
-      const int64_t end = group.back().first + group.back().count;
-      const std::string note = group.size() == 1 ? group.front().note : "";
-      State inner = state;
-      if (group.size() > 1) inner.regions = group, inner.region_loop = at;
+    for (const Segment& s : parts) {
+      const int64_t end = s.first + s.count;
       if (loop.parallel) {
         const Var item = step_.items[at].var;
         const Interval saved = ranges_[id(item)];
-        ranges_[id(item)] = {first, end - 1};
-        Stmt code =
-            loop_body(at, inner, group.front(), end - first == 1 ? Affine(first) : Affine(item));
+        ranges_[id(item)] = {s.first, end - 1};
+        Stmt code = loop_body(at, state, s, s.count == 1 ? Affine(s.first) : Affine(item));
         ranges_[id(item)] = saved;
-        stmts.push_back(groups.size() == 1 ? code : stmt(When{item, first, end, code}, note));
-      } else if (end - first == 1) {
-        stmts.push_back(block({loop_body(at, inner, group.front(), first)}, note));
+        stmts.push_back(parts.size() == 1 ? code : stmt(When{item, s.first, end, code}, s.note));
+      } else if (s.count == 1) {
+        stmts.push_back(block({loop_body(at, state, s, s.first)}, s.note));
       } else {
-        const Var var = new_var(loop.by > 1 ? loop.axis + "_t" : loop.axis, {first, end - 1});
+        const Var var = new_var(loop.by > 1 ? loop.axis + "_t" : loop.axis, {s.first, end - 1});
         const auto kind =
             loop.unroll == LoopDirective::full ? For::Kind::unrolled : For::Kind::serial;
-        Stmt code = loop_body(at, inner, group.front(), var);
-        stmts.push_back(for_loop(var, Range::of(first, end), kind, std::move(code), note));
+        Stmt code = loop_body(at, state, s, var);
+        stmts.push_back(for_loop(var, Range::of(s.first, end), kind, std::move(code), s.note));
       }
     }
     return block(std::move(stmts));
@@ -388,32 +363,9 @@ private:
                                  [&](const auto& values, const auto& registers, const Piece&) {
                                    return set_accumulators(values, registers);
                                  }));
-      parts.push_back(reductions(first_reduction, state));
+      if (narrow_to_domain(state)) parts.push_back(reduction_loops(first_reduction, state));
     }
     parts.push_back(epilogue(state));
-    return block(std::move(parts));
-  }
-
-  /// The taps of a tile; of each region of tiles, its own.
-  Stmt reductions(size_t first_reduction, State state) {
-    if (state.regions.empty())
-      return narrow_to_domain(state) ? reduction_loops(first_reduction, state) : block({});
-    const size_t at = state.region_loop;
-    const Affine tile_index = state.loops[at];
-    const Var axis = nest_.axis(schedule_.loops[at].axis)->var;
-    std::vector<Stmt> parts;
-    for (const Segment& region : state.regions) {
-      State inner = state;
-      inner.regions.clear();
-      if (region.count == 1) { // a border: its place is a number
-        AxisState& there = inner.axes[id(axis)];
-        there.base += (Affine(region.first) - tile_index) * schedule_.loops[at].by;
-        inner.loops[at] = region.first;
-      }
-      parts.push_back(stmt(When{tile_index, region.first, region.first + region.count,
-                                reductions(first_reduction, std::move(inner))},
-                           region.note));
-    }
     return block(std::move(parts));
   }
 
@@ -466,71 +418,143 @@ private:
   struct TapRun { // consecutive taps that the same elements of the tile meet
     int64_t begin, end;
     int64_t active_lo, active_hi;
+    bool operator==(const TapRun&) const = default;
   };
 
+  /// Taps that every element of the tile meets run in one loop, clipped at the border; those that
+  /// only some elements meet follow, on border tiles alone. Taps that no element meets are gone.
   Stmt reduction_loops(size_t at, const State& state) {
     if (at == schedule_.loops.size()) return update(state);
     const LoopDirective& loop = schedule_.loops[at];
     const NestAxis& axis = *nest_.axis(loop.axis);
-    const int64_t taps = state.axes[id(axis.var)].size;
     if (loop.by > 1) return tap_tiles(at, state);
 
-    Range clip = Range::of(0, taps);
-    std::vector<TapRun> runs;
+    Range whole = Range::of(0, state.axes[id(axis.var)].size);
     std::optional<Var> split;
+    const Constraint* splitting = nullptr;
     for (const Constraint& c : nest_.constraints) {
       if (!c.value.depends_on(axis.var)) continue;
-      const std::optional<Var> tiled = tiled_axis(c, state);
-      if (!tiled) {
-        clip_range(clip, c, axis, state);
-      } else if (state.axes[id(*tiled)].base.is_constant()) {
-        split = tiled;
-        runs = tap_runs(c, axis, *tiled, state);
-      } // else: a tile of the interior, by segmentation
+      clip_range(whole, c, axis, state);
+      if (const std::optional<Var> tiled = tiled_axis(c, state)) split = tiled, splitting = &c;
     }
-    if (!split) return tap_loop(at, clip, state);
-    std::vector<Stmt> parts;
-    for (const TapRun& run : runs) {
-      State inner = state;
-      inner.axes[id(*split)].active_lo = run.active_lo;
-      inner.axes[id(*split)].active_hi = run.active_hi;
-      Range range = Range::of(run.begin, run.end);
-      if (!clip.is_constant() || clip.begin() > 0 || clip.end() < taps) {
-        range.lo.insert(range.lo.end(), clip.lo.begin(), clip.lo.end());
-        range.hi.insert(range.hi.end(), clip.hi.begin(), clip.hi.end());
+    Stmt meets_all = tap_loop(at, whole, state);
+    if (!split) return meets_all;
+    return block({std::move(meets_all), partial_taps(at, *splitting, axis, *split, state)});
+  }
+
+  /// The taps that reach into the padding for some elements of the tile, for each border tile.
+  Stmt partial_taps(size_t at, const Constraint& c, const NestAxis& axis, Var tiled,
+                    const State& state) {
+    const std::optional<size_t> loop = tile_loop(tiled);
+    const Affine tile_index = loop ? state.loops[*loop] : Affine(0);
+    const int64_t by = loop ? schedule_.loops[*loop].by : 0;
+    const Affine origin = state.axes[id(tiled)].base - tile_index * by; // a number: tiled once
+    const Interval tiles = bounds(tile_index);
+    struct Group {
+      int64_t first, end;
+      std::vector<TapRun> runs;
+    };
+    std::vector<Group> groups;
+    for (int64_t t = tiles.lo; t <= tiles.hi; ++t) {
+      const int64_t begin = origin.constant() + t * by;
+      if (interior(tiled, begin, state.axes[id(tiled)].size)) {
+        // All tiles up to the next border are.
+        int64_t lo = t, hi = tiles.hi;
+        while (lo < hi) {
+          const int64_t middle = lo + (hi - lo + 1) / 2;
+          if (interior(tiled, origin.constant() + middle * by, state.axes[id(tiled)].size))
+            lo = middle;
+          else
+            hi = middle - 1;
+        }
+        t = lo;
+        continue;
       }
-      const bool all = run.active_lo == 0 && run.active_hi == state.axes[id(*split)].size;
-      parts.push_back(block({tap_loop(at, range, inner)},
-                            all ? ""
-                                : fmt::format("taps that elements {}..{} of the tile meet",
-                                              run.active_lo, run.active_hi)));
+      std::vector<TapRun> runs = partial_runs(c, axis, tiled, begin, state);
+      if (runs.empty()) continue;
+      if (!groups.empty() && groups.back().end == t && groups.back().runs == runs)
+        groups.back().end = t + 1;
+      else
+        groups.push_back({t, t + 1, std::move(runs)});
+    }
+    std::vector<Stmt> parts;
+    for (const Group& group : groups) {
+      std::vector<Stmt> taps;
+      for (const TapRun& run : group.runs) {
+        State inner = state;
+        inner.axes[id(tiled)].active_lo = run.active_lo;
+        inner.axes[id(tiled)].active_hi = run.active_hi;
+        taps.push_back(
+            block({tap_loop(at, Range::of(run.begin, run.end), inner)},
+                  fmt::format("elements {}..{} of the tile meet {}", run.active_lo, run.active_hi,
+                              run.end - run.begin == 1 ? "this tap" : "these taps")));
+      }
+      Stmt code = block(std::move(taps));
+      const bool always = tiles.lo >= group.first && tiles.hi < group.end;
+      parts.push_back(always ? code
+                             : stmt(When{tile_index, group.first, group.end, std::move(code)}));
     }
     return block(std::move(parts));
   }
 
-  /// Bounds of a tap loop over a position that is one element of every axis in the constraint.
+  /// The loop that places the register tile along an axis.
+  std::optional<size_t> tile_loop(Var axis) const {
+    for (size_t i = schedule_.loops.size(); i-- > 0;)
+      if (nest_.axis(schedule_.loops[i].axis)->var == axis) return i;
+    return std::nullopt;
+  }
+
+  std::vector<TapRun> partial_runs(const Constraint& c, const NestAxis& axis, Var tiled,
+                                   int64_t begin, const State& state) const {
+    std::vector<TapRun> runs;
+    const int64_t size = state.axes[id(tiled)].size;
+    Affine start = c.value.constant() + c.value.coefficient(tiled) * begin;
+    for (const Affine::Term& t : c.value.terms())
+      if (t.var != tiled && t.var != axis.var) start += state.axes[id(t.var)].base * t.coefficient;
+    if (!start.is_constant())
+      throw InternalError(fmt::format("nest {}: a border that depends on two loops", nest_.name));
+    for (int64_t k = 0; k < axis.extent.constant(); ++k) {
+      const auto [lo, hi] = active(start.constant() + c.value.coefficient(axis.var) * k,
+                                   c.value.coefficient(tiled), size, c.extent.constant());
+      if (lo >= hi || (lo == 0 && hi == size)) continue;
+      if (!runs.empty() && runs.back().end == k && runs.back().active_lo == lo &&
+          runs.back().active_hi == hi)
+        runs.back().end = k + 1;
+      else
+        runs.push_back({k, k + 1, lo, hi});
+    }
+    return runs;
+  }
+
+  /// Bounds of a tap loop, so that every element of the tile satisfies the constraint.
   void clip_range(Range& range, const Constraint& c, const NestAxis& axis,
                   const State& state) const {
     const int64_t factor = c.value.coefficient(axis.var);
     const int64_t extent = c.extent.constant();
-    const int64_t last = axis.extent.constant() - 1;
-    const Affine rest =
-        at_tile(c.value, state, axis.var).filter([&](Var v) { return v != axis.var; }, true);
-    const Interval r = bounds(rest);
+    const int64_t reach = factor * (axis.extent.constant() - 1);
+    Affine lowest = c.value.constant(); // over the tile's elements, the tap's own term left out
+    for (const Affine::Term& t : c.value.terms())
+      if (t.var != axis.var) lowest += state.axes[id(t.var)].base * t.coefficient;
+    Affine highest = lowest;
+    for (const NestAxis& other : nest_.axes) {
+      const int64_t span =
+          other.reduction ? 0
+                          : c.value.coefficient(other.var) * (state.axes[id(other.var)].size - 1);
+      (span < 0 ? lowest : highest) += Affine(span);
+    }
     // 0 <= factor * k + rest < extent, solved for k with quotients rounded up.
-    const int64_t reach = factor * last;
-    const bool low_holds = r.lo + std::min<int64_t>(reach, 0) >= 0;
-    const bool high_holds = r.hi + std::max<int64_t>(reach, 0) < extent;
+    const bool low_holds = bounds(lowest).lo + std::min<int64_t>(reach, 0) >= 0;
+    const bool high_holds = bounds(highest).hi + std::max<int64_t>(reach, 0) < extent;
     const auto bound = [&](const Affine& numerator, int64_t divisor) -> Bound {
       if (numerator.is_constant()) return {Affine(ceil_div(numerator.constant(), divisor)), 1};
       return {numerator, divisor};
     };
     if (factor > 0) {
-      if (!low_holds) range.lo.push_back(bound(rest * -1, factor));
-      if (!high_holds) range.hi.push_back(bound(Affine(extent) - rest, factor));
+      if (!low_holds) range.lo.push_back(bound(lowest * -1, factor));
+      if (!high_holds) range.hi.push_back(bound(Affine(extent) - highest, factor));
     } else {
-      if (!high_holds) range.lo.push_back(bound(rest + Affine(1 - extent), -factor));
-      if (!low_holds) range.hi.push_back(bound(rest + Affine(1), -factor));
+      if (!high_holds) range.lo.push_back(bound(highest + Affine(1 - extent), -factor));
+      if (!low_holds) range.hi.push_back(bound(lowest + Affine(1), -factor));
     }
     tighten(range);
   }
@@ -556,26 +580,6 @@ private:
     };
     merge(range.lo, true);
     merge(range.hi, false);
-  }
-
-  std::vector<TapRun> tap_runs(const Constraint& c, const NestAxis& axis, Var tiled,
-                               const State& state) const {
-    std::vector<TapRun> runs;
-    const Affine start = at_tile(c.value, state, axis.var);
-    for (int64_t k = 0; k < axis.extent.constant(); ++k) {
-      const Affine value = start.substitute(axis.var, k);
-      if (!value.is_constant())
-        throw InternalError(fmt::format("nest {}: a border that depends on two loops", nest_.name));
-      const auto [lo, hi] = active(value.constant(), c.value.coefficient(tiled),
-                                   state.axes[id(tiled)].size, c.extent.constant());
-      if (lo >= hi) continue; // this tap only ever meets padding here
-      if (!runs.empty() && runs.back().end == k && runs.back().active_lo == lo &&
-          runs.back().active_hi == hi)
-        runs.back().end = k + 1;
-      else
-        runs.push_back({k, k + 1, lo, hi});
-    }
-    return runs;
   }
 
   Stmt tap_loop(size_t at, Range range, const State& state) {

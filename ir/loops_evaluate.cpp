@@ -132,8 +132,9 @@ private:
     const int32_t end = std::min(load.first + load.count, node.lanes);
     return [access = Access(context_, load.view, load.index, load.lane_dim, load.lane_step),
             lanes = node.lanes, first, end, fill](Scalar* to) mutable {
-      access.locate();
       std::fill_n(to, lanes, fill);
+      if (first >= end) return;
+      access.locate();
       for (int32_t l = first; l < end; ++l) to[l] = access.read(l);
     };
   }

@@ -101,7 +101,17 @@ private:
       check_store(*store);
     } else if (const auto* transpose = std::get_if<Transpose>(&s->is)) {
       check_transpose(*transpose);
+    } else if (const auto* prefetch = std::get_if<Prefetch>(&s->is)) {
+      check_prefetch(*prefetch);
     }
+  }
+
+  // The place may lie outside: nothing is read there.
+  void check_prefetch(const Prefetch& prefetch) {
+    if (prefetch.view < 0 || static_cast<size_t>(prefetch.view) >= step_.views.size())
+      return findings_.add(
+          fmt::format("prefetch: view {} of {} does not exist", prefetch.view, step_.views.size()));
+    check_affine(prefetch.offset, scope_, "prefetch", findings_);
   }
 
   bool check_range(const For& loop) {

@@ -35,6 +35,7 @@ public:
 
 private:
   static constexpr ValueId poisoned = -1;
+  static constexpr size_t most_operands = 64; // far more than any operator takes
 
   struct Definition {
     ValueId id;
@@ -235,6 +236,7 @@ private:
       cursor_.advance();
       const ValueId id = look_up(name);
       draft.reads_poison = draft.reads_poison || id == poisoned;
+      if (draft.operands.size() > most_operands) continue; // already too many, whatever they are
       draft.operands.push_back(id);
       draft.operand_types.push_back(id == poisoned ? TensorType() : program_.type(id));
       draft.places.operands.push_back(name.where);

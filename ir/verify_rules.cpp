@@ -128,6 +128,16 @@ bool check_variable(Var var, const Scope& scope, const std::string& where, Findi
 
 bool check_affine(const Affine& affine, const Scope& scope, const std::string& where,
                   Findings& findings) {
+  // Small enough that sums and differences of a few of them do not overflow.
+  constexpr int64_t limit = int64_t{1} << 61;
+  const auto is_large = [](int64_t v) { return v <= -limit || v >= limit; };
+  int64_t large = is_large(affine.constant()) ? affine.constant() : 0;
+  for (const Affine::Term& term : affine.terms())
+    if (is_large(term.coefficient)) large = term.coefficient;
+  if (large != 0) {
+    findings.add(fmt::format("{}: the number {} is too large for an index", where, large));
+    return false;
+  }
   return std::all_of(affine.terms().begin(), affine.terms().end(), [&](const Affine::Term& term) {
     return check_variable(term.var, scope, where, findings);
   });

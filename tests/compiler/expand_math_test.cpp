@@ -96,10 +96,10 @@ struct Case {
   double with_fma, without; // the header's table
 };
 
-const Case cases[] = {{UnaryFn::exp, std::exp, 0.90, 1.17},
-                      {UnaryFn::expm1, std::expm1, 1.56, 1.71},
-                      {UnaryFn::log1p, std::log1p, 1.51, 1.51},
-                      {UnaryFn::tanh, std::tanh, 1.38, 1.37},
+const Case cases[] = {{UnaryFn::exp, std::exp, 0.93, 1.17},
+                      {UnaryFn::expm1, std::expm1, 1.57, 1.71},
+                      {UnaryFn::log1p, std::log1p, 1.53, 1.53},
+                      {UnaryFn::tanh, std::tanh, 1.42, 1.42},
                       {UnaryFn::erf, std::erf, 1.06, 1.26}};
 
 void check_same(float value, float wanted) {

@@ -145,6 +145,29 @@ Head other(Dice& dice, size_t rank) {
           channels};
 }
 
+// Statements on %A whose result does not depend on whether %A is rounded before or after, and
+// others. Clamps are on both sides of most data.
+const std::vector<std::string> choosing = {"relu %A",
+                                           "relu6 %A",
+                                           "clamp %A {min = -3}",
+                                           "clamp %A {min = -2, max = 5}",
+                                           "clamp %A {max = 4}",
+                                           "abs %A",
+                                           "neg %A",
+                                           "max %A, %r",
+                                           "min %A, %v",
+                                           "reorder %A"};
+const std::vector<std::string> computing = {"leaky_relu %A {slope = 0.5}",
+                                            "prelu %A, %v",
+                                            "prelu %A, %one",
+                                            "add %A, %r",
+                                            "sub %A, %r",
+                                            "sub %r, %A",
+                                            "mul %A, %v",
+                                            "add %A, %A",
+                                            "hardsigmoid %A",
+                                            "batch_norm %A, %s, %v, %v, %var {epsilon = 0.25}"};
+
 /// A program of a head and a chain after it, or nothing when the language refuses the head (a
 /// window that does not fit, say).
 std::optional<ir::Program> random_program(Dice& dice, std::string& text) {
@@ -162,34 +185,17 @@ std::optional<ir::Program> random_program(Dice& dice, std::string& text) {
   text = fmt::format("program @p({}, %r: {}, %v: {}, %s: {}, %one: f32[c=1], %var: {}) {{\n  {}\n",
                      head.parameters, dice.type(extents), c, c, c, head.statement);
   const int64_t length = dice.between(0, 4);
+  // An average is rounded in f32 and not in the reference, and so must not be computed with.
+  const bool is_average = head.statement.find("avg") != std::string::npos;
   for (int64_t i = 0; i < length; ++i) {
-    const std::string statement =
-        dice.one_of<std::string>({"relu %A",
-                                  "relu6 %A",
-                                  "clamp %A {min = -3}",
-                                  "clamp %A {min = -2, max = 5}",
-                                  "clamp %A {max = 4}",
-                                  "leaky_relu %A {slope = 0.5}",
-                                  "abs %A",
-                                  "neg %A",
-                                  "prelu %A, %v",
-                                  "prelu %A, %one",
-                                  "add %A, %r",
-                                  "sub %A, %r",
-                                  "sub %r, %A",
-                                  "mul %A, %v",
-                                  "max %A, %r",
-                                  "min %A, %v",
-                                  "add %A, %A",
-                                  "batch_norm %A, %s, %v, %v, %var {epsilon = 0.25}",
-                                  "reorder %A",
-                                  "hardswish %A"});
+    const bool only_choose = is_average || !dice.chance(2);
+    const std::string statement = dice.one_of(only_choose ? choosing : computing);
     std::string filled = statement;
     for (size_t at; (at = filled.find("%A")) != std::string::npos;)
       filled.replace(at, 2, fmt::format("%{}", i));
-    // Of hardswish, divisions by 6 are the last thing that is exact to compare.
+    // A hardsigmoid is rounded too.
     const bool last = i + 1 == length;
-    if (statement == "hardswish %A" && !last) filled = fmt::format("abs %{}", i);
+    if (statement == "hardsigmoid %A" && !last) filled = fmt::format("abs %{}", i);
     if (dice.chance(3) || statement == "reorder %A") filled += " : " + dice.type(extents);
     text += fmt::format("  %{} = {}\n", i + 1, filled);
   }
@@ -314,11 +320,14 @@ TEST_CASE("every activation agrees with the reference, at NaN and infinities too
     const auto found = ir::elements_of(evaluate_nests(program, inputs).at("y"));
     for (size_t i = 0; i < x.size(); ++i) {
       INFO(statement << " of " << x[i] << ": " << found[i] << ", not " << wanted[i]);
-      // gelu cancels below 0, as torch's does; gelu_tanh passes the rounding of a large exponent
-      // on; all others keep their digits. The last term is for results that are denormal or, where
-      // 1 + e^-x has overflowed, 0.
-      const double slack =
-          1e-6 * std::fabs(wanted[i]) + (name == "gelu" ? 1e-7 * std::fabs(x[i]) : 0) + 1e-36;
+      // gelu cancels below 0, as torch's does in f32, and gelu_tanh does so in the reference; what
+      // is left of it has the rounding of a large exponent. All others keep their digits, down to
+      // the denormals and to sigmoids of which 1 + e^-x has overflowed.
+      const double relative = name == "gelu_tanh" ? 1e-5 : 1e-6;
+      const double absolute = name == "gelu"        ? 1e-7 * std::fabs(x[i])
+                              : name == "gelu_tanh" ? 1e-15 * std::fabs(x[i])
+                                                    : 1e-36;
+      const double slack = relative * std::fabs(wanted[i]) + absolute;
       if (std::isnan(wanted[i]))
         CHECK(std::isnan(found[i]));
       else if (std::isinf(wanted[i]))

@@ -183,6 +183,13 @@ TEST_CASE("unrolled loops that directly nest share a line with a short statement
                                              "    unroll v in 0..2:  t = 0\n");
 }
 
+TEST_CASE("a prefetch prints its place, follows its variables, and computes nothing") {
+  const Stmt body = stmt(Prefetch{0, 4 * Affine(h) + 64});
+  CHECK(body_text(body) == "  prefetch x + 4*h + 64\n");
+  CHECK(body_text(substitute(body, h, 2)) == "  prefetch x + 72\n");
+  CHECK(run(step_over(substitute(body, h, 2))) == std::vector<float>(16));
+}
+
 TEST_CASE("clipped bounds print as the larger and smaller of their quotients") {
   const Range range = {{{0, 1}, {3 - 2 * Affine(h), 2}}, {{Affine(r) - h, 1}, {Affine(h), 3}}};
   Step step = step_over(for_loop(k, range, serial, leaf));

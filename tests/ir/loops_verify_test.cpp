@@ -256,6 +256,12 @@ TEST_CASE("a transpose needs room for what it turns around") {
         std::string::npos);
 }
 
+TEST_CASE("a prefetch names a view and variables, and may lie outside") {
+  CHECK(in_body(stmt(Prefetch{0, Affine(h) * 1000})) == "");
+  CHECK(in_body(stmt(Prefetch{4, 0})) == "step conv: prefetch: view 4 of 4 does not exist");
+  CHECK(in_body(stmt(Prefetch{0, kh})) == "step conv: prefetch: kh has no value here");
+}
+
 TEST_CASE("a step over named parameters is verified for all their values") {
   const auto with_size = [](Affine end) {
     return found([&](P& program, Step& step) {

@@ -35,9 +35,9 @@ TEST_CASE("a well-formed nest has no findings") {
 
 TEST_CASE("a nest that reads outside its operand is refused with the place and the numbers") {
   CHECK(found([](P&, N& nest) { nest.constraints.clear(); }) ==
-        "nest conv: x[i, h + kh - 1, w + kw - 1]: h + kh - 1 lies in -1..8, outside 0..6 of "
+        "nest conv: x[i, h + kh - 1, w + kw - 1]: h + kh - 1 lies in -1..7, outside 0..6 of "
         "dimension 1\n"
-        "nest conv: x[i, h + kh - 1, w + kw - 1]: w + kw - 1 lies in -1..9, outside 0..7 of "
+        "nest conv: x[i, h + kh - 1, w + kw - 1]: w + kw - 1 lies in -1..8, outside 0..7 of "
         "dimension 2");
   CHECK(found([](P&, N& nest) { nest.constraints[1].extent = 8; }) ==
         "nest conv: x[i, h + kh - 1, w + kw - 1]: w + kw - 1 lies in 0..8, outside 0..7 of "

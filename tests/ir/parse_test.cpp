@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
+#include <ctime>
 #include <string>
 
 namespace volute::ir {
@@ -129,11 +129,12 @@ TEST_CASE("faults stop at twenty") {
         "too many faults: the rest of the text was not read");
 }
 
-/// Parses within a second a machine under load would still meet, or fails.
+/// Refused in linear time: anything worse takes hours at this length.
 void parse_quickly(const std::string& text) {
-  const auto start = std::chrono::steady_clock::now();
+  INFO(text.substr(0, 60));
+  const std::clock_t start = std::clock();
   CHECK(!parse_file_text(text).has_value());
-  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(20));
+  CHECK((std::clock() - start) / CLOCKS_PER_SEC < 10);
 }
 
 TEST_CASE("megabytes of hostile text are refused in short time") {
