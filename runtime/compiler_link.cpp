@@ -1,13 +1,18 @@
 #include "runtime/compiler_link.h"
 
-#include <fmt/format.h>
+#include "compiler/compile.h"
 
 namespace volute::runtime {
 
-Expected<compiler::Image> compile_image(const ir::Program& program, const CompileOptions&) {
-  return fail(
-      "session",
-      fmt::format("no compiler is linked into this build, @{} cannot be compiled", program.name));
+Expected<compiler::Image> compile_image(const ir::Program& program, const CompileOptions& options) {
+  Expected<compiler::Target> target = compiler::parse_target(options.target);
+  if (!target) return target.failure();
+  compiler::CompileRequest request;
+  request.target = std::move(*target);
+  request.schedule = options.schedule;
+  Expected<compiler::Compiled> compiled = compiler::compile(program, request);
+  if (!compiled) return compiled.failure();
+  return std::move(compiled->image);
 }
 
 } // namespace volute::runtime

@@ -65,6 +65,15 @@ TEST_CASE("a value that is returned is stored") {
   CHECK(result.reasons == "conv 0: %x is an input of the program\nrelu y: %0 is returned\n");
 }
 
+TEST_CASE("the values of a pool with two results are stored") {
+  const Told result = told(inputs + R"(%0, %i = max_pool %x {kernel = 2}
+    %y = relu %0
+    return %y, %i })");
+  CHECK(result.groups == "max_pool 0 | relu y");
+  CHECK(result.reasons == "max_pool 0: %x is an input of the program\n"
+                          "relu y: %0 is one of two results\n");
+}
+
 TEST_CASE("a window reads what is stored") {
   const Told result = told(inputs + R"(%0 = relu %x
     %1 = conv %0, %w

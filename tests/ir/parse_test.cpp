@@ -138,7 +138,7 @@ void parse_quickly(const std::string& text) {
 }
 
 TEST_CASE("megabytes of hostile text are refused in short time") {
-  constexpr size_t size = 10 << 20;
+  constexpr size_t size = 2 << 20;
   parse_quickly(std::string(size, '\0'));
   parse_quickly(std::string(size, '('));
   parse_quickly(std::string(size, '%'));
