@@ -60,8 +60,8 @@ TEST_CASE("whole numbers read to the ends of 64 bits") {
 }
 
 TEST_CASE("text from outside is shown cut and escaped") {
-  CHECK(quoted(std::string_view("a\0\xff\n", 4)) == "'a\\x00\\xff\\x0a'");
-  CHECK(quoted(std::string(100, 'x')) == "'" + std::string(40, 'x') + "...'");
+  CHECK(ir::quoted(std::string_view("a\0\xff\n", 4)) == "'a\\x00\\xff\\x0a'");
+  CHECK(ir::quoted(std::string(100, 'x')) == "'" + std::string(40, 'x') + "...'");
 }
 
 } // namespace

@@ -1,0 +1,20 @@
+// The one header that most programs need.
+//
+//     #include <volute/volute.h>
+//
+//     volute::Session session;                                // host CPU
+//     auto program = volute::ir::parse(text);                 // or volute::ir::Builder
+//     volute::Kernel kernel = session.compile(*program);      // compiled once, found again after
+//     kernel.run({{"x", x}, {"w", w}}, {{"y", y}}).check();   // views; no copies
+//     volute::Kernel bound = kernel.bind("w", w);             // owns the packed weights
+//     volute::Status status = bound(x, y);                    // by position: the fast path
+#pragma once
+
+#include "ir/builder.h"
+#include "ir/parse.h"
+#include "ir/print.h"
+#include "runtime/kernel.h"
+#include "runtime/npy.h"
+#include "runtime/png.h"
+#include "runtime/session.h"
+#include "runtime/tensor.h"
