@@ -96,11 +96,11 @@ struct Case {
   double with_fma, without; // the header's table
 };
 
-const Case cases[] = {{UnaryFn::exp, std::exp, 0.93, 1.17},
+const Case cases[] = {{UnaryFn::exp, std::exp, 0.93, 1.19},
                       {UnaryFn::expm1, std::expm1, 1.57, 1.71},
-                      {UnaryFn::log1p, std::log1p, 1.53, 1.53},
-                      {UnaryFn::tanh, std::tanh, 1.42, 1.42},
-                      {UnaryFn::erf, std::erf, 1.09, 1.28}};
+                      {UnaryFn::log1p, std::log1p, 1.53, 1.54},
+                      {UnaryFn::tanh, std::tanh, 1.42, 1.36},
+                      {UnaryFn::erf, std::erf, 1.09, 1.32}};
 
 void check_same(float value, float wanted) {
   if (std::isnan(wanted))

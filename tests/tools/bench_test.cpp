@@ -8,7 +8,7 @@ using Catch::Matchers::StartsWith;
 using volute::tests::Ran;
 using volute::tests::read_file;
 using volute::tests::TemporaryFolder;
-using volute::tests::volute;
+using volute::tests::run_volute;
 
 namespace {
 
@@ -21,7 +21,7 @@ const std::string small =
 
 TEST_CASE("a benchmark verifies, times and compares", "[bench]") {
   const TemporaryFolder folder;
-  const Ran ran = volute("bench " + small + "--json " + folder / "out.json");
+  const Ran ran = run_volute("bench " + small + "--json " + folder / "out.json");
   CHECK(ran.err == "");
   CHECK(ran.status == 0);
   CHECK_THAT(ran.out, ContainsSubstring("small    volute"));
@@ -49,7 +49,7 @@ TEST_CASE("a benchmark verifies, times and compares", "[bench]") {
 }
 
 TEST_CASE("volute alone is a benchmark too, and a pool has no multiply-adds", "[bench]") {
-  const Ran ran = volute("bench --against none -e 'program @pool(%x: f32[n=1, c=8, h=16, w=16]) {\n"
+  const Ran ran = run_volute("bench --against none -e 'program @pool(%x: f32[n=1, c=8, h=16, w=16]) {\n"
                          "  %y = max_pool %x {kernel = 2}\n  return %y\n}' --seconds 0.05");
   CHECK(ran.err == "");
   CHECK(ran.status == 0);
@@ -58,17 +58,17 @@ TEST_CASE("volute alone is a benchmark too, and a pool has no multiply-adds", "[
 }
 
 TEST_CASE("every program of a file is run, or the one that is named", "[bench]") {
-  const Ran all = volute("bench --against none examples/pooled.vlt --seconds 0.02");
+  const Ran all = run_volute("bench --against none examples/pooled.vlt --seconds 0.02");
   CHECK(all.status == 0);
   CHECK_THAT(all.out, ContainsSubstring("\nwhole  "));
   CHECK_THAT(all.out, ContainsSubstring("\nkept  "));
-  const Ran one = volute("bench --against none examples/pooled.vlt --seconds 0.02 --entry kept");
+  const Ran one = run_volute("bench --against none examples/pooled.vlt --seconds 0.02 --entry kept");
   CHECK(one.out.find("\nwhole  ") == std::string::npos);
 }
 
 TEST_CASE("a contender that cannot says why, and the others are timed", "[bench]") {
   const Ran ran =
-      volute("bench --against cpp -e 'program @p(%x: f32[n=1, c=4, w=16]) {\n"
+      run_volute("bench --against cpp -e 'program @p(%x: f32[n=1, c=4, w=16]) {\n"
              "  %0 = relu %x\n  %y = max_pool %0 {kernel = 2}\n  return %y\n}' --seconds "
              "0.02");
   CHECK(ran.status == 0);
@@ -76,17 +76,17 @@ TEST_CASE("a contender that cannot says why, and the others are timed", "[bench]
 }
 
 TEST_CASE("a bench command line that makes no sense is refused", "[bench]") {
-  const Ran other = volute("bench " + small + "--against mkl");
+  const Ran other = run_volute("bench " + small + "--against mkl");
   CHECK(other.status == 2);
   CHECK_THAT(other.err,
              StartsWith("error: --against: this build has no contender 'mkl'\nit has naive, "
                         "cpp"));
-  CHECK_THAT(volute("bench").err, StartsWith("error: there is no program"));
-  CHECK(volute("bench").status == 2);
-  const Ran seconds = volute("bench examples/first.vlt --seconds 0");
+  CHECK_THAT(run_volute("bench").err, StartsWith("error: there is no program"));
+  CHECK(run_volute("bench").status == 2);
+  const Ran seconds = run_volute("bench examples/first.vlt --seconds 0");
   CHECK(seconds.status == 2);
   CHECK_THAT(seconds.err, StartsWith("error: --seconds: 0 is not above 0"));
-  const Ran json = volute("bench " + small + "--against none --json /nowhere/out.json");
+  const Ran json = run_volute("bench " + small + "--against none --json /nowhere/out.json");
   CHECK(json.status == 1);
   CHECK(json.err == "error: /nowhere/out.json: No such file or directory\n");
 }

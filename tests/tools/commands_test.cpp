@@ -8,11 +8,11 @@ using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::StartsWith;
 using volute::tests::Ran;
 using volute::tests::read_file;
-using volute::tests::volute;
+using volute::tests::run_volute;
 
 TEST_CASE("--version names Volute, its generator and LLVM, and the build file agrees",
           "[commands]") {
-  const Ran ran = volute("--version");
+  const Ran ran = run_volute("--version");
   CHECK(ran.status == 0);
   CHECK(std::regex_match(
       ran.out,
@@ -22,7 +22,7 @@ TEST_CASE("--version names Volute, its generator and LLVM, and the build file ag
 }
 
 TEST_CASE("--help lists every command and every environment variable", "[commands]") {
-  const Ran ran = volute("--help");
+  const Ran ran = run_volute("--help");
   CHECK(ran.status == 0);
   CHECK(ran.err == "");
   for (const char* word :
@@ -33,7 +33,7 @@ TEST_CASE("--help lists every command and every environment variable", "[command
 
 TEST_CASE("each command's help shows its options and examples", "[commands]") {
   for (const char* command : {"run", "inspect", "bench"}) {
-    const Ran ran = volute(std::string(command) + " --help");
+    const Ran ran = run_volute(std::string(command) + " --help");
     CHECK(ran.status == 0);
     for (const char* word :
          {"Examples:", "--target", "--schedule", "--threads", "--accuracy", "--deterministic",
@@ -43,14 +43,14 @@ TEST_CASE("each command's help shows its options and examples", "[commands]") {
 }
 
 TEST_CASE("nothing at all is answered by the help, as a mistake", "[commands]") {
-  const Ran ran = volute("");
+  const Ran ran = run_volute("");
   CHECK(ran.status == 2);
   CHECK(ran.out == "");
   CHECK_THAT(ran.err, ContainsSubstring("inspect"));
 }
 
 TEST_CASE("a command that there is not is named, with those that there are", "[commands]") {
-  const Ran ran = volute("rum examples/first.vlt");
+  const Ran ran = run_volute("rum examples/first.vlt");
   CHECK(ran.status == 2);
   CHECK(ran.err == "error: there is no command 'rum'\n"
                    "the commands are run, inspect, bench, targets, compile, tune, cache\n");
@@ -58,14 +58,14 @@ TEST_CASE("a command that there is not is named, with those that there are", "[c
 
 TEST_CASE("what is coming says that it is not built yet", "[commands]") {
   for (const std::string command : {"compile", "tune", "cache"}) {
-    const Ran ran = volute(command + " examples/first.vlt -o kernel.o");
+    const Ran ran = run_volute(command + " examples/first.vlt -o kernel.o");
     CHECK(ran.status == 1);
     CHECK_THAT(ran.err, StartsWith("error: volute " + command + ": not built yet\n"));
   }
 }
 
 TEST_CASE("targets lists this machine and others", "[commands]") {
-  const Ran ran = volute("targets");
+  const Ran ran = run_volute("targets");
   CHECK(ran.status == 0);
   CHECK_THAT(ran.out, StartsWith("native  "));
   CHECK_THAT(ran.out, ContainsSubstring("haswell"));
@@ -73,19 +73,19 @@ TEST_CASE("targets lists this machine and others", "[commands]") {
 }
 
 TEST_CASE("an environment that makes no sense is named", "[commands]") {
-  const Ran ran = volute("run examples/first.vlt", "VOLUTE_THREADS=many");
+  const Ran ran = run_volute("run examples/first.vlt", "VOLUTE_THREADS=many");
   CHECK(ran.status == 2);
   CHECK(ran.err == "error: VOLUTE_THREADS: 'many' is not a number from 1 to 1024, or all\n");
 }
 
 TEST_CASE("a reader that goes away is no failure, a full or closed output is one", "[commands]") {
-  const Ran gone = volute("inspect examples/stem.vlt --stage asm | head -1; echo ${PIPESTATUS[0]}",
+  const Ran gone = run_volute("inspect examples/stem.vlt --stage asm | head -1; echo ${PIPESTATUS[0]}",
                           "set -o pipefail 2>/dev/null;");
   CHECK(gone.err == "");
-  const Ran full = volute("--version > /dev/full");
+  const Ran full = run_volute("--version > /dev/full");
   CHECK(full.status == 1);
   CHECK(full.err == "error: standard output: No space left on device\n");
-  const Ran closed = volute("run examples/first.vlt >&-");
+  const Ran closed = run_volute("run examples/first.vlt >&-");
   CHECK(closed.status == 1);
   CHECK(closed.err == "error: standard output: Bad file descriptor\n");
 }

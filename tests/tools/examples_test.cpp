@@ -9,10 +9,10 @@ using Catch::Matchers::StartsWith;
 using volute::tests::Ran;
 using volute::tests::read_file;
 using volute::tests::TemporaryFolder;
-using volute::tests::volute;
+using volute::tests::run_volute;
 
 TEST_CASE("the first example gives the nine published numbers", "[examples]") {
-  const Ran ran = volute("run examples/first.vlt --check");
+  const Ran ran = run_volute("run examples/first.vlt --check");
   CHECK(ran.err == "");
   CHECK(ran.status == 0);
   CHECK(ran.out == "check %y: equal to the reference, all 9 elements (exact: whole numbers, and no "
@@ -25,7 +25,7 @@ TEST_CASE("the first example gives the nine published numbers", "[examples]") {
 }
 
 TEST_CASE("stride 2 leaves four of the nine", "[examples]") {
-  const Ran ran = volute("run examples/strided.vlt");
+  const Ran ran = run_volute("run examples/strided.vlt");
   CHECK(ran.status == 0);
   CHECK_THAT(ran.out, StartsWith("%y: f32[n=1, c=1, h=2, w=2]\n"
                                  "[[[[10. 12.]\n"
@@ -33,7 +33,7 @@ TEST_CASE("stride 2 leaves four of the nine", "[examples]") {
 }
 
 TEST_CASE("stride 2 with a border of one gives nine other numbers", "[examples]") {
-  const Ran ran = volute("run examples/padded.vlt");
+  const Ran ran = run_volute("run examples/padded.vlt");
   CHECK(ran.status == 0);
   CHECK_THAT(ran.out, StartsWith("%y: f32[n=1, c=1, h=3, w=3]\n"
                                  "[[[[ 1.  4.  8.]\n"
@@ -43,9 +43,9 @@ TEST_CASE("stride 2 with a border of one gives nine other numbers", "[examples]"
 
 TEST_CASE("max pooling leaves out the window over the edge, or keeps it with ceil_mode",
           "[examples]") {
-  const Ran whole = volute("run examples/pooled.vlt --entry whole");
+  const Ran whole = run_volute("run examples/pooled.vlt --entry whole");
   CHECK_THAT(whole.out, StartsWith("%y: f32[n=1, c=1, h=1, w=1]\n[[[[2.]]]]\n"));
-  const Ran kept = volute("run examples/pooled.vlt --entry kept");
+  const Ran kept = run_volute("run examples/pooled.vlt --entry kept");
   CHECK_THAT(kept.out, StartsWith("%y: f32[n=1, c=1, h=2, w=2]\n"
                                   "[[[[2. 3.]\n"
                                   "   [5. 1.]]]]\n"));
@@ -55,14 +55,14 @@ TEST_CASE("the sizes that the examples write down are the inferred ones", "[exam
   for (const char* entry : {"k2", "k3", "k2s2", "k2s2_of_6", "k2p1", "k3p1", "k3s2p2"}) {
     INFO(entry);
     const Ran ran =
-        volute(std::string("run examples/sizes.vlt --fill random --check --entry ") + entry);
+        run_volute(std::string("run examples/sizes.vlt --fill random --check --entry ") + entry);
     CHECK(ran.err == "");
     CHECK(ran.status == 0);
   }
 }
 
 TEST_CASE("the stem runs on made-up data and agrees with the reference", "[examples]") {
-  const Ran ran = volute("run examples/stem.vlt --fill random --check");
+  const Ran ran = run_volute("run examples/stem.vlt --fill random --check");
   CHECK(ran.err == "");
   CHECK(ran.status == 0);
   CHECK_THAT(ran.out, StartsWith("check %y: equal to the reference, all 200704 elements"));
@@ -72,7 +72,7 @@ TEST_CASE("the stem runs on made-up data and agrees with the reference", "[examp
 TEST_CASE("a photograph becomes its edges, and again when they are read back", "[examples]") {
   const TemporaryFolder folder;
   const Ran ran =
-      volute("run examples/edges.vlt x=examples/photo.png --check -o y=" + folder / "y.png");
+      run_volute("run examples/edges.vlt x=examples/photo.png --check -o y=" + folder / "y.png");
   CHECK(ran.err == "");
   CHECK(ran.status == 0);
   CHECK_THAT(ran.out, ContainsSubstring("%y: f32[n=1, c=1, h=394, w=594] -> "));
@@ -80,7 +80,7 @@ TEST_CASE("a photograph becomes its edges, and again when they are read back", "
   CHECK(folder.files() == 1);
 
   // The drawing is a picture of 594 x 394: mostly paper, with some ink.
-  const Ran back = volute("run -e 'program @p(%x: f32[n=1, c=1, h=394, w=594]) {\n"
+  const Ran back = run_volute("run -e 'program @p(%x: f32[n=1, c=1, h=394, w=594]) {\n"
                           "%y = global_avg_pool %x\nreturn %y }' x=" +
                           folder / "y.png");
   CHECK(back.status == 0);

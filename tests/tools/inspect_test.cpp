@@ -5,13 +5,13 @@ using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::StartsWith;
 using volute::tests::Ran;
 using volute::tests::TemporaryFolder;
-using volute::tests::volute;
+using volute::tests::run_volute;
 using volute::tests::write_file;
 
 namespace {
 
 std::string stage(const std::string& name, const std::string& options = "") {
-  const Ran ran = volute("inspect examples/stem.vlt --stage " + name + " " + options);
+  const Ran ran = run_volute("inspect examples/stem.vlt --stage " + name + " " + options);
   INFO(ran.err);
   CHECK(ran.status == 0);
   return ran.out;
@@ -25,7 +25,7 @@ TEST_CASE("the program stage prints what parses to the same program", "[inspect]
   CHECK_THAT(text, ContainsSubstring("%y = max_pool %1 {kernel = 3, stride = 2, pad = 1}"));
   const TemporaryFolder folder;
   write_file(folder / "stem.vlt", text);
-  CHECK(volute("inspect --stage program " + folder / "stem.vlt").out == text);
+  CHECK(run_volute("inspect --stage program " + folder / "stem.vlt").out == text);
 }
 
 TEST_CASE("every stage between has its own language", "[inspect]") {
@@ -36,7 +36,7 @@ TEST_CASE("every stage between has its own language", "[inspect]") {
 }
 
 TEST_CASE("the report names the work, the memory and the reasons", "[inspect]") {
-  const std::string text = volute("inspect examples/stem.vlt").out;
+  const std::string text = run_volute("inspect examples/stem.vlt").out;
   CHECK(text.substr(0, 15) == stage("report").substr(0, 15));
   // 64 x 3 x 7 x 7 weights and 64 biases; 0.6 MB in, 0.8 MB out, the weights.
   CHECK_THAT(text, ContainsSubstring("  parameters     9,472\n"));
@@ -62,7 +62,7 @@ TEST_CASE("code for another CPU can be looked at", "[inspect]") {
 }
 
 TEST_CASE("a stage that there is not is named, with those that there are", "[inspect]") {
-  const Ran ran = volute("inspect examples/stem.vlt --stage ir");
+  const Ran ran = run_volute("inspect examples/stem.vlt --stage ir");
   CHECK(ran.status == 2);
   CHECK(ran.err == "error: --stage: there is no stage 'ir'\n"
                    "the stages are program, nest, schedule, loops, llvm, asm, report\n");
@@ -70,17 +70,17 @@ TEST_CASE("a stage that there is not is named, with those that there are", "[ins
 
 TEST_CASE("the page is not built yet, and says so", "[inspect]") {
   const TemporaryFolder folder;
-  const Ran ran = volute("inspect examples/stem.vlt --html " + folder / "out.html");
+  const Ran ran = run_volute("inspect examples/stem.vlt --html " + folder / "out.html");
   CHECK(ran.status == 1);
   CHECK_THAT(ran.err, StartsWith("error: volute inspect --html: not built yet\n"));
   CHECK(folder.files() == 0);
 }
 
 TEST_CASE("inspect wants one program", "[inspect]") {
-  CHECK_THAT(volute("inspect").err, StartsWith("error: there is no program"));
-  CHECK_THAT(volute("inspect examples/stem.vlt -e 'program @p() {}'").err,
+  CHECK_THAT(run_volute("inspect").err, StartsWith("error: there is no program"));
+  CHECK_THAT(run_volute("inspect examples/stem.vlt -e 'program @p() {}'").err,
              StartsWith("error: a FILE and -e are two programs"));
-  const Ran none = volute("inspect none.vlt");
+  const Ran none = run_volute("inspect none.vlt");
   CHECK(none.status == 1);
   CHECK(none.err == "none.vlt: error: No such file or directory\n");
 }

@@ -6,7 +6,7 @@ using Catch::Matchers::StartsWith;
 using volute::tests::Ran;
 using volute::tests::read_file;
 using volute::tests::TemporaryFolder;
-using volute::tests::volute;
+using volute::tests::run_volute;
 using volute::tests::write_file;
 
 namespace {
@@ -19,19 +19,19 @@ const std::string two_results = "-e 'program @p(%x: f32[n=1, c=1, h=2, w=4]) {\n
 } // namespace
 
 TEST_CASE("inputs that nobody gives can be made up", "[run]") {
-  const Ran ran = volute("run " + relu + "--fill iota");
+  const Ran ran = run_volute("run " + relu + "--fill iota");
   CHECK(ran.err == "");
   CHECK(ran.status == 0);
   CHECK(ran.out == "%y: f32[n=1, c=2, w=4]\n[[[0. 1. 2. 3.]\n  [4. 5. 6. 7.]]]\n"
                    "min 0, max 7, mean 3.5\n");
-  CHECK(volute("run " + relu + "--fill random:3").out ==
-        volute("run " + relu + "--fill random:3").out);
-  CHECK(volute("run " + relu + "--fill random:3").out !=
-        volute("run " + relu + "--fill random:4").out);
+  CHECK(run_volute("run " + relu + "--fill random:3").out ==
+        run_volute("run " + relu + "--fill random:3").out);
+  CHECK(run_volute("run " + relu + "--fill random:3").out !=
+        run_volute("run " + relu + "--fill random:4").out);
 }
 
 TEST_CASE("an input that is missing is named, with commands that work", "[run]") {
-  const Ran ran = volute("run " + relu);
+  const Ran ran = run_volute("run " + relu);
   CHECK(ran.status == 2);
   CHECK(ran.out == "");
   CHECK(ran.err == "error: @p takes 1 input, and one is not given:\n"
@@ -45,46 +45,46 @@ TEST_CASE("an input that is missing is named, with commands that work", "[run]")
 TEST_CASE("results are written and read back bit for bit", "[run]") {
   const TemporaryFolder folder;
   const std::string y = folder / "y.npy", z = folder / "z.npy";
-  const Ran ran = volute("run " + two_results + "--fill iota -o y=" + y + " -o z=" + z);
+  const Ran ran = run_volute("run " + two_results + "--fill iota -o y=" + y + " -o z=" + z);
   CHECK(ran.err == "");
   CHECK(ran.status == 0);
   CHECK(ran.out ==
         "%y: f32[n=1, c=1, h=2, w=4] -> " + y + "\n%z: f32[n=1, c=1, h=2, w=4] -> " + z + "\n");
   CHECK(folder.files() == 2);
-  const Ran back = volute("run " + two_results + "x=" + z);
+  const Ran back = run_volute("run " + two_results + "x=" + z);
   CHECK(back.status == 0);
   CHECK_THAT(back.out, ContainsSubstring("[[[[0. 1. 2. 3.]\n   [4. 5. 6. 7.]]]]"));
 }
 
 TEST_CASE("a program comes from a file, standard input or the command line", "[run]") {
-  const Ran ran = volute("run - ", "cat examples/first.vlt |");
+  const Ran ran = run_volute("run - ", "cat examples/first.vlt |");
   CHECK(ran.status == 0);
-  CHECK(ran.out == volute("run examples/first.vlt").out);
+  CHECK(ran.out == run_volute("run examples/first.vlt").out);
 }
 
 TEST_CASE("constants in files are found beside the program", "[run]") {
   const TemporaryFolder folder;
-  REQUIRE(volute("run " + relu + "--fill iota -o y=" + folder / "k.npy").status == 0);
+  REQUIRE(run_volute("run " + relu + "--fill iota -o y=" + folder / "k.npy").status == 0);
   write_file(folder / "p.vlt", "program @p() {\n  %k = const file(\"k.npy\") : f32[n=1, c=2, w=4]\n"
                                "  %y = neg %k\n  return %y\n}\n");
-  const Ran ran = volute("run " + folder / "p.vlt");
+  const Ran ran = run_volute("run " + folder / "p.vlt");
   CHECK(ran.err == "");
   CHECK_THAT(ran.out, ContainsSubstring("[-4. -5. -6. -7.]"));
 
   write_file(folder / "q.vlt", "program @p() {\n  %k = const file(\"none.npy\") : f32[c=2]\n"
                                "  %y = neg %k\n  return %y\n}\n");
-  const Ran none = volute("run " + folder / "q.vlt");
+  const Ran none = run_volute("run " + folder / "q.vlt");
   CHECK(none.status == 1);
   CHECK_THAT(none.err, ContainsSubstring("q.vlt:2:19: error: %k: "));
   CHECK_THAT(none.err, ContainsSubstring("none.npy: No such file or directory"));
 }
 
 TEST_CASE("of several programs one is named", "[run]") {
-  const Ran ran = volute("run examples/pooled.vlt");
+  const Ran ran = run_volute("run examples/pooled.vlt");
   CHECK(ran.status == 2);
   CHECK(ran.err == "error: examples/pooled.vlt holds 2 programs: say which with --entry NAME\n"
                    "they are whole, kept\n");
-  const Ran other = volute("run examples/pooled.vlt --entry wide");
+  const Ran other = run_volute("run examples/pooled.vlt --entry wide");
   CHECK(other.status == 2);
   CHECK(other.err == "error: examples/pooled.vlt holds no program 'wide'\nit holds whole, kept\n");
 }
@@ -95,7 +95,7 @@ TEST_CASE("a refused program shows file, line, column and the place", "[run]") {
                                   "           %w: f32[o=64, i=31, h=3, w=3]) {\n"
                                   "  // two groups\n"
                                   "  %y = conv %x, %w {groups = 2}\n  return %y\n}\n");
-  const Ran ran = volute("run " + folder / "edge.vlt" + " --fill ones -o y=" + folder / "y.npy");
+  const Ran ran = run_volute("run " + folder / "edge.vlt" + " --fill ones -o y=" + folder / "y.npy");
   CHECK(ran.status == 1);
   CHECK(ran.out == "");
   CHECK_THAT(ran.err,
@@ -109,12 +109,12 @@ TEST_CASE("a refused program shows file, line, column and the place", "[run]") {
 TEST_CASE("a data file at fault is named with its input", "[run]") {
   const TemporaryFolder folder;
   const std::string in = folder / "in.npy";
-  const Ran none = volute("run " + relu + "x=" + in);
+  const Ran none = run_volute("run " + relu + "x=" + in);
   CHECK(none.status == 1);
   CHECK(none.err == "error: %x: " + in + ": No such file or directory\n");
 
-  REQUIRE(volute("run " + two_results + "--fill iota -o y=" + in).status == 0);
-  const Ran shape = volute("run " + relu + "x=" + in);
+  REQUIRE(run_volute("run " + two_results + "--fill iota -o y=" + in).status == 0);
+  const Ran shape = run_volute("run " + relu + "x=" + in);
   CHECK(shape.status == 1);
   CHECK_THAT(shape.err, StartsWith("error: %x: " + in +
                                    ": the shape is (1, 1, 2, 4), the type is "
@@ -122,36 +122,36 @@ TEST_CASE("a data file at fault is named with its input", "[run]") {
 }
 
 TEST_CASE("names that the program does not have are the command line's fault", "[run]") {
-  const Ran input = volute("run " + relu + "k=k.npy");
+  const Ran input = run_volute("run " + relu + "k=k.npy");
   CHECK(input.status == 2);
   CHECK(input.err == "error: @p has no input 'k'\nits inputs are %x\n");
-  const Ran output = volute("run " + relu + "--fill ones -o k=k.npy");
+  const Ran output = run_volute("run " + relu + "--fill ones -o k=k.npy");
   CHECK(output.status == 2);
   CHECK(output.err == "error: @p has no output 'k'\nits outputs are %y\n");
-  const Ran twice = volute("run " + relu + "x=a.npy x=b.npy");
+  const Ran twice = run_volute("run " + relu + "x=a.npy x=b.npy");
   CHECK(twice.status == 2);
   CHECK(twice.err == "error: the input %x is given twice\n");
-  const Ran same = volute("run " + two_results + "--fill ones -o y=a.npy -o z=./a.npy");
+  const Ran same = run_volute("run " + two_results + "--fill ones -o y=a.npy -o z=./a.npy");
   CHECK(same.status == 2);
   CHECK(same.err == "error: ./a.npy would be written twice\n");
-  const Ran plain = volute("run " + relu + "in.npy");
+  const Ran plain = run_volute("run " + relu + "in.npy");
   CHECK(plain.status == 2);
   CHECK(plain.err == "error: 'in.npy' is not NAME=FILE\nfor example x=in.npy\n");
-  const Ran ending = volute("run " + relu + "x=in.jpg");
+  const Ran ending = run_volute("run " + relu + "x=in.jpg");
   CHECK(ending.status == 2);
   CHECK(ending.err == "error: 'in.jpg': a tensor's file ends in .npy or .png\n");
 }
 
 TEST_CASE("nothing is written when one of several results cannot be", "[run]") {
   const TemporaryFolder folder;
-  const Ran ran = volute("run " + two_results + "--fill iota -o y=" + folder / "y.npy" +
+  const Ran ran = run_volute("run " + two_results + "--fill iota -o y=" + folder / "y.npy" +
                          " -o z=" + folder / "none/z.npy");
   CHECK(ran.status == 1);
   CHECK_THAT(ran.err,
              ContainsSubstring("error: %z: " + folder / "none/z.npy" + ": there is no folder"));
   CHECK(folder.files() == 0);
 
-  const Ran png = volute("run " + relu + "--fill iota -o y=" + folder / "y.png");
+  const Ran png = run_volute("run " + relu + "--fill iota -o y=" + folder / "y.png");
   CHECK(png.status == 1);
   CHECK_THAT(png.err, ContainsSubstring("a picture has 1 channel (grey) or 3 (RGB), %y is "
                                         "f32[n=1, c=2, w=4] (write it as y.npy)"));
@@ -161,34 +161,34 @@ TEST_CASE("nothing is written when one of several results cannot be", "[run]") {
 TEST_CASE("a file that is there already is replaced, one that cannot be stays", "[run]") {
   const TemporaryFolder folder;
   write_file(folder / "y.npy", "old");
-  CHECK(volute("run " + relu + "--fill iota -o y=" + folder / "y.npy").status == 0);
+  CHECK(run_volute("run " + relu + "--fill iota -o y=" + folder / "y.npy").status == 0);
   CHECK(read_file(folder / "y.npy").substr(1, 5) == "NUMPY");
   CHECK(folder.files() == 1);
 }
 
 TEST_CASE("the naive and a given schedule give the same bits as the automatic one", "[run]") {
-  const std::string first = volute("run examples/first.vlt").out;
-  CHECK(volute("run examples/first.vlt --schedule naive").out == first);
-  CHECK(volute("run examples/first.vlt --schedule 'parallel h; for w, kh, kw'").out == first);
+  const std::string first = run_volute("run examples/first.vlt").out;
+  CHECK(run_volute("run examples/first.vlt --schedule naive").out == first);
+  CHECK(run_volute("run examples/first.vlt --schedule 'parallel h; for w, kh, kw'").out == first);
 }
 
 TEST_CASE("a schedule that makes no sense is shown at its place", "[run]") {
-  const Ran ran = volute("run examples/first.vlt --schedule 'paralel h'");
+  const Ran ran = run_volute("run examples/first.vlt --schedule 'paralel h'");
   CHECK(ran.status == 1);
   CHECK_THAT(ran.err, StartsWith("--schedule:1:1: error: schedule: unknown directive 'paralel'"));
   const TemporaryFolder folder;
   write_file(folder / "s.txt", "parallel h\nfor w by\n");
-  const Ran file = volute("run examples/first.vlt --schedule @" + folder / "s.txt");
+  const Ran file = run_volute("run examples/first.vlt --schedule @" + folder / "s.txt");
   CHECK(file.status == 1);
   CHECK_THAT(file.err, StartsWith(folder / "s.txt" + ":2:"));
-  const Ran none = volute("run examples/first.vlt --schedule @" + folder / "none.txt");
+  const Ran none = run_volute("run examples/first.vlt --schedule @" + folder / "none.txt");
   CHECK(none.status == 1);
   CHECK(none.err == folder / "none.txt" + ": error: No such file or directory\n");
 }
 
 TEST_CASE("--check refuses what the reference takes too long for", "[run]") {
   const Ran ran =
-      volute("run -e 'program @p(%x: f32[n=1, c=512, h=64, w=64], %w: f32[o=512, i=512, h=3, w=3]) "
+      run_volute("run -e 'program @p(%x: f32[n=1, c=512, h=64, w=64], %w: f32[o=512, i=512, h=3, w=3]) "
              "{\n%y = conv %x, %w {pad = 1}\nreturn %y }' --fill random --check");
   CHECK(ran.status == 1);
   CHECK_THAT(ran.err, ContainsSubstring("error: --check: conv: the reference evaluation takes "));
@@ -197,7 +197,7 @@ TEST_CASE("--check refuses what the reference takes too long for", "[run]") {
 
 TEST_CASE("values that are not whole are compared within a bound on the rounding", "[run]") {
   const Ran ran =
-      volute("run -e 'program @p(%x: f32[n=1, c=3, h=8, w=8]) {\n"
+      run_volute("run -e 'program @p(%x: f32[n=1, c=3, h=8, w=8]) {\n"
              "  %k = const [0.1, 0.2, 0.3] : f32[o=1, i=3, h=1, w=1]\n"
              "  %c = conv %x, %k\n  %y = sigmoid %c\n  return %y\n}' --fill random --check");
   CHECK(ran.err == "");
@@ -208,7 +208,7 @@ TEST_CASE("values that are not whole are compared within a bound on the rounding
 
 TEST_CASE("a fill, a target and a number of threads that make no sense are named", "[run]") {
   const auto refused = [](const std::string& options) {
-    const Ran ran = volute("run examples/first.vlt " + options);
+    const Ran ran = run_volute("run examples/first.vlt " + options);
     CHECK(ran.status == 2);
     CHECK(ran.out == "");
     return ran.err;
@@ -226,19 +226,19 @@ TEST_CASE("a fill, a target and a number of threads that make no sense are named
 }
 
 TEST_CASE("several threads and the options without an effect yet change nothing", "[run]") {
-  const std::string first = volute("run examples/first.vlt").out;
-  CHECK(volute("run examples/first.vlt --threads 2").out == first);
+  const std::string first = run_volute("run examples/first.vlt").out;
+  CHECK(run_volute("run examples/first.vlt --threads 2").out == first);
   CHECK(
-      volute("run examples/first.vlt --no-cache --cache-dir /nowhere --deterministic --accuracy 0")
+      run_volute("run examples/first.vlt --no-cache --cache-dir /nowhere --deterministic --accuracy 0")
           .out == first);
-  const Ran verbose = volute("run examples/first.vlt --verbose");
+  const Ran verbose = run_volute("run examples/first.vlt --verbose");
   CHECK(verbose.out == first);
   CHECK_THAT(verbose.err, StartsWith("volute: @first for "));
 }
 
 TEST_CASE("what no code is generated for yet is refused at its place", "[run]") {
   const Ran ran =
-      volute("run -e 'program @p(%x: f32[n=1, c=1, w=4]) {\n  %y = lp_pool %x {kernel = "
+      run_volute("run -e 'program @p(%x: f32[n=1, c=1, w=4]) {\n  %y = lp_pool %x {kernel = "
              "2}\n  return %y\n}' --fill ones");
   if (ran.status == 0) return; // it is by now
   CHECK(ran.status == 1);

@@ -16,7 +16,7 @@ struct Ran {
 
 /// `arguments` are shell text, after the program's name; runs at the root of the repository. What
 /// stands before (an environment, a pipe) goes into `before`.
-inline Ran volute(const std::string& arguments, const std::string& before = "") {
+inline Ran run_volute(const std::string& arguments, const std::string& before = "") {
   const TemporaryFolder folder;
   const std::string line = "cd '" VOLUTE_SOURCE_DIR "' && { " + before + " '" VOLUTE_TOOL "' " +
                            arguments + "\n} > " + folder / "out" + " 2> " + folder / "err";

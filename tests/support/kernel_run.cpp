@@ -1,0 +1,169 @@
+#include "tests/support/kernel_run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <csetjmp>
+#include <csignal>
+#include <cstring>
+
+namespace volute::tests {
+
+using compiler::ImageBuffer;
+using compiler::ImageStep;
+
+namespace {
+
+void fill_inputs(ir::Memory& memory, const ir::Program& program, const Tensors& inputs) {
+  for (size_t i = 0; i < program.inputs.size(); ++i)
+    memory[i] = inputs.at(program.name_of(program.inputs[i])).bytes;
+}
+
+void forget(ir::Memory& memory, const std::vector<ir::Buffer>& buffers) {
+  for (size_t i = 0; i < buffers.size(); ++i)
+    if (buffers[i].role != ir::Buffer::Role::input && buffers[i].role != ir::Buffer::Role::table)
+      std::fill(memory[i].begin(), memory[i].end(), std::byte{0xff});
+}
+
+// ---- faults -----------------------------------------------------------------------------------
+
+constexpr std::array fatal = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+sigjmp_buf way_out;
+volatile int caught_signal = 0;
+const void* volatile caught_address = nullptr;
+
+void catch_fault(int signal, siginfo_t* info, void*) {
+  caught_signal = signal;
+  caught_address = info->si_addr;
+  siglongjmp(way_out, 1);
+}
+
+/// While it lives, a fault jumps to `way_out`. Generated code has no frames to unwind.
+class FaultTrap {
+public:
+  FaultTrap() {
+    struct sigaction action {};
+    action.sa_sigaction = catch_fault;
+    action.sa_flags = SA_SIGINFO;
+    for (size_t i = 0; i < fatal.size(); ++i) sigaction(fatal[i], &action, &before_[i]);
+  }
+  FaultTrap(const FaultTrap&) = delete;
+  FaultTrap& operator=(const FaultTrap&) = delete;
+  ~FaultTrap() {
+    for (size_t i = 0; i < fatal.size(); ++i) sigaction(fatal[i], &before_[i], nullptr);
+  }
+
+private:
+  std::array<struct sigaction, fatal.size()> before_{};
+};
+
+/// The step's code over one piece; false when it faulted.
+bool call(compiler::StepEntry entry, const compiler::StepArguments& arguments, std::byte* scratch,
+          int64_t begin, int64_t end, int32_t& status) {
+  const FaultTrap trap;
+  if (sigsetjmp(way_out, 1) != 0) return false;
+  status = entry(&arguments, scratch, begin, end);
+  return true;
+}
+
+using Buffers = std::vector<std::unique_ptr<GuardedBuffer>>;
+
+/// What the caught fault was, told by the nearest buffer.
+std::string fault_words(const compiler::Image& image, const Buffers& buffers) {
+  if (caught_signal == SIGILL) return "met an instruction that this machine does not have";
+  const auto address = reinterpret_cast<intptr_t>(const_cast<const void*>(caught_address));
+  std::string words = fmt::format("got signal {}", static_cast<int>(caught_signal));
+  for (size_t i = 0; i < buffers.size(); ++i) {
+    const auto begin = reinterpret_cast<intptr_t>(buffers[i]->data());
+    const intptr_t end = begin + static_cast<intptr_t>(buffers[i]->size());
+    if (address >= end && address < end + 4096)
+      words += fmt::format(", {} bytes behind %{}", address - end, image.buffers[i].name);
+    if (address < begin && address >= begin - 4096)
+      words += fmt::format(", {} bytes before %{}", begin - address, image.buffers[i].name);
+  }
+  return words;
+}
+
+std::vector<std::pair<int64_t, int64_t>> pieces(int64_t work, Dice* split) {
+  if (!split || work == 0) return {{0, work}};
+  std::vector<int64_t> cuts = {0, work};
+  for (int64_t i = split->between(1, 6); i > 0; --i) cuts.push_back(split->between(0, work));
+  std::sort(cuts.begin(), cuts.end());
+  std::vector<std::pair<int64_t, int64_t>> result;
+  for (size_t i = 0; i + 1 < cuts.size(); ++i) result.emplace_back(cuts[i], cuts[i + 1]);
+  split->shuffle(result);
+  return result;
+}
+
+std::vector<std::byte> bytes_of(const GuardedBuffer& buffer) {
+  return {buffer.data(), buffer.data() + buffer.size()};
+}
+
+} // namespace
+
+ir::Memory evaluate_loops(const ir::LoopProgram& loops, const ir::Program& program,
+                          const Tensors& inputs) {
+  ir::Memory memory = ir::allocate(loops.buffers);
+  fill_inputs(memory, program, inputs);
+  forget(memory, loops.buffers);
+  ir::evaluate(loops, memory);
+  return memory;
+}
+
+ir::Memory evaluate_nests(const ir::NestProgram& nests, const ir::Program& program,
+                          const Tensors& inputs) {
+  ir::Memory memory = ir::allocate(nests.buffers);
+  fill_inputs(memory, program, inputs);
+  forget(memory, nests.buffers);
+  ir::evaluate(nests, memory);
+  return memory;
+}
+
+KernelRun::KernelRun(const compiler::Compiled& compiled)
+    : image_(compiled.image),
+      memory_(
+          runtime::ExecutableMemory::map(image_.bytes, image_.text_bytes, image_.name).value()) {}
+
+KernelRun::Result KernelRun::run(const ir::Program& program, const Tensors& inputs,
+                                 GuardedBuffer::Wall wall, Dice* split) const {
+  Result result;
+  Buffers buffers;
+  std::vector<std::byte*> table;
+  for (const ImageBuffer& buffer : image_.buffers) {
+    buffers.push_back(std::make_unique<GuardedBuffer>(static_cast<size_t>(buffer.bytes), wall));
+    table.push_back(buffers.back()->data());
+  }
+  for (size_t i = 0; i < program.inputs.size(); ++i) {
+    const std::vector<std::byte>& bytes = inputs.at(program.name_of(program.inputs[i])).bytes;
+    if (!bytes.empty()) std::memcpy(table[i], bytes.data(), bytes.size());
+  }
+  // Scratch is at a multiple of 64 by contract; what lies behind it up to there is the code's too.
+  const int64_t scratch_bytes = (image_.thread_scratch_bytes + 63) / 64 * 64;
+  GuardedBuffer scratch(static_cast<size_t>(scratch_bytes), wall);
+
+  const compiler::StepArguments arguments{table.data(), nullptr};
+  for (const ImageStep& step : image_.steps) {
+    const auto entry = reinterpret_cast<compiler::StepEntry>(
+        reinterpret_cast<uintptr_t>(memory_->data()) + step.entry);
+    for (const auto& [begin, end] : pieces(step.work, split)) {
+      int32_t status = 0;
+      if (!call(entry, arguments, scratch.data(), begin, end, status))
+        result.fault = fmt::format("step {} {}", step.name, fault_words(image_, buffers));
+      else if (status != 0)
+        result.fault = fmt::format("step {} returned {}", step.name, status);
+      if (!result.fault.empty()) return result;
+    }
+  }
+  for (size_t i = 0; i < buffers.size(); ++i) {
+    if (!buffers[i]->margin_is_untouched())
+      result.fault = fmt::format("wrote outside %{}", image_.buffers[i].name);
+    result.buffers.push_back(bytes_of(*buffers[i]));
+    if (i < program.inputs.size() &&
+        result.buffers[i] != inputs.at(program.name_of(program.inputs[i])).bytes)
+      result.fault = fmt::format("wrote to the input %{}", image_.buffers[i].name);
+  }
+  return result;
+}
+
+} // namespace volute::tests
