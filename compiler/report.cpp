@@ -15,7 +15,7 @@ constexpr size_t shown_candidates = 6;
 std::string grouped(int64_t number) {
   std::string text = std::to_string(number);
   const size_t sign = number < 0 ? 1 : 0;
-  for (size_t at = text.size(); at > 3 + sign; at -= 3) text.insert(at - 3, ",");
+  for (size_t at = text.size(); at > 3 + sign; at -= 3) text.insert(at - 3, 1, ',');
   return text;
 }
 

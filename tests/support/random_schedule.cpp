@@ -1,0 +1,148 @@
+#include "tests/support/random_schedule.h"
+
+#include "compiler/passes/flatten.h"
+
+#include <algorithm>
+#include <map>
+
+namespace volute::tests {
+
+using compiler::LoopDirective;
+using compiler::RegisterDirective;
+using compiler::Schedule;
+
+namespace {
+
+constexpr int64_t most_registers = 40;   // more than any machine has: spills are allowed
+constexpr int64_t most_in_a_body = 1500; // register updates copied out
+
+class Drawer {
+public:
+  Drawer(Dice& dice, const ir::Nest& nest, int64_t lanes)
+      : dice_(dice), nest_(nest), lanes_(lanes) {}
+
+  Schedule run() {
+    flatten();
+    tile();
+    loops();
+    schedule_.pack_weight = nest_.weight >= 0 && dice_.once_in(2);
+    if (dice_.once_in(8))
+      schedule_.prefetch.push_back(
+          nest_.operands[static_cast<size_t>(dice_.between(0, std::ssize(nest_.operands) - 1))]
+              .name);
+    return schedule_;
+  }
+
+private:
+  const std::string& name(const ir::NestAxis& axis) const {
+    return nest_.vars[static_cast<size_t>(axis.var.id)];
+  }
+  bool constrained(const ir::NestAxis& axis) const {
+    return std::any_of(nest_.constraints.begin(), nest_.constraints.end(),
+                       [&](const ir::Constraint& c) { return c.value.depends_on(axis.var); });
+  }
+
+  void flatten() {
+    for (std::vector<std::string> axes : compiler::flattenable(nest_)) {
+      if (!dice_.once_in(2)) continue;
+      if (axes.size() > 2 && dice_.once_in(2)) axes.pop_back();
+      Expected<ir::Nest> flat = compiler::flatten(nest_, axes);
+      if (!flat) continue;
+      nest_ = std::move(*flat);
+      schedule_.flatten.push_back(std::move(axes));
+    }
+  }
+
+  void tile() {
+    std::vector<const ir::NestAxis*> axes;
+    for (const ir::NestAxis& axis : nest_.axes)
+      if (!axis.reduction) axes.push_back(&axis);
+    dice_.shuffle(axes);
+    axes.resize(std::min<size_t>(axes.size(), static_cast<size_t>(dice_.between(0, 3))));
+    bool has_vector = false;
+    for (const ir::NestAxis* axis : axes) {
+      const int64_t extent = axis->extent.constant();
+      RegisterDirective r{name(*axis), 1, 0};
+      if (!has_vector && !dice_.once_in(4)) {
+        has_vector = true;
+        r.lanes = dice_.once_in(3) ? dice_.one_of({2, 4, 8, 16}) : lanes_;
+        r.size = r.lanes * dice_.one_of({1, 1, 2, 3});
+        if (dice_.once_in(4)) r.size = dice_.between(1, 2 * r.lanes);
+      } else {
+        r.size = dice_.between(1, std::max<int64_t>(1, std::min<int64_t>(extent, 9)));
+        if (dice_.once_in(8)) r.size = dice_.between(1, 12); // larger than the axis, perhaps
+      }
+      const int64_t registers = r.lanes ? (r.size + r.lanes - 1) / r.lanes : r.size;
+      if (registers_ * registers > most_registers) continue;
+      registers_ *= registers;
+      held_[r.axis] = r.size;
+      schedule_.registers.push_back(std::move(r));
+    }
+  }
+
+  void loops() {
+    std::vector<LoopDirective> parallel, reduction;
+    for (const ir::NestAxis& axis : nest_.axes) {
+      LoopDirective loop{name(axis)};
+      const int64_t extent = axis.extent.constant();
+      if (axis.reduction) {
+        if (extent > 3 && !constrained(axis) && dice_.once_in(4)) {
+          LoopDirective outer = loop;
+          outer.by = dice_.between(2, extent);
+          reduction.push_back(outer);
+        }
+        unroll(loop, extent);
+        reduction.push_back(loop);
+        continue;
+      }
+      const auto in_tile = held_.find(loop.axis);
+      const int64_t inner = in_tile == held_.end() ? 1 : in_tile->second;
+      if (dice_.once_in(2) && inner > 1) loop.by = inner; // else filled in
+      const bool is_tiled_once = constrained(axis) && inner > 1;
+      if (extent > 2 * inner && !is_tiled_once && dice_.once_in(4)) {
+        LoopDirective outer = loop;
+        outer.by = inner * dice_.between(2, std::max<int64_t>(2, extent / inner));
+        parallel.push_back(outer);
+      }
+      parallel.push_back(loop);
+    }
+    // A shuffle moves an inner loop before its outer one: those two trade places again.
+    for (std::vector<LoopDirective>* part : {&parallel, &reduction}) {
+      dice_.shuffle(*part);
+      for (size_t i = 0; i < part->size(); ++i)
+        for (size_t j = i + 1; j < part->size(); ++j)
+          if ((*part)[i].axis == (*part)[j].axis && (*part)[i].by < (*part)[j].by)
+            std::swap((*part)[i], (*part)[j]);
+    }
+    const auto items = static_cast<size_t>(dice_.between(0, std::ssize(parallel)));
+    for (size_t i = 0; i < items; ++i) parallel[i].parallel = true;
+    for (size_t i = items; i < parallel.size(); ++i)
+      if (dice_.once_in(8)) unroll(parallel[i], 1);
+    schedule_.loops = parallel;
+    schedule_.loops.insert(schedule_.loops.end(), reduction.begin(), reduction.end());
+  }
+
+  void unroll(LoopDirective& loop, int64_t extent) {
+    if (!dice_.once_in(3)) return;
+    const bool all = dice_.once_in(2);
+    const int64_t copies = all ? extent : dice_.between(2, 5);
+    if (body_ * copies * registers_ > most_in_a_body) return;
+    body_ *= copies;
+    loop.unroll = all ? LoopDirective::full : copies;
+  }
+
+  Dice& dice_;
+  ir::Nest nest_;
+  int64_t lanes_;
+  Schedule schedule_;
+  std::map<std::string, int64_t> held_; // tile size of the register axes
+  int64_t registers_ = 1, body_ = 1;
+};
+
+} // namespace
+
+Schedule random_schedule(Dice& dice, const ir::Nest& nest, int64_t lanes) {
+  return Drawer(dice, nest, lanes).run();
+}
+
+} // namespace volute::tests
