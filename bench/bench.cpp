@@ -162,7 +162,7 @@ Expected<std::string> verify_all(const ir::Program& program, Data& data,
                                  std::vector<Entrant>& entrants, double reference_steps) {
   Expected<std::map<std::string, Bounded>> wanted = reference_of(program, data, reference_steps);
   const bool has_reference = wanted.has_value();
-  std::string how, against = "the reference";
+  std::string against = "the reference", equal, within;
   std::map<std::string, Bounded> first;
   for (Entrant& entrant : entrants) {
     if (!entrant.call) continue;
@@ -191,11 +191,17 @@ Expected<std::string> verify_all(const ir::Program& program, Data& data,
                         entrant.contender.name, against, name, found.wrong, found.elements,
                         found.where, found.got, found.wanted, found.tolerance));
     }
-    how += fmt::format(
-        "{}{} {}", how.empty() ? "" : ", ", entrant.contender.name,
-        is_exact ? "equal to " + against
-                 : fmt::format("within {:.2g} of the tolerance of {}", largest_share, against));
+    if (is_exact)
+      equal += fmt::format("{}{}", equal.empty() ? "" : ", ", entrant.contender.name);
+    else
+      within += fmt::format("{}{} ({:.2g} of it)", within.empty() ? "" : ", ",
+                            entrant.contender.name, largest_share);
   }
+  std::string how;
+  if (!equal.empty()) how += fmt::format("equal to {}: {}", against, equal);
+  if (!within.empty())
+    how +=
+        fmt::format("{}within the tolerance of {}: {}", how.empty() ? "" : "; ", against, within);
   if (has_reference) return how;
   if (how.empty())
     return std::string("not verified: the reference evaluation takes too long, and "
@@ -238,7 +244,8 @@ void time_series(std::vector<Entrant>& entrants, const std::vector<size_t>& othe
     round += entrants[i].seconds;
   }
   if (peak) candidates.push_back(peak->candidate);
-  std::vector<Timing> timings = measure(candidates, rounds_for(options.seconds, round));
+  std::vector<Timing> timings = measure(candidates, rounds_for(options.seconds, round),
+                                        benchmark.threads == 1 ? thread_seconds : steady_seconds);
   if (peak) benchmark.peak_flops = work_per_second(*peak, timings.back());
   for (size_t at = 0; at < others.size(); ++at) {
     Contender& contender = entrants[others[at]].contender;

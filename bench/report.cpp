@@ -163,6 +163,8 @@ std::string table(const std::vector<Benchmark>& benchmarks, const Setting& setti
   text += "us: the median call, spread: between its quartiles. GFLOP/s: two for each multiply-add\n"
           "asked for, taps in the padding left out. Of peak: the multiply-adds executed.\n"
           "GB/s: inputs and outputs, each once. Weights are bound (packed once), not timed.\n";
+  if (!benchmarks.empty() && benchmarks[0].threads == 1)
+    text += "Times are those of the thread on its core: other processes' turns are left out.\n";
   return text;
 }
 

@@ -21,6 +21,7 @@ constexpr size_t candidates_reported = 6;
 // Straight-line multiply-adds in one body: more buys nothing and costs compile time (about 0.03 ms
 // each).
 constexpr int64_t most_straight_line = 48;
+constexpr int64_t most_gathered = 4; // registers of a tile whose operands are read lane by lane
 constexpr int64_t most_unrolled = 28, most_vectors = 7;
 constexpr int64_t elementwise_chunk = 4096; // elements of a work item
 
@@ -82,6 +83,16 @@ private:
     return true;
   }
 
+  /// Is some operand read lane by lane along the vector axis? Each such read is a score of
+  /// instructions.
+  bool gathers(const NestAxis& v) const {
+    return std::any_of(reads_.begin(), reads_.end(), [&](const Read& read) {
+      const int64_t stride = stride_along(flat_, read.operand, read.index, v.var);
+      return read.operand != flat_.weight && stride != 0 && stride != 1 &&
+             !(target_.has_masks && stride > 0 && stride <= 4);
+    });
+  }
+
   bool constrained(const NestAxis& axis) const {
     return std::any_of(flat_.constraints.begin(), flat_.constraints.end(),
                        [&](const Constraint& c) { return c.value.depends_on(axis.var); });
@@ -139,6 +150,7 @@ private:
   void add(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) {
     Schedule schedule = build(v, size, u, r);
     if (registers_needed(flat_, reads_, schedule) > target_.vector_registers - 1) return;
+    if (gathers(v) && r * ceil_div(size, lanes_) > most_gathered) return;
     Expected<Schedule> resolved = resolve(schedule, flat_);
     if (!resolved) return;
     const Cost cost = predict(flat_, reads_, *resolved, target_);

@@ -32,6 +32,7 @@ int64_t operations(const Expr& e) {
 constexpr double loop_iteration = 1.0; // counter, pointers, branch, beside a full back end
 constexpr double loop_exit = 12.0;     // its mispredicted branch
 constexpr double tile_overhead = 10.0;
+constexpr double misaligned_load = 2.2; // of a vector as long as a line: each crosses two
 constexpr double row_request = 12.0, row_miss = 60.0; // prefetched or not
 constexpr double issue_width = 6.0;
 constexpr double l2_bytes_per_cycle = 24.0, l3_bytes_per_cycle = 10.0;
@@ -126,10 +127,13 @@ private:
       const double count = registers_of(read, size);
       const int64_t stride = vector_stride(read);
       if (stride == 0 || stride == 1) {
-        loads += count * aliasing(read, size);
+        loads += count * aliasing(read, size) * (is_misaligned(read) ? misaligned_load : 1);
+      } else if (target_.has_masks && stride > 0 && stride <= 4) { // neighbouring vectors, shuffled
+        loads += count * static_cast<double>(stride);
+        extra += count * static_cast<double>(stride - 1);
       } else { // gathered: a load and an insert for each lane
         loads += count * static_cast<double>(lanes_);
-        extra += count * static_cast<double>(lanes_) * 1.5;
+        extra += count * static_cast<double>(lanes_) * 2;
       }
     }
     const double arithmetic =
@@ -156,6 +160,17 @@ private:
     for (const Term& t : terms)
       if (&t != worst) second = std::max(second, t.cycles);
     return worst->cycles + 0.03 * second;
+  }
+
+  /// Vectors of an operand whose rows, or taps, do not start at multiples of a vector.
+  bool is_misaligned(const Read& read) const {
+    if (vector_stride(read) != 1 || is_packed(read) || target_.vector_bytes < target_.line_bytes)
+      return false;
+    for (const NestAxis& axis : nest_.axes)
+      if (axis.var != vector_ && axis.extent.constant() > 1 &&
+          stride_along(nest_, read.operand, read.index, axis.var) % lanes_ != 0)
+        return true;
+    return false;
   }
 
   /// More than 8 streams whose addresses agree modulo 4 KiB evict each other from L1.

@@ -98,24 +98,31 @@ std::vector<Affine> TileWriter::held_index(const Held& held,
 }
 
 Expr TileWriter::widen(const Expr& expr, const std::vector<Affine>& registers, const Piece& vector,
-                       const AccumulatorRegister& accumulators) const {
-  if (const auto* a = std::get_if<Acc>(&expr->is)) return accumulators(a->accumulator, registers);
-  if (std::holds_alternative<Read>(expr->is)) {
-    for (const Held& held : held_) {
-      if (held.read != expr.get() || held.array < 0) continue;
-      return reg(expr->type, lanes(), held.array, held_index(held, registers));
-    }
-    return load(*expr, registers, vector);
-  }
-  if (std::holds_alternative<Position>(expr->is))
+                       const AccumulatorRegister& accumulators, Widened& done) const {
+  const auto [entry, is_new] = done.try_emplace(expr.get());
+  if (!is_new) return entry->second;
+  Expr result;
+  if (const auto* a = std::get_if<Acc>(&expr->is)) {
+    result = accumulators(a->accumulator, registers);
+  } else if (std::holds_alternative<Read>(expr->is)) {
+    const auto held = std::find_if(held_.begin(), held_.end(), [&](const Held& h) {
+      return h.read == expr.get() && h.array >= 0;
+    });
+    result = held != held_.end()
+                 ? reg(expr->type, lanes(), held->array, held_index(*held, registers))
+                 : load(*expr, registers, vector);
+  } else if (std::holds_alternative<Position>(expr->is)) {
     throw InternalError(fmt::format("nest {}: a position used as a number is not specialised yet",
                                     source_.nest.name));
-  std::vector<Expr> operands;
-  for (const Expr& child : children(expr))
-    operands.push_back(widen(child, registers, vector, accumulators));
-  auto node = std::make_shared<ExprNode>(*with_children(expr, std::move(operands)));
-  node->lanes = lanes();
-  return node;
+  } else {
+    std::vector<Expr> operands;
+    for (const Expr& child : children(expr))
+      operands.push_back(widen(child, registers, vector, accumulators, done));
+    auto node = std::make_shared<ExprNode>(*with_children(expr, std::move(operands)));
+    node->lanes = lanes();
+    result = std::move(node);
+  }
+  return done[expr.get()] = result;
 }
 
 /// Sets the registers that hold an operand, in loops over just the axes it depends on.
@@ -145,7 +152,8 @@ Stmt TileWriter::nest_loops(size_t depth, std::vector<Affine> registers, Piece v
       parts.push_back(stmt(Set{held.array, {}, load(*held.read, registers, vector)}));
   if (depth == axes_.size()) {
     std::vector<Expr> values;
-    for (const Expr& e : exprs) values.push_back(widen(e, registers, vector, accumulators));
+    Widened done;
+    for (const Expr& e : exprs) values.push_back(widen(e, registers, vector, accumulators, done));
     parts.push_back(sink(values, registers, vector));
     return block(std::move(parts));
   }

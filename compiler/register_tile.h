@@ -9,6 +9,7 @@
 #include "ir/loops.h"
 
 #include <functional>
+#include <map>
 
 namespace volute::compiler {
 
@@ -77,8 +78,10 @@ private:
   uint32_t dependence(const ir::Read& read) const;
   ir::Expr load(const ir::ExprNode& node, const std::vector<ir::Affine>& registers,
                 const Piece& vector) const;
+  /// The expression at one register. Expressions are graphs: each node is widened once.
+  using Widened = std::map<const ir::ExprNode*, ir::Expr>;
   ir::Expr widen(const ir::Expr& expr, const std::vector<ir::Affine>& registers,
-                 const Piece& vector, const AccumulatorRegister& accumulators) const;
+                 const Piece& vector, const AccumulatorRegister& accumulators, Widened& done) const;
   ir::Stmt preload(Held& held, size_t depth, std::vector<ir::Affine> registers, Piece vector);
   ir::Stmt nest_loops(size_t depth, std::vector<ir::Affine> registers, Piece vector,
                       const std::vector<ir::Expr>& exprs, const AccumulatorRegister& accumulators,

@@ -1,6 +1,8 @@
 // The report as a page for people: what was asked, what was chosen and why, what it costs.
 #include "compiler/report.h"
 
+#include "compiler/target.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -40,6 +42,12 @@ std::string indented(std::string_view lines, size_t by) {
     lines.remove_prefix(std::min(end + 1, lines.size()));
   }
   return text;
+}
+
+// A canonical target names every feature; people read what differs from the CPU that it names.
+std::string short_target(const std::string& canonical) {
+  const Expected<Target> target = parse_target(canonical);
+  return target ? short_text(*target) : canonical;
 }
 
 std::string executed_text(const NestReport& nest) {
@@ -84,7 +92,7 @@ void append(std::string& text, const NestReport& nest) {
 
 std::string to_string(const Report& report) {
   std::string text = fmt::format("program @{}\n", report.program);
-  row(text, "target", report.target);
+  row(text, "target", short_target(report.target));
   if (!report.llvm.empty()) row(text, "LLVM", report.llvm);
   row(text, "parameters", grouped(report.parameters));
   row(text, "multiply-adds", grouped(report.multiply_adds) + " (taps in the padding left out)");

@@ -80,10 +80,10 @@ public:
   /// The value; throws Error with the diagnostics when there is none.
   T& value() & { return require(), std::get<T>(state_); }
   const T& value() const& { return require(), std::get<T>(state_); }
-  T&& value() && { return require(), std::get<T>(std::move(state_)); }
+  T value() && { return require(), std::get<T>(std::move(state_)); } // no reference to a temporary
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
-  T&& operator*() && { return std::move(*this).value(); }
+  T operator*() && { return std::move(*this).value(); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
 

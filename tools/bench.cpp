@@ -115,7 +115,8 @@ void add_bench(CLI::App& app, Invocation& invocation, Actions& actions) {
   auto command = std::make_shared<BenchCommand>();
   CLI::App* sub = app.add_subcommand("bench", "Time programs against naive loops and others");
   sub->footer(examples);
-  sub->add_option("FILE", command->files, "Programs' files; - is standard input")->type_name("...");
+  sub->add_option("FILE", command->files, "Programs' files; - is standard input")
+      ->option_text("...");
   add_source_options(*sub, command->source);
   sub->add_option("--against", command->against, "Contenders, separated by commas (naive,cpp)")
       ->type_name("NAMES");

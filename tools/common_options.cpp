@@ -59,36 +59,36 @@ int thread_count(const std::string& option) {
 void add_common_options(CLI::App& app, CommonOptions& options) {
   constexpr const char* group = "Options of run, inspect and bench";
   app.add_option("--target", options.target,
-                 "What to compile for: native, or a CPU of `volute targets` with features added "
-                 "or taken away, as in znver4-avx512f")
+                 "What to compile for: native, or a CPU of `volute targets`,\n"
+                 "with features added or taken away, as in znver4-avx512f")
       ->type_name("CPU")
       ->group(group);
   app.add_option("--schedule", options.schedule,
-                 "auto, naive (plain loops), a schedule's text, or @FILE that holds one")
+                 "auto, naive (plain loops), a schedule's text, or @FILE that holds it")
       ->type_name("TEXT")
       ->group(group);
   app.add_option("--threads", options.threads, "Threads that run a kernel: a number, or all (1)")
       ->type_name("N")
       ->group(group);
   app.add_option("--accuracy", options.accuracy,
-                 "Largest error of an algorithm, in multiples of direct f32's (10); 0 allows "
-                 "direct ones only, and today there are no others")
+                 "Largest error of an algorithm, in multiples of direct f32's (10);\n"
+                 "0 allows direct ones only, and today there are no others")
       ->type_name("X")
       ->group(group);
   app.add_flag("--deterministic", options.deterministic,
-               "The same order of summation whatever the batch; today kernels do that anyway for "
-               "one schedule")
+               "Fix the order of summation whatever the batch; without effect yet:\n"
+               "the order follows the schedule")
       ->group(group);
   app.add_option("--cache-dir", options.cache_dir,
-                 "Where compiled kernels are kept; there is no cache on disk yet, so this has "
-                 "nothing to do")
+                 "Where compiled kernels are kept; without effect yet: there is no\n"
+                 "cache on disk")
       ->type_name("DIR")
       ->group(group);
-  app.add_flag("--no-cache", options.no_cache, "Compile anew; today that is always so")
+  app.add_flag("--no-cache", options.no_cache,
+               "Compile anew; without effect yet: that is always so")
       ->group(group);
   app.add_flag("--verbose", options.verbose,
-               "Say on standard error what was compiled and how long "
-               "it took")
+               "Say on standard error what was compiled, and how long it took")
       ->group(group);
 }
 

@@ -154,21 +154,21 @@ void add_run(CLI::App& app, Invocation& invocation, Actions& actions) {
   auto options = std::make_shared<RunOptions>();
   CLI::App* sub = app.add_subcommand("run", "Compile a program and run it on files");
   sub->footer(examples);
-  sub->add_option(
-         "FILE", options->arguments,
-         "The program's file (- is standard input), then a file for each input: NAME=in.npy "
-         "or NAME=in.png")
-      ->type_name("[NAME=in.npy ...]");
+  sub->add_option("FILE", options->arguments,
+                  "The program's file (- is standard input), then a file for each input,\n"
+                  "NAME=in.npy or NAME=in.png")
+      ->option_text("[NAME=in.npy ...]");
   add_source_options(*sub, options->source);
   sub->add_option("-o,--output", options->outputs,
-                  "Write the result %NAME: NAME=out.npy or NAME=out.png; once for each")
-      ->type_name("NAME=FILE")
+                  "Write a result: NAME=out.npy or NAME=out.png; once for each")
+      ->option_text("NAME=FILE")
       ->allow_extra_args(false);
   sub->add_option("--fill", options->fill,
-                  "Make up the inputs that are not given: random, random:SEED, zeros, ones, iota")
+                  "Make up the inputs that are not given:\n"
+                  "random, random:SEED, zeros, ones or iota")
       ->type_name("HOW");
   sub->add_flag("--check", options->check,
-                "Compare with the reference evaluation of the program, within the bound on what "
+                "Compare with the reference evaluation, within the bound on what\n"
                 "rounding can do; a difference is an error");
   add_common_options(*sub, options->common);
   actions.emplace_back(sub, [options, &invocation] { return run(*options, invocation); });

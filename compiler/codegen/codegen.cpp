@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 #include <llvm/Config/llvm-config.h>
+#include <llvm/IR/DiagnosticInfo.h>
+#include <llvm/IR/DiagnosticPrinter.h>
 #include <llvm/IR/Verifier.h>
 #include <llvm/Support/raw_ostream.h>
 
@@ -27,6 +29,20 @@ public:
 private:
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
+
+/// LLVM's own way with an error is to print it and end the process.
+void keep_errors(llvm::LLVMContext& context, std::vector<Diagnostic>& errors) {
+  const auto keep = [](const llvm::DiagnosticInfo* info, void* into) {
+    if (info->getSeverity() != llvm::DS_Error) return;
+    std::string words;
+    llvm::raw_string_ostream stream(words);
+    llvm::DiagnosticPrinterRawOStream printer(stream);
+    info->print(printer);
+    static_cast<std::vector<Diagnostic>*>(into)->push_back(
+        {{}, "codegen", fmt::format("LLVM refuses the code: {}", words), ""});
+  };
+  context.setDiagnosticHandlerCallBack(keep, &errors);
+}
 
 void check(const llvm::Module& module) {
   std::string problem;
@@ -56,6 +72,8 @@ Expected<Code> generate(const ir::LoopProgram& program, const Target& target,
     Code code;
     Stopwatch watch;
     llvm::LLVMContext context;
+    std::vector<Diagnostic> errors;
+    keep_errors(context, errors);
     const std::unique_ptr<llvm::Module> module = emit(program, target, context);
     check(*module);
     code.emit_ms = watch.lap();
@@ -64,6 +82,7 @@ Expected<Code> generate(const ir::LoopProgram& program, const Target& target,
     watch.lap();
     const llvm::SmallVector<char, 0> object = object_code(*module, target);
     code.object_ms = watch.lap();
+    if (!errors.empty()) return Failure{std::move(errors)};
     std::vector<std::string> symbols;
     for (size_t i = 0; i < program.steps.size(); ++i) symbols.push_back(step_symbol(i));
     Linked linked = link(llvm::StringRef(object.data(), object.size()), symbols);

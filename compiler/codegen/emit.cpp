@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <map>
+#include <unordered_map>
 
 namespace volute::compiler {
 
@@ -461,21 +462,34 @@ private:
                            .stride.constant();
   }
 
+  /// The value of a statement's expression. Expressions are graphs: each node is written once.
   llvm::Value* expression(const Expr& e) {
-    if (const auto* number = std::get_if<Imm>(&e->is))
-      return values_.number(e->type, e->lanes, number->real, number->integer);
-    if (const auto* reg = std::get_if<Reg>(&e->is)) return value_of(reg->array, reg->index);
-    if (const auto* load = std::get_if<Load>(&e->is))
-      return values_.load(access(load->view, load->index), e->type, e->lanes,
+    std::unordered_map<const ExprNode*, llvm::Value*> done;
+    return expression(e, done);
+  }
+
+  llvm::Value* expression(const Expr& e, std::unordered_map<const ExprNode*, llvm::Value*>& done) {
+    if (const auto known = done.find(e.get()); known != done.end()) return known->second;
+    std::vector<llvm::Value*> operands;
+    for (const Expr& child : children(e)) operands.push_back(expression(child, done));
+    return done[e.get()] = operands.empty() ? leaf(*e) : values_.operation(*e, operands);
+  }
+
+  llvm::Value* leaf(const ExprNode& node) {
+    if (const auto* number = std::get_if<Imm>(&node.is))
+      return values_.number(node.type, node.lanes, number->real, number->integer);
+    if (const auto* reg = std::get_if<Reg>(&node.is)) return value_of(reg->array, reg->index);
+    if (const auto* load = std::get_if<Load>(&node.is))
+      return values_.load(access(load->view, load->index), node.type, node.lanes,
                           element_step(load->view, load->lane_dim, load->lane_step), load->first,
                           load->count, load->fill);
-    if (const auto* position = std::get_if<Position>(&e->is)) {
-      llvm::Value* value = b_.CreateTrunc(integer(position->value), values_.type(e->type, 1));
-      return e->lanes == 1 ? value : b_.CreateVectorSplat(static_cast<unsigned>(e->lanes), value);
+    if (const auto* position = std::get_if<Position>(&node.is)) {
+      llvm::Value* value = b_.CreateTrunc(integer(position->value), values_.type(node.type, 1));
+      return node.lanes == 1 ? value
+                             : b_.CreateVectorSplat(static_cast<unsigned>(node.lanes), value);
     }
-    std::vector<llvm::Value*> operands;
-    for (const Expr& child : children(e)) operands.push_back(expression(child));
-    return values_.operation(*e, operands);
+    throw InternalError(
+        fmt::format("step {}: a leaf of the nest language reached code generation", step_.name));
   }
 
   const LoopProgram& program_;

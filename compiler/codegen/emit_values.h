@@ -40,6 +40,8 @@ private:
   llvm::Value* binary(ir::BinaryFn fn, llvm::Value* a, llvm::Value* b) const;
   llvm::Value* compare(ir::Compare compare, llvm::Value* a, llvm::Value* b) const;
   llvm::Value* mask(int32_t lanes, int32_t first, int32_t count) const;
+  llvm::Value* deinterleave(llvm::Value* pointer, ir::ElementType element, int32_t lanes,
+                            int64_t step, int32_t first, int32_t count, double fill) const;
   llvm::Value* at(llvm::Value* pointer, ir::ElementType element, int64_t elements) const;
   llvm::Value* opaque(llvm::Value* value) const;
   llvm::Value* shuffle(llvm::Value* a, llvm::Value* b, int32_t lanes,

@@ -3,9 +3,10 @@
 // Each function is a range reduction and a polynomial: no tables, no branches, the same operations
 // in every lane, so a vector of any length costs what one lane costs. NaN stays NaN, infinities and
 // overflow come out as in the real function, results below 2^-126 are denormals rounded once, and
-// -0 keeps its sign. Largest errors in units in the last place of the
-// result, against double precision, over every f32 from 2^-28 to 128 of both signs and every 17th
-// of all others:
+// -0 keeps its sign.
+//
+// Largest errors in units in the last place of the result, against double precision, over every f32
+// from 2^-28 to 128 of both signs and every 17th of all others:
 //
 //                         exp    expm1   log1p   tanh   erf
 //     with Fma            0.93   1.57    1.53    1.42   1.09

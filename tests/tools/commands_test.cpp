@@ -79,8 +79,9 @@ TEST_CASE("an environment that makes no sense is named", "[commands]") {
 }
 
 TEST_CASE("a reader that goes away is no failure, a full or closed output is one", "[commands]") {
-  const Ran gone = run_volute("inspect examples/stem.vlt --stage asm | head -1; echo ${PIPESTATUS[0]}",
-                          "set -o pipefail 2>/dev/null;");
+  const Ran gone =
+      run_volute("inspect examples/stem.vlt --stage asm | head -1; echo ${PIPESTATUS[0]}",
+                 "set -o pipefail 2>/dev/null;");
   CHECK(gone.err == "");
   const Ran full = run_volute("--version > /dev/full");
   CHECK(full.status == 1);

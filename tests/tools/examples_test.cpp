@@ -8,8 +8,8 @@ using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::StartsWith;
 using volute::tests::Ran;
 using volute::tests::read_file;
-using volute::tests::TemporaryFolder;
 using volute::tests::run_volute;
+using volute::tests::TemporaryFolder;
 
 TEST_CASE("the first example gives the nine published numbers", "[examples]") {
   const Ran ran = run_volute("run examples/first.vlt --check");
@@ -81,8 +81,8 @@ TEST_CASE("a photograph becomes its edges, and again when they are read back", "
 
   // The drawing is a picture of 594 x 394: mostly paper, with some ink.
   const Ran back = run_volute("run -e 'program @p(%x: f32[n=1, c=1, h=394, w=594]) {\n"
-                          "%y = global_avg_pool %x\nreturn %y }' x=" +
-                          folder / "y.png");
+                              "%y = global_avg_pool %x\nreturn %y }' x=" +
+                              folder / "y.png");
   CHECK(back.status == 0);
   const size_t begin = back.out.find("[[[[");
   REQUIRE(begin != std::string::npos);

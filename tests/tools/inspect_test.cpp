@@ -4,8 +4,8 @@
 using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::StartsWith;
 using volute::tests::Ran;
-using volute::tests::TemporaryFolder;
 using volute::tests::run_volute;
+using volute::tests::TemporaryFolder;
 using volute::tests::write_file;
 
 namespace {

@@ -5,8 +5,8 @@ using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::StartsWith;
 using volute::tests::Ran;
 using volute::tests::read_file;
-using volute::tests::TemporaryFolder;
 using volute::tests::run_volute;
+using volute::tests::TemporaryFolder;
 using volute::tests::write_file;
 
 namespace {
@@ -95,7 +95,8 @@ TEST_CASE("a refused program shows file, line, column and the place", "[run]") {
                                   "           %w: f32[o=64, i=31, h=3, w=3]) {\n"
                                   "  // two groups\n"
                                   "  %y = conv %x, %w {groups = 2}\n  return %y\n}\n");
-  const Ran ran = run_volute("run " + folder / "edge.vlt" + " --fill ones -o y=" + folder / "y.npy");
+  const Ran ran =
+      run_volute("run " + folder / "edge.vlt" + " --fill ones -o y=" + folder / "y.npy");
   CHECK(ran.status == 1);
   CHECK(ran.out == "");
   CHECK_THAT(ran.err,
@@ -145,7 +146,7 @@ TEST_CASE("names that the program does not have are the command line's fault", "
 TEST_CASE("nothing is written when one of several results cannot be", "[run]") {
   const TemporaryFolder folder;
   const Ran ran = run_volute("run " + two_results + "--fill iota -o y=" + folder / "y.npy" +
-                         " -o z=" + folder / "none/z.npy");
+                             " -o z=" + folder / "none/z.npy");
   CHECK(ran.status == 1);
   CHECK_THAT(ran.err,
              ContainsSubstring("error: %z: " + folder / "none/z.npy" + ": there is no folder"));
@@ -187,9 +188,9 @@ TEST_CASE("a schedule that makes no sense is shown at its place", "[run]") {
 }
 
 TEST_CASE("--check refuses what the reference takes too long for", "[run]") {
-  const Ran ran =
-      run_volute("run -e 'program @p(%x: f32[n=1, c=512, h=64, w=64], %w: f32[o=512, i=512, h=3, w=3]) "
-             "{\n%y = conv %x, %w {pad = 1}\nreturn %y }' --fill random --check");
+  const Ran ran = run_volute(
+      "run -e 'program @p(%x: f32[n=1, c=512, h=64, w=64], %w: f32[o=512, i=512, h=3, w=3]) "
+      "{\n%y = conv %x, %w {pad = 1}\nreturn %y }' --fill random --check");
   CHECK(ran.status == 1);
   CHECK_THAT(ran.err, ContainsSubstring("error: --check: conv: the reference evaluation takes "));
   CHECK_THAT(ran.err, ContainsSubstring("evaluate smaller extents"));
@@ -198,8 +199,8 @@ TEST_CASE("--check refuses what the reference takes too long for", "[run]") {
 TEST_CASE("values that are not whole are compared within a bound on the rounding", "[run]") {
   const Ran ran =
       run_volute("run -e 'program @p(%x: f32[n=1, c=3, h=8, w=8]) {\n"
-             "  %k = const [0.1, 0.2, 0.3] : f32[o=1, i=3, h=1, w=1]\n"
-             "  %c = conv %x, %k\n  %y = sigmoid %c\n  return %y\n}' --fill random --check");
+                 "  %k = const [0.1, 0.2, 0.3] : f32[o=1, i=3, h=1, w=1]\n"
+                 "  %c = conv %x, %k\n  %y = sigmoid %c\n  return %y\n}' --fill random --check");
   CHECK(ran.err == "");
   CHECK(ran.status == 0);
   CHECK_THAT(ran.out,
@@ -228,9 +229,9 @@ TEST_CASE("a fill, a target and a number of threads that make no sense are named
 TEST_CASE("several threads and the options without an effect yet change nothing", "[run]") {
   const std::string first = run_volute("run examples/first.vlt").out;
   CHECK(run_volute("run examples/first.vlt --threads 2").out == first);
-  CHECK(
-      run_volute("run examples/first.vlt --no-cache --cache-dir /nowhere --deterministic --accuracy 0")
-          .out == first);
+  CHECK(run_volute(
+            "run examples/first.vlt --no-cache --cache-dir /nowhere --deterministic --accuracy 0")
+            .out == first);
   const Ran verbose = run_volute("run examples/first.vlt --verbose");
   CHECK(verbose.out == first);
   CHECK_THAT(verbose.err, StartsWith("volute: @first for "));
@@ -239,7 +240,7 @@ TEST_CASE("several threads and the options without an effect yet change nothing"
 TEST_CASE("what no code is generated for yet is refused at its place", "[run]") {
   const Ran ran =
       run_volute("run -e 'program @p(%x: f32[n=1, c=1, w=4]) {\n  %y = lp_pool %x {kernel = "
-             "2}\n  return %y\n}' --fill ones");
+                 "2}\n  return %y\n}' --fill ones");
   if (ran.status == 0) return; // it is by now
   CHECK(ran.status == 1);
   CHECK_THAT(ran.err, StartsWith("-e:2:8: error: lp_pool: not compiled yet\n"));

@@ -1,0 +1,135 @@
+// Runs the documents' commands and compares what they print with what the documents show.
+//
+//     ```console
+//     $ cat > small.vlt <<'END'        a command; lines after it that begin with "> " belong to it
+//     > program @small() { ... }
+//     > END
+//     $ volute inspect small.vlt
+//     program @small                   what it prints, on either stream
+//     ...                              any number of lines, where they depend on the machine
+//     ```
+//
+// The commands of one document share a folder, which begins with examples/ and bench/. A command
+// succeeds unless an error is shown. Run with VOLUTE_UPDATE_GOLDEN=1 to write what is shown anew
+// (where nothing was left out), and read the difference before keeping it.
+#include "tests/docs/markdown.h"
+#include "tests/support/catch.h"
+
+#include <cstdlib>
+#include <string>
+#include <sys/wait.h>
+#include <vector>
+
+namespace volute::tests {
+namespace {
+
+struct Command {
+  size_t line; // in the document
+  std::string script;
+  size_t shown_begin, shown_end; // lines
+};
+
+std::vector<Command> commands(const std::vector<std::string>& lines) {
+  std::vector<Command> found;
+  for (const CodeBlock& block : code_blocks(lines)) {
+    if (block.info != "console") continue;
+    for (size_t i = block.begin; i < block.end;) {
+      REQUIRE(lines[i].starts_with("$ "));
+      Command command{i + 1, lines[i].substr(2) + '\n', 0, 0};
+      for (++i; i < block.end && lines[i].starts_with(">"); ++i)
+        command.script += lines[i].size() > 2 ? lines[i].substr(2) + '\n' : "\n";
+      command.shown_begin = i;
+      while (i < block.end && !lines[i].starts_with("$ ")) ++i;
+      command.shown_end = i;
+      found.push_back(std::move(command));
+    }
+  }
+  return found;
+}
+
+bool agree(const std::vector<std::string>& shown, const std::vector<std::string>& printed,
+           size_t s = 0, size_t p = 0) {
+  if (s == shown.size()) return p == printed.size();
+  if (shown[s] != "...")
+    return p < printed.size() && shown[s] == printed[p] && agree(shown, printed, s + 1, p + 1);
+  for (; p <= printed.size(); ++p)
+    if (agree(shown, printed, s + 1, p)) return true;
+  return false;
+}
+
+struct Result {
+  int status;
+  std::vector<std::string> printed;
+};
+
+/// Where a reader's shell would be: at the root of a repository, with the built tools on the path.
+class Shell {
+public:
+  Shell() {
+    std::filesystem::create_directory(folder_ / "work");
+    for (const char* name : {"examples", "bench"})
+      std::filesystem::create_directory_symlink(in_source(name),
+                                                folder_ / ("work/" + std::string(name)));
+  }
+
+  Result run(const std::string& script) const {
+    const std::string tools = std::filesystem::path(VOLUTE_TOOL).parent_path().string();
+    write_file(folder_ / "script", "PATH='" + tools + "':\"$PATH\"\n" + script);
+    const std::string line =
+        "cd '" + folder_ / "work' && sh ../script > ../printed 2>&1 < /dev/null";
+    const int status = std::system(line.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, lines_of(read_file(folder_ / "printed"))};
+  }
+
+private:
+  TemporaryFolder folder_;
+};
+
+} // namespace
+
+TEST_CASE("the documents' commands print what the documents show", "[docs]") {
+  const bool update = std::getenv("VOLUTE_UPDATE_GOLDEN") != nullptr;
+  for (const std::string& path : documents()) {
+    std::vector<std::string> lines = lines_of(read_file(in_source(path)));
+    REQUIRE_FALSE(lines.empty());
+    const std::vector<Command> all = commands(lines);
+    const Shell shell;
+    std::vector<std::pair<Command, std::vector<std::string>>> updates;
+    for (const Command& command : all) {
+      const std::vector<std::string> shown(lines.begin() + static_cast<long>(command.shown_begin),
+                                           lines.begin() + static_cast<long>(command.shown_end));
+      const Result result = shell.run(command.script);
+      const std::string place = path + ":" + std::to_string(command.line) + ": ";
+      const bool whole = std::find(shown.begin(), shown.end(), "...") == shown.end();
+      if (update && whole) {
+        updates.emplace_back(command, result.printed);
+        continue;
+      }
+      INFO(place << command.script << "shows\n" << joined(shown));
+      INFO("printed, with status " << result.status << "\n" << joined(result.printed));
+      CHECK(agree(shown, result.printed));
+      const bool refused = joined(shown).find("error: ") != std::string::npos;
+      CHECK((result.status != 0) == refused);
+    }
+    for (auto at = updates.rbegin(); at != updates.rend(); ++at) {
+      const auto& [command, printed] = *at;
+      const auto begin = lines.begin() + static_cast<long>(command.shown_begin);
+      lines.erase(begin, lines.begin() + static_cast<long>(command.shown_end));
+      lines.insert(lines.begin() + static_cast<long>(command.shown_begin), printed.begin(),
+                   printed.end());
+    }
+    if (!updates.empty()) write_file(in_source(path), joined(lines));
+  }
+}
+
+TEST_CASE("lines left out of what is shown stand for any lines, and nothing else does", "[docs]") {
+  CHECK(agree({"a", "...", "d"}, {"a", "b", "c", "d"}));
+  CHECK(agree({"a", "..."}, {"a"}));
+  CHECK(agree({"...", "b", "...", "c"}, {"b", "b", "c"}));
+  CHECK_FALSE(agree({"a", "...", "d"}, {"a", "b"}));
+  CHECK_FALSE(agree({"a"}, {"a", "b"}));
+  CHECK_FALSE(agree({"a", "b"}, {"a"}));
+  CHECK_FALSE(agree({}, {"a"}));
+}
+
+} // namespace volute::tests

@@ -1,0 +1,49 @@
+// What the documents point at: files, the C++ that the tests compile, the environment.
+#include "runtime/options.h"
+#include "tests/docs/markdown.h"
+#include "tests/support/catch.h"
+
+#include <regex>
+#include <string>
+
+namespace volute::tests {
+
+TEST_CASE("the documents' links lead to files of the repository", "[docs]") {
+  const std::regex target(R"(\]\(([^)#:]+)(#[^)]*)?\)|src="([^":]+)\")");
+  for (const std::string& path : documents()) {
+    const std::string text = read_file(in_source(path));
+    const std::filesystem::path folder = std::filesystem::path(in_source(path)).parent_path();
+    for (std::sregex_iterator at(text.begin(), text.end(), target), end; at != end; ++at) {
+      const std::string name = (*at)[1].matched ? (*at)[1].str() : (*at)[3].str();
+      INFO(path << ": " << name);
+      CHECK(std::filesystem::exists(folder / name));
+    }
+  }
+}
+
+TEST_CASE("C++ in the documents is taken from examples that are compiled and run", "[docs]") {
+  std::string compiled;
+  for (const auto& entry : std::filesystem::directory_iterator(in_source("examples/cpp")))
+    if (entry.path().extension() == ".cpp") compiled += read_file(entry.path().string());
+  size_t blocks = 0;
+  for (const std::string& path : documents()) {
+    const std::vector<std::string> lines = lines_of(read_file(in_source(path)));
+    for (const CodeBlock& block : code_blocks(lines)) {
+      if (block.info != "cpp") continue;
+      INFO(path << ":" << block.begin);
+      CHECK(compiled.find(text_of(lines, block)) != std::string::npos);
+      ++blocks;
+    }
+  }
+  CHECK(blocks > 0);
+}
+
+TEST_CASE("the README names every environment variable", "[docs]") {
+  const std::string readme = read_file(in_source("README.md"));
+  for (const runtime::OptionRow& row : runtime::option_rows()) {
+    INFO(row.variable);
+    CHECK(readme.find("`" + std::string(row.variable) + "`") != std::string::npos);
+  }
+}
+
+} // namespace volute::tests
