@@ -34,6 +34,14 @@ bool depends(const Read& read, Var axis) {
                      [&](const Subscript& s) { return s.at.depends_on(axis); });
 }
 
+/// The name, with a number when it is taken: two loops may tile one axis.
+std::string unused_name(const std::vector<std::string>& taken, const std::string& name) {
+  std::string numbered = name;
+  for (int i = 2; std::find(taken.begin(), taken.end(), numbered) != taken.end(); ++i)
+    numbered = fmt::format("{}{}", name, i);
+  return numbered;
+}
+
 } // namespace
 
 PackedLayout packed_layout(const Nest& nest, const Schedule& schedule) {
@@ -72,7 +80,10 @@ Packing make_packing(const Nest& nest, const PackedLayout& layout, int32_t packe
   std::map<std::string, Affine> value; // of the nest's axes, by the copy's
   for (const PackedLayout::Dimension& d : layout.dimensions) {
     const Var var{static_cast<int32_t>(copy.vars.size())};
-    copy.vars.push_back(d.loop < 0 ? d.axis + "_in" : d.step > 1 ? d.axis + "_t" : d.axis);
+    std::string name = d.loop < 0 ? d.axis + "_in" : d.step > 1 ? d.axis + "_t" : d.axis;
+    while (std::find(copy.vars.begin(), copy.vars.end(), name) != copy.vars.end())
+      name += "t"; // tiled twice
+    copy.vars.push_back(std::move(name));
     copy.axes.push_back({var, d.count, false});
     to.emplace_back(Affine(var));
     value[d.axis] += Affine(var) * d.step;

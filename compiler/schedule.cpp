@@ -83,6 +83,7 @@ public:
   /// The next word, number or single punctuation character; empty at the end.
   std::string_view next() {
     const size_t begin = at_;
+    if (at_ < text_.size() && text_[at_] == '%') ++at_; // a value without a name: %0
     while (at_ < text_.size() && is_word(text_[at_])) ++at_;
     if (at_ == begin && at_ < text_.size()) ++at_;
     const std::string_view token = text_.substr(begin, at_ - begin);
@@ -131,6 +132,16 @@ Expected<std::string> parse_axis(Words& words, std::string_view directive) {
   const bool letter = !axis.empty() && ((axis[0] >= 'a' && axis[0] <= 'z') || axis[0] == '_');
   if (!letter) return refuse(where, fmt::format("{}: a name is wanted", directive));
   return std::string(axis);
+}
+
+/// An operand by its name, `x` or `%x`; one that is only numbered is called `%0`.
+Expected<std::string> parse_operand(Words& words, std::string_view directive) {
+  Words ahead = words;
+  std::string_view name = ahead.next();
+  if (name.size() < 2 || name[0] != '%') return parse_axis(words, directive);
+  words = ahead;
+  if (name[1] < '0' || name[1] > '9') name.remove_prefix(1);
+  return std::string(name);
 }
 
 Expected<LoopDirective> parse_loop(Words& words, bool parallel) {
@@ -219,7 +230,8 @@ Expected<bool> parse_directive(Words& words, Schedules& schedules, std::string& 
     if (!words.take("weight")) return refuse(words.here(), "pack: only `pack weight` is known");
     schedule.pack_weight = true;
   } else if (word == "prefetch") {
-    auto operands = parse_list<std::string>(words, [&] { return parse_axis(words, "prefetch"); });
+    auto operands =
+        parse_list<std::string>(words, [&] { return parse_operand(words, "prefetch"); });
     if (!operands) return operands.failure();
     schedule.prefetch.insert(schedule.prefetch.end(), operands->begin(), operands->end());
   } else {
@@ -227,8 +239,10 @@ Expected<bool> parse_directive(Words& words, Schedules& schedules, std::string& 
         where, fmt::format("unknown directive '{}'", word),
         "the directives are parallel, for, registers, flatten, pack weight, prefetch and nest");
   }
-  if (!words.at_end())
-    return refuse(words.here(), fmt::format("'{}' is unexpected here", words.next()));
+  if (!words.at_end()) {
+    const Location rest = words.here(); // before next() moves on
+    return refuse(rest, fmt::format("'{}' is unexpected here", words.next()));
+  }
   return true;
 }
 

@@ -78,9 +78,9 @@ std::string fault_words(const compiler::Image& image, const Buffers& buffers) {
     const auto begin = reinterpret_cast<intptr_t>(buffers[i]->data());
     const intptr_t end = begin + static_cast<intptr_t>(buffers[i]->size());
     if (address >= end && address < end + 4096)
-      words += fmt::format(", {} bytes behind %{}", address - end, image.buffers[i].name);
+      words += fmt::format(", {} bytes behind {}", address - end, image.buffers[i].name);
     if (address < begin && address >= begin - 4096)
-      words += fmt::format(", {} bytes before %{}", begin - address, image.buffers[i].name);
+      words += fmt::format(", {} bytes before {}", begin - address, image.buffers[i].name);
   }
   return words;
 }
@@ -157,11 +157,11 @@ KernelRun::Result KernelRun::run(const ir::Program& program, const Tensors& inpu
   }
   for (size_t i = 0; i < buffers.size(); ++i) {
     if (!buffers[i]->margin_is_untouched())
-      result.fault = fmt::format("wrote outside %{}", image_.buffers[i].name);
+      result.fault = fmt::format("wrote outside {}", image_.buffers[i].name);
     result.buffers.push_back(bytes_of(*buffers[i]));
     if (i < program.inputs.size() &&
         result.buffers[i] != inputs.at(program.name_of(program.inputs[i])).bytes)
-      result.fault = fmt::format("wrote to the input %{}", image_.buffers[i].name);
+      result.fault = fmt::format("wrote to the input {}", image_.buffers[i].name);
   }
   return result;
 }
