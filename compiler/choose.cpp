@@ -164,7 +164,7 @@ private:
     schedule.flatten = flatten_;
     schedule.pack_weight = flat_.weight >= 0;
     std::vector<LoopDirective> items, inner;
-    for (const NestAxis* axis : parallel_order(v, u)) {
+    for (const NestAxis* axis : parallel_order()) {
       const bool tiled = axis->var == v.var || (u && axis->var == u->var);
       LoopDirective loop{name(*axis)};
       if (tiled && !constrained(*axis) && flat_.accumulators.empty() &&
@@ -223,18 +223,12 @@ private:
 
   /// n and groups first. Then what is swept again and again should be the smaller: weights that
   /// fit L2 are the inner sweep (space outermost), else the input is.
-  std::vector<const NestAxis*> parallel_order(const NestAxis& v, const NestAxis* u) const {
+  std::vector<const NestAxis*> parallel_order() const {
     std::vector<const NestAxis*> channels, space, first;
     for (const NestAxis& axis : flat_.axes) {
       if (axis.reduction) continue;
-      const bool tiled = axis.var == v.var || (u && axis.var == u->var);
-      if (name(axis) == "n" || name(axis) == "g") {
-        (axis.extent.constant() > 1 || tiled ? first : first).push_back(&axis);
-      } else if (is_space(axis)) {
-        space.push_back(&axis);
-      } else {
-        channels.push_back(&axis);
-      }
+      const bool is_first = name(axis) == "n" || name(axis) == "g";
+      (is_first ? first : is_space(axis) ? space : channels).push_back(&axis);
     }
     std::vector<const NestAxis*> order = first;
     const bool space_outermost = flat_.weight >= 0 &&

@@ -80,10 +80,8 @@ Packing make_packing(const Nest& nest, const PackedLayout& layout, int32_t packe
   std::map<std::string, Affine> value; // of the nest's axes, by the copy's
   for (const PackedLayout::Dimension& d : layout.dimensions) {
     const Var var{static_cast<int32_t>(copy.vars.size())};
-    std::string name = d.loop < 0 ? d.axis + "_in" : d.step > 1 ? d.axis + "_t" : d.axis;
-    while (std::find(copy.vars.begin(), copy.vars.end(), name) != copy.vars.end())
-      name += "t"; // tiled twice
-    copy.vars.push_back(std::move(name));
+    const std::string name = d.loop < 0 ? d.axis + "_in" : d.step > 1 ? d.axis + "_t" : d.axis;
+    copy.vars.push_back(unused_name(copy.vars, name));
     copy.axes.push_back({var, d.count, false});
     to.emplace_back(Affine(var));
     value[d.axis] += Affine(var) * d.step;

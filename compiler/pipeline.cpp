@@ -1,6 +1,7 @@
 #include "compiler/pipeline.h"
 
 #include "compiler/choose.h"
+#include "compiler/domain_points.h"
 #include "compiler/fuse.h"
 #include "compiler/lower.h"
 #include "compiler/passes/expand_math.h"
@@ -182,7 +183,7 @@ private:
     report.schedule = to_string(*schedule);
     report.why = choice.why;
     report.candidates = choice.candidates;
-    report.multiply_adds = multiply_adds(lowered);
+    report.multiply_adds = multiply_adds_asked_for(lowered);
     report.executed_multiply_adds = count_fmas(result->step);
     report.registers = result->step.arrays.empty() ? 0 : result->step.arrays.front().count();
     report.register_tile = tile_text(result->step, *schedule);
@@ -191,36 +192,6 @@ private:
     stages_.schedules[lowered.name] = std::move(*schedule);
     stages_.loops.steps.push_back(std::move(result->step));
     return true;
-  }
-
-  /// Points of the domain that an Fma is executed for: padding taps left out.
-  static int64_t multiply_adds(const Nest& nest) {
-    bool any = false;
-    for (const Accumulator& a : nest.accumulators)
-      visit(a.update, [&](const ExprNode& node) { any |= std::holds_alternative<Fma>(node.is); });
-    if (!any) return 0;
-    // Each constraint joins one parallel and one reduction axis: their pairs are counted exactly,
-    // and the pairs of different constraints multiply.
-    int64_t product = 1;
-    std::vector<bool> counted(nest.vars.size());
-    for (const Constraint& c : nest.constraints) {
-      std::vector<const NestAxis*> axes;
-      for (const NestAxis& axis : nest.axes)
-        if (c.value.depends_on(axis.var))
-          axes.push_back(&axis), counted[static_cast<size_t>(axis.var.id)] = true;
-      if (axes.size() != 2) return nest.points();
-      int64_t pairs = 0;
-      for (int64_t i = 0; i < axes[0]->extent.constant(); ++i)
-        for (int64_t j = 0; j < axes[1]->extent.constant(); ++j) {
-          const int64_t value = c.value.constant() + i * c.value.coefficient(axes[0]->var) +
-                                j * c.value.coefficient(axes[1]->var);
-          pairs += value >= 0 && value < c.extent.constant();
-        }
-      product *= pairs;
-    }
-    for (const NestAxis& axis : nest.axes)
-      if (!counted[static_cast<size_t>(axis.var.id)]) product *= axis.extent.constant();
-    return product;
   }
 
   void fill_report() {
