@@ -238,8 +238,8 @@ TEST_CASE("a schedule that does not fit the nest is refused by the axis and the 
 
 TEST_CASE("what the specialiser does not allow is refused in words") {
   const std::vector<std::pair<std::string, const char*>> refusals = {
-      {std::string("parallel n, o, h; for w by 8, w by 4") + reductions + "; registers w 4",
-       "nest conv_y: for w by 4: an axis whose taps reach into the padding is tiled once (leave "
+      {std::string("parallel n, o, h; for w by 4, w by 2") + reductions + "; registers w 2",
+       "nest conv_y: for w by 2: an axis whose taps reach into the padding is tiled once (leave "
        "out the outer loop over w)"},
       {std::string("parallel n, o by 5, o; for h, w") + reductions,
        "nest conv_y: parallel o: its tiles of 5 do not divide 12, so it cannot be parallel twice"},

@@ -7,6 +7,7 @@
 //     $ volute inspect small.vlt
 //     program @small                   what it prints, on either stream
 //     ...                              any number of lines, where they depend on the machine
+//     compiled in ... ms               any text, likewise
 //     ```
 //
 // The commands of one document share a folder, which begins with examples/ and bench/. A command
@@ -17,6 +18,7 @@
 
 #include <cstdlib>
 #include <string>
+#include <string_view>
 #include <sys/wait.h>
 #include <vector>
 
@@ -47,11 +49,22 @@ std::vector<Command> commands(const std::vector<std::string>& lines) {
   return found;
 }
 
+/// `shown` with any text in place of each "...".
+bool line_agrees(std::string_view shown, std::string_view printed) {
+  const size_t gap = shown.find("...");
+  if (gap == std::string_view::npos) return shown == printed;
+  if (!printed.starts_with(shown.substr(0, gap))) return false;
+  for (size_t at = gap; at <= printed.size(); ++at)
+    if (line_agrees(shown.substr(gap + 3), printed.substr(at))) return true;
+  return false;
+}
+
 bool agree(const std::vector<std::string>& shown, const std::vector<std::string>& printed,
            size_t s = 0, size_t p = 0) {
   if (s == shown.size()) return p == printed.size();
   if (shown[s] != "...")
-    return p < printed.size() && shown[s] == printed[p] && agree(shown, printed, s + 1, p + 1);
+    return p < printed.size() && line_agrees(shown[s], printed[p]) &&
+           agree(shown, printed, s + 1, p + 1);
   for (; p <= printed.size(); ++p)
     if (agree(shown, printed, s + 1, p)) return true;
   return false;
@@ -100,7 +113,7 @@ TEST_CASE("the documents' commands print what the documents show", "[docs]") {
                                            lines.begin() + static_cast<long>(command.shown_end));
       const Result result = shell.run(command.script);
       const std::string place = path + ":" + std::to_string(command.line) + ": ";
-      const bool whole = std::find(shown.begin(), shown.end(), "...") == shown.end();
+      const bool whole = joined(shown).find("...") == std::string::npos;
       if (update && whole) {
         updates.emplace_back(command, result.printed);
         continue;
@@ -122,7 +135,8 @@ TEST_CASE("the documents' commands print what the documents show", "[docs]") {
   }
 }
 
-TEST_CASE("lines left out of what is shown stand for any lines, and nothing else does", "[docs]") {
+TEST_CASE("dots in what is shown stand for any lines or any text, and nothing else does",
+          "[docs]") {
   CHECK(agree({"a", "...", "d"}, {"a", "b", "c", "d"}));
   CHECK(agree({"a", "..."}, {"a"}));
   CHECK(agree({"...", "b", "...", "c"}, {"b", "b", "c"}));
@@ -130,6 +144,11 @@ TEST_CASE("lines left out of what is shown stand for any lines, and nothing else
   CHECK_FALSE(agree({"a"}, {"a", "b"}));
   CHECK_FALSE(agree({"a", "b"}, {"a"}));
   CHECK_FALSE(agree({}, {"a"}));
+  CHECK(agree({"in ... ms"}, {"in 3 ms"}));
+  CHECK(agree({"volute ..."}, {"volute "}));
+  CHECK(agree({"...1 ... 2"}, {"1 1 2 2"}));
+  CHECK_FALSE(agree({"in ... ms"}, {"in 3 s"}));
+  CHECK_FALSE(agree({"in ... ms"}, {"on 3 ms"}));
 }
 
 } // namespace volute::tests

@@ -98,7 +98,7 @@ private:
       const auto in_tile = held_.find(loop.axis);
       const int64_t inner = in_tile == held_.end() ? 1 : in_tile->second;
       if (dice_.once_in(2) && inner > 1) loop.by = inner; // else filled in
-      const bool is_tiled_once = constrained(axis) && inner > 1;
+      const bool is_tiled_once = constrained(axis) && inner > 1 && !dice_.once_in(4);
       if (extent > 2 * inner && !is_tiled_once && dice_.once_in(4)) {
         LoopDirective outer = loop;
         outer.by = inner * dice_.between(2, std::max<int64_t>(2, extent / inner));

@@ -79,10 +79,10 @@ TEST_CASE("an environment that makes no sense is named", "[commands]") {
 }
 
 TEST_CASE("a reader that goes away is no failure, a full or closed output is one", "[commands]") {
+  // By the time that it writes, the one process that could read has ended.
   const Ran gone =
-      run_volute("inspect examples/stem.vlt --stage asm | head -1; echo ${PIPESTATUS[0]}",
-                 "set -o pipefail 2>/dev/null;");
-  CHECK(gone.err == "");
+      run_volute("inspect examples/first.vlt; echo status $? >&2; } | :", "{ sleep 0.3;");
+  CHECK(gone.err == "status 0\n");
   const Ran full = run_volute("--version > /dev/full");
   CHECK(full.status == 1);
   CHECK(full.err == "error: standard output: No space left on device\n");

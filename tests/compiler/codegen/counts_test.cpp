@@ -1,0 +1,151 @@
+// What the automatic schedule makes of layers of ResNet-50, counted instead of timed: no arithmetic
+// is wasted, and the inner loop is the register tile's multiply-adds and what feeds them.
+
+#include "compiler/compile.h"
+#include "ir/parse.h"
+#include "tests/support/catch.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+using namespace volute;
+
+namespace {
+
+// Of one layer with its borders; an L1 instruction cache has 32 KiB.
+constexpr int64_t most_code_bytes = 4096;
+constexpr double most_executed_for_one = 1.03; // multiply-adds, for each that was asked for
+
+using Lines = std::vector<std::string>;
+
+Lines lines_of(const std::string& text) {
+  Lines lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);)
+    lines.push_back(line.substr(0, line.find('#'))); // comments
+  return lines;
+}
+
+bool has(const std::string& line, const std::string& part) {
+  return line.find(part) != std::string::npos;
+}
+
+int64_t count(const Lines& lines, const std::string& part) {
+  return std::count_if(lines.begin(), lines.end(), [&](const auto& l) { return has(l, part); });
+}
+
+/// The loops that hold no other loop: from the label that a jump goes back to, up to the jump.
+std::vector<Lines> innermost_loops(const Lines& lines) {
+  std::map<std::string, size_t> label_at;
+  std::vector<std::pair<size_t, size_t>> loops;
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const std::string& line = lines[i];
+    if (line.starts_with(".L")) {
+      label_at[line.substr(0, line.find(':'))] = i;
+    } else if (line.starts_with("\tj")) {
+      const size_t target = line.find(".L");
+      if (target == std::string::npos) continue;
+      std::string label = line.substr(target);
+      label.erase(label.find_last_not_of(" \t") + 1);
+      if (const auto back = label_at.find(label); back != label_at.end())
+        loops.emplace_back(back->second, i);
+    }
+  }
+  std::vector<Lines> result;
+  for (const auto& [begin, end] : loops) {
+    const bool holds_another =
+        std::any_of(loops.begin(), loops.end(), [&, b = begin, e = end](const auto& l) {
+          return l != std::pair(b, e) && l.first >= b && l.second <= e;
+        });
+    if (!holds_another)
+      result.emplace_back(lines.begin() + static_cast<long>(begin),
+                          lines.begin() + static_cast<long>(end) + 1);
+  }
+  return result;
+}
+
+/// The innermost loop with the most multiply-adds.
+Lines hottest_loop(const Lines& lines) {
+  Lines hottest;
+  for (const Lines& loop : innermost_loops(lines))
+    if (count(loop, "\tvfmadd") > count(hottest, "\tvfmadd")) hottest = loop;
+  return hottest;
+}
+
+struct Layer {
+  int64_t inputs, kernel;
+};
+
+compiler::Compiled compiled(const Layer& layer, const std::string& layout,
+                            const std::string& target) {
+  const std::string extents = layout == "NCHW" ? fmt::format("n=1, c={}, h=56, w=56", layer.inputs)
+                                               : fmt::format("n=1, h=56, w=56, c={}", layer.inputs);
+  const std::string text =
+      fmt::format("program @layer(%x: f32[{}], %w: f32[o=64, i={}, h={}, w={}]) {{\n"
+                  "  %y = conv %x, %w {{pad = {}}}\n  return %y }}",
+                  extents, layer.inputs, layer.kernel, layer.kernel, layer.kernel / 2);
+  compiler::CompileRequest request;
+  request.target = compiler::parse_target(target).value();
+  request.assembly = true;
+  return compiler::compile(ir::parse(text).value(), request).value();
+}
+
+/// Copies of the register tile's update in the body of the innermost loop.
+int64_t copies(const compiler::Compiled& layer) {
+  const compiler::LoopDirective& innermost = layer.stages.schedules.begin()->second.loops.back();
+  if (innermost.unroll != compiler::LoopDirective::full) return innermost.unroll;
+  return layer.stages.nests.nests.front().axis(innermost.axis)->extent.constant();
+}
+
+} // namespace
+
+TEST_CASE("the layers of ResNet-50 run on full registers, without spills, gathers or calls") {
+  for (const Layer& layer : {Layer{64, 3}, Layer{256, 1}})
+    for (const std::string layout : {"NCHW", "NHWC"})
+      for (const std::string target : {"x86-64-v4", "x86-64-v3"}) {
+        CAPTURE(layer.inputs, layer.kernel, layout, target);
+        const compiler::Compiled kernel = compiled(layer, layout, target);
+        const compiler::NestReport& nest = kernel.report.nests.front();
+        INFO(nest.schedule);
+
+        CHECK(nest.executed_multiply_adds >= nest.multiply_adds);
+        CHECK(static_cast<double>(nest.executed_multiply_adds) <=
+              most_executed_for_one * static_cast<double>(nest.multiply_adds));
+        CHECK(nest.code_bytes <= most_code_bytes);
+
+        const Lines assembly = lines_of(kernel.assembly);
+        CHECK(count(assembly, "\tcall") == 0);
+        CHECK(count(assembly, "movabsq\t$.") == 0); // an address in an instruction
+        CHECK(count(assembly, ".quad\t.") == 0);    // an address as data
+        const bool wide = target == "x86-64-v4";
+        CHECK((count(assembly, "%zmm") > 0) == wide);
+
+        const Lines loop = hottest_loop(assembly);
+        const int64_t multiply_adds = nest.registers * copies(kernel);
+        CHECK(count(loop, "\tvfmadd") == multiply_adds);
+        CHECK(count(loop, wide ? "%zmm" : "%ymm") >= multiply_adds);
+        CHECK(count(loop, "(%rsp") == 0);
+        CHECK(count(loop, "gather") == 0);
+        CHECK(count(loop, "\tvmovs") == 0); // lane by lane
+        // Two FMA units of latency 4 wait for no accumulator.
+        CHECK(nest.registers >= 8);
+      }
+}
+
+TEST_CASE("the taps of a border are not executed for elements that miss them") {
+  const compiler::Compiled kernel = compiled({64, 3}, "NHWC", "x86-64-v4");
+  const compiler::NestReport& nest = kernel.report.nests.front();
+  CHECK(nest.multiply_adds == int64_t{64} * 64 * (3 * 56 - 2) * (3 * 56 - 2));
+  CHECK(nest.executed_multiply_adds == nest.multiply_adds);
+}
+
+TEST_CASE("two compiles of one program give the same bytes") {
+  const compiler::Compiled first = compiled({64, 3}, "NCHW", "x86-64-v3");
+  const compiler::Compiled second = compiled({64, 3}, "NCHW", "x86-64-v3");
+  CHECK(first.image.bytes == second.image.bytes);
+}
