@@ -14,7 +14,6 @@
 
 #include <map>
 #include <memory>
-#include <mutex>
 
 namespace volute::compiler {
 namespace {
