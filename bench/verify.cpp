@@ -137,6 +137,10 @@ Agreement compare(const std::string& name, const Bounded& wanted, const std::byt
     const double tolerance = wanted.tolerance[static_cast<size_t>(i)];
     if (tolerance != 0) found.is_exact = false;
     if (is_within(value, reference, tolerance)) {
+      if (!std::isfinite(tolerance) && value != reference && std::isfinite(reference)) {
+        ++found.unbounded;
+        continue;
+      }
       const double difference = std::abs(value - reference);
       if (!(difference > 0) || !std::isfinite(difference)) continue;
       found.largest_difference = std::max(found.largest_difference, difference);
@@ -164,9 +168,13 @@ std::string to_string(const Agreement& a) {
   if (a.is_exact)
     return fmt::format("%{}: equal to the reference, all {} elements ({})", a.name, a.elements,
                        exact);
-  return fmt::format("%{}: within the tolerance of the reference, all {} elements: differences up "
-                     "to {:.3g}, {:.2g} of what is allowed ({})",
-                     a.name, a.elements, a.largest_difference, a.largest_share, rule);
+  const std::string which =
+      a.unbounded == 0 ? fmt::format("all {} elements", a.elements)
+                       : fmt::format("{} of {} elements; of the other {} no finite bound is known",
+                                     a.elements - a.unbounded, a.elements, a.unbounded);
+  return fmt::format("%{}: within the tolerance of the reference, {}: differences up to {:.3g}, "
+                     "{:.2g} of what is allowed ({})",
+                     a.name, which, a.largest_difference, a.largest_share, rule);
 }
 
 } // namespace volute::bench

@@ -38,8 +38,9 @@ bounded_reference(const ir::Program& program,
 struct Agreement {
   std::string name;
   int64_t elements = 0;
-  int64_t wrong = 0;    // elements further off than their tolerance
-  bool is_exact = true; // every tolerance is 0
+  int64_t wrong = 0;     // elements further off than their tolerance
+  int64_t unbounded = 0; // elements that differ, and whose tolerance is infinite: nothing is known
+  bool is_exact = true;  // every tolerance is 0
   double largest_difference = 0;
   double largest_share = 0; // of a difference in its tolerance: 0.1 leaves room of ten times
   // The first wrong element: its coordinates, [n=0, c=3, h=1, w=2], and numbers.

@@ -43,7 +43,9 @@ Prefetcher::Prefetcher(const Nest& nest, const Schedule& schedule) : nest_(nest)
           inside = true;
         else if (inside && !nest.axis(schedule.loops[i].axis)->reduction &&
                  !moves(schedule.loops[i].axis))
-          stream.turns_loop = static_cast<int32_t>(i);
+          stream.turns_loop = static_cast<int32_t>(i),
+          stream.turns =
+              ceil_div(nest.axis(schedule.loops[i].axis)->extent.constant(), schedule.loops[i].by);
       }
     } else if (!(stream.tap_stride == 1 && stride == innermost->extent.constant())) {
       throw Error(fail("schedule", fmt::format("nest {}: prefetch {}: a tile of it is neither rows "
@@ -100,7 +102,8 @@ Stmt Prefetcher::at_trip(const std::vector<Affine>& base, const std::vector<Affi
     const Affine tap = turn * trips + trip;
     const Affine& here = base[static_cast<size_t>(stream.tap.id)];
     Stmt lines = row(stream, place(stream, base) + (tap - here) * stream.tap_stride);
-    stmts.push_back(stmt(When{turn, 0, taps_a_trip_, std::move(lines)}));
+    stmts.push_back(stream.turns <= taps_a_trip_ ? lines
+                                                 : stmt(When{turn, 0, taps_a_trip_, lines}));
   }
   return block(std::move(stmts));
 }

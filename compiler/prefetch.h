@@ -35,6 +35,7 @@ private:
     ir::Var tap; // the axis that walks rows, or lies along the block
     int64_t tap_stride = 0;
     int32_t turns_loop = -1; // the loop whose tiles read the same, -1: none
+    int64_t turns = 1;       // how many tiles those are
   };
   ir::Affine place(const Stream& stream, const std::vector<ir::Affine>& base) const;
   ir::Stmt row(const Stream& stream, const ir::Affine& begin) const;

@@ -298,6 +298,14 @@ Failure misfit(const ir::Nest& nest, std::string message, std::string hint = "")
 
 } // namespace
 
+namespace {
+
+// Far beyond what a machine can hold or a person would ask for: what is more is a slip, or malice.
+constexpr int64_t most_registers = 1024;
+constexpr int64_t most_copies = 16384; // of the innermost statement
+
+} // namespace
+
 Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
   Schedule full = schedule;
   if (full.loops.empty())
@@ -318,6 +326,16 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
     if (r.lanes && has_vector)
       return misfit(nest, "registers: only one axis can be the vector axis");
     has_vector |= r.lanes != 0;
+  }
+
+  int64_t registers = 1;
+  for (const RegisterDirective& r : full.registers) {
+    registers *= std::min(ir::ceil_div(r.size, std::max<int64_t>(r.lanes, 1)), most_registers + 1);
+    if (registers > most_registers)
+      return misfit(nest,
+                    fmt::format("registers {} {}: the tile has more than {} registers", r.axis,
+                                r.size, most_registers),
+                    "no machine here has more than 32");
   }
 
   std::map<std::string, int64_t> covered; // extent still to be covered by inner loops
@@ -375,6 +393,19 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
     // A loop over one tap decides nothing, unless that tap may lie in the padding.
     if (extent > 1 || loop.parallel || (axis->reduction && constrained(nest, axis->var)))
       loops.push_back(loop);
+  }
+  int64_t copies = registers;
+  for (const LoopDirective& loop : loops) {
+    const int64_t extent = nest.axis(loop.axis)->extent.constant();
+    const int64_t unrolled =
+        loop.unroll == LoopDirective::full ? ir::ceil_div(extent, loop.by) : loop.unroll;
+    copies *= std::min(std::max<int64_t>(unrolled, 1), most_copies + 1);
+    if (copies > most_copies)
+      return misfit(
+          nest,
+          fmt::format("for {} unroll: the innermost statement is copied more than {} times",
+                      loop.axis, most_copies),
+          "unroll fewer loops, or `unroll N` for N copies");
   }
   full.loops = std::move(loops);
 

@@ -28,6 +28,8 @@ Failure refused(const std::string& name, std::string_view doing, size_t bytes, i
 Expected<std::shared_ptr<const ExecutableMemory>>
 ExecutableMemory::map(std::span<const std::byte> bytes, uint64_t text_bytes,
                       const std::string& name) {
+  if (bytes.empty() && text_bytes == 0)
+    return std::shared_ptr<const ExecutableMemory>(new ExecutableMemory(nullptr, 0)); // no work
   if (text_bytes == 0 || text_bytes > bytes.size())
     return fail(
         name, fmt::format("the image has {} bytes of text in {} bytes", text_bytes, bytes.size()));

@@ -1,7 +1,7 @@
 // The public door: programs in, kernels out.
 //
-//     volute::Session session;                           // what the environment says, else host
-//     CPU volute::Kernel kernel = session.compile(program);  // compiled once, found again after
+//     volute::Session session;                           // as the environment says, else this CPU
+//     volute::Kernel kernel = session.compile(program);  // compiled once, found again after
 //     kernel.run({{"x", x}, {"w", w}}, {{"y", y}}).check();
 //
 // A session may be used from any number of threads; a configuration that several ask for at once

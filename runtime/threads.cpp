@@ -113,7 +113,10 @@ Status Threads::run(int64_t pieces, void (*body)(void*, int64_t), void* context)
   Run run{body, context, pieces, float_control()};
   run.started.store(true, std::memory_order_release);
   if (pool_->own) {
-    pthreadpool_parallelize_1d(pool_->own, run_piece, &run, static_cast<size_t>(pieces), 0);
+    // Workers yield while they wait: on a busy machine, spinning takes the core that would do the
+    // work.
+    pthreadpool_parallelize_1d(pool_->own, run_piece, &run, static_cast<size_t>(pieces),
+                               PTHREADPOOL_FLAG_YIELD_WORKERS);
   } else {
     try {
       // One reference fits into a std::function without an allocation.

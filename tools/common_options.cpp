@@ -17,6 +17,8 @@
 namespace volute::tools {
 namespace {
 
+constexpr size_t longest_schedule = size_t{1} << 20;
+
 std::string read_text_file(const std::string& path) {
   const auto refused = [&](Diagnostic fault) {
     fault.subject.clear();
@@ -27,7 +29,11 @@ std::string read_text_file(const std::string& path) {
   std::string text;
   char block[1 << 12];
   while (const size_t got = std::fread(block, 1, sizeof block, file->get()))
-    text.append(block, got);
+    if (text.append(block, got).size() > longest_schedule)
+      refused({{},
+               "",
+               fmt::format("longer than {} bytes, which no schedule is", longest_schedule),
+               ""});
   if (std::ferror(file->get())) refused({{}, "", "it cannot be read", ""});
   return text;
 }
