@@ -104,25 +104,45 @@ TEST_CASE("a parallel-for that throws or leaves pieces out is a failure") {
 }
 
 #if defined(__x86_64__)
-TEST_CASE(
-    "every piece runs under the caller's rounding and denormals, and the workers' stay theirs") {
+TEST_CASE("pieces run under the caller's rounding and denormals, and a worker's own come back") {
   constexpr unsigned denormals_are_zero = 0x0040, round_down = 0x2000, flags = 0x3f;
   const unsigned before = _mm_getcsr();
-  std::vector<Threads> all = {Threads(), *Threads::pool(2), *Threads::on(4, thread_each)};
-  for (const Threads& threads : all) {
-    std::vector<unsigned> seen(8);
-    const auto body = [](void* context, int64_t piece) {
-      (*static_cast<std::vector<unsigned>*>(context))[static_cast<size_t>(piece)] =
-          _mm_getcsr() & ~flags;
-    };
-    _mm_setcsr(before | denormals_are_zero | round_down);
-    const Status status = threads.run(8, body, &seen);
-    _mm_setcsr(before);
-    CHECK(status.ok());
-    CHECK(seen == std::vector<unsigned>(8, (before | denormals_are_zero | round_down) & ~flags));
-    CHECK(threads.run(8, body, &seen).ok());
-    CHECK(seen == std::vector<unsigned>(8, before & ~flags));
-  }
+  const unsigned callers = (before | denormals_are_zero | round_down) & ~flags;
+  // A worker that was there before the caller changed anything: a new thread would inherit it.
+  unsigned workers_after = 0;
+  std::atomic<const std::function<void()>*> job{nullptr};
+  std::atomic<bool> stop{false};
+  std::thread worker([&] {
+    while (!stop) {
+      if (const auto* work = job.load()) {
+        (*work)();
+        workers_after = _mm_getcsr() & ~flags;
+        job = nullptr;
+      }
+      std::this_thread::yield();
+    }
+  });
+  const Threads threads =
+      *Threads::on(2, [&](int64_t count, const std::function<void(int64_t)>& body) {
+        const std::function<void()> all = [&] {
+          for (int64_t i = 0; i < count; ++i) body(i);
+        };
+        job = &all;
+        while (job.load()) std::this_thread::yield();
+      });
+  std::vector<unsigned> seen(8);
+  const auto body = [](void* context, int64_t piece) {
+    (*static_cast<std::vector<unsigned>*>(context))[static_cast<size_t>(piece)] =
+        _mm_getcsr() & ~flags;
+  };
+  _mm_setcsr(callers);
+  const Status status = threads.run(8, body, &seen);
+  _mm_setcsr(before);
+  CHECK(status.ok());
+  CHECK(seen == std::vector<unsigned>(8, callers));
+  CHECK(workers_after == (before & ~flags));
+  stop = true;
+  worker.join();
 }
 #endif
 
