@@ -30,6 +30,7 @@ struct Buffer {
   std::optional<TensorType> type;                     // of inputs and outputs
   int32_t packed_from = -1;                           // packed: the buffer it is made from
   std::shared_ptr<const std::vector<std::byte>> data; // table: elements * size_of(element) bytes
+  int64_t scratch_offset = 0; // scratch: where in its thread's scratch memory, in bytes
 };
 
 /// One dimension of a view: how many elements and how far apart (in elements). Both are constants,

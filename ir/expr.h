@@ -44,6 +44,7 @@ struct Imm { // a number, the same in every lane; `integer` for integer types
 
 struct Position { // the value of an index expression, as i32 or i64 (arg-max)
   Affine value;
+  int64_t lane_step = 0; // loops: lane l has value + l * lane_step
 };
 
 struct Read { // nest: one element of an operand
@@ -81,10 +82,11 @@ enum class UnaryFn : uint8_t {
   convert, // to the node's element type: float to integer rounds to nearest even, saturates, NaN
            // gives 0; integer to integer wraps
   bitcast, // the same bits as another type of the same size
-  splat,   // one lane to all lanes of the node
+  splat,   // to all lanes of the node: one lane, or a group of lanes again and again
   // transcendental
   exp,
   expm1,
+  log,
   log1p,
   tanh,
   erf,
@@ -157,6 +159,7 @@ Expr unary(UnaryFn fn, Expr a);
 Expr convert_to(ElementType type, Expr a);
 Expr bitcast_to(ElementType type, Expr a);
 Expr splat_to(int32_t lanes, Expr a); // `a` itself when it has that many lanes already
+                                      // (which must be a multiple of its own)
 Expr binary(BinaryFn fn, Expr a, Expr b);
 Expr fma(Expr a, Expr b, Expr c);
 Expr select(Compare compare, Expr a, Expr b, Expr then, Expr otherwise);

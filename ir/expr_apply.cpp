@@ -78,6 +78,7 @@ Scalar unary_real(ElementType type, UnaryFn fn, double a) {
   case UnaryFn::rint: return real(std::nearbyint(a));
   case UnaryFn::exp: return real(round_to(type, std::exp(a)));
   case UnaryFn::expm1: return real(round_to(type, std::expm1(a)));
+  case UnaryFn::log: return real(round_to(type, std::log(a)));
   case UnaryFn::log1p: return real(round_to(type, std::log1p(a)));
   case UnaryFn::tanh: return real(round_to(type, std::tanh(a)));
   case UnaryFn::erf: return real(round_to(type, std::erf(a)));

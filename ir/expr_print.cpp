@@ -8,9 +8,9 @@
 namespace volute::ir {
 
 std::string_view to_string(UnaryFn fn) {
-  constexpr std::array<std::string_view, 12> names = {"neg",     "abs",     "sqrt",  "rint",
-                                                      "convert", "bitcast", "splat", "exp",
-                                                      "expm1",   "log1p",   "tanh",  "erf"};
+  constexpr std::array<std::string_view, 13> names = {
+      "neg", "abs",   "sqrt", "rint",  "convert", "bitcast", "splat",
+      "exp", "expm1", "log",  "log1p", "tanh",    "erf"};
   return names[static_cast<size_t>(fn)];
 }
 

@@ -85,6 +85,16 @@ struct Store {
   Expr value;
 };
 
+/// The element `offset` (one lane, i64) behind view[index] = value (one lane), when 0 <= offset <
+/// extent; otherwise the step ends with status 1 (StatusCode::index_out_of_range).
+struct Scatter {
+  int32_t view;
+  Index index;
+  Expr offset;
+  int64_t extent = 0;
+  Expr value;
+};
+
 /// to[to_index, l][lane r] = from[r along from_axis][lane l]: `count` registers of `lanes(from)`
 /// lanes become lanes(from) registers of lanes(to) >= count lanes; lanes r >= count are 0. Turns a
 /// tile that was computed with channels in lanes into rows of pixels, for channels-first stores.
@@ -106,7 +116,7 @@ struct Prefetch {
 };
 
 struct StmtNode {
-  std::variant<Block, For, When, Set, Store, Transpose, Fence, Prefetch> is;
+  std::variant<Block, For, When, Set, Store, Scatter, Transpose, Fence, Prefetch> is;
   std::string note; // what this part is, for readers: "left border", "full tiles"
 };
 

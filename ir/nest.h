@@ -50,6 +50,11 @@ struct Write {
   int32_t operand = -1;
   Index index;
   Expr value; // reads accumulators, and operands at the parallel axes
+  /// A scattered write (max_unpool): the element written is this many elements (an i64) behind the
+  /// one at `index`, and must be one of `extent`; a number outside ends the run with status 1.
+  /// Points that share `index` are written in the order of the axes, the last one stays.
+  Expr offset = nullptr;
+  int64_t extent = 0;
 };
 
 /// Computed inside another nest's loop: all that one tile of `axis` of nest `consumer` reads.
@@ -66,6 +71,8 @@ struct Nest {
   std::vector<View> operands;
   std::vector<std::vector<int64_t>> tables; // for Subscript::table
   std::vector<Constraint> constraints;
+  std::vector<Constraint> domain; // over parallel axes: points outside are neither computed nor
+                                  // written (rows of a band that lie beyond the image)
   std::vector<Accumulator> accumulators; // none: an element-wise nest
   std::vector<Write> writes;
   std::optional<Placement> placement;

@@ -91,6 +91,12 @@ private:
     if (is_here()) what = "step of store", store.lane_step += amount();
     change(store.value);
   }
+  void change(ir::Scatter& scatter) {
+    shift(scatter.index, "scatter");
+    if (is_here()) what = "lengthen scatter", scatter.extent += amount();
+    change(scatter.offset);
+    change(scatter.value);
+  }
   void change(ir::Transpose& transpose) {
     if (is_here()) what = "lengthen transpose", transpose.count += 1;
   }
