@@ -3,6 +3,7 @@
 #include "compiler/cost_model.h"
 #include "compiler/passes/flatten.h"
 #include "compiler/strides.h"
+#include "compiler/weight_expression.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -210,7 +211,7 @@ private:
     schedule.loops = std::move(items);
     schedule.loops.insert(schedule.loops.end(), inner.begin(), inner.end());
     const int64_t accumulators = r * ceil_div(size, lanes_);
-    for (LoopDirective& loop : reduction_order(accumulators))
+    for (LoopDirective& loop : reduction_order(v, accumulators))
       schedule.loops.push_back(std::move(loop));
     if (u) schedule.registers.push_back({name(*u), r, 0});
     schedule.registers.push_back({name(v), size, lanes_});
@@ -284,7 +285,7 @@ private:
   }
 
   /// Taps and input channels in the order in which they lie in the input, farthest apart outermost.
-  std::vector<LoopDirective> reduction_order(int64_t accumulators) const {
+  std::vector<LoopDirective> reduction_order(const NestAxis& v, int64_t accumulators) const {
     struct Loop {
       const NestAxis* axis;
       int64_t stride;
@@ -310,6 +311,13 @@ private:
     std::vector<LoopDirective> result;
     for (const Loop& loop : loops) result.push_back({name(*loop.axis)});
     if (result.empty()) return result;
+    if (const auto form = dot_form(flat_, loops.back().axis->var);
+        form && vector_is_of_channels(*form, v) && has_instruction(*form)) {
+      result.back().dot = form->ways;
+      if (loops.back().axis->extent.constant() >= 4 * form->ways && accumulators <= 16)
+        result.back().unroll = 2;
+      return result;
+    }
     const int64_t extent = loops.back().axis->extent.constant();
     const bool is_tap = result.back().axis.front() == 'k';
     if (is_tap && !constrained(*loops.back().axis) && extent * accumulators <= most_straight_line)
@@ -317,6 +325,22 @@ private:
     else if (!is_tap && extent >= 4 && accumulators <= 16)
       result.back().unroll = accumulators <= 8 ? 4 : 2;
     return result;
+  }
+
+  /// Bytes are added in groups on every target, by wider instructions where there is none for it.
+  bool has_instruction(const DotForm& form) const {
+    return is_integer(form.type) || target_.has("avx512bf16");
+  }
+  bool vector_is_of_channels(const DotForm& form, const NestAxis& v) const {
+    const auto moves = [&](const Expr& e) {
+      bool found = false;
+      visit(e, [&](const ExprNode& node) {
+        if (const auto* read = std::get_if<Read>(&node.is))
+          found |= stride_along(flat_, read->operand, read->index, v.var) != 0;
+      });
+      return found;
+    };
+    return !moves(form.image) && moves(form.weight);
   }
 
   static std::string one_line(const Schedule& schedule) {

@@ -56,6 +56,11 @@ public:
     for (const Write& w : nest.writes) write_operations_ += operations(w.value);
     for (const NestAxis& axis : nest.axes)
       if (axis.reduction) steps_ *= static_cast<double>(axis.extent.constant());
+    if (!schedule.loops.empty() && schedule.loops.back().dot) { // one instruction a group
+      ways_ = schedule.loops.back().dot;
+      steps_ /= static_cast<double>(ways_);
+      update_operations_ = 1;
+    }
   }
 
   Cost total() {
@@ -192,7 +197,7 @@ private:
     for (const Read& read : reads_) {
       const double step = registers_of(read, size) *
                           (vector_stride(read) ? static_cast<double>(lanes_) : 1.0) *
-                          static_cast<double>(element_bytes(read.operand));
+                          static_cast<double>(element_bytes(read.operand) * ways_);
       bytes += step;
       footprint += step * steps_;
       if (read.operand == nest_.weight &&
@@ -303,7 +308,7 @@ private:
   Var vector_;
   int64_t lanes_ = 1;
   const std::vector<Read>& reads_;
-  int64_t update_operations_ = 0, write_operations_ = 0;
+  int64_t update_operations_ = 0, write_operations_ = 0, ways_ = 1;
   double steps_ = 1;
 };
 

@@ -44,6 +44,7 @@ void GroupLowering::finish(NestBuilder nest) const {
 
 Boundaries GroupLowering::cuts(Axis axis) const {
   Boundaries all = boundaries(program.type(result_), axis);
+  if (axis == Axis::n) all.merge(boundaries(program.type(head.operands[0]), axis));
   for (const Statement* statement : folded_)
     for (ValueId operand : statement->operands) all.merge(boundaries(program.type(operand), axis));
   return all;
@@ -82,8 +83,8 @@ void copy_to_output(Lowering& lowering, ValueId value, int32_t output) {
   NestBuilder copy(lowering, fmt::format("copy_{}", name));
   copy.nest.origin = fmt::format("return %{}", name);
   lower_copy(copy, value, [&](Axis axis) { return boundaries(type, axis); });
-  copy.write(fmt::format("{}_returned", spoken(name)), output, lowering.dims(value), type,
-             copy.value);
+  copy.write(fmt::format("{}_returned", spoken(name)), output, lowering.dims(value),
+             copy.index(type, copy.at), copy.value);
   copy.finish();
 }
 

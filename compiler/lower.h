@@ -15,6 +15,8 @@ struct LowerOptions {
   /// Of inputs and outputs by name: elements between neighbours along each extent of the type, in
   /// its order. What is not listed is dense.
   std::map<std::string, std::vector<int64_t>> strides;
+  /// Whether to bring images of bf16 into the order in which the target adds two products at once.
+  bool pairs_of_bf16 = false;
 };
 
 /// Lowers a verified, legal program (legalise.h). Buffers: the program's inputs, then its outputs,

@@ -91,6 +91,7 @@ void accumulate_products(const GroupLowering& group, NestBuilder& to, const Coor
 }
 
 void lower_conv(const GroupLowering& group) {
+  if (lower_grouped_products(group)) return;
   const ir::Program& program = group.program;
   const auto& conv = std::get<ir::Conv>(group.head.operation);
   const ir::TensorType& x = program.type(group.head.operands[0]);

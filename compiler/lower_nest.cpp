@@ -38,8 +38,8 @@ Expr number(int64_t value, ElementType type) {
 
 // ---- where values live ------------------------------------------------------------------------
 
-Lowering::Lowering(const ir::Program& lowered, const LowerOptions& options)
-    : program(lowered), options_(options), buffer_of_(lowered.values.size(), -1) {
+Lowering::Lowering(const ir::Program& lowered, const LowerOptions& lower_options)
+    : program(lowered), options(lower_options), buffer_of_(lowered.values.size(), -1) {
   nests.name = program.name;
   const auto add = [&](ValueId id, Buffer::Role role) {
     const TensorType& type = program.type(id);
@@ -62,8 +62,8 @@ std::vector<ir::Dim> Lowering::dims(ValueId value) const {
   const auto listed = [&](const std::vector<ValueId>& values) {
     return std::find(values.begin(), values.end(), value) != values.end();
   };
-  const auto given = options_.strides.find(program.name_of(value));
-  if (given != options_.strides.end() && (listed(program.inputs) || listed(program.outputs)))
+  const auto given = options.strides.find(program.name_of(value));
+  if (given != options.strides.end() && (listed(program.inputs) || listed(program.outputs)))
     for (size_t i = 0; i < dims.size(); ++i) dims[i].stride = given->second.at(i);
   return dims;
 }
@@ -230,6 +230,12 @@ Expr NestBuilder::read_through(ValueId id, const Coordinates& where,
   return ir::read(nest.operands[static_cast<size_t>(from)].element, from, std::move(subscripts));
 }
 
+Expr NestBuilder::read(std::string name, int32_t buffer, const std::vector<ir::Dim>& dims,
+                       Index subscripts) {
+  const int32_t from = view(std::move(name), buffer, dims);
+  return ir::read(nest.operands[static_cast<size_t>(from)].element, from, std::move(subscripts));
+}
+
 Expr NestBuilder::read_vector(int32_t buffer, const Affine& where) {
   const Buffer& memory = lowering.nests.buffers[static_cast<size_t>(buffer)];
   const int32_t from = view(memory.name, buffer, ir::contiguous({memory.elements}));
@@ -247,15 +253,15 @@ Expr NestBuilder::accumulate(Expr initial, const std::function<Expr(Expr)>& upda
 }
 
 void NestBuilder::write(std::string name, ValueId id, const Expr& element) {
-  write(std::move(name), lowering.buffer(id), lowering.dims(id), lowering.program.type(id),
-        element);
+  write(std::move(name), lowering.buffer(id), lowering.dims(id),
+        index(lowering.program.type(id), at), element);
 }
 
 void NestBuilder::write(std::string name, int32_t buffer, const std::vector<ir::Dim>& dims,
-                        const TensorType& type, const Expr& element) {
+                        Index subscripts, const Expr& element) {
   const int32_t to = view(std::move(name), buffer, dims);
-  nest.writes.push_back(
-      {to, index(type, at), converted(nest.operands[static_cast<size_t>(to)].element, element)});
+  nest.writes.push_back({to, std::move(subscripts),
+                         converted(nest.operands[static_cast<size_t>(to)].element, element)});
 }
 
 void NestBuilder::write_vector(int32_t buffer, const Affine& where, const Expr& element) {

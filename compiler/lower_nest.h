@@ -33,6 +33,7 @@ public:
   Lowering(const ir::Program& program, const LowerOptions& options);
 
   const ir::Program& program;
+  const LowerOptions& options;
   ir::NestProgram nests;
 
   /// The buffer that holds a value; made when there is none yet: a table for a constant, else an
@@ -53,7 +54,6 @@ public:
 private:
   ir::ElementType stored_as(ir::ValueId value) const;
 
-  const LowerOptions& options_;
   std::vector<int32_t> buffer_of_; // by value, -1 while there is none
   std::set<std::string> nest_names_;
 };
@@ -93,15 +93,17 @@ public:
   /// index into nest.tables, -1 for none.
   ir::Expr read_through(ir::ValueId value, const Coordinates& where,
                         const std::array<int32_t, 7>& tables);
-  /// An element of a vector that is no value of the program.
+  /// An element of memory that is no value of the program.
+  ir::Expr read(std::string name, int32_t buffer, const std::vector<ir::Dim>& dims,
+                ir::Index index);
   ir::Expr read_vector(int32_t buffer, const ir::Affine& where);
   /// An accumulator; the first one becomes `value`.
   ir::Expr accumulate(ir::Expr initial, const std::function<ir::Expr(ir::Expr)>& update);
   /// Writes an element of a result in its buffer's type.
   void write(std::string name, ir::ValueId value, const ir::Expr& element);
   /// The same for memory that is no value of the program.
-  void write(std::string name, int32_t buffer, const std::vector<ir::Dim>& dims,
-             const ir::TensorType& type, const ir::Expr& element);
+  void write(std::string name, int32_t buffer, const std::vector<ir::Dim>& dims, ir::Index index,
+             const ir::Expr& element);
   void write_vector(int32_t buffer, const ir::Affine& where, const ir::Expr& element);
   /// Adds the nest to the program.
   void finish();
@@ -144,6 +146,9 @@ private:
 // Each lowers the statements of a group: one nest, or several that write parts of the result.
 
 void lower_conv(const GroupLowering& group);
+/// A convolution whose products machines add in groups, with the image brought into the order that
+/// this takes; false, and nothing lowered, when the convolution is none.
+bool lower_grouped_products(const GroupLowering& group);
 void lower_conv_transpose(const GroupLowering& group);
 void lower_pool(const GroupLowering& group);
 void lower_global_pool(const GroupLowering& group);

@@ -1,5 +1,7 @@
 #include "compiler/pack.h"
 
+#include "compiler/weight_expression.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -17,18 +19,6 @@ std::vector<int64_t> PackedLayout::extents() const {
 
 namespace {
 
-/// The one way the nest reads its weight.
-const Read& weight_read(const Nest& nest) {
-  const Read* found = nullptr;
-  for (const Accumulator& a : nest.accumulators)
-    visit(a.update, [&](const ExprNode& node) {
-      const auto* read = std::get_if<Read>(&node.is);
-      if (read && read->operand == nest.weight) found = read;
-    });
-  if (!found) throw InternalError(fmt::format("nest {}: its weight is never read", nest.name));
-  return *found;
-}
-
 bool depends(const Read& read, Var axis) {
   return std::any_of(read.index.begin(), read.index.end(),
                      [&](const Subscript& s) { return s.at.depends_on(axis); });
@@ -45,7 +35,8 @@ std::string unused_name(const std::vector<std::string>& taken, const std::string
 } // namespace
 
 PackedLayout packed_layout(const Nest& nest, const Schedule& schedule) {
-  const Read& read = weight_read(nest);
+  const Expr weight = weight_expression(nest);
+  const Read& read = weight_read(weight, nest.weight);
   PackedLayout layout;
   std::map<std::string, int64_t> left; // extent of an axis inside the loops so far
   for (size_t i = 0; i < schedule.loops.size(); ++i) {
@@ -62,11 +53,16 @@ PackedLayout packed_layout(const Nest& nest, const Schedule& schedule) {
     const int64_t lanes = std::max<int64_t>(r.lanes, 1);
     layout.dimensions.push_back({r.axis, ceil_div(r.size, lanes) * lanes, 1, -1});
   }
+  if (const LoopDirective& last = schedule.loops.back(); last.dot) {
+    layout.group = last.dot;
+    layout.dimensions.push_back({last.axis, last.dot, 1, -1});
+  }
   return layout;
 }
 
 Packing make_packing(const Nest& nest, const PackedLayout& layout, int32_t packed_buffer) {
-  const Read& read = weight_read(nest);
+  const Expr weight = weight_expression(nest);
+  const Read& read = weight_read(weight, nest.weight);
   const View& source = nest.operands[static_cast<size_t>(nest.weight)];
 
   Packing packing;
@@ -75,7 +71,7 @@ Packing make_packing(const Nest& nest, const PackedLayout& layout, int32_t packe
   copy.origin = fmt::format("the weight %{} of {}", source.name, nest.name);
   copy.packs = packed_buffer;
 
-  View packed{source.name + "_packed", packed_buffer, source.element, contiguous(layout.extents())};
+  View packed{source.name + "_packed", packed_buffer, weight->type, contiguous(layout.extents())};
   Index to;
   std::map<std::string, Affine> value; // of the nest's axes, by the copy's
   for (const PackedLayout::Dimension& d : layout.dimensions) {
@@ -104,13 +100,15 @@ Packing make_packing(const Nest& nest, const PackedLayout& layout, int32_t packe
     if (largest >= extent) copy.constraints.push_back({at, extent});
   }
   copy.operands = {packed, source};
-  copy.accumulators.push_back(
-      {"value", source.element, imm(0, source.element), ir::read(source.element, 1, index)});
-  copy.writes.push_back({0, to, acc(source.element, 0)});
+  const Expr element = rewrite(weight, [&](const Expr& node) {
+    return std::holds_alternative<Read>(node->is) ? ir::read(node->type, 1, index) : node;
+  });
+  copy.accumulators.push_back({"value", weight->type, imm(0, weight->type), element});
+  copy.writes.push_back({0, to, acc(weight->type, 0)});
 
   int64_t elements = 1;
   for (int64_t extent : layout.extents()) elements *= extent;
-  packing.buffer = {packed.name,  Buffer::Role::packed, source.element, elements,
+  packing.buffer = {packed.name,  Buffer::Role::packed, weight->type, elements,
                     std::nullopt, source.buffer,        nullptr};
   return packing;
 }

@@ -17,6 +17,7 @@ struct PackedLayout {
     int32_t loop = -1; // index into Schedule::loops; -1: the register tile
   };
   std::vector<Dimension> dimensions;
+  int64_t group = 1; // elements of the last dimension that one product group takes (dot)
   std::vector<int64_t> extents() const;
 };
 

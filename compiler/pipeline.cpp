@@ -131,7 +131,7 @@ public:
 
   Expected<Stages> run() {
     const auto start = std::chrono::steady_clock::now();
-    const LowerOptions options{request_.strides};
+    const LowerOptions options{request_.strides, request_.target.has("avx512bf16")};
     stages_.program = legalise(program_, options);
     Expected<NestProgram> nests = lower(stages_.program, options);
     if (!nests) return nests.failure();

@@ -80,12 +80,35 @@ Expr TileWriter::load(const ExprNode& node, const std::vector<Affine>& registers
   if (source_.redirect)
     if (auto other = source_.redirect(read)) read = *other;
   Address a = address(read.index, registers);
+  if (source_.group) return load_group(node.type, read, std::move(a), whole);
   Load l{read.operand, std::move(a.index), a.lane_dim, a.lane_step, 0, 1, 0};
   if (a.lane_dim < 0) return splat_to(lanes(), ir::load(node.type, 1, std::move(l)));
   l.first = whole ? 0 : vector.first;
   l.count = whole ? lanes() : vector.count;
   l.fill = fill_;
   return ir::load(node.type, lanes(), std::move(l));
+}
+
+/// A group of the image is the same in every lane; a packed weight has the groups of all lanes one
+/// after the other.
+Expr TileWriter::load_group(ElementType type, const Read& read, Address a, bool is_weight) const {
+  const Source::Group& group = *source_.group;
+  if (is_weight) {
+    const auto last = static_cast<int32_t>(a.index.size()) - 1;
+    return ir::load(type, operand_lanes(),
+                    {read.operand, std::move(a.index), last, 1, 0, operand_lanes(), 0});
+  }
+  int32_t along = -1;
+  for (size_t d = 0; d < read.index.size(); ++d)
+    if (read.index[d].at.depends_on(group.axis)) along = static_cast<int32_t>(d);
+  // A staged image has whole groups; what it has beyond its channels meets weights that are 0.
+  const Dim& dim =
+      source_.nest.operands[static_cast<size_t>(read.operand)].dims[static_cast<size_t>(along)];
+  const bool has_whole_groups = dim.extent.constant() % group.ways == 0;
+  const int32_t count = has_whole_groups ? group.ways : group.count;
+  return splat_to(
+      operand_lanes(),
+      ir::load(type, group.ways, {read.operand, std::move(a.index), along, 1, 0, count, 0}));
 }
 
 std::vector<Affine> TileWriter::held_index(const Held& held,
@@ -109,7 +132,7 @@ Expr TileWriter::widen(const Expr& expr, const std::vector<Affine>& registers, c
       return h.read == expr.get() && h.array >= 0;
     });
     result = held != held_.end()
-                 ? reg(expr->type, lanes(), held->array, held_index(*held, registers))
+                 ? reg(expr->type, operand_lanes(), held->array, held_index(*held, registers))
                  : load(*expr, registers, vector);
   } else if (const auto* position = std::get_if<Position>(&expr->is)) {
     Address at = address({position->value}, registers);
@@ -208,7 +231,8 @@ Stmt TileWriter::write(const std::vector<Expr>& exprs, const AccumulatorRegister
             fmt::format("{}_", source_.nest.operands[static_cast<size_t>(read->operand)].name);
         while (std::find(names.begin(), names.end(), name) != names.end()) name += "_";
         names.push_back(name);
-        if (!axes_.empty()) held.array = array_for(source_.step, name, node.type, lanes(), shape);
+        if (!axes_.empty())
+          held.array = array_for(source_.step, name, node.type, operand_lanes(), shape);
       }
       held_.push_back(held);
     });

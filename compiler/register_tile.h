@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 
 namespace volute::compiler {
 
@@ -44,12 +45,20 @@ public:
     /// Replaces reads of one operand: the packed weight. Null for none.
     std::function<std::optional<ir::Read>(const ir::Read&)> redirect;
     std::function<bool(const ir::Read&)> is_padded; // may be loaded in whole vectors
+    /// Of a dot product: elements of each lane, along an axis of the nest, of which `count` exist.
+    struct Group {
+      ir::Var axis;
+      int32_t ways = 1, count = 1;
+    };
+    std::optional<Group> group = std::nullopt;
   };
 
   TileWriter(Source source, std::vector<TileAxis> axes, double fill = 0)
       : source_(std::move(source)), axes_(std::move(axes)), fill_(fill) {}
 
   int32_t lanes() const;
+  /// Of an operand: more than the tile's when each lane takes a group.
+  int32_t operand_lanes() const { return lanes() * (source_.group ? source_.group->ways : 1); }
 
   /// `exprs` at every register of the tile; `sink` makes the statement that takes their values. It
   /// receives the register index of each axis, and the piece of the vector axis.
@@ -78,6 +87,8 @@ private:
   uint32_t dependence(const ir::Read& read) const;
   ir::Expr load(const ir::ExprNode& node, const std::vector<ir::Affine>& registers,
                 const Piece& vector) const;
+  ir::Expr load_group(ir::ElementType type, const ir::Read& read, Address address,
+                      bool is_weight) const;
   /// The expression at one register. Expressions are graphs: each node is widened once.
   using Widened = std::map<const ir::ExprNode*, ir::Expr>;
   ir::Expr widen(const ir::Expr& expr, const std::vector<ir::Affine>& registers,

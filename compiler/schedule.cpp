@@ -1,5 +1,7 @@
 #include "compiler/schedule.h"
 
+#include "compiler/weight_expression.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -13,7 +15,8 @@ namespace {
 
 std::string loop_text(const LoopDirective& loop) {
   std::string text = loop.axis;
-  if (loop.by > 1) text += fmt::format(" by {}", loop.by);
+  if (loop.by > 1 && !loop.dot) text += fmt::format(" by {}", loop.by);
+  if (loop.dot) text += fmt::format(" dot {}", loop.dot);
   if (loop.unroll == LoopDirective::full) text += " unroll";
   if (loop.unroll > 1) text += fmt::format(" unroll {}", loop.unroll);
   return text;
@@ -155,6 +158,14 @@ Expected<LoopDirective> parse_loop(Words& words, bool parallel) {
     const auto size = words.number();
     if (!size || *size < 1) return want_size(words, "by");
     loop.by = *size;
+  }
+  if (words.take("dot")) {
+    const Location dot = words.here();
+    const auto ways = words.number();
+    if (!ways || (*ways != 2 && *ways != 4))
+      return refuse(dot, "dot: products are added 2 (bf16) or 4 (bytes) at a time");
+    if (loop.by > 0) return refuse(dot, "dot: says the tile's size itself, without by");
+    loop.dot = *ways;
   }
   const Location where = words.here();
   if (words.take("unroll")) {
@@ -329,6 +340,39 @@ std::optional<Failure> misfit_of_scatter(const Schedule& schedule, const ir::Nes
                                   fmt::join(found, ", "), fmt::join(ordered, ", ")));
 }
 
+/// `dot` is for the innermost loop, over an axis along which narrow products can be grouped.
+std::optional<Failure> misfit_of_dot(const Schedule& schedule, size_t at, const ir::Nest& nest) {
+  const LoopDirective& loop = schedule.loops[at];
+  const auto refuse = [&](const std::string& message, std::string hint = "") {
+    return misfit(nest, fmt::format("for {} dot {}: {}", loop.axis, loop.dot, message),
+                  std::move(hint));
+  };
+  const std::optional<DotForm> form = dot_form(nest, nest.axis(loop.axis)->var);
+  if (!form)
+    return refuse("the nest adds no products of u8 and i8, or of two bf16, that lie one after the "
+                  "other along this axis");
+  if (form->ways != loop.dot)
+    return refuse(fmt::format("its products are added {} at a time", form->ways));
+  if (at + 1 != schedule.loops.size()) return refuse("it must be the innermost loop");
+  const auto vector = std::find_if(schedule.registers.begin(), schedule.registers.end(),
+                                   [](const RegisterDirective& r) { return r.lanes > 0; });
+  if (!schedule.pack_weight || vector == schedule.registers.end())
+    return refuse("it needs a packed weight and a vector axis",
+                  "add `pack weight` and `registers o N vector LANES`");
+  const auto moves = [&](const ir::Expr& e) {
+    bool found = false;
+    const ir::NestAxis* axis = nest.axis(vector->axis);
+    visit(e, [&](const ir::ExprNode& node) {
+      if (const auto* read = std::get_if<ir::Read>(&node.is))
+        for (const ir::Subscript& s : read->index) found |= axis && s.at.depends_on(axis->var);
+    });
+    return found;
+  };
+  if (moves(form->image) || !moves(form->weight))
+    return refuse(fmt::format("vectors must run along output channels, not {}", vector->axis));
+  return std::nullopt;
+}
+
 // Far beyond what a machine can hold or a person would ask for: what is more is a slip, or malice.
 constexpr int64_t most_registers = 1024;
 constexpr int64_t most_copies = 16384; // of the innermost statement
@@ -383,7 +427,7 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
       reduction_seen = loop.axis;
       if (loop.parallel)
         return misfit(nest, fmt::format("parallel {0}: {0} is a reduction axis", loop.axis));
-      if (loop.by > 1 && constrained(nest, axis->var))
+      if (loop.by > 1 && !loop.dot && constrained(nest, axis->var))
         return misfit(
             nest,
             fmt::format("for {0} by {1}: the taps of {0} that lie in the padding are left "
@@ -400,8 +444,12 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
                                    [&](const LoopDirective& l) { return l.axis == loop.axis; });
     const auto in_tile = tile.find(loop.axis);
     const int64_t inner = in_tile == tile.end() ? 1 : in_tile->second;
+    if (loop.dot) {
+      if (auto failure = misfit_of_dot(full, at, nest)) return *failure;
+      loop.by = loop.dot;
+    }
     if (loop.by == 0) loop.by = last ? inner : 1;
-    if (last && loop.by != inner)
+    if (last && loop.by != inner && !loop.dot)
       return misfit(
           nest,
           in_tile == tile.end()
@@ -422,7 +470,8 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
                                       loop.axis, loop.by, inner));
     covered[loop.axis] = std::min(loop.by, extent);
     // A loop over one tap decides nothing, unless that tap may lie in the padding.
-    if (extent > 1 || loop.parallel || (axis->reduction && constrained(nest, axis->var)))
+    if (extent > 1 || loop.parallel || loop.dot ||
+        (axis->reduction && constrained(nest, axis->var)))
       loops.push_back(loop);
   }
   int64_t copies = registers;

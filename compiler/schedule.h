@@ -5,6 +5,7 @@
 //     for w by 14, i, kh, kw unroll         loops inside an item, outermost first
 //     registers w 14, o 32 vector 16        the register tile: pixels by vectors of channels
 //     pack weight                           weights in the order the loops read them
+//     for h, kh, kw, i dot 4                products of bytes, added four at a time
 //     prefetch x                            touch what the next tile reads while this one runs
 //
 // The empty schedule is the naive nest: every axis a plain loop, in the nest's own order. All
@@ -30,6 +31,7 @@ struct LoopDirective {
   int64_t by = 0;     // tile size; 0: the register tile's, or 1
   int64_t unroll = 1; // copies of the body per iteration; `full` for every iteration
   bool parallel = false;
+  int64_t dot = 0; // products added so many at a time by one instruction; then the tile size too
   bool operator==(const LoopDirective&) const = default;
 };
 

@@ -6,6 +6,7 @@
 #include "compiler/prefetch.h"
 #include "compiler/register_tile.h"
 #include "compiler/tile_store.h"
+#include "compiler/weight_expression.h"
 
 #include <fmt/format.h>
 
@@ -28,7 +29,7 @@ struct State {
 class Specialiser {
 public:
   Specialiser(const Nest& nest, const Schedule& schedule, int32_t packed_buffer)
-      : nest_(nest), schedule_(schedule), borders_(nest), prefetcher_(nest, schedule) {
+      : nest_(nest), schedule_(schedule), borders_(nest_), prefetcher_(nest, schedule) {
     step_.name = nest.name;
     step_.vars = nest.vars;
     step_.parameters = nest.parameters;
@@ -40,8 +41,17 @@ public:
     if (schedule.pack_weight) {
       layout_ = packed_layout(nest, schedule);
       packing_ = make_packing(nest, *layout_, packed_buffer);
-      step_.views.push_back(packing_->nest.operands[0]);
+      nest_ = with_packed_weight(nest);
+      View packed = packing_->nest.operands[0];
+      if (layout_->group > 1) { // each lane's group is part of the vector
+        packed.dims.pop_back();
+        packed.dims.back().extent *= layout_->group;
+        packed.dims.back().stride = 1;
+      }
+      step_.views.push_back(std::move(packed));
     }
+    if (!schedule.loops.empty() && schedule.loops.back().dot)
+      dot_ = dot_form(nest, nest.axis(schedule.loops.back().axis)->var);
     make_frame();
   }
 
@@ -203,10 +213,34 @@ private:
     return [this](const std::vector<Expr>& values, const std::vector<Affine>& registers,
                   const Piece&) {
       std::vector<Stmt> sets;
-      for (size_t a = 0; a < values.size(); ++a)
+      for (size_t a : order_of_sets(values))
         sets.push_back(stmt(Set{frame_.accumulators[a], registers, values[a]}));
       return block(std::move(sets));
     };
+  }
+
+  /// All accumulators take their updates at once: one that others read is set after those.
+  std::vector<size_t> order_of_sets(const std::vector<Expr>& values) const {
+    std::vector<size_t> order, left;
+    for (size_t a = 0; a < values.size(); ++a) left.push_back(a);
+    const auto is_read_by_others = [&](size_t a) {
+      bool found = false;
+      for (size_t other : left)
+        visit(values[other], [&](const ExprNode& node) {
+          const auto* reg = std::get_if<Reg>(&node.is);
+          found |= other != a && reg && reg->array == frame_.accumulators[a];
+        });
+      return found;
+    };
+    while (!left.empty()) {
+      const auto next = std::find_if_not(left.begin(), left.end(), is_read_by_others);
+      if (next == left.end())
+        throw InternalError(
+            fmt::format("nest {}: accumulators read each other in a ring", nest_.name));
+      order.push_back(*next);
+      left.erase(next);
+    }
+    return order;
   }
 
   /// Writes code over the tile, or over its elements that meet data for the current tap.
@@ -222,7 +256,17 @@ private:
       source.redirect = [this, &state](const Read& read) { return packed_read(read, state); };
       source.is_padded = [this](const Read& read) { return read.operand == nest_.weight; };
     }
+    if (dot_ && only_active) {
+      const Var axis = nest_.axis(schedule_.loops.back().axis)->var;
+      source.group = {axis, dot_->ways, static_cast<int32_t>(state.places[id(axis)].size)};
+    }
     return TileWriter(std::move(source), std::move(axes), only_active ? neutral() : 0);
+  }
+
+  /// The weight of a dot product as it is packed.
+  Expr packed_weight() const {
+    const Read& read = weight_read(dot_->weight, nest_.weight);
+    return ir::read(dot_->weight->type, read.operand, read.index);
   }
 
   std::optional<Read> packed_read(const Read& read, const State& state) const {
@@ -234,11 +278,13 @@ private:
         continue;
       }
       const Var axis = nest_.axis(d.axis)->var; // the element within the register tile
+      if (layout_->group > 1 && &d == &layout_->dimensions.back()) continue; // part of the vector
       Affine within = Affine(axis) - state.places[id(axis)].base;
       if (const auto element = elements_.find(id(axis)); element != elements_.end())
         within += Affine(element->second);
       index.emplace_back(std::move(within));
     }
+    if (layout_->group > 1) index.back().at *= layout_->group;
     return Read{static_cast<int32_t>(step_.views.size()) - 1, std::move(index)};
   }
 
@@ -413,7 +459,20 @@ private:
       return tap_loops(at + 1, inner);
     };
     std::vector<Stmt> parts;
-    if (trips > 0) {
+    if (trips > 0 && loop.dot && loop.unroll != 1) {
+      const int64_t copies = loop.unroll == LoopDirective::full ? trips : loop.unroll;
+      const auto copied = [&](int64_t from, int64_t to, const Affine& offset) {
+        const Var copy = new_var(loop.axis + "_u", {from, to - 1});
+        return for_loop(copy, Range::of(from, to), For::Kind::unrolled,
+                        block({body(offset + Affine(copy), loop.by), stmt(Fence{})}));
+      };
+      if (trips >= copies) {
+        const Var trip = new_var(loop.axis + "_b", {0, trips / copies - 1});
+        Stmt code = copied(0, copies, Affine(trip) * copies);
+        parts.push_back(for_loop(trip, Range::of(0, trips / copies), For::Kind::serial, code));
+      }
+      if (trips % copies) parts.push_back(copied(trips - trips % copies, trips, 0));
+    } else if (trips > 0) {
       const Var trip = new_var(loop.axis + "_t", {0, trips - 1});
       Stmt code = body(trip, loop.by);
       Stmt ahead = prefetcher_.at_trip(bases(state.places), state.loops, at, trip, trips);
@@ -431,6 +490,7 @@ private:
     const std::vector<Affine> base = bases(state.places);
     std::vector<Expr> updates;
     for (const Accumulator& a : nest_.accumulators) updates.push_back(a.update);
+    if (dot_) updates = {dot(dot_->ways, acc(dot_->type, 0), dot_->image, packed_weight())};
     Stmt code =
         writer(state, base, true).write(updates, in_frame(nest_, frame_), set_accumulators());
     code = block({std::move(code), prefetcher_.at_tap(base)});
@@ -439,7 +499,7 @@ private:
     return code;
   }
 
-  const Nest& nest_;
+  Nest nest_; // reads its weight as it is packed
   const Schedule& schedule_;
   Borders borders_;
   Prefetcher prefetcher_;
@@ -447,6 +507,7 @@ private:
   TileFrame frame_;
   std::optional<PackedLayout> layout_;
   std::optional<Packing> packing_;
+  std::optional<DotForm> dot_;
   std::vector<Interval> ranges_;   // by step variable
   std::map<size_t, Var> elements_; // axes that are walked element by element inside a tile
   std::optional<double> neutral_;

@@ -1,0 +1,37 @@
+// What a weight is in the arithmetic of a nest: its element, and what is done to it before it meets
+// the image. All of that can be done once, when the weight is packed.
+//
+//     acc <- fma(i32(x[...]), i32(w[o, i, kh, kw]) - 7, acc)       packed: i32(w[...]) - 7
+//     acc <- fma(f32(x[...]), f32(w[o, i, kh, kw]), acc)           packed: f32(w[...])
+#pragma once
+
+#include "ir/nest.h"
+
+namespace volute::compiler {
+
+/// The largest part of the first accumulator's update that reads the weight, and beside it nothing
+/// but constants. Throws InternalError when the nest's weight is never read.
+ir::Expr weight_expression(const ir::Nest& nest);
+
+/// The read of the weight in it.
+const ir::Read& weight_read(const ir::Expr& weight_expression, int32_t weight);
+
+/// The nest with that part replaced by a read of the weight, of that part's type: what a nest reads
+/// once its weight is packed.
+ir::Nest with_packed_weight(const ir::Nest& nest);
+
+/// Products of narrow elements that machines add in groups: the image's and the weight's element,
+/// widened, multiplied and added along an axis on which both lie in memory one after the other.
+///
+///     acc <- fma(i32(x[n, h, w, i]), i32(w[o, i]), acc)    x: u8, w: i8     4 along i
+///     acc <- fma(f32(x[n, h, w, i]), f32(w[o, i]), acc)    x, w: bf16       2 along i
+struct DotForm {
+  int32_t ways = 0;
+  ir::ElementType type;   // of the accumulator
+  ir::Expr image, weight; // narrow
+};
+
+/// Whether the nest is one, along an axis. The weight need not lie so: packing sees to that.
+std::optional<DotForm> dot_form(const ir::Nest& nest, ir::Var axis);
+
+} // namespace volute::compiler
