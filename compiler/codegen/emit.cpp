@@ -1,14 +1,13 @@
 #include "compiler/codegen/emit.h"
 
 #include "compiler/codegen/codegen.h"
+#include "compiler/codegen/emit_address.h"
 #include "compiler/codegen/emit_values.h"
-#include "ir/number.h"
+#include "ir/diagnostic.h"
 
 #include <fmt/format.h>
 #include <llvm/IR/IRBuilder.h>
 
-#include <algorithm>
-#include <map>
 #include <unordered_map>
 
 namespace volute::compiler {
@@ -18,6 +17,9 @@ using namespace ir;
 std::string step_symbol(size_t step) { return fmt::format("step{}", step); }
 
 namespace {
+
+// runtime/status.h: StatusCode::index_out_of_range.
+constexpr uint32_t index_out_of_range = 1;
 
 /// Arrays that a statement reads before it sets them: what a loop around it carries in phis.
 class Exposure {
@@ -30,6 +32,8 @@ public:
     if (const auto* when = std::get_if<When>(&s->is)) visit(when->body);
     if (const auto* set = std::get_if<Set>(&s->is)) read(set->value), assign(set->array);
     if (const auto* store = std::get_if<Store>(&s->is)) read(store->value);
+    if (const auto* scatter = std::get_if<Scatter>(&s->is))
+      read(scatter->offset), read(scatter->value);
     if (const auto* turn = std::get_if<Transpose>(&s->is)) use(turn->from), assign(turn->to);
   }
   bool carried(size_t array) const { return assigned_[array] && exposed_[array]; }
@@ -54,13 +58,10 @@ class StepEmitter {
 public:
   StepEmitter(const LoopProgram& program, const Step& step, const Target& target,
               llvm::Function* function, const std::vector<llvm::Value*>& tables)
-      : program_(program), step_(step), target_(target), function_(function), tables_(tables),
-        b_(function->getContext()), values_(b_, target) {
-    runtime_.resize(step.vars.size());
-    constants_.resize(step.vars.size());
+      : program_(program), step_(step), function_(function), tables_(tables),
+        b_(function->getContext()), values_(b_, target), address_(b_, step) {
     for (const RegisterArray& array : step.arrays)
       registers_.emplace_back(static_cast<size_t>(array.count()));
-    scopes_.emplace_back();
   }
 
   void run() {
@@ -87,7 +88,6 @@ public:
   }
 
 private:
-  static size_t id(Var var) { return static_cast<size_t>(var.id); }
   llvm::BasicBlock* new_block(const llvm::Twine& name) {
     return llvm::BasicBlock::Create(function_->getContext(), name, function_);
   }
@@ -96,172 +96,42 @@ private:
     const std::vector<int32_t> slots = argument_slots(program_.buffers);
     llvm::Value* list =
         b_.CreateAlignedLoad(b_.getPtrTy(), function_->getArg(0), llvm::Align(8), "buffers");
-    buffers_.resize(program_.buffers.size());
+    for (size_t at = 0; at < program_.buffers.size(); ++at) address_.set_buffer(at, nullptr);
     for (const View& view : step_.views) {
       const auto at = static_cast<size_t>(view.buffer);
-      if (buffers_[at]) continue;
-      const Buffer& buffer = program_.buffers[at];
-      if (buffer.role == Buffer::Role::table) {
-        buffers_[at] = tables_[at];
-      } else if (slots[at] < 0) {
-        throw Error(
-            fmt::format("buffer {}: scratch inside a step is not compiled yet", buffer.name));
-      } else {
-        llvm::Value* slot =
-            b_.CreateGEP(b_.getPtrTy(), list, b_.getInt64(static_cast<uint64_t>(slots[at])));
-        buffers_[at] = b_.CreateAlignedLoad(b_.getPtrTy(), slot, llvm::Align(8), buffer.name);
-      }
+      if (address_.has_buffer(at)) continue;
+      address_.set_buffer(at, memory_of(program_.buffers[at], slots[at], tables_[at], list));
     }
+  }
+
+  llvm::Value* memory_of(const Buffer& buffer, int32_t slot, llvm::Value* table,
+                         llvm::Value* list) {
+    if (buffer.role == Buffer::Role::table) return table;
+    if (buffer.role == Buffer::Role::scratch) {
+      if (buffer.scratch_offset == 0) return function_->getArg(1);
+      return b_.CreateGEP(b_.getInt8Ty(), function_->getArg(1),
+                          b_.getInt64(static_cast<uint64_t>(buffer.scratch_offset)), buffer.name);
+    }
+    llvm::Value* place =
+        b_.CreateGEP(b_.getPtrTy(), list, b_.getInt64(static_cast<uint64_t>(slot)));
+    return b_.CreateAlignedLoad(b_.getPtrTy(), place, llvm::Align(8), buffer.name);
   }
 
   void decompose(llvm::Value* item) {
     llvm::Value* rest = item;
     for (size_t i = step_.items.size(); i-- > 0;) {
       const ItemLoop& loop = step_.items[i];
-      const std::string& name = step_.vars[id(loop.var)];
+      const std::string& name = step_.vars[static_cast<size_t>(loop.var.id)];
       llvm::Value* count = b_.getInt64(static_cast<uint64_t>(loop.count));
       if (loop.count == 1) {
-        runtime_[id(loop.var)] = b_.getInt64(0);
+        address_.set_runtime(loop.var, b_.getInt64(0));
       } else if (i == 0) {
-        runtime_[id(loop.var)] = rest;
+        address_.set_runtime(loop.var, rest);
       } else {
-        runtime_[id(loop.var)] = b_.CreateURem(rest, count, name);
+        address_.set_runtime(loop.var, b_.CreateURem(rest, count, name));
         rest = b_.CreateUDiv(rest, count);
       }
     }
-  }
-
-  // ---- index arithmetic ---------------------------------------------------------------------
-
-  /// The part over run-time variables, unrolled ones folded into the constant.
-  Affine fold(const Affine& a) const {
-    Affine result = a;
-    for (const Affine::Term& t : a.terms())
-      if (constants_[id(t.var)]) result = result.substitute(t.var, *constants_[id(t.var)]);
-    return result;
-  }
-
-  int64_t constant(const Affine& a) const {
-    const Affine folded = fold(a);
-    if (!folded.is_constant())
-      throw InternalError(fmt::format("step {}: {} is not a constant after unrolling", step_.name,
-                                      to_string(a, step_.vars)));
-    return folded.constant();
-  }
-
-  llvm::Value* integer(const Affine& a) {
-    const Affine folded = fold(a);
-    llvm::Value* sum = nullptr;
-    for (const Affine::Term& t : folded.terms()) {
-      llvm::Value* term = runtime_[id(t.var)];
-      if (!term)
-        throw InternalError(
-            fmt::format("step {}: {} is used outside its loop", step_.name, step_.vars[id(t.var)]));
-      if (t.coefficient != 1)
-        term = b_.CreateMul(term, b_.getInt64(static_cast<uint64_t>(t.coefficient)));
-      sum = sum ? b_.CreateAdd(sum, term) : term;
-    }
-    if (!sum) return b_.getInt64(static_cast<uint64_t>(folded.constant()));
-    if (folded.constant() != 0)
-      sum = b_.CreateAdd(sum, b_.getInt64(static_cast<uint64_t>(folded.constant())));
-    return sum;
-  }
-
-  llvm::Value* integer(const Bound& bound) {
-    llvm::Value* numerator = integer(bound.numerator);
-    if (bound.divisor == 1) return numerator;
-    // ceil(a / d) = floor((a + d - 1) / d), and floor needs care below zero.
-    llvm::Value* d = b_.getInt64(static_cast<uint64_t>(bound.divisor));
-    llvm::Value* a = b_.CreateAdd(numerator, b_.getInt64(static_cast<uint64_t>(bound.divisor - 1)));
-    llvm::Value* quotient = b_.CreateSDiv(a, d);
-    llvm::Value* remainder = b_.CreateSRem(a, d);
-    llvm::Value* below = b_.CreateICmpSLT(remainder, b_.getInt64(0));
-    return b_.CreateSub(quotient, b_.CreateZExt(below, b_.getInt64Ty()));
-  }
-
-  llvm::Value* extreme(const std::vector<Bound>& bounds, bool largest) {
-    llvm::Value* result = nullptr;
-    for (const Bound& bound : bounds) {
-      llvm::Value* value = integer(bound);
-      if (result)
-        value = b_.CreateSelect(largest ? b_.CreateICmpSGT(value, result)
-                                        : b_.CreateICmpSLT(value, result),
-                                value, result);
-      result = value;
-    }
-    return result;
-  }
-
-  // ---- pointers -----------------------------------------------------------------------------
-  // A pointer stands for a view and the run-time part of an offset; loops keep one phi for each
-  // that their bodies use, so that an access is a pointer plus a constant.
-
-  using PointerKey = std::pair<int32_t, std::vector<std::pair<int32_t, int64_t>>>;
-
-  static PointerKey key(int32_t view, const Affine& runtime) {
-    PointerKey k{view, {}};
-    for (const Affine::Term& t : runtime.terms()) k.second.emplace_back(t.var.id, t.coefficient);
-    return k;
-  }
-
-  Affine offset(int32_t view, const Index& index) const {
-    const View& v = step_.views[static_cast<size_t>(view)];
-    Affine sum;
-    for (size_t d = 0; d < index.size(); ++d) {
-      if (index[d].table >= 0) throw Error("an index through a table is not compiled yet");
-      sum += index[d].at * v.dims[d].stride.constant();
-    }
-    return sum;
-  }
-
-  llvm::Value* pointer(int32_t view, const Affine& runtime) {
-    const View& v = step_.views[static_cast<size_t>(view)];
-    if (runtime.terms().empty()) return buffers_[static_cast<size_t>(v.buffer)];
-    const PointerKey k = key(view, runtime);
-    for (auto scope = scopes_.rbegin(); scope != scopes_.rend(); ++scope)
-      if (const auto known = scope->find(k); known != scope->end()) return known->second;
-    llvm::Value* bytes = integer(runtime * size_of(v.element));
-    llvm::Value* result =
-        b_.CreateGEP(b_.getInt8Ty(), buffers_[static_cast<size_t>(v.buffer)], bytes, v.name);
-    scopes_.back()[k] = result;
-    return result;
-  }
-
-  llvm::Value* access(int32_t view, const Index& index) {
-    return access(view, offset(view, index));
-  }
-  llvm::Value* access(int32_t view, const Affine& element) {
-    const Affine full = fold(element);
-    llvm::Value* base = pointer(view, full.filter([](Var) { return true; }, false));
-    const int64_t bytes = full.constant() * size_of(step_.views[static_cast<size_t>(view)].element);
-    return bytes ? b_.CreateGEP(b_.getInt8Ty(), base, b_.getInt64(static_cast<uint64_t>(bytes)))
-                 : base;
-  }
-
-  /// The pointers that advance with `var` in `body`: run-time parts over variables in scope.
-  void collect(const Stmt& s, Var var, std::map<PointerKey, Affine>& found) const {
-    const auto note_offset = [&](int32_t view, const Affine& full) {
-      const Affine in_scope = full.filter(
-          [&](Var v) { return v == var || (runtime_[id(v)] && !constants_[id(v)]); }, false);
-      if (in_scope.depends_on(var)) found.emplace(key(view, in_scope), in_scope);
-    };
-    const auto note = [&](int32_t view, const Index& index) {
-      note_offset(view, offset(view, index));
-    };
-    const auto expression = [&](const Expr& e) {
-      ir::visit(e, [&](const ExprNode& node) {
-        if (const auto* load = std::get_if<Load>(&node.is)) note(load->view, load->index);
-      });
-    };
-    if (const auto* block = std::get_if<Block>(&s->is))
-      for (const Stmt& inner : block->stmts) collect(inner, var, found);
-    if (const auto* loop = std::get_if<For>(&s->is)) collect(loop->body, var, found);
-    if (const auto* when = std::get_if<When>(&s->is)) collect(when->body, var, found);
-    if (const auto* set = std::get_if<Set>(&s->is)) expression(set->value);
-    if (const auto* prefetch = std::get_if<Prefetch>(&s->is))
-      note_offset(prefetch->view, prefetch->offset);
-    if (const auto* store = std::get_if<Store>(&s->is))
-      expression(store->value), note(store->view, store->index);
   }
 
   // ---- statements ---------------------------------------------------------------------------
@@ -277,13 +147,15 @@ private:
       slot(set->array, set->index) = expression(set->value);
     } else if (const auto* store = std::get_if<Store>(&s->is)) {
       llvm::Value* value = expression(store->value);
-      values_.store(access(store->view, store->index), value,
-                    step_.views[static_cast<size_t>(store->view)].element,
-                    element_step(store->view, store->lane_dim, store->lane_step), store->count);
+      values_.store(address_.access(store->view, store->index), value, store->value->type,
+                    address_.element_step(store->view, store->lane_dim, store->lane_step),
+                    store->count);
+    } else if (const auto* scattered = std::get_if<Scatter>(&s->is)) {
+      scatter(*scattered);
     } else if (const auto* turn = std::get_if<Transpose>(&s->is)) {
       transpose(*turn);
     } else if (const auto* prefetch = std::get_if<Prefetch>(&s->is)) {
-      values_.prefetch(access(prefetch->view, prefetch->offset));
+      values_.prefetch(address_.access(prefetch->view, prefetch->offset));
     } else {
       values_.fence();
     }
@@ -294,29 +166,18 @@ private:
       throw InternalError(
           fmt::format("step {}: an unrolled loop without constant bounds", step_.name));
     for (int64_t i = loop.range.begin(); i < loop.range.end(); ++i) {
-      constants_[id(loop.var)] = i;
+      address_.set_constant(loop.var, i);
       statement(loop.body);
     }
-    constants_[id(loop.var)].reset();
+    address_.set_constant(loop.var, std::nullopt);
   }
 
   void serial(const For& loop) {
     const bool constant_range = loop.range.is_constant();
     if (constant_range && loop.range.begin() >= loop.range.end()) return;
-    llvm::Value* lo = extreme(loop.range.lo, true);
-    llvm::Value* hi = extreme(loop.range.hi, false);
-
-    std::map<PointerKey, Affine> advancing;
-    collect(loop.body, loop.var, advancing);
-    std::vector<llvm::Value*> starts;
-    for (const auto& [k, runtime] : advancing) {
-      const int64_t stride = runtime.coefficient(loop.var) *
-                             size_of(step_.views[static_cast<size_t>(k.first)].element);
-      llvm::Value* outer =
-          pointer(k.first, runtime.filter([&](Var v) { return v != loop.var; }, false));
-      llvm::Value* begin = b_.CreateMul(lo, b_.getInt64(static_cast<uint64_t>(stride)));
-      starts.push_back(b_.CreateGEP(b_.getInt8Ty(), outer, begin));
-    }
+    llvm::Value* lo = address_.extreme(loop.range.lo, true);
+    llvm::Value* hi = address_.extreme(loop.range.hi, false);
+    std::vector<AddressEmitter::Advancing> pointers = address_.start(loop, lo);
 
     Exposure exposure(step_.arrays.size());
     exposure.visit(loop.body);
@@ -327,15 +188,16 @@ private:
     std::vector<Carried> carried;
 
     auto* before = b_.GetInsertBlock();
-    auto* body = new_block(step_.vars[id(loop.var)]);
-    auto* after = new_block(llvm::Twine(step_.vars[id(loop.var)]) + ".end");
+    auto* body = new_block(step_.vars[static_cast<size_t>(loop.var.id)]);
+    auto* after = new_block(llvm::Twine(step_.vars[static_cast<size_t>(loop.var.id)]) + ".end");
     if (constant_range)
       b_.CreateBr(body);
     else
       b_.CreateCondBr(b_.CreateICmpSLT(lo, hi), body, after);
 
     b_.SetInsertPoint(body);
-    llvm::PHINode* counter = b_.CreatePHI(b_.getInt64Ty(), 2, step_.vars[id(loop.var)]);
+    llvm::PHINode* counter =
+        b_.CreatePHI(b_.getInt64Ty(), 2, step_.vars[static_cast<size_t>(loop.var.id)]);
     counter->addIncoming(lo, before);
     const auto registers_before = registers_;
     for (size_t a = 0; a < registers_.size(); ++a) {
@@ -348,30 +210,14 @@ private:
         registers_[a][i] = phi;
       }
     }
-    scopes_.emplace_back();
-    std::vector<llvm::PHINode*> pointers;
-    size_t n = 0;
-    for (const auto& [k, runtime] : advancing) {
-      llvm::PHINode* phi =
-          b_.CreatePHI(b_.getPtrTy(), 2, step_.views[static_cast<size_t>(k.first)].name);
-      phi->addIncoming(starts[n++], before);
-      pointers.push_back(phi);
-      scopes_.back()[k] = phi;
-    }
-    runtime_[id(loop.var)] = counter;
+    address_.enter(pointers, before);
+    address_.set_runtime(loop.var, counter);
     statement(loop.body);
-    runtime_[id(loop.var)] = nullptr;
-    scopes_.pop_back();
+    address_.set_runtime(loop.var, nullptr);
+    address_.close_scope();
 
     auto* latch = b_.GetInsertBlock();
-    n = 0;
-    for (const auto& [k, runtime] : advancing) {
-      const int64_t stride = runtime.coefficient(loop.var) *
-                             size_of(step_.views[static_cast<size_t>(k.first)].element);
-      llvm::PHINode* phi = pointers[n++];
-      phi->addIncoming(
-          b_.CreateGEP(b_.getInt8Ty(), phi, b_.getInt64(static_cast<uint64_t>(stride))), latch);
-    }
+    address_.advance(pointers, latch);
     llvm::Value* next = b_.CreateAdd(counter, b_.getInt64(1));
     counter->addIncoming(next, latch);
     for (const Carried& c : carried) c.phi->addIncoming(registers_[c.array][c.slot], latch);
@@ -403,7 +249,7 @@ private:
   }
 
   void conditional(const When& when) {
-    llvm::Value* value = integer(when.value);
+    llvm::Value* value = address_.integer(when.value);
     llvm::Value* above = b_.CreateICmpSGE(value, b_.getInt64(static_cast<uint64_t>(when.lo)));
     llvm::Value* below = b_.CreateICmpSLT(value, b_.getInt64(static_cast<uint64_t>(when.hi)));
     Exposure exposure(step_.arrays.size());
@@ -414,13 +260,31 @@ private:
     b_.CreateCondBr(b_.CreateAnd(above, below), body, after);
     b_.SetInsertPoint(body);
     const auto registers_before = registers_;
-    scopes_.emplace_back();
+    address_.open_scope();
     statement(when.body);
-    scopes_.pop_back();
+    address_.close_scope();
     auto* from_body = b_.GetInsertBlock();
     b_.CreateBr(after);
     b_.SetInsertPoint(after);
     merge(registers_before, before, registers_, from_body, exposure);
+  }
+
+  /// One comparison: a negative number is a very large one without its sign.
+  void scatter(const Scatter& to) {
+    llvm::Value* offset = expression(to.offset);
+    llvm::Value* value = expression(to.value);
+    if (!out_of_range_) {
+      out_of_range_ = new_block("out_of_range");
+      llvm::IRBuilder<>(out_of_range_).CreateRet(b_.getInt32(index_out_of_range));
+    }
+    auto* inside = new_block("inside");
+    llvm::Value* extent = b_.getInt64(static_cast<uint64_t>(to.extent));
+    b_.CreateCondBr(b_.CreateICmpULT(offset, extent), inside, out_of_range_);
+    b_.SetInsertPoint(inside);
+    llvm::Value* bytes =
+        b_.CreateMul(offset, b_.getInt64(static_cast<uint64_t>(size_of(to.value->type))));
+    llvm::Value* place = b_.CreateGEP(b_.getInt8Ty(), address_.access(to.view, to.index), bytes);
+    values_.store(place, value, to.value->type, 1, 1);
   }
 
   void transpose(const Transpose& turn) {
@@ -432,8 +296,8 @@ private:
           turn.from_index[static_cast<size_t>(turn.from_axis)] + Affine(r);
       rows.push_back(value_of(turn.from, index));
     }
-    const std::vector<llvm::Value*> columns =
-        values_.transpose(std::move(rows), from.type, from.lanes);
+    const std::vector<llvm::Value*> columns = values_.transpose(
+        std::move(rows), from.type, from.lanes, step_.arrays[static_cast<size_t>(turn.to)].lanes);
     for (size_t l = 0; l < columns.size(); ++l)
       slot(turn.to, {Affine(static_cast<int64_t>(l))}) = columns[l];
   }
@@ -443,7 +307,7 @@ private:
   llvm::Value*& slot(int32_t array, const std::vector<Affine>& index) {
     const RegisterArray& a = step_.arrays[static_cast<size_t>(array)];
     int64_t at = 0;
-    for (size_t d = 0; d < index.size(); ++d) at = at * a.shape[d] + constant(index[d]);
+    for (size_t d = 0; d < index.size(); ++d) at = at * a.shape[d] + address_.constant(index[d]);
     return registers_[static_cast<size_t>(array)].at(static_cast<size_t>(at));
   }
 
@@ -453,13 +317,6 @@ private:
       throw InternalError(fmt::format("step {}: register {} is read before it is set", step_.name,
                                       step_.arrays[static_cast<size_t>(array)].name));
     return value;
-  }
-
-  int64_t element_step(int32_t view, int32_t lane_dim, int64_t lane_step) const {
-    if (lane_dim < 0) return 1;
-    return lane_step * step_.views[static_cast<size_t>(view)]
-                           .dims[static_cast<size_t>(lane_dim)]
-                           .stride.constant();
   }
 
   /// The value of a statement's expression. Expressions are graphs: each node is written once.
@@ -480,30 +337,25 @@ private:
       return values_.number(node.type, node.lanes, number->real, number->integer);
     if (const auto* reg = std::get_if<Reg>(&node.is)) return value_of(reg->array, reg->index);
     if (const auto* load = std::get_if<Load>(&node.is))
-      return values_.load(access(load->view, load->index), node.type, node.lanes,
-                          element_step(load->view, load->lane_dim, load->lane_step), load->first,
-                          load->count, load->fill);
-    if (const auto* position = std::get_if<Position>(&node.is)) {
-      llvm::Value* value = b_.CreateTrunc(integer(position->value), values_.type(node.type, 1));
-      return node.lanes == 1 ? value
-                             : b_.CreateVectorSplat(static_cast<unsigned>(node.lanes), value);
-    }
+      return values_.load(address_.access(load->view, load->index), node.type, node.lanes,
+                          address_.element_step(load->view, load->lane_dim, load->lane_step),
+                          load->first, load->count, load->fill);
+    if (const auto* position = std::get_if<Position>(&node.is))
+      return values_.count_up(node.type, node.lanes, address_.integer(position->value),
+                              position->lane_step);
     throw InternalError(
         fmt::format("step {}: a leaf of the nest language reached code generation", step_.name));
   }
 
   const LoopProgram& program_;
   const Step& step_;
-  const Target& target_;
   llvm::Function* function_;
   const std::vector<llvm::Value*>& tables_;
   llvm::IRBuilder<> b_;
   ValueEmitter values_;
-  std::vector<llvm::Value*> buffers_;
-  std::vector<llvm::Value*> runtime_;                // by variable, of serial loops and items
-  std::vector<std::optional<int64_t>> constants_;    // by variable, of unrolled loops
+  AddressEmitter address_;
   std::vector<std::vector<llvm::Value*>> registers_; // by array and flat index; null: not set
-  std::vector<std::map<PointerKey, llvm::Value*>> scopes_;
+  llvm::BasicBlock* out_of_range_ = nullptr;         // leaves the step with status 1
 };
 
 /// Constant buffers become one read-only global each.
