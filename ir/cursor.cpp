@@ -2,6 +2,8 @@
 
 #include "ir/infer.h"
 #include "ir/literals.h"
+#include "ir/parse_slips.h"
+#include "ir/parse_words.h"
 
 #include <fmt/format.h>
 
@@ -31,12 +33,14 @@ bool Cursor::expect(char mark, std::string_view expectation) {
   return false;
 }
 
-void Cursor::unexpected(std::string_view expectation) {
+void Cursor::unexpected(std::string_view expectation, std::string hint) {
   if (token_.kind == Token::Kind::invalid)
-    refuse(token_.where, "", fmt::format("{} {}", quoted(token_.text), token_.fault));
+    refuse(token_.where, "", fmt::format("{} {}", quoted(token_.text), token_.fault),
+           token_.hint.empty() ? std::move(hint) : std::string(token_.hint));
   else
     refuse(token_.where, "",
-           fmt::format("expected {}, but found {}", expectation, described(token_)));
+           fmt::format("expected {}, but found {}", expectation, described(token_)),
+           std::move(hint));
 }
 
 void Cursor::refuse(Location where, std::string subject, std::string message, std::string hint) {
@@ -100,14 +104,34 @@ std::optional<int64_t> Cursor::extent(Axis axis) {
   return std::nullopt;
 }
 
+std::optional<Axis> Cursor::axis(ElementType element) {
+  const bool is_letter = token_.kind == Token::Kind::word && token_.text.size() == 1;
+  const auto found = is_letter ? axis_from(token_.text.front()) : std::nullopt;
+  if (found) {
+    advance();
+    return found;
+  }
+  constexpr std::string_view expectation = "an axis, one of n, c, d, h, w, o, i";
+  if (token_.kind == Token::Kind::number)
+    unexpected(expectation, named_shape(token_, lexer_, element));
+  else if (token_.kind == Token::Kind::word)
+    unexpected(expectation, axis_hint(token_.text));
+  else
+    unexpected(expectation, token_.kind == Token::Kind::invalid
+                                ? "name the axes, as in [n=1, c=3, h=8, w=8]"
+                                : "");
+  return std::nullopt;
+}
+
 std::optional<TensorType> Cursor::type() {
   const Location where = token_.where;
   const auto element =
       token_.kind == Token::Kind::word ? element_type_from(token_.text) : std::nullopt;
   if (!element) {
+    const std::string named = element_hint(token_.text);
     if (token_.kind == Token::Kind::word)
       refuse(where, "", fmt::format("{} is no element type", quoted(token_.text)),
-             fmt::format("one of {}", element_words));
+             named.empty() ? fmt::format("one of {}", element_words) : named);
     else
       unexpected("a type such as f32[n=1, c=3, h=8, w=8]");
     return std::nullopt;
@@ -116,18 +140,12 @@ std::optional<TensorType> Cursor::type() {
   TensorType type{*element, {}};
   if (!expect('[', "'[' after the element type")) return std::nullopt;
   do {
-    const auto axis = token_.kind == Token::Kind::word && token_.text.size() == 1
-                          ? axis_from(token_.text.front())
-                          : std::nullopt;
-    if (!axis) {
-      unexpected("an axis, one of n, c, d, h, w, o, i");
-      return std::nullopt;
-    }
-    advance();
-    if (!expect('=', fmt::format("'=' after the axis {}", to_char(*axis)))) return std::nullopt;
-    const auto size = extent(*axis);
+    const auto letter = axis(*element);
+    if (!letter) return std::nullopt;
+    if (!expect('=', fmt::format("'=' after the axis {}", to_char(*letter)))) return std::nullopt;
+    const auto size = extent(*letter);
     if (!size) return std::nullopt;
-    if (type.extents.size() <= 32) type.extents.push_back({*axis, *size});
+    if (type.extents.size() <= 32) type.extents.push_back({*letter, *size});
   } while (accept(','));
   if (!expect(']', "',' or ']' after the extent")) return std::nullopt;
   if (const auto fault = fault_of(type)) {

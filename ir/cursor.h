@@ -37,7 +37,7 @@ public:
   /// Steps over the mark, or refuses: "expected ',' or ')' after the type, but found 'x'".
   bool expect(char mark, std::string_view expectation);
   /// Refuses the next token.
-  void unexpected(std::string_view expectation);
+  void unexpected(std::string_view expectation, std::string hint = "");
   void refuse(Location where, std::string subject, std::string message, std::string hint = "");
   void refuse(std::vector<Diagnostic> diagnostics);
   bool faultless() const { return faults_.empty(); }
@@ -53,6 +53,7 @@ public:
   std::optional<TensorType> type();
 
 private:
+  std::optional<Axis> axis(ElementType element);
   std::optional<int64_t> extent(Axis axis);
 
   Lexer lexer_;

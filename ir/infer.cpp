@@ -125,11 +125,13 @@ private:
     const int64_t nearest_value = std::clamp(value, row_.least, largest_attribute);
     if (nearest_value == value) return true;
     const bool above = value > nearest_value;
+    // The end of the range is no way out where the shapes allow one value or few.
+    const bool shapes_decide = above || row_.name == "groups" || row_.name == "output_size";
     call_.refuse.at_attribute(row_.name,
                               fmt::format("{} = {}{} is {} {}{}", row_.name, value, where,
                                           above ? "above" : "below", nearest_value,
                                           above ? ", the largest attribute" : ""),
-                              nearest(nearest_value));
+                              shapes_decide ? "" : nearest(nearest_value));
     return false;
   }
 

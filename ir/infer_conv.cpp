@@ -2,7 +2,6 @@
 #include "ir/infer_rules.h"
 
 #include <algorithm>
-#include <numeric>
 
 namespace volute::ir {
 namespace {
@@ -53,29 +52,35 @@ void check_bias(const Call& call, ElementType result, int64_t channels) {
                                      also_f32 ? " or f32" : "", to_string(bias)));
 }
 
-/// The divisor of both `a` and `b` nearest to `value`; of two equally near the larger.
-std::optional<int64_t> nearest_divisor(int64_t value, int64_t a, int64_t b) {
+/// The divisor of `number` nearest to `value`; of two equally near the larger.
+std::optional<int64_t> nearest_divisor(int64_t value, int64_t number) {
   constexpr int64_t farthest = 100000; // a bounded search: farther values help nobody
-  const int64_t common = std::gcd(a, b);
-  if (value >= common) return common;
+  if (value >= number) return number;
   for (int64_t distance = 1; distance < farthest; ++distance) {
-    if (common % (value + distance) == 0) return value + distance;
-    if (value > distance && common % (value - distance) == 0) return value - distance;
+    if (number % (value + distance) == 0) return value + distance;
+    if (value > distance && number % (value - distance) == 0) return value - distance;
   }
   return std::nullopt;
 }
 
-std::string divisor_hint(int64_t groups, int64_t a, int64_t b) {
-  const auto divisor = nearest_divisor(groups, a, b);
-  return divisor ? nearest(*divisor) : "";
+/// The one number of groups in which a weight fits the input, or why there is none: the number must
+/// divide both channel counts and leave i input channels to each group.
+std::string groups_hint(int64_t in, int64_t out, int64_t per_group) {
+  if (in % per_group != 0)
+    return fmt::format("no groups fit this weight: its i = {} does not divide {}", per_group, in);
+  const int64_t fitting = in / per_group;
+  if (out % fitting != 0)
+    return fmt::format("no groups fit this weight: i = {} asks for {}, which do not divide its {} "
+                       "output channels",
+                       per_group, fitting, out);
+  return nearest(fitting);
 }
 
 void check_conv_channels(const Call& call, int64_t groups) {
   const int64_t in = call.x().size(Axis::c);
   const int64_t out = call.operands[1].size(Axis::o), per_group = call.operands[1].size(Axis::i);
-  // Where the weight fits the input in some number of groups, no other number is valid.
   const bool other_groups = in % per_group == 0 && out % (in / per_group) == 0;
-  const std::string hint = other_groups ? nearest(in / per_group) : divisor_hint(groups, in, out);
+  const std::string hint = groups_hint(in, out, per_group);
   if (in % groups != 0)
     call.refuse.at_attribute(
         "groups", fmt::format("groups = {} does not divide the input's {} channels", groups, in),
@@ -99,10 +104,14 @@ void check_transposed_channels(const Call& call, int64_t groups) {
   if (weight_in != in)
     call.refuse.at_operand(
         1, fmt::format("the weight has i = {}, but the input has {} channels", weight_in, in));
-  if (in % groups != 0)
+  if (in % groups != 0) {
+    // Output channels follow from the groups; a bias, where there is one, must go with them.
+    const auto divisor = nearest_divisor(groups, in);
+    const bool biased = call.operands.size() > 2;
     call.refuse.at_attribute(
         "groups", fmt::format("groups = {} does not divide the input's {} channels", groups, in),
-        divisor_hint(groups, in, in));
+        divisor && !biased ? nearest(*divisor) : "");
+  }
   if (Wide{call.operands[1].size(Axis::o)} * groups > largest_size)
     call.refuse.at_attribute("groups", fmt::format("{} groups of {} output channels are too many",
                                                    groups, call.operands[1].size(Axis::o)));

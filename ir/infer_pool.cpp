@@ -103,7 +103,9 @@ Shapes infer_max_unpool(const MaxUnpool& op, const Call& call) {
   Shape shape = shape_of(call.x());
   for (size_t i = 0; i < axes.size(); ++i) {
     const Window& window = natural[i];
-    if (op.output_size.empty()) {
+    const int64_t least = std::max<int64_t>(window.output - window.stride + 1, 1);
+    const int64_t most = window.output + window.stride - 1;
+    if (op.output_size.empty() || most < 1) {
       if (window.output < 1)
         call.refuse.at_attribute(
             "pad", fmt::format("the output along {} would be {} = ({} - 1) * {} - {} - {} + {}",
@@ -111,15 +113,12 @@ Shapes infer_max_unpool(const MaxUnpool& op, const Call& call) {
                                window.pad_begin, window.pad_end, window.kernel));
       continue;
     }
-    const int64_t least = std::max<int64_t>(window.output - window.stride + 1, 1);
-    const int64_t most = window.output + window.stride - 1;
     shape[axes[i]] = op.output_size[i];
     if (op.output_size[i] < least || op.output_size[i] > most)
-      call.refuse.at_attribute(
-          "output_size",
-          fmt::format("output_size = {} along {} is outside {} to {}", op.output_size[i],
-                      to_char(axes[i]), least, most),
-          nearest(std::clamp(op.output_size[i], least, std::max(least, most))));
+      call.refuse.at_attribute("output_size",
+                               fmt::format("output_size = {} along {} is outside {} to {}",
+                                           op.output_size[i], to_char(axes[i]), least, most),
+                               nearest(std::clamp(op.output_size[i], least, most)));
   }
   return {shape};
 }

@@ -48,9 +48,10 @@ Token Lexer::take(Token::Kind kind, size_t length) {
   return token;
 }
 
-Token Lexer::invalid(std::string_view fault, size_t length) {
+Token Lexer::invalid(std::string_view fault, size_t length, std::string_view hint) {
   Token token = take(Token::Kind::invalid, length);
   token.fault = fault;
+  token.hint = hint;
   return token;
 }
 
@@ -69,17 +70,36 @@ Token Lexer::next() {
     if (length == 0) return invalid("must be followed by a name of letters, digits and '_'", 1);
     return take(c == '%' ? Token::Kind::value : Token::Kind::symbol, 1 + length);
   }
+  if (c == '-' && peek(1) == '>')
+    return invalid("has no place in a program", 2, "a result's type stands after ':'");
   if (is_digit(c) || c == '-' || (c == '.' && is_digit(peek(1)))) return number();
   if (is_name_character(c)) return take(Token::Kind::word, word_length(at_));
   if (c == '"') return string();
   if (std::string_view("()[]{},=:").find(c) != std::string_view::npos)
     return take(Token::Kind::mark, 1);
-  size_t length = 1; // a run of bytes that no text has is one fault, not one a byte
+  return misplaced();
+}
+
+/// A character that begins no token. What it begins in other languages is one fault, not one a
+/// word; so is a run of bytes that no text has.
+Token Lexer::misplaced() {
+  constexpr std::string_view fault = "has no place in a program";
+  const char c = text_[at_];
+  const size_t line_end = std::min(text_.find_first_of("\r\n", at_), text_.size());
+  if (c == '#' || (c == '/' && peek(1) == '*'))
+    return invalid(fault, line_end - at_, "a comment begins with //");
+  if (c == ';') return invalid(fault, 1, "a statement ends with its line");
+  if (c == '\'') {
+    const size_t closing = std::min(text_.find('\'', at_ + 1), line_end);
+    return invalid(fault, std::min(closing + 1, line_end) - at_,
+                   "words stand without quotes, paths in double ones");
+  }
+  size_t length = 1;
   if (!is_printable(c))
     while (at_ + length < text_.size() && !is_printable(text_[at_ + length]) &&
            !is_space(text_[at_ + length]))
       ++length;
-  return invalid("has no place in a program", length);
+  return invalid(fault, length);
 }
 
 Token Lexer::number() {

@@ -18,14 +18,14 @@ struct Token {
     number,  // -1.5e3, also -inf
     string,  // "w.npy", quotes included
     mark,    // one of ( ) [ ] { } , = :
-    invalid, // `fault` says why
+    invalid, // `fault` says why, `hint` what to write instead where that is known
     end,
   };
   Kind kind = Kind::end;
   std::string_view text;
   Location where;
   bool starts_line = false; // nothing but space before it on its line
-  std::string_view fault = {};
+  std::string_view fault = {}, hint = {};
 
   bool is(char mark) const { return kind == Kind::mark && text.front() == mark; }
   bool is_word(std::string_view word) const { return kind == Kind::word && text == word; }
@@ -46,7 +46,8 @@ private:
   }
   void skip_space();
   Token take(Token::Kind kind, size_t length);
-  Token invalid(std::string_view fault, size_t length);
+  Token invalid(std::string_view fault, size_t length, std::string_view hint = {});
+  Token misplaced();
   Token number();
   Token string();
   size_t word_length(size_t from) const;

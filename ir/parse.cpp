@@ -5,6 +5,8 @@
 #include "ir/literals.h"
 #include "ir/parse_attribute.h"
 #include "ir/parse_const.h"
+#include "ir/parse_slips.h"
+#include "ir/parse_words.h"
 
 #include <fmt/format.h>
 
@@ -57,7 +59,10 @@ private:
 
   bool header() {
     if (cursor_.token().kind != Kind::symbol) {
-      cursor_.unexpected("the program's name, such as @main");
+      const Token& token = cursor_.token();
+      cursor_.unexpected("the program's name, such as @main",
+                         token.kind == Kind::word ? fmt::format("did you mean @{}?", token.text)
+                                                  : "");
       return false;
     }
     program_.name = cursor_.token().name();
@@ -75,7 +80,7 @@ private:
   bool input() {
     const Token name = cursor_.token();
     if (name.kind != Kind::value) {
-      cursor_.unexpected("an input such as %x: f32[n=1, c=3, h=8, w=8]");
+      cursor_.unexpected("an input such as %x: f32[n=1, c=3, h=8, w=8]", with_percent(name));
       return false;
     }
     cursor_.advance();
@@ -148,8 +153,10 @@ private:
       cursor_.advance(); // over `return` or ','
       const Token name = cursor_.token();
       if (name.kind != Kind::value) {
-        cursor_.unexpected("a value to return, such as %y");
-        return;
+        cursor_.unexpected("a value to return, such as %y", with_percent(name));
+        if (name.kind != Kind::word) return;
+        cursor_.advance();
+        continue;
       }
       cursor_.advance();
       const ValueId id = look_up(name);
@@ -186,7 +193,9 @@ private:
     }
     do {
       if (cursor_.token().kind != Kind::value) {
-        cursor_.unexpected("a statement such as %y = relu %x, or return");
+        const Token after = cursor_.peek();
+        cursor_.unexpected("a statement such as %y = relu %x, or return",
+                           after.is('=') || after.is(',') ? with_percent(cursor_.token()) : "");
         return false;
       }
       draft.results.push_back(cursor_.token());
@@ -202,18 +211,29 @@ private:
       return false;
     }
     draft.row = find_operator(word.text);
-    if (!draft.row) {
-      std::vector<std::string_view> known;
-      for (const OperatorRow& row : operators()) known.push_back(row.name);
-      const auto similar = nearest_word(word.text, known);
-      cursor_.refuse(word.where, "", fmt::format("{} is no operator", quoted(word.text)),
-                     similar ? fmt::format("did you mean {}?", *similar) : "");
+    cursor_.advance();
+    const std::string_view qualified = with_qualifiers(word);
+    if (!draft.row || qualified != word.text) {
+      cursor_.refuse(word.where, "", fmt::format("{} is no operator", quoted(qualified)),
+                     operator_hint(qualified));
       return false;
     }
-    cursor_.advance();
     draft.operation = draft.row->make();
     draft.places.op = word.where;
     return true;
+  }
+
+  /// The word with what follows it after points: nn.Conv2d, torch.relu. Steps over that.
+  std::string_view with_qualifiers(const Token& first) {
+    const char* end = first.text.data() + first.text.size();
+    while (cursor_.token().kind == Kind::invalid && cursor_.token().text == "." &&
+           cursor_.token().text.data() == end) {
+      cursor_.advance();
+      if (cursor_.token().kind != Kind::word) break;
+      end = cursor_.token().text.data() + cursor_.token().text.size();
+      cursor_.advance();
+    }
+    return {first.text.data(), static_cast<size_t>(end - first.text.data())};
   }
 
   bool known_data(Draft& draft) {
@@ -226,11 +246,15 @@ private:
   }
 
   bool operands(Draft& draft) {
-    if (cursor_.token().kind != Kind::value || cursor_.starts_statement()) return true;
+    if (cursor_.is('(')) {
+      cursor_.unexpected("an operand such as %x", without_parentheses(cursor_, *draft.row));
+      return false;
+    }
+    if (!may_be_operand() || cursor_.starts_statement()) return true;
     do {
       const Token name = cursor_.token();
       if (name.kind != Kind::value) {
-        cursor_.unexpected("an operand such as %x");
+        cursor_.unexpected("an operand such as %x", operand_instead(cursor_));
         return false;
       }
       cursor_.advance();
@@ -242,6 +266,14 @@ private:
       draft.places.operands.push_back(name.where);
     } while (cursor_.accept(','));
     return true;
+  }
+
+  /// Whether what follows the operator is an operand, or was meant as one.
+  bool may_be_operand() const {
+    const Token& token = cursor_.token();
+    if (token.kind == Kind::value) return true;
+    const bool word = token.kind == Kind::word || token.kind == Kind::string;
+    return word && !token.starts_line && !cursor_.at_boundary();
   }
 
   bool attributes(Draft& draft) {
@@ -287,18 +319,9 @@ private:
   }
 
   void refuse_attribute(const Token& name, const OperatorRow& row) {
-    std::vector<std::string_view> known;
-    std::string all;
-    for (const AttributeRow& attribute : row.attributes) {
-      known.push_back(attribute.name);
-      all += fmt::format("{}{}", all.empty() ? "" : ", ", attribute.name);
-    }
-    const auto similar = nearest_word(name.text, known);
     cursor_.refuse(name.where, std::string(row.name),
                    fmt::format("has no attribute {}", quoted(name.text)),
-                   similar       ? fmt::format("did you mean {}?", *similar)
-                   : all.empty() ? ""
-                                 : fmt::format("it takes {}", all));
+                   attribute_hint(name.text, row));
   }
 
   bool written_types(Draft& draft) {
@@ -316,9 +339,13 @@ private:
   /// What is left over on a statement's line belongs to it, and is its fault.
   bool ends(const Draft& draft) {
     if (cursor_.token().starts_line || cursor_.is('}') || cursor_.at_boundary()) return true;
-    const bool missing_comma = cursor_.token().kind == Kind::value && !draft.operands.empty() &&
-                               draft.places.attributes.empty() && draft.written.empty();
-    cursor_.unexpected(missing_comma ? "',' between the operands" : "the end of the statement");
+    const bool bare = draft.places.attributes.empty() && draft.written.empty();
+    const bool missing_comma =
+        cursor_.token().kind == Kind::value && !draft.operands.empty() && bare;
+    const bool missing_braces =
+        bare && (cursor_.is('(') || cursor_.is('[') || cursor_.peek().is('='));
+    cursor_.unexpected(missing_comma ? "',' between the operands" : "the end of the statement",
+                       missing_braces ? std::string(in_braces) : "");
     return false;
   }
 

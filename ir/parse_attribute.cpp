@@ -1,6 +1,8 @@
 #include "ir/parse_attribute.h"
 
 #include "ir/literals.h"
+#include "ir/parse_slips.h"
+#include "ir/parse_words.h"
 
 #include <fmt/format.h>
 
@@ -72,9 +74,16 @@ public:
       return rule.has_value();
     }
     if (cursor_.is('[')) return sides(pad->sides);
-    if (cursor_.is('('))
+    if (cursor_.is('(')) {
+      const std::string numbers = tuple_numbers(cursor_);
       return refused("takes a number, a list of one entry an axis, or a rule",
-                     "a pair goes into a list: [(1, 2), (1, 2)]");
+                     fmt::format("write [{0}] for one number an axis, [({0}), ...] for the two "
+                                 "sides of each",
+                                 numbers.empty() ? "1, 2" : numbers));
+    }
+    if (cursor_.token().kind == Kind::string)
+      return refused("takes a number, a list of one entry an axis, or a rule",
+                     choice_hint(cursor_.token().text, padding_rules()));
     int64_t value = 0;
     if (!integer(value)) return false;
     pad->sides.assign(rank_, {value, value});
@@ -84,6 +93,8 @@ public:
 private:
   bool refused(std::string_view rule, std::string hint = "") {
     const Token& token = cursor_.token();
+    if (hint.empty() && (token.is_word("None") || token.is_word("none") || token.is_word("null")))
+      hint = fmt::format("leave {} out", row_.name);
     if (token.kind == Kind::invalid)
       cursor_.unexpected("");
     else
@@ -97,7 +108,7 @@ private:
     const Token& token = cursor_.token();
     constexpr std::string_view rule = "takes a whole number";
     if (token.kind != Kind::number || token.text.find_first_of(".eEi") != std::string_view::npos)
-      return refused(rule);
+      return refused(rule, list_instead(cursor_));
     const auto number = parse_integer(token.text);
     if (!number) {
       const bool negative = token.text.starts_with('-');
@@ -116,7 +127,8 @@ private:
   bool real(double& value) {
     const Token& token = cursor_.token();
     const bool special = token.is_word("inf") || token.is_word("nan");
-    if (token.kind != Kind::number && !special) return refused("takes a number");
+    if (token.kind != Kind::number && !special)
+      return refused("takes a number", list_instead(cursor_));
     const auto number = parse_real(token.text, ElementType::f64);
     if (!number) return refused("takes a number within f64's range");
     value = *number;
@@ -129,7 +141,7 @@ private:
     const auto found =
         token.kind == Kind::word ? std::find(words.begin(), words.end(), token.text) : words.end();
     if (found == words.end()) {
-      refused(fmt::format("is {}", choice_text(words)));
+      refused(fmt::format("is {}", choice_text(words)), choice_hint(token.text, words));
       return std::nullopt;
     }
     cursor_.advance();

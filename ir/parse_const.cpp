@@ -24,7 +24,9 @@ std::optional<int64_t> skip_list(Cursor& cursor) {
   if (cursor.accept(']')) return count;
   do {
     if (!is_entry(cursor.token())) {
-      cursor.unexpected("a number in the list");
+      cursor.unexpected("a number in the list", cursor.is('[') || cursor.is('(')
+                                                    ? "the list is flat, in memory order"
+                                                    : "");
       return std::nullopt;
     }
     cursor.advance();
@@ -159,7 +161,11 @@ std::optional<KnownData> read_const(Cursor& cursor, const Resolver& resolver,
                                     std::string_view value) {
   if (cursor.is('[')) return read_list(cursor);
   if (cursor.token().is_word("file")) return read_file(cursor, resolver, value);
-  cursor.unexpected("a list of numbers or file(\"...\")");
+  const Token& token = cursor.token();
+  cursor.unexpected("a list of numbers or file(\"...\")",
+                    token.kind == Token::Kind::string ? fmt::format("write file({})", token.text)
+                    : token.is('(') || token.is('{')  ? "a list stands in brackets"
+                                                      : "");
   return std::nullopt;
 }
 

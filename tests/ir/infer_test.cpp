@@ -193,8 +193,7 @@ TEST_CASE("the largest tensor passes and one beyond it is refused") {
   CHECK(refusal("%x: i8[n=1, c=1, w=4611686018427387904], %w: i8[o=1, i=1, w=1]", "conv %x, %w") ==
         "conv: the result i32[n=1, c=1, w=4611686018427387904] takes more than 2^62 bytes");
   CHECK(refusal("%x: i8[n=1, c=1, w=4]", "pad %x {pad = 2147483648}") ==
-        "pad: pad = 2147483648 is above 2147483647, the largest attribute (the nearest valid value "
-        "is 2147483647)");
+        "pad: pad = 2147483648 is above 2147483647, the largest attribute");
   CHECK(result("%x: i8[n=1, c=1, w=4]", "pad %x {pad = 2147483647}") ==
         "i8[n=1, c=1, w=4294967298]");
 }
