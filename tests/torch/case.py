@@ -2,8 +2,6 @@
 
 import math
 
-import torch
-
 from layout import Type, fill, is_float, stored
 
 
@@ -54,8 +52,10 @@ def text_of(value):
 class Case:
     def __init__(self, rng, number, source=""):
         self.rng, self.number, self.source = rng, number, source
+        self.is_blocked = rng.random() < 0.08  # channels in blocks of 16 behind the space
         self.inputs, self.lines, self.values = [], [], []
         self.results = []
+        self.only_types = False  # the elements are of no interest
 
     # ---- types ------------------------------------------------------------------------------
 
@@ -71,9 +71,20 @@ class Case:
             elif draw < 0.4:
                 rng.shuffle(axes)
         extents = [(axis, sizes[axis]) for axis in axes]
+        if self.is_blocked and len(axes) > 1 and rng.random() < 0.8:
+            return Type(element, self._blocked(extents))
         if order == "draw" and rng.random() < 0.12:
             extents = self._split(extents)
         return Type(element, extents)
+
+    def _blocked(self, extents):
+        """As libraries have them: n c h w c, o i h w o or o i h w i o."""
+        inner = [(axis, 16) for axis, size in extents if axis in "ioc" and size % 16 == 0]
+        if len(inner) > 1 and self.rng.random() < 0.5:
+            inner = inner[:1]
+        inner.sort(key=lambda part: "ioc".index(part[0]))
+        parts = dict(inner)
+        return [(axis, size // parts.get(axis, 1)) for axis, size in extents] + inner
 
     def _split(self, extents):
         rng = self.rng
@@ -88,7 +99,8 @@ class Case:
             return extents
         part = 16 if 16 in inner else rng.choice(inner)
         split = extents[:i] + [(axis, size // part)] + extents[i + 1 :]
-        split.insert(len(split) if rng.random() < 0.8 else rng.randint(i + 1, len(split)), (axis, part))
+        last = rng.random() < 0.8
+        split.insert(len(split) if last else rng.randint(i + 1, len(split)), (axis, part))
         return split
 
     def inferred(self, element, sizes, like):

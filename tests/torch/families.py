@@ -1,114 +1,24 @@
 """What is drawn: a function a family, each making one random case."""
 
+import math
+
 import ops
+from attributes import span
 from case import Case, Refused
-
-SPACE = {1: "w", 2: "hw", 3: "dhw"}
-SMALL = [1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 8]
-EXTENTS = {1: [1, 2, 3, 5, 7, 11, 13, 17, 19, 23, 31, 37], 2: [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13],
-           3: [1, 2, 3, 4, 5, 6]}
-
-
-def rank_of(rng):
-    return rng.choice([1, 1, 2, 2, 2, 2, 3])
-
-
-def extents_of(rng, rank, least=None):
-    """Mostly small and prime, sometimes one pixel; the innermost sometimes a few vectors wide."""
-    sizes = [rng.choice(EXTENTS[rank]) for _ in range(rank)]
-    if rng.random() < 0.2:
-        sizes[-1] = rng.choice([16, 17, 23, 29, 33, 35])
-    if rng.random() < 0.05:
-        sizes = [1] * rank
-    return [max(size, least or 1) for size in sizes]
-
-
-def batch_of(rng):
-    return rng.choice([0] + [1] * 20 + [2] * 8 + [3] * 2)
-
-
-def activation(case, element, rank, channels=None, extents=None, rule="whole", batch=None, **more):
-    rng = case.rng
-    sizes = {"n": batch_of(rng) if batch is None else batch, "c": channels or rng.choice(SMALL)}
-    sizes.update(zip(SPACE[rank], extents or extents_of(rng, rank)))
-    return case.input(element, sizes, rule, **more)
-
-
-def vector(case, element, axis, size, rule="whole", constant=0.3):
-    return case.input(element, {axis: size}, rule, order="plain", constant=constant)
-
-
-def float_of(rng, narrow=0.2):
-    draw = rng.random()
-    if draw < narrow:
-        return rng.choice(["f16", "bf16"])
-    return "f64" if draw < narrow + 0.12 else "f32"
+from chains import chain
+from draw import (EXACT, SMOOTH, SPACE, activation, attributes_of, bias_of, byte, channels_of,
+                  extents_of, float_of, normalised, rank_of, scales, transposed_channels,
+                  transposed_of, vector, weight, window_of, zero_points)
+from layout import INF, is_float
 
 
 # ---- convolution --------------------------------------------------------------------------------
-
-def channels_of(rng):
-    """Input channels, output channels, groups."""
-    draw = rng.random()
-    if draw < 0.5:
-        return rng.choice(SMALL + [16]), rng.choice(SMALL + [9, 13, 16, 32]), 1
-    groups = rng.choice([2, 3, 4, 5, 8, 16])
-    if draw < 0.75:  # depthwise, with a multiplier
-        return groups, groups * rng.choice([1, 1, 1, 2, 3]), groups
-    return groups * rng.choice([1, 2, 3]), groups * rng.choice([1, 2, 3, 4]), groups
-
-
-def window_of(rng, rank, extents, pads_to=None):
-    """Kernel, stride, dilation and pads that fit; one time in six the kernel is larger than the
-    image and only fits the padding."""
-    kernel, stride, dilation, pads = [], [], [], []
-    wide = rng.random() < 1 / 6
-    even_sides = rng.random() < 0.6
-    dilated, strided = rng.random() < 0.35, rng.random() < 0.5
-    for size in extents:
-        k = rng.choice([1, 2, 3, 3, 3, 4, 5, 7])
-        d = rng.choice([1, 2, 3]) if dilated else 1
-        b = rng.choice([0, 0, 1, 1, 2, 3])
-        e = b if even_sides else rng.choice([0, 1, 2, 3])
-        limit = pads_to(size) if pads_to else 6
-        b, e = min(b, limit), min(e, limit)
-        if wide and pads_to is None:
-            k = size + rng.choice([1, 2])
-            d = 1
-            b = max(b, (k - size + 1) // 2)
-            e = b if even_sides else max(e, k - size - b)
-        while ops.span(k, d) > size + b + e:
-            k, d = max(k - 1, 1), max(d - 1, 1)
-        kernel.append(k)
-        dilation.append(d)
-        stride.append(rng.choice([1, 2, 2, 3, k + 1, k + 2]) if strided else 1)
-        pads.append((b, e))
-    return kernel, stride, dilation, pads
-
-
-def weight(case, element, rank, kernel, out, inner, rule="whole", constant=0.3):
-    sizes = {"o": out, "i": inner}
-    sizes.update(zip(SPACE[rank], kernel))
-    return case.input(element, sizes, rule, order=weight_order(case), constant=constant)
-
-
-def weight_order(case):
-    return "draw" if case.rng.random() < 0.3 else "plain"
-
-
-def bias_of(case, element, channels, wide, rule="whole"):
-    if case.rng.random() < 0.5:
-        return None
-    if element in ("f16", "bf16") and (wide or case.rng.random() < 0.5):
-        element = "f32"
-    return vector(case, element, "o", channels, rule)
-
 
 def conv(rng, number):
     case = Case(rng, number)
     rank = rank_of(rng)
     element = float_of(rng)
-    inputs, outputs, groups = channels_of(rng)
+    inputs, outputs, groups = channels_of(case)
     extents = extents_of(rng, rank)
     kernel, stride, dilation, pads = window_of(rng, rank, extents)
     special = rng.random() < 0.05
@@ -125,7 +35,7 @@ def conv_padding(rng, number):
     case = Case(rng, number)
     rank = rank_of(rng)
     element = float_of(rng, 0.1)
-    inputs, outputs, groups = channels_of(rng)
+    inputs, outputs, groups = channels_of(case)
     extents = extents_of(rng, rank, 2)
     mode = rng.choice(["zeros", "reflect", "replicate", "circular"])
     limit = {"zeros": lambda size: 6, "reflect": lambda size: size - 1,
@@ -137,37 +47,16 @@ def conv_padding(rng, number):
         stride = [1] * rank
     if rule:
         pads = [(0, 0)] * rank
-        if mode != "zeros" and any(ops.span(k, d) > size for k, d, size
+        if mode != "zeros" and any(span(k, d) > size for k, d, size
                                    in zip(kernel, dilation, extents)):
             raise Refused
-    if rule == "valid" and any(ops.span(k, d) > size for k, d, size in zip(kernel, dilation, extents)):
+    if rule == "valid" and any(span(k, d) > size for k, d, size in zip(kernel, dilation, extents)):
         raise Refused
     batch = rng.choice([1, 2])
     x = activation(case, element, rank, inputs, extents, batch=batch)
     w = weight(case, element, rank, kernel, outputs, inputs // groups)
     b = bias_of(case, element, outputs, False)
     return case.returns(ops.conv(case, x, w, b, stride, pads, dilation, groups, mode, rule))
-
-
-def transposed_of(rng, rank):
-    kernel, stride, dilation, pads, extra = [], [], [], [], []
-    even_sides, with_extra = rng.random() < 0.6, rng.random() < 0.4
-    for _ in range(rank):
-        k, s = rng.choice([1, 2, 3, 3, 4, 5]), rng.choice([1, 2, 2, 3, 4])
-        d = rng.choice([1, 1, 1, 2, 3])
-        b = rng.choice([0, 0, 1, 2])
-        kernel.append(k)
-        stride.append(s)
-        dilation.append(d)
-        pads.append((b, b if even_sides else rng.choice([0, 1, 2, 3])))
-        extra.append(rng.randrange(max(s, d)) if with_extra else 0)
-    return kernel, stride, dilation, pads, extra
-
-
-def transposed_channels(rng):
-    """All input channels, output channels a group, groups."""
-    groups = rng.choice([1, 1, 1, 2, 3, 4, 8])
-    return groups * rng.choice([1, 1, 2, 3, 5]), rng.choice([1, 1, 2, 3, 4, 9, 16]), groups
 
 
 def conv_transpose(rng, number):
@@ -183,18 +72,6 @@ def conv_transpose(rng, number):
     b = bias_of(case, element, outputs * groups, wide)
     return case.returns(
         ops.conv_transpose(case, x, w, b, stride, pads, extra, dilation, groups, wide=wide))
-
-
-def byte(rng, element):
-    """A zero point, often at the edge of the type."""
-    low, high = ops.limits(element)
-    return rng.choice([0, 0, low, high, rng.randint(low, high), rng.randint(low, high)])
-
-
-def zero_points(rng, element, channels):
-    if rng.random() < 0.35:
-        return [byte(rng, element) for _ in range(channels)]
-    return [byte(rng, element)]
 
 
 def conv_bytes(rng, number):
@@ -213,7 +90,7 @@ def conv_bytes(rng, number):
         return case.returns(ops.conv_transpose(
             case, x, w, b, stride, pads, extra, dilation, groups, byte(rng, elements[0]),
             zero_points(rng, elements[1], outputs * groups)))
-    inputs, outputs, groups = channels_of(rng)
+    inputs, outputs, groups = channels_of(case)
     extents = extents_of(rng, rank)
     kernel, stride, dilation, pads = window_of(rng, rank, extents)
     mode = "replicate" if rng.random() < 0.1 else "zeros"
@@ -246,7 +123,7 @@ def max_pool(rng, number):
     case = Case(rng, number)
     rank = rank_of(rng)
     element = rng.choice(["f32"] * 8 + ["f64", "f16", "bf16", "i8", "u8", "i32", "i64"])
-    rule = rng.choice(["whole", "ties", "special", "above", "zeros"]) if ops.is_float(element) else \
+    rule = rng.choice(["whole", "ties", "special", "above", "zeros"]) if is_float(element) else \
         rng.choice(["ties", "thousand" if element in ("i32", "i64") else "all"])
     extents = extents_of(rng, rank)
     x = activation(case, element, rank, extents=extents, rule=rule)
@@ -286,10 +163,10 @@ def whole_pool(rng, number):
     kind = rng.choice(["avg", "max"])
     element = float_of(rng) if kind == "avg" or rng.random() < 0.7 else \
         rng.choice(["i8", "u8", "i32", "i64"])
-    rule = rng.choice(["whole", "ties", "special"]) if ops.is_float(element) and kind == "max" else \
-        "whole" if ops.is_float(element) else "thousand" if element in ("i32", "i64") else "all"
+    rule = rng.choice(["whole", "ties", "special"]) if is_float(element) and kind == "max" else \
+        "whole" if is_float(element) else "thousand" if element in ("i32", "i64") else "all"
     x = activation(case, element, rank, rule=rule, batch=rng.choice([1, 1, 2]))
-    if rng.random() < 0.35 and ops.is_float(element):
+    if rng.random() < 0.35 and is_float(element):
         return case.returns(ops.global_pool(case, x, kind))
     output = [rng.choice([1, 2, 3, 4, 5, size, size + 1]) for size in x.extents()]
     return case.returns(ops.adaptive_pool(case, x, kind, output))
@@ -323,8 +200,8 @@ def unpool(rng, number):
         raise Refused
     size = [n + rng.randint(1 - s, s - 1) for n, s in zip(natural, stride)] \
         if rng.random() < 0.5 else natural
-    total = ops.math.prod(size)
-    if any(v < 1 for v in size) or total < ops.math.prod(extents) or total % 7 == 0:
+    total = math.prod(size)
+    if any(v < 1 for v in size) or total < math.prod(extents) or total % 7 == 0:
         raise Refused
     element = rng.choice(["f32", "f32", "f64", "f16", "i8", "i32"])
     x = activation(case, element, rank, extents=extents, batch=batch)
@@ -334,26 +211,6 @@ def unpool(rng, number):
 
 
 # ---- element by element -------------------------------------------------------------------------
-
-EXACT = ["relu", "relu6", "clamp", "abs", "neg", "leaky_relu"]
-SMOOTH = ["sigmoid", "tanh", "silu", "hardsigmoid", "hardswish", "mish", "gelu", "gelu_tanh",
-          "softplus", "sqrt", "exp", "elu"]
-
-
-def attributes_of(rng, word, whole=False):
-    if word == "clamp":
-        low, high = sorted([rng.choice([-3, -1, 0, 2]), rng.choice([-1, 1, 3])])
-        if not whole and rng.random() < 0.3:
-            low, high = low - 0.5, high + 0.25
-        which = rng.random()
-        return {"min": low} if which < 0.2 else {"max": high} if which < 0.4 else \
-            {"min": low, "max": high}
-    if word == "leaky_relu" and rng.random() < 0.7:
-        return {"slope": rng.choice([0.25, 0.125, 0.1, -0.5])}
-    if word == "elu" and rng.random() < 0.5:
-        return {"alpha": rng.choice([0.5, 2.0, 1.5])}
-    return {}
-
 
 def elementwise(rng, number):
     case = Case(rng, number)
@@ -371,7 +228,7 @@ def elementwise(rng, number):
             rule = "positive"
     channels = rng.choice([1, 2, 3]) if word in SMOOTH else None
     x = activation(case, element, rank, channels, rule=rule)
-    more = attributes_of(rng, word, not ops.is_float(element))
+    more = attributes_of(rng, word, not is_float(element))
     return case.returns(ops.unary(case, word, x, **more))
 
 
@@ -389,26 +246,12 @@ def two_operands(rng, number):
         element = float_of(rng)
         return case.returns(normalised(case, activation(case, element, rank, rng.choice([1, 2, 3, 4]))))
     element = rng.choice(["f32"] * 6 + ["f64", "f16", "bf16", "i8", "u8", "i32", "i64"])
-    rule = "all" if not ops.is_float(element) else \
+    rule = "all" if not is_float(element) else \
         "special" if rng.random() < 0.15 else "whole"
     x = activation(case, element, rank, rule=rule)
     other = vector(case, element, "c", x.size("c"), "whole") if rng.random() < 0.4 else \
         activation(case, element, rank, x.size("c"), x.extents(), rule, x.size("n"))
     return case.returns(ops.binary(case, rng.choice(["add", "sub", "mul", "max", "min"]), x, other))
-
-
-def normalised(case, x, exact=None, shared=False):
-    """batch_norm: with powers of four as variances and epsilon 0 every rounding is exact."""
-    rng = case.rng
-    exact = rng.random() < 0.6 if exact is None else exact
-    element = x.element
-    if element in ("f16", "bf16") and rng.random() < 0.5:
-        element = "f32"
-    constant = rng.choice([0, 0, 1])
-    rules = ["whole", "whole", "whole", "powers"]
-    vectors = [vector(case, element, "c", x.size("c"), rule, constant) for rule in rules]
-    epsilon = 0 if exact else rng.choice([None, 0.001, 1e-05])
-    return ops.batch_norm(case, x, *vectors, epsilon=epsilon, shared=shared)
 
 
 def conversion(rng, number):
@@ -418,10 +261,10 @@ def conversion(rng, number):
     everything = ["f32", "f32", "f64", "f16", "bf16", "i8", "u8", "i32", "i64"]
     element = rng.choice(everything)
     draw = rng.random()
-    rule = "whole" if ops.is_float(element) else "all"
+    rule = "whole" if is_float(element) else "all"
     if draw < 0.4:
         to = rng.choice(everything)
-        if ops.is_float(element):
+        if is_float(element):
             choices = ["eighths", "special"] + (["huge"] if element in ("f32", "f64") else [])
             if element in ("f32", "f64"):
                 choices.append("fine")
@@ -453,18 +296,10 @@ def conversion(rng, number):
     value = 0
     if mode == "zeros" and rng.random() < 0.5:
         value = rng.choice([1, 3, 7] if element == "u8" else [1, -3, 7])
-        if ops.is_float(element) and rng.random() < 0.5:
-            value = rng.choice([0.5, -1.25, ops.INF, -ops.INF, float("nan")])
+        if is_float(element) and rng.random() < 0.5:
+            value = rng.choice([0.5, -1.25, INF, -INF, float("nan")])
     x = activation(case, element, rank, extents=extents, rule=rule, batch=rng.choice([1, 2]))
     return case.returns(ops.pad(case, x, pads, mode, value))
-
-
-def scales(rng, channels, exact=False):
-    """Powers of two, which make ties; and others."""
-    def one():
-        return rng.choice([0.5, 0.25, 1.0, 2.0, 0.125]) if exact or rng.random() < 0.5 else \
-            rng.choice([0.1, 0.3, 0.05, 0.7, 1.7])
-    return [one() for _ in range(channels)] if channels > 1 and rng.random() < 0.4 else [one()]
 
 
 def zero_points_of(rng, element, channels):
@@ -498,184 +333,6 @@ def quantisation(rng, number):
     return case.returns(ops.requantize(case, x, element, factor,
                                        zero_points_of(rng, element, x.size("c"))))
 
-
-# ---- chains -------------------------------------------------------------------------------------
-
-def some_conv(case, element="f32", rank=None, x=None, shared=False, constant=0.3):
-    rng = case.rng
-    rank = rank or rank_of(rng)
-    inputs, outputs, groups = channels_of(rng)
-    if x is not None:
-        inputs, groups = x.size("c"), 1
-    extents = x.extents() if x is not None else extents_of(rng, rank, 2)
-    kernel, stride, dilation, pads = window_of(rng, rank, extents)
-    if x is None:
-        x = activation(case, element, rank, inputs, extents)
-    w = weight(case, element, rank, kernel, outputs, inputs // groups, constant=constant)
-    b = bias_of(case, element, outputs, False)
-    return ops.conv(case, x, w, b, stride, pads, dilation, groups, shared=shared)
-
-
-def activated(case, x):
-    word = case.rng.choice(EXACT + ["silu", "sigmoid", "gelu"]) if x.ulps == 0 else "relu"
-    more = {"slope": 0.25} if word == "leaky_relu" else attributes_of(case.rng, word)
-    return ops.unary(case, word, x, **more)
-
-
-def small_kernel(rng, x, rank):
-    return [min(size, rng.choice([1, 2, 2, 3])) for size in x.extents()]
-
-
-def chain(rng, number):
-    case = Case(rng, number)
-    return CHAINS[number % len(CHAINS)](case)
-
-
-def conv_norm_relu(case):
-    y = some_conv(case, float_of(case.rng))
-    return case.returns(activated(case, normalised(case, y)))
-
-
-def conv_add_relu(case):
-    y = some_conv(case, float_of(case.rng))
-    sizes = dict(zip(y.type.axes(), [y.size(axis) for axis in y.type.axes()]))
-    other = case.input(y.element, sizes, "whole")
-    y = ops.binary(case, case.rng.choice(["add", "add", "sub", "max"]), y, other)
-    return case.returns(activated(case, y))
-
-
-def conv_relu_pool(case):
-    rng = case.rng
-    y = ops.unary(case, "relu", some_conv(case, float_of(rng)))
-    kernel = small_kernel(rng, y, len(y.space))
-    stride = [rng.choice([1, 2, k]) for k in kernel]
-    if rng.random() < 0.7:
-        return case.returns(ops.max_pool(case, y, kernel, stride, ceil_mode=rng.random() < 0.3))
-    return case.returns(ops.avg_pool(case, y, kernel, stride, include_pad=rng.random() < 0.5))
-
-
-def pool_conv(case):
-    rng = case.rng
-    rank = rank_of(rng)
-    x = activation(case, float_of(rng), rank, extents=extents_of(rng, rank, 3))
-    y = ops.max_pool(case, x, small_kernel(rng, x, rank), [1] * rank)
-    return case.returns(some_conv(case, x.element, rank, y))
-
-
-def conv_conv(case):
-    rng = case.rng
-    rank = rank_of(rng)
-    y = ops.unary(case, "relu6", some_conv(case, float_of(rng), rank))
-    if rng.random() < 0.3:
-        return case.returns(ops.global_pool(case, some_conv(case, y.element, rank, y), "max"))
-    return case.returns(some_conv(case, y.element, rank, y))
-
-
-def image_conv(case):
-    """A photograph's bytes to a normalised image to a convolution."""
-    rng = case.rng
-    extents = extents_of(rng, 2, 3)
-    channels = rng.choice([1, 3, 3, 4])
-    x = activation(case, "u8", 2, channels, extents, "all")
-    y = ops.convert(case, x, "f32")
-    mean = vector(case, "f32", "c", channels, "thousand", 1)
-    factor = vector(case, "f32", "c", channels, "powers", 1)
-    y = ops.binary(case, "mul", ops.binary(case, "sub", y, mean), factor)
-    return case.returns(some_conv(case, "f32", 2, y))
-
-
-def conv_requantize(case):
-    rng = case.rng
-    rank = rank_of(rng)
-    elements = rng.choice(["u8", "i8"]), rng.choice(["u8", "i8", "i8"])
-    inputs, outputs, groups = channels_of(rng)
-    extents = extents_of(rng, rank)
-    kernel, stride, dilation, pads = window_of(rng, rank, extents)
-    x = activation(case, elements[0], rank, inputs, extents, "all")
-    w = weight(case, elements[1], rank, kernel, outputs, inputs // groups, "all")
-    b = bias_of(case, "i32", outputs, False, "thousand")
-    y = ops.conv(case, x, w, b, stride, pads, dilation, groups, x_zero=byte(rng, elements[0]),
-                 w_zero=zero_points(rng, elements[1], outputs))
-    if rng.random() < 0.3:
-        y = ops.unary(case, "relu", y)
-    factor = [step / 64 for step in scales(rng, outputs)]
-    if rng.random() < 0.2:
-        return case.returns(ops.dequantize(case, y, "f32", [factor[0]], [0]))
-    to = rng.choice(["u8", "i8"])
-    return case.returns(ops.requantize(case, y, to, factor, [byte(rng, to)]))
-
-
-def quantize_conv(case):
-    """Floats in, floats out, bytes between."""
-    rng = case.rng
-    rank = rank_of(rng)
-    extents = extents_of(rng, rank)
-    inputs, outputs, groups = channels_of(rng)
-    kernel, stride, dilation, pads = window_of(rng, rank, extents)
-    x = activation(case, "f32", rank, inputs, extents, "eighths")
-    zero = byte(rng, "u8")
-    q = ops.quantize(case, x, "u8", [0.25], [zero])
-    w = weight(case, "i8", rank, kernel, outputs, inputs // groups, "all")
-    y = ops.conv(case, q, w, None, stride, pads, dilation, groups, x_zero=zero)
-    return case.returns(ops.dequantize(case, y, "f32", [0.0625], [0]))
-
-
-def transposed_relu(case):
-    rng = case.rng
-    rank = rank_of(rng)
-    element = float_of(rng)
-    inputs, outputs, groups = transposed_channels(rng)
-    kernel, stride, dilation, pads, extra = transposed_of(rng, rank)
-    extents = [rng.choice([1, 2, 3, 4, 5]) for _ in range(rank)]
-    x = activation(case, element, rank, inputs, extents)
-    w = weight(case, element, rank, kernel, outputs, inputs)
-    y = ops.conv_transpose(case, x, w, None, stride, pads, extra, dilation, groups)
-    return case.returns(activated(case, y))
-
-
-def two_results(case):
-    """A value that is read twice and returned as well."""
-    rng = case.rng
-    y = some_conv(case, float_of(rng), shared=True)
-    a = ops.unary(case, "relu", y)
-    b = ops.unary(case, "neg", y)
-    return case.returns(a, b, y) if rng.random() < 0.5 else case.returns(ops.binary(case, "max", a, b))
-
-
-def pad_conv(case):
-    rng = case.rng
-    rank = rank_of(rng)
-    x = activation(case, float_of(rng), rank, extents=extents_of(rng, rank, 3), batch=1)
-    pads = [(rng.choice([-1, 0, 1, 2]), rng.choice([0, 1, 2])) for _ in range(rank)]
-    mode = rng.choice(["zeros", "reflect", "replicate", "circular"])
-    if any(max(b, e) >= size + min(b, 0) for (b, e), size in zip(pads, x.extents())):
-        raise Refused
-    return case.returns(some_conv(case, x.element, rank, ops.pad(case, x, pads, mode)))
-
-
-def elementwise_chain(case):
-    rng = case.rng
-    y = activation(case, float_of(rng), rank_of(rng), rule=rng.choice(["whole", "special"]))
-    for _ in range(rng.choice([2, 3, 4])):
-        word = rng.choice(EXACT[:5] + ["add", "max", "mul"])
-        if word in EXACT:
-            y = ops.unary(case, word, y, **attributes_of(rng, word))
-        else:
-            y = ops.binary(case, word, y, vector(case, y.element, "c", y.size("c")))
-    return case.returns(y)
-
-
-def narrow_to_wide(case):
-    """bf16 and f16 through a convolution and back to another type."""
-    rng = case.rng
-    y = some_conv(case, rng.choice(["f16", "bf16"]))
-    return case.returns(ops.convert(case, ops.unary(case, "relu", y),
-                                    rng.choice(["f32", "bf16", "f16", "i8"])))
-
-
-CHAINS = [conv_norm_relu, conv_add_relu, conv_relu_pool, pool_conv, conv_conv, image_conv,
-          conv_requantize, conv_requantize, quantize_conv, transposed_relu, two_results, pad_conv,
-          elementwise_chain, narrow_to_wide, conv_norm_relu, conv_relu_pool]
 
 # Of each family: how it is drawn and how many cases are kept.
 FAMILIES = {

@@ -85,8 +85,12 @@ def runs(words, join, end):
 
 def fraction_bits(elements):
     """The least k for which all elements are whole numbers over 2^k, or None."""
-    for k in range(0, 25):
-        if all(not math.isfinite(v) or (v * 2.0**k).is_integer() for v in elements):
+    finite = [v for v in elements if math.isfinite(v)]
+    largest = max(map(abs, finite), default=0.0)
+    for k in range(60):
+        if largest * 2.0**k >= 2.0**60:
+            return None
+        if all((v * 2.0**k).is_integer() for v in finite):
             return k
     return None
 
@@ -127,11 +131,13 @@ def wrapped(text):
 
 def block(case):
     """The case as it stands in the file, or None where it is too long to keep."""
-    if case.elements() > LONGEST:
+    if case.elements() > LONGEST and not case.only_types:
         return None
     text = f"case {case.number}{' ' + case.source if case.source else ''}\n{case.program()}"
     for value, rule in case.inputs:
         text += f"{value.name} {rule}\n"
+    if case.only_types:
+        return text + "".join(f"= {value.name} {value.type} shape\n" for value in case.results)
     for value, flat in case.outputs():
         line, elements = written(value, flat)
         if is_decimal(line) and flat.numel() > LONGEST_ROUNDED:

@@ -170,14 +170,16 @@ void read_packed(const std::string& text, double unit, TorchResult& result) {
       [&](double special) { result.real.push_back(special); });
 }
 
-/// Decimal numbers, `number*count` for several.
+/// Decimal numbers, `number*count` for several, with digits enough to tell the type's values apart.
 void read_decimals(const std::string& text, TorchResult& result) {
+  const auto type = ir::element_type_from(result.type.substr(0, result.type.find('['))).value();
   std::istringstream words(text);
   for (std::string word; words >> word;) {
     const size_t star = word.find('*');
     const size_t times =
         star == std::string::npos ? 1 : std::strtoull(word.c_str() + star + 1, nullptr, 10);
-    result.real.insert(result.real.end(), times, std::strtod(word.c_str(), nullptr));
+    result.real.insert(result.real.end(), times,
+                       ir::round_to(type, std::strtod(word.c_str(), nullptr)));
   }
 }
 
@@ -194,6 +196,8 @@ TorchResult read_result(const std::string& header, const std::string& elements) 
     double unit = 1;
     if (words >> more) unit = 1 / std::strtod(more.c_str() + 1, nullptr);
     read_packed(elements, unit, result);
+  } else if (how == "shape") {
+    result.only_type = true;
   } else {
     if (how == "near") words >> result.ulps >> more >> result.scale;
     read_decimals(elements, result);

@@ -19,6 +19,7 @@ struct TorchResult {
   /// How far a kernel may be off, in units in the last place of the larger of an element and
   /// `scale`. 0: nothing.
   double ulps = 0, scale = 0;
+  bool only_type = false; // the elements are of no interest: there are too many
 };
 
 struct TorchCase {
