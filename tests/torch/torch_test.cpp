@@ -81,11 +81,11 @@ public:
     if (refusals_.empty()) return;
     int refused = 0;
     for (const auto& [words, count] : refusals_) refused += count;
-    std::cout << fmt::format("{}: {} kernels compiled and compared, {} refused:\n", family,
+    std::cout << fmt::format("{}: {} kernels compiled and compared, {} programs refused:\n", family,
                              kernels_, refused);
     for (const auto& [words, count] : refusals_)
       std::cout << fmt::format("{:6} {}\n", count, words);
-    if (!is_set("VOLUTE_TORCH_ALLOW_REFUSALS")) FAIL_CHECK(refused << " kernels were refused");
+    if (!is_set("VOLUTE_TORCH_ALLOW_REFUSALS")) FAIL_CHECK(refused << " programs were refused");
   }
 
 private:
