@@ -9,16 +9,23 @@
 #include "ir/nest.h"
 #include "ir/program.h"
 
+#include <map>
+#include <string>
+#include <vector>
+
 namespace volute::compiler {
 
 struct CompileRequest {
   Target target = host();
   std::string schedule = "auto"; // auto, naive, or a schedule's text
-  bool llvm_text = false;        // keep the LLVM IR as text
-  bool assembly = false;         // keep the assembly as text
+  /// Of inputs and outputs by name, in elements; what is not listed is dense (lower.h).
+  std::map<std::string, std::vector<int64_t>> strides;
+  bool llvm_text = false; // keep the LLVM IR as text
+  bool assembly = false;  // keep the assembly as text
 };
 
 struct Stages {
+  ir::Program program;   // as legalised
   ir::NestProgram nests; // as lowered
   Schedules schedules;   // by nest, every default filled in
   ir::LoopProgram loops; // what the code generator receives
