@@ -8,6 +8,7 @@
 // that the compiler refuses is a failure, unless VOLUTE_TORCH_ALLOW_REFUSALS=1: then refusals are
 // counted and printed.
 #include "compiler/compile.h"
+#include "compiler/legalise.h"
 #include "compiler/lower.h"
 #include "ir/parse.h"
 #include "ir/reference.h"
@@ -140,9 +141,13 @@ private:
   }
 
   bool check_nests(const TorchCase& one, const ir::Program& program, const Tensors& inputs) {
-    const Expected<ir::NestProgram> nests = compiler::lower(program);
+    const Expected<ir::NestProgram> nests = compiler::lower(compiler::legalise(program));
     if (!nests) {
       refuse(nests.diagnostics());
+      return false;
+    }
+    if (const auto faults = ir::verify(*nests); !faults.empty()) {
+      fail(one, fmt::format("the nests are no nests: {}", faults.front().message));
       return false;
     }
     const std::string words = differences(one, program, evaluate_nests(*nests, program, inputs));
