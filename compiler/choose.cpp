@@ -43,7 +43,9 @@ public:
     if (flat_.writes.front().offset) return scattered();
     if (lanes_ > 1)
       for (const NestAxis& v : flat_.axes)
-        if (!v.reduction && v.extent.constant() > 1 && can_be_vector(v)) try_vector(v);
+        if (!v.reduction && v.extent.constant() > 1 && !shares_border(flat_, v.var) &&
+            can_be_vector(v))
+          try_vector(v);
     if (scored_.empty()) {
       choice.why = {"no axis can be the vector axis: the naive nest"};
       return choice;
@@ -141,6 +143,7 @@ private:
       add(v, size, nullptr, 1);
       for (const NestAxis& u : flat_.axes) {
         if (u.reduction || u.var == v.var || u.extent.constant() < 2) continue;
+        if (shares_border(flat_, u.var)) continue;
         if (!worth_unrolling(u, v)) continue;
         for (int64_t r = 2; r <= std::min(most_unrolled, u.extent.constant()); ++r)
           add(v, size, &u, r);

@@ -136,15 +136,17 @@ private:
       for (ValueId& operand : statement.operands) operand = whole(operand, statement.where);
     if (layouts_go_together(after_, {&statement}) && can_be_written(statement))
       return after_.statements.push_back(std::move(statement));
-    // The result in a layout that the operator writes, then in the one that is asked for.
-    const ValueId result = statement.results[0];
+    // Results in a layout that the operator writes, then in the one that is asked for.
+    const std::vector<ValueId> asked = statement.results;
     const Location where = statement.where;
-    TensorType type = unsplit(after_.type(result));
-    if (is<ir::MaxUnpool>(statement)) type = in_order(type);
-    const ValueId plain = new_value(after_.name_of(result) + "_whole", std::move(type), where);
-    statement.results[0] = plain;
+    for (ValueId& result : statement.results) {
+      TensorType type = unsplit(after_.type(result));
+      if (is<ir::MaxUnpool>(statement)) type = in_order(type);
+      result = new_value(after_.name_of(result) + "_whole", std::move(type), where);
+    }
+    const std::vector<ValueId> made = statement.results;
     after_.statements.push_back(std::move(statement));
-    add(result, ir::Reorder{}, plain, where);
+    for (size_t i = 0; i < asked.size(); ++i) add(asked[i], ir::Reorder{}, made[i], where);
   }
 
   /// conv with padding that copies elements: a pad, and a conv without.

@@ -1,5 +1,7 @@
 #include "compiler/neutral.h"
 
+#include "ir/number.h"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -19,6 +21,12 @@ Scalar as_scalar(double value) {
                              : 0};
 }
 
+/// As an element of a type has it.
+Scalar in_type(ElementType type, double value) {
+  const Scalar scalar = as_scalar(value);
+  return is_float(type) ? scalar : Scalar{scalar.real, saturate_to(type, value)};
+}
+
 double evaluate_constant(const Expr& e) {
   const auto& number = std::get<Imm>(e->is);
   return is_float(e->type) ? number.real : static_cast<double>(number.integer);
@@ -30,7 +38,7 @@ Scalar evaluate(const Nest& nest, const Expr& e, double value, double element) {
   if (std::holds_alternative<Acc>(e->is)) return as_scalar(value);
   if (std::holds_alternative<Position>(e->is)) return as_scalar(7);
   if (const auto* read = std::get_if<Read>(&e->is))
-    return as_scalar(read->operand == nest.weight ? is_float(e->type) ? 1.5 : 2 : element);
+    return in_type(e->type, read->operand == nest.weight ? is_float(e->type) ? 1.5 : 2 : element);
   std::array<Scalar, 4> operands{};
   size_t n = 0;
   for (const Expr& child : children(e)) operands.at(n++) = evaluate(nest, child, value, element);
@@ -61,6 +69,10 @@ std::optional<double> neutral_element(const Nest& nest) {
     });
   };
   for (const Accumulator& a : nest.accumulators) add_numbers(a.initial), add_numbers(a.update);
+  // Bytes are few enough to try them all, whatever is done to them.
+  for (const View& view : nest.operands)
+    if (size_of(view.element) == 1)
+      for (int byte = -128; byte < 256; ++byte) candidates.push_back(byte);
   const auto keeps = [&](double element) {
     for (const Accumulator& a : nest.accumulators)
       for (double value : values_before(nest, a)) {

@@ -34,6 +34,12 @@ std::string unused_name(const std::vector<std::string>& taken, const std::string
 
 } // namespace
 
+Expr packed_expression(const Nest& nest, const Schedule& schedule) {
+  if (!schedule.loops.empty() && schedule.loops.back().dot)
+    return dot_form(nest, nest.axis(schedule.loops.back().axis)->var).value().weight;
+  return weight_expression(nest);
+}
+
 PackedLayout packed_layout(const Nest& nest, const Schedule& schedule) {
   const Expr weight = weight_expression(nest);
   const Read& read = weight_read(weight, nest.weight);
@@ -53,15 +59,16 @@ PackedLayout packed_layout(const Nest& nest, const Schedule& schedule) {
     const int64_t lanes = std::max<int64_t>(r.lanes, 1);
     layout.dimensions.push_back({r.axis, ceil_div(r.size, lanes) * lanes, 1, -1});
   }
-  if (const LoopDirective& last = schedule.loops.back(); last.dot) {
+  if (!schedule.loops.empty() && schedule.loops.back().dot) {
+    const LoopDirective& last = schedule.loops.back();
     layout.group = last.dot;
     layout.dimensions.push_back({last.axis, last.dot, 1, -1});
   }
   return layout;
 }
 
-Packing make_packing(const Nest& nest, const PackedLayout& layout, int32_t packed_buffer) {
-  const Expr weight = weight_expression(nest);
+Packing make_packing(const Nest& nest, const Expr& weight, const PackedLayout& layout,
+                     int32_t packed_buffer) {
   const Read& read = weight_read(weight, nest.weight);
   const View& source = nest.operands[static_cast<size_t>(nest.weight)];
 

@@ -21,9 +21,14 @@ struct PackedLayout {
   std::vector<int64_t> extents() const;
 };
 
+/// What is packed: the weight's whole part of the arithmetic, or its narrow element where products
+/// of those are added in groups.
+ir::Expr packed_expression(const ir::Nest& nest, const Schedule& schedule);
+
 PackedLayout packed_layout(const ir::Nest& nest, const Schedule& schedule);
 
 /// The buffer and the copy that fills it. Elements beyond the weight's own are zero.
-Packing make_packing(const ir::Nest& nest, const PackedLayout& layout, int32_t packed_buffer);
+Packing make_packing(const ir::Nest& nest, const ir::Expr& weight, const PackedLayout& layout,
+                     int32_t packed_buffer);
 
 } // namespace volute::compiler

@@ -1,5 +1,6 @@
 #include "compiler/schedule.h"
 
+#include "compiler/strides.h"
 #include "compiler/weight_expression.h"
 
 #include <fmt/format.h>
@@ -396,6 +397,10 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
     if (axis->reduction)
       return misfit(nest, fmt::format("registers {0}: {0} is a reduction axis", r.axis),
                     "a register tile is made of parallel axes");
+    if (r.size > 1 && shares_border(nest, axis->var))
+      return misfit(nest, fmt::format("registers {0} {1}: {0} reaches into the padding together "
+                                      "with another axis, and such an axis is not tiled",
+                                      r.axis, r.size));
     if (!tile.emplace(r.axis, r.size).second)
       return misfit(nest, fmt::format("registers {}: the axis is named twice", r.axis));
     if (r.lanes && has_vector)

@@ -40,7 +40,7 @@ public:
     ranges_.resize(nest.vars.size());
     if (schedule.pack_weight) {
       layout_ = packed_layout(nest, schedule);
-      packing_ = make_packing(nest, *layout_, packed_buffer);
+      packing_ = make_packing(nest, packed_expression(nest, schedule), *layout_, packed_buffer);
       nest_ = with_packed_weight(nest);
       View packed = packing_->nest.operands[0];
       if (layout_->group > 1) { // each lane's group is part of the vector

@@ -14,6 +14,17 @@ int64_t stride_along(const Nest& nest, int32_t operand, const Index& index, Var 
   return stride;
 }
 
+bool shares_border(const Nest& nest, Var axis) {
+  const auto shared = [&](const Constraint& c) {
+    if (!c.value.depends_on(axis)) return false;
+    return std::any_of(nest.axes.begin(), nest.axes.end(), [&](const NestAxis& other) {
+      return !other.reduction && other.var != axis && other.extent != Affine(1) &&
+             c.value.depends_on(other.var);
+    });
+  };
+  return std::any_of(nest.constraints.begin(), nest.constraints.end(), shared);
+}
+
 std::vector<Read> inner_reads(const Nest& nest) {
   std::vector<Read> reads;
   const auto collect = [&](const Expr& e) {
