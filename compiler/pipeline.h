@@ -5,6 +5,7 @@
 #include "compiler/report.h"
 #include "compiler/schedule.h"
 #include "compiler/target.h"
+#include "compiler/tensor_strides.h"
 #include "ir/loops.h"
 #include "ir/nest.h"
 #include "ir/program.h"
@@ -14,8 +15,9 @@ namespace volute::compiler {
 struct CompileRequest {
   Target target = host();
   std::string schedule = "auto"; // auto, naive, or a schedule's text
-  bool llvm_text = false;        // keep the LLVM IR as text
-  bool assembly = false;         // keep the assembly as text
+  StridesByName strides;  // of inputs and outputs that are not dense; checked_strides made it
+  bool llvm_text = false; // keep the LLVM IR as text
+  bool assembly = false;  // keep the assembly as text
 };
 
 struct Stages {
