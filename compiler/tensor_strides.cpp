@@ -1,5 +1,7 @@
 #include "compiler/tensor_strides.h"
 
+#include "ir/program.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 

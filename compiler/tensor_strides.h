@@ -9,7 +9,6 @@
 #pragma once
 
 #include "ir/diagnostic.h"
-#include "ir/program.h"
 #include "ir/types.h"
 
 #include <cstdint>
@@ -17,6 +16,10 @@
 #include <optional>
 #include <string>
 #include <vector>
+
+namespace volute::ir {
+struct Program;
+}
 
 namespace volute::compiler {
 
