@@ -48,12 +48,16 @@ Session::Session(const Options& options, Threads threads, CompileImage compile_i
     : state_(std::make_shared<State>(options, std::move(threads), std::move(compile_image))) {}
 
 Expected<Kernel> Session::try_compile(const ir::Program& program, const CompileOptions& options) {
-  // The canonical text: "native" and the same machine spelt out are one configuration.
+  // In canonical form: "native" and the same machine spelt out are one configuration, and so are
+  // strides that lead to the same elements.
   CompileOptions complete = options;
   const std::string& target_text = options.target.empty() ? state_->options.target : options.target;
   const Expected<compiler::Target> target = compiler::parse_target(target_text);
   if (!target) return target.failure();
   complete.target = compiler::to_string(*target);
+  Expected<compiler::StridesByName> strides = compiler::checked_strides(program, options.strides);
+  if (!strides) return strides.failure();
+  complete.strides = std::move(*strides);
   return state_->cache.get_or_compile(kernel_key(program, complete),
                                       [&] { return state_->compile(program, complete); });
 }
