@@ -27,7 +27,8 @@ constexpr int64_t elementwise_chunk = 4096; // elements of a work item
 
 class Chooser {
 public:
-  Chooser(const Nest& nest, const Target& target) : target_(target), lanes_(target.lanes(4)) {
+  Chooser(const Nest& nest, const Target& target)
+      : target_(target), lanes_(std::min<int64_t>(target.lanes(widest_element(nest)), 64)) {
     const std::vector<std::vector<std::string>> groups = flattenable(nest);
     flat_ = nest;
     for (const std::vector<std::string>& axes : groups)
@@ -38,6 +39,7 @@ public:
 
   Choice run() {
     Choice choice;
+    if (flat_.writes.front().offset) return scattered();
     if (lanes_ > 1)
       for (const NestAxis& v : flat_.axes)
         if (!v.reduction && v.extent.constant() > 1 && can_be_vector(v)) try_vector(v);
@@ -58,6 +60,33 @@ public:
   }
 
 private:
+  /// Elements are scattered one after the other within each plane; planes are apart.
+  Choice scattered() const {
+    Choice choice;
+    choice.why = {"elements are scattered one at a time, the planes that they go to are apart"};
+    std::vector<LoopDirective> inner;
+    for (const NestAxis& axis : flat_.axes) {
+      const Write& w = flat_.writes.front();
+      const bool is_plane = stride_along(flat_, w.operand, w.index, axis.var) != 0;
+      LoopDirective loop{name(axis)};
+      loop.parallel = is_plane;
+      (is_plane ? choice.schedule.loops : inner).push_back(loop);
+    }
+    choice.schedule.flatten = flatten_;
+    choice.schedule.loops.insert(choice.schedule.loops.end(), inner.begin(), inner.end());
+    return choice;
+  }
+
+  /// Bytes of the widest element that a register of the tile holds.
+  static int64_t widest_element(const Nest& nest) {
+    int64_t bytes = 1;
+    for (const Accumulator& a : nest.accumulators) bytes = std::max(bytes, size_of(a.type));
+    if (nest.accumulators.empty())
+      for (const Write& w : nest.writes)
+        visit(w.value, [&](const ExprNode& n) { bytes = std::max(bytes, size_of(n.type)); });
+    return bytes;
+  }
+
   struct Scored {
     Schedule schedule;
     Cost cost;
@@ -242,9 +271,9 @@ private:
   }
 
   int64_t operand_bytes(int32_t operand) const {
-    int64_t bytes = 4;
-    for (const Dim& d : flat_.operands[static_cast<size_t>(operand)].dims)
-      bytes *= d.extent.constant();
+    const View& view = flat_.operands[static_cast<size_t>(operand)];
+    int64_t bytes = size_of(view.element);
+    for (const Dim& d : view.dims) bytes *= d.extent.constant();
     return bytes;
   }
   int64_t input_bytes() const {

@@ -72,7 +72,7 @@ public:
         elements *
         std::max<double>(1, static_cast<double>(nest_.accumulators.empty() ? write_operations_
                                                                            : update_operations_)) /
-        (static_cast<double>(target_.vector_bytes) / 4 * target_.fma_per_cycle);
+        (static_cast<double>(std::max<int64_t>(lanes_, 1)) * target_.fma_per_cycle);
     cost.efficiency = cost.cycles > 0 ? ideal / cost.cycles : 0;
     return cost;
   }
@@ -177,7 +177,8 @@ private:
   double aliasing(const Read& read, const TileSizes& size) const {
     double streams = 1;
     for (size_t i = 0; i < axes_.size(); ++i) {
-      const int64_t stride = stride_along(nest_, read.operand, read.index, axes_[i]) * 4;
+      const int64_t stride =
+          stride_along(nest_, read.operand, read.index, axes_[i]) * element_bytes(read.operand);
       if (axes_[i] != vector_ && stride != 0 && stride % target_.page_bytes == 0)
         streams *= static_cast<double>(size.registers[i]);
     }
@@ -189,8 +190,9 @@ private:
   double arrival(const TileSizes& size) const {
     double bytes = 0, footprint = 0, far = 0;
     for (const Read& read : reads_) {
-      const double step =
-          registers_of(read, size) * (vector_stride(read) ? static_cast<double>(lanes_) : 1.0) * 4;
+      const double step = registers_of(read, size) *
+                          (vector_stride(read) ? static_cast<double>(lanes_) : 1.0) *
+                          static_cast<double>(element_bytes(read.operand));
       bytes += step;
       footprint += step * steps_;
       if (read.operand == nest_.weight &&
@@ -263,17 +265,16 @@ private:
     double cycles = 0;
     for (const Read& read : reads_) {
       if (read.operand == nest_.weight || nest_.weight < 0 || !nest_.constraints.empty()) continue;
-      double bytes = 4;
-      for (const Dim& d : nest_.operands[static_cast<size_t>(read.operand)].dims)
-        bytes *= static_cast<double>(d.extent.constant());
+      const double bytes = operand_bytes(read.operand);
       if (bytes <= 0.5 * static_cast<double>(target_.l2_bytes)) continue;
-      double row = 4;
+      double row = static_cast<double>(element_bytes(read.operand));
       for (const RegisterDirective& r : schedule_.registers)
         if (stride_along(nest_, read.operand, read.index, nest_.axis(r.axis)->var) == 1)
           row *= static_cast<double>(r.size);
       for (const NestAxis& axis : nest_.axes)
         if (axis.reduction &&
-            stride_along(nest_, read.operand, read.index, axis.var) * 4 >= target_.page_bytes)
+            stride_along(nest_, read.operand, read.index, axis.var) * element_bytes(read.operand) >=
+                target_.page_bytes)
           cycles += (asked_for(read) ? row_request : row_miss) * bytes / row;
     }
     return cycles;
@@ -282,10 +283,17 @@ private:
   /// The first touch of all weights, and their further passes when they exceed L2.
   double weight_sweeps() const {
     if (nest_.weight < 0) return 0;
-    double bytes = 4;
-    for (const Dim& d : nest_.operands[static_cast<size_t>(nest_.weight)].dims)
+    return operand_bytes(nest_.weight) / l3_bytes_per_cycle * 0.1;
+  }
+
+  int64_t element_bytes(int32_t operand) const {
+    return size_of(nest_.operands[static_cast<size_t>(operand)].element);
+  }
+  double operand_bytes(int32_t operand) const {
+    auto bytes = static_cast<double>(element_bytes(operand));
+    for (const Dim& d : nest_.operands[static_cast<size_t>(operand)].dims)
       bytes *= static_cast<double>(d.extent.constant());
-    return bytes / l3_bytes_per_cycle * 0.1;
+    return bytes;
   }
 
   const Nest& nest_;

@@ -1,5 +1,7 @@
 #include "compiler/fuse.h"
 
+#include "compiler/legalise.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -52,7 +54,9 @@ bool same_shape(const TensorType& a, const TensorType& b) {
 
 /// A sum over taps is worth more as the head of a chain than a copy is.
 int weight(const Operation& head) {
-  return std::holds_alternative<ir::Conv>(head) ? 2 : is_elementwise(head) ? 0 : 1;
+  const bool is_conv =
+      std::holds_alternative<ir::Conv>(head) || std::holds_alternative<ir::ConvTranspose>(head);
+  return is_conv ? 2 : is_elementwise(head) ? 0 : 1;
 }
 
 class Fuser {
@@ -124,7 +128,15 @@ private:
     if (uses_[index(operand)] > 1)
       return fmt::format("{} is read by {} statements", named(operand), uses_[index(operand)]);
     if (made.results.size() > 1) return fmt::format("{} is one of two results", named(operand));
+    if (std::holds_alternative<ir::MaxUnpool>(made.operation))
+      return fmt::format("{} is scattered, an element at a time", named(operand));
     const Chain& chain = chains_[*group_of_[*maker]];
+    std::vector<const Statement*> together;
+    for (size_t at : chain.group.statements) together.push_back(&program_.statements[at]);
+    together.push_back(&statement);
+    if (!layouts_go_together(program_, together))
+      return fmt::format("the layouts of {} and of what it is made from are split differently",
+                         named(statement.results.front()));
     if (chain.group.statements.size() >= most_statements)
       return fmt::format("the nest that makes {} has {} statements already", named(operand),
                          most_statements);

@@ -7,69 +7,95 @@
 
 namespace volute::compiler {
 
+using ir::Axis;
 using ir::Statement;
 using ir::ValueId;
 
-namespace {
+// ---- a group of statements --------------------------------------------------------------------
 
-std::string said(const Statement& statement, const ir::Program& program) {
-  return fmt::format("{} %{}", ir::name(statement.operation),
-                     program.name_of(statement.results[0]));
-}
-
-void lower_head(NestBuilder& to, const Statement& head) {
-  if (std::holds_alternative<ir::Conv>(head.operation))
-    lower_conv(to, head);
-  else if (std::holds_alternative<ir::Pool>(head.operation))
-    lower_pool(to, head);
-  else if (std::holds_alternative<ir::GlobalPool>(head.operation))
-    lower_global_pool(to, head);
-  else if (std::holds_alternative<ir::PadOp>(head.operation))
-    lower_pad(to, head);
-  else if (is_elementwise(head.operation))
-    lower_copy(to, head.operands[0]), fold(to, head, head.operands[0]);
-  else
-    throw InternalError(
-        fmt::format("lower: {} is neither lowered nor refused", ir::name(head.operation)));
-}
-
-void lower_group(Lowering& lowering, const Fusion::Group& group) {
-  const ir::Program& program = lowering.program;
-  const Statement& head = program.statements[group.statements.front()];
-  const Statement& tail = program.statements[group.statements.back()];
-  const ValueId result = tail.results[0];
-  if (program.type(result).elements() == 0) return; // an empty batch is no work
-  NestBuilder nest(lowering,
-                   fmt::format("{}_{}", ir::name(head.operation), program.name_of(result)));
-  ValueId through = -1; // the value that the nest has made so far
+GroupLowering::GroupLowering(Lowering& whole, const Fusion::Group& group)
+    : head(whole.program.statements[group.statements.front()]), lowering(whole),
+      program(whole.program) {
   for (size_t s : group.statements) {
     const Statement& statement = program.statements[s];
-    nest.nest.origin += (nest.nest.origin.empty() ? "" : ", ") + said(statement, program);
-    if (through < 0)
-      lower_head(nest, statement);
-    else
-      fold(nest, statement, through);
-    through = statement.results[0];
+    origin_ += fmt::format("{}{} %{}", origin_.empty() ? "" : ", ", ir::name(statement.operation),
+                           program.name_of(statement.results[0]));
+    if (&statement != &head) folded_.push_back(&statement);
+    result_ = statement.results[0];
   }
-  nest.finish(spoken(program.name_of(result)), lowering.buffer(result), program.type(result));
+  name_ = fmt::format("{}_{}", ir::name(head.operation), program.name_of(result_));
+}
+
+NestBuilder GroupLowering::start(const std::string& suffix) const {
+  NestBuilder to(lowering, name_ + suffix);
+  to.nest.origin = origin_;
+  return to;
+}
+
+void GroupLowering::finish(NestBuilder nest) const {
+  ValueId through = head.results[0];
+  for (const Statement* statement : folded_) {
+    fold(nest, *statement, through);
+    through = statement->results[0];
+  }
+  nest.write(spoken(program.name_of(result_)), result_, nest.value);
+  nest.finish();
+}
+
+Boundaries GroupLowering::cuts(Axis axis) const {
+  Boundaries all = boundaries(program.type(result_), axis);
+  for (const Statement* statement : folded_)
+    for (ValueId operand : statement->operands) all.merge(boundaries(program.type(operand), axis));
+  return all;
+}
+
+void GroupLowering::add_parallel(NestBuilder& to, Axis axis, int64_t extent) const {
+  to.at[axis] = to.parallel(std::string(1, ir::to_char(axis)), extent, cuts(axis));
+}
+
+namespace {
+
+void lower_head(const GroupLowering& group) {
+  const ir::Operation& operation = group.head.operation;
+  if (std::holds_alternative<ir::Conv>(operation))
+    lower_conv(group);
+  else if (std::holds_alternative<ir::ConvTranspose>(operation))
+    lower_conv_transpose(group);
+  else if (std::holds_alternative<ir::Pool>(operation))
+    lower_pool(group);
+  else if (std::holds_alternative<ir::GlobalPool>(operation))
+    lower_global_pool(group);
+  else if (std::holds_alternative<ir::AdaptivePool>(operation))
+    lower_adaptive_pool(group);
+  else if (std::holds_alternative<ir::MaxUnpool>(operation))
+    lower_max_unpool(group);
+  else if (std::holds_alternative<ir::PadOp>(operation))
+    lower_pad(group);
+  else
+    lower_elementwise(group);
 }
 
 /// An output that no nest writes: a returned input or constant, or a value returned before.
 void copy_to_output(Lowering& lowering, ValueId value, int32_t output) {
   const std::string& name = lowering.program.name_of(value);
+  const ir::TensorType& type = lowering.program.type(value);
   NestBuilder copy(lowering, fmt::format("copy_{}", name));
   copy.nest.origin = fmt::format("return %{}", name);
-  lower_copy(copy, value);
-  copy.finish(fmt::format("{}_returned", spoken(name)), output, lowering.program.type(value));
+  lower_copy(copy, value, [&](Axis axis) { return boundaries(type, axis); });
+  copy.write(fmt::format("{}_returned", spoken(name)), output, lowering.dims(value), type,
+             copy.value);
+  copy.finish();
 }
 
 } // namespace
 
-Expected<ir::NestProgram> lower(const ir::Program& program) {
-  if (std::vector<Diagnostic> refused = refusals(program); !refused.empty())
-    return Failure{std::move(refused)};
-  Lowering lowering(program);
-  for (const Fusion::Group& group : fuse(program).groups) lower_group(lowering, group);
+Expected<ir::NestProgram> lower(const ir::Program& program, const LowerOptions& options) {
+  Lowering lowering(program, options);
+  for (const Fusion::Group& group : fuse(program).groups) {
+    const Statement& tail = program.statements[group.statements.back()];
+    if (program.type(tail.results[0]).elements() > 0) // an empty batch is no work
+      lower_head(GroupLowering(lowering, group));
+  }
   auto output = static_cast<int32_t>(program.inputs.size());
   for (ValueId value : program.outputs) {
     const bool is_empty = program.type(value).elements() == 0;

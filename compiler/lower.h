@@ -5,14 +5,26 @@
 #include "ir/nest.h"
 #include "ir/program.h"
 
+#include <map>
+#include <string>
+#include <vector>
+
 namespace volute::compiler {
 
-/// Lowers a verified program. Buffers: the program's inputs, then its outputs, in order, then
-/// intermediates and constant tables. `fuse` tells which statements share a nest; a result without
-/// elements has none. What is not compiled is refused by the operator's name, all of it at once.
+struct LowerOptions {
+  /// Of inputs and outputs by name: elements between neighbours along each extent of the type, in
+  /// its order. What is not listed is dense.
+  std::map<std::string, std::vector<int64_t>> strides;
+};
+
+/// Lowers a verified, legal program (legalise.h). Buffers: the program's inputs, then its outputs,
+/// in order, then intermediates and constant tables. `fuse` tells which statements share nests; a
+/// result without elements has none.
 ///
 /// Axes are named n, g (or c, when each channel is a group), o, d, h, w, then i, kd, kh, kw for
-/// what is summed over; those of pools and element-wise nests n, c, d, h, w, then the taps.
-Expected<ir::NestProgram> lower(const ir::Program& program);
+/// what is summed over; those of pools and element-wise nests n, c, d, h, w, then the taps. An axis
+/// that tensors split is several, c and c1; the outputs of a transposed convolution are h and rh,
+/// the phase.
+Expected<ir::NestProgram> lower(const ir::Program& program, const LowerOptions& options = {});
 
 } // namespace volute::compiler

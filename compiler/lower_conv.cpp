@@ -8,13 +8,27 @@ namespace volute::compiler {
 
 using ir::Affine;
 using ir::Axis;
+using ir::ElementType;
+using ir::Expr;
 using ir::Window;
 
-void add_outputs(NestBuilder& to, const std::vector<Axis>& axes,
-                 const std::vector<Window>& windows) {
-  for (size_t i = 0; i < axes.size(); ++i)
-    to.at[axes[i]] = to.parallel(std::string(1, ir::to_char(axes[i])), windows[i].output);
+namespace {
+
+/// The zero point of a weight: a number, or one per output channel, read at `channel`.
+Expr zero_point(NestBuilder& to, const std::vector<int64_t>& points, const std::string& weight,
+                const Affine& channel) {
+  if (points.size() == 1) return ir::imm_integer(points[0], ElementType::i32);
+  const int32_t table =
+      to.lowering.table(weight + "_zero_point", ElementType::i32, {points.begin(), points.end()});
+  return to.read_vector(table, channel);
 }
+
+Expr minus(const Expr& value, const Expr& point) {
+  const auto* constant = std::get_if<ir::Imm>(&point->is);
+  return constant && constant->integer == 0 ? value : value - point;
+}
+
+} // namespace
 
 void add_taps(NestBuilder& to, const std::vector<Axis>& axes, const std::vector<Window>& windows,
               Coordinates& input, Coordinates& tap) {
@@ -23,45 +37,81 @@ void add_taps(NestBuilder& to, const std::vector<Axis>& axes, const std::vector<
     const Window& window = windows[i];
     tap[axis] = to.reduce(fmt::format("k{}", ir::to_char(axis)), window.kernel);
     input[axis] = to.at[axis] * window.stride + tap[axis] * window.dilation - window.pad_begin;
-    to.constrain(input[axis], window.input, -window.pad_begin,
-                 (window.output - 1) * window.stride + window.span() - 1 - window.pad_begin);
+    to.constrain(input[axis], window.input);
   }
 }
 
-void lower_conv(NestBuilder& to, const ir::Statement& statement) {
-  const ir::Program& program = to.lowering.program;
-  const auto& conv = std::get<ir::Conv>(statement.operation);
-  const ir::ValueId x = statement.operands[0];
-  const ir::ValueId weight = statement.operands[1];
-  const int64_t outputs = program.type(weight).size(Axis::o) / conv.groups; // per group
-  const int64_t inputs = program.type(weight).size(Axis::i);
-  const std::vector<Axis> axes = program.type(x).spatial_axes();
-  const std::vector<Window> windows = ir::windows(program, statement);
-  const bool is_depthwise = conv.groups > 1 && inputs == 1;
+Channels::Channels(const GroupLowering& lowered, int64_t group_count, int64_t per_group,
+                   int64_t results)
+    : groups(group_count), inputs(per_group), outputs(results) {
+  const auto type = [&](size_t operand) -> const ir::TensorType& {
+    return lowered.program.type(lowered.head.operands[operand]);
+  };
+  Boundaries of_result = lowered.cuts(Axis::c);
+  if (lowered.head.operands.size() > 2) of_result.merge(boundaries(type(2), Axis::o));
+  cuts_ = channel_cuts(boundaries(type(0), Axis::c), of_result, type(1), inputs, outputs);
+}
 
-  // The result's channel is g * outputs + o, the input's g * inputs + i. Depthwise, where each
-  // channel is a group of its own, the group is called c, and what is always 0 is left out.
-  to.at[Axis::n] = to.parallel("n", program.type(x).size(Axis::n));
-  Affine group;
-  if (conv.groups > 1) group = to.parallel(is_depthwise ? "c" : "g", conv.groups);
-  Affine channel = group * outputs;
-  if (!is_depthwise || outputs != 1) channel += to.parallel("o", outputs);
-  to.at[Axis::c] = channel;
-  add_outputs(to, axes, windows);
+void Channels::add_parallel(NestBuilder& to) {
+  // Depthwise, where each channel is a group of its own, the group is called c, and what is always
+  // 0 is left out.
+  if (groups > 1) group = to.parallel(is_depthwise() ? "c" : "g", groups, cuts_.group);
+  if (!is_depthwise() || outputs != 1) out = to.parallel("o", outputs, cuts_.out);
+  to.at[Axis::c] = group * outputs + out;
+}
+
+Affine Channels::add_reduction(NestBuilder& to) {
+  if (!is_depthwise()) in = to.reduce("i", inputs, cuts_.in);
+  return group * inputs + in;
+}
+
+void accumulate_products(const GroupLowering& group, NestBuilder& to, const Coordinates& input,
+                         const Coordinates& tap) {
+  const ir::Statement& statement = group.head;
+  const ir::ValueId x = statement.operands[0], weight = statement.operands[1];
+  const ElementType type = computed_in(group.program.type(statement.results[0]).element);
+  Expr image = converted(type, to.read(x, input));
+  Expr filter = converted(type, to.read(weight, tap));
+  Coordinates channel;
+  channel[Axis::o] = to.at[Axis::c];
+  const Expr start = statement.operands.size() > 2
+                         ? computed(to.read(statement.operands[2], channel))
+                         : number(0, type);
+  to.nest.weight = to.operand(weight);
+  if (is_integer(type)) {
+    const auto points = [&](const auto& conv) {
+      image = minus(image, ir::imm_integer(conv.x_zero_point, ElementType::i32));
+      filter = minus(filter, zero_point(to, conv.w_zero_point,
+                                        spoken(group.program.name_of(weight)), to.at[Axis::c]));
+    };
+    if (const auto* conv = std::get_if<ir::Conv>(&statement.operation)) points(*conv);
+    if (const auto* conv = std::get_if<ir::ConvTranspose>(&statement.operation)) points(*conv);
+  }
+  to.accumulate(start, [&](const Expr& sum) { return fma(image, filter, sum); });
+}
+
+void lower_conv(const GroupLowering& group) {
+  const ir::Program& program = group.program;
+  const auto& conv = std::get<ir::Conv>(group.head.operation);
+  const ir::TensorType& x = program.type(group.head.operands[0]);
+  const ir::TensorType& w = program.type(group.head.operands[1]);
+  const std::vector<Axis> axes = x.spatial_axes();
+  const std::vector<Window> windows = ir::windows(program, group.head);
+
+  NestBuilder to = group.start();
+  group.add_parallel(to, Axis::n, x.size(Axis::n));
+  Channels channels(group, conv.groups, w.size(Axis::i), w.size(Axis::o) / conv.groups);
+  channels.add_parallel(to);
+  for (size_t i = 0; i < axes.size(); ++i) group.add_parallel(to, axes[i], windows[i].output);
 
   Coordinates input, tap;
-  if (!is_depthwise) tap[Axis::i] = to.reduce("i", inputs);
-  tap[Axis::o] = channel;
   input[Axis::n] = to.at[Axis::n];
-  input[Axis::c] = group * inputs + tap[Axis::i];
+  input[Axis::c] = channels.add_reduction(to);
+  tap[Axis::i] = channels.in;
+  tap[Axis::o] = to.at[Axis::c];
   add_taps(to, axes, windows, input, tap);
-
-  const ir::Expr image = to.read(x, input);
-  const ir::Expr filter = to.read(weight, tap);
-  to.nest.weight = to.operand(weight);
-  const ir::Expr start =
-      statement.operands.size() > 2 ? to.read(statement.operands[2], tap) : ir::imm(0);
-  to.accumulate(start, fma(image, filter, ir::acc(ir::ElementType::f32, 0)));
+  accumulate_products(group, to, input, tap);
+  group.finish(std::move(to));
 }
 
 } // namespace volute::compiler

@@ -12,12 +12,25 @@ using namespace ir;
 
 namespace {
 
+Scalar as_scalar(double value) {
+  const bool fits = std::isfinite(value) && std::abs(value) <= 0x1p62;
+  return {value, fits        ? static_cast<int64_t>(value)
+                 : value < 0 ? std::numeric_limits<int64_t>::min()
+                             : 0};
+}
+
+double evaluate_constant(const Expr& e) {
+  const auto& number = std::get<Imm>(e->is);
+  return is_float(e->type) ? number.real : static_cast<double>(number.integer);
+}
+
 /// The update with accumulators at `value`, the weight at a finite number, other reads at
 /// `element`.
 Scalar evaluate(const Nest& nest, const Expr& e, double value, double element) {
-  if (std::holds_alternative<Acc>(e->is)) return {value, static_cast<int64_t>(value)};
+  if (std::holds_alternative<Acc>(e->is)) return as_scalar(value);
+  if (std::holds_alternative<Position>(e->is)) return as_scalar(7);
   if (const auto* read = std::get_if<Read>(&e->is))
-    return read->operand == nest.weight ? Scalar{1.5, 2} : Scalar{element, 0};
+    return as_scalar(read->operand == nest.weight ? is_float(e->type) ? 1.5 : 2 : element);
   std::array<Scalar, 4> operands{};
   size_t n = 0;
   for (const Expr& child : children(e)) operands.at(n++) = evaluate(nest, child, value, element);
@@ -26,12 +39,12 @@ Scalar evaluate(const Nest& nest, const Expr& e, double value, double element) {
 
 /// Values an accumulator may have when an update meets it. With one update a point, only the first.
 std::vector<double> values_before(const Nest& nest, const Accumulator& a) {
-  const auto* start = std::get_if<Imm>(&a.initial->is);
   const bool once = std::none_of(nest.axes.begin(), nest.axes.end(), [](const NestAxis& axis) {
     return axis.reduction && axis.extent.constant() > 1;
   });
-  if (once && start) return {start->real};
-  return {0.0, 2.5, -3.0};
+  if (once && std::holds_alternative<Imm>(a.initial->is)) return {evaluate_constant(a.initial)};
+  if (is_float(a.type)) return {0.0, 2.5, -3.0};
+  return {0, 2, -3};
 }
 
 } // namespace
@@ -39,14 +52,23 @@ std::vector<double> values_before(const Nest& nest, const Accumulator& a) {
 std::optional<double> neutral_element(const Nest& nest) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
   std::vector<double> candidates = {0.0, -infinity, infinity};
-  for (const Accumulator& a : nest.accumulators)
-    if (const auto* start = std::get_if<Imm>(&a.initial->is))
-      candidates.push_back(start->real); // a copy into a frame
+  // What a maximum starts from, and the zero point that is subtracted from what is read.
+  const auto add_numbers = [&](const Expr& e) {
+    visit(e, [&](const ExprNode& node) {
+      if (const auto* number = std::get_if<Imm>(&node.is))
+        candidates.push_back(is_float(node.type) ? number->real
+                                                 : static_cast<double>(number->integer));
+    });
+  };
+  for (const Accumulator& a : nest.accumulators) add_numbers(a.initial), add_numbers(a.update);
   const auto keeps = [&](double element) {
     for (const Accumulator& a : nest.accumulators)
       for (double value : values_before(nest, a)) {
-        const double after = evaluate(nest, a.update, value, element).real;
-        if (after != value && !(std::isnan(after) && std::isnan(value))) return false;
+        const Scalar after = evaluate(nest, a.update, value, element);
+        const bool same = is_float(a.type)
+                              ? after.real == value || (std::isnan(after.real) && std::isnan(value))
+                              : after.integer == as_scalar(value).integer;
+        if (!same) return false;
       }
     return true;
   };

@@ -3,6 +3,7 @@
 #include "compiler/choose.h"
 #include "compiler/domain_points.h"
 #include "compiler/fuse.h"
+#include "compiler/legalise.h"
 #include "compiler/lower.h"
 #include "compiler/passes/expand_math.h"
 #include "compiler/passes/flatten.h"
@@ -34,7 +35,10 @@ Nest expand(Nest nest, const Target& target) {
     if (!target.has_fma) e = split_fma(e);
   };
   for (Accumulator& a : nest.accumulators) expand_one(a.initial), expand_one(a.update);
-  for (Write& w : nest.writes) expand_one(w.value);
+  for (Write& w : nest.writes) {
+    expand_one(w.value);
+    if (w.offset) expand_one(w.offset);
+  }
   return nest;
 }
 
@@ -127,7 +131,9 @@ public:
 
   Expected<Stages> run() {
     const auto start = std::chrono::steady_clock::now();
-    Expected<NestProgram> nests = lower(program_);
+    const LowerOptions options{request_.strides};
+    stages_.program = legalise(program_, options);
+    Expected<NestProgram> nests = lower(stages_.program, options);
     if (!nests) return nests.failure();
     require(verify(*nests), "lowering");
     stages_.nests = std::move(*nests);
@@ -208,21 +214,21 @@ private:
     for (const Statement& s : program_.statements)
       if (std::holds_alternative<Const>(s.operation))
         report.parameters += program_.type(s.results.front()).elements();
-    const Fusion fusion = fuse(program_);
+    const Fusion fusion = fuse(stages_.program);
     for (const Fusion::Group& group : fusion.groups) {
       std::vector<std::string> names;
       for (size_t at : group.statements) {
-        const Statement& s = program_.statements[at];
+        const Statement& s = stages_.program.statements[at];
         names.push_back(
-            fmt::format("{} %{}", name(s.operation), program_.name_of(s.results.front())));
+            fmt::format("{} %{}", name(s.operation), stages_.program.name_of(s.results.front())));
       }
       if (names.size() > 1)
         report.fusion.push_back(fmt::format("{} run as one nest", fmt::join(names, ", ")));
     }
     for (const Fusion::Reason& reason : fusion.apart) {
-      const Statement& s = program_.statements[reason.statement];
+      const Statement& s = stages_.program.statements[reason.statement];
       report.fusion.push_back(fmt::format("{} %{}: {}", name(s.operation),
-                                          program_.name_of(s.results.front()), reason.text));
+                                          stages_.program.name_of(s.results.front()), reason.text));
     }
   }
 

@@ -10,17 +10,23 @@
 #include "ir/nest.h"
 #include "ir/program.h"
 
+#include <map>
+#include <string>
+#include <vector>
+
 namespace volute::compiler {
 
 struct CompileRequest {
   Target target = host();
   std::string schedule = "auto"; // auto, naive, or a schedule's text
-  StridesByName strides;  // of inputs and outputs that are not dense; checked_strides made it
+  /// Of inputs and outputs that are not dense, by name, in elements; `compile` checks them.
+  StridesByName strides;
   bool llvm_text = false; // keep the LLVM IR as text
   bool assembly = false;  // keep the assembly as text
 };
 
 struct Stages {
+  ir::Program program;   // as legalised
   ir::NestProgram nests; // as lowered
   Schedules schedules;   // by nest, every default filled in
   ir::LoopProgram loops; // what the code generator receives

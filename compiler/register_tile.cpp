@@ -111,9 +111,12 @@ Expr TileWriter::widen(const Expr& expr, const std::vector<Affine>& registers, c
     result = held != held_.end()
                  ? reg(expr->type, lanes(), held->array, held_index(*held, registers))
                  : load(*expr, registers, vector);
-  } else if (std::holds_alternative<Position>(expr->is)) {
-    throw InternalError(fmt::format("nest {}: a position used as a number is not specialised yet",
-                                    source_.nest.name));
+  } else if (const auto* position = std::get_if<Position>(&expr->is)) {
+    Address at = address({position->value}, registers);
+    auto node = std::make_shared<ExprNode>(*expr);
+    node->is = Position{at.index.front().at, at.lane_dim < 0 ? 0 : at.lane_step};
+    node->lanes = lanes();
+    result = std::move(node);
   } else {
     std::vector<Expr> operands;
     for (const Expr& child : children(expr))

@@ -300,6 +300,35 @@ Failure misfit(const ir::Nest& nest, std::string message, std::string hint = "")
 
 namespace {
 
+/// Elements that are scattered over one part of memory are written in the nest's order: their axes
+/// are neither shared among threads, nor tiled, nor in another order.
+std::optional<Failure> misfit_of_scatter(const Schedule& schedule, const ir::Nest& nest) {
+  const auto scattered = std::find_if(nest.writes.begin(), nest.writes.end(),
+                                      [](const ir::Write& w) { return w.offset != nullptr; });
+  if (scattered == nest.writes.end()) return std::nullopt;
+  if (!schedule.registers.empty())
+    return misfit(nest, "registers: elements are scattered one at a time");
+  const auto is_ordered = [&](const ir::NestAxis& axis) {
+    return std::none_of(scattered->index.begin(), scattered->index.end(),
+                        [&](const ir::Subscript& s) { return s.at.depends_on(axis.var); });
+  };
+  std::vector<std::string> ordered, found;
+  for (const ir::NestAxis& axis : nest.axes)
+    if (is_ordered(axis)) ordered.push_back(nest.vars[static_cast<size_t>(axis.var.id)]);
+  for (const LoopDirective& loop : schedule.loops) {
+    const ir::NestAxis* axis = nest.axis(loop.axis);
+    if (!axis || !is_ordered(*axis)) continue;
+    if (loop.parallel)
+      return misfit(nest, fmt::format("parallel {0}: elements along {0} may be scattered to one "
+                                      "place, the last one stays",
+                                      loop.axis));
+    found.push_back(loop.axis);
+  }
+  if (found == ordered) return std::nullopt;
+  return misfit(nest, fmt::format("for {}: elements are scattered in the order of {}",
+                                  fmt::join(found, ", "), fmt::join(ordered, ", ")));
+}
+
 // Far beyond what a machine can hold or a person would ask for: what is more is a slip, or malice.
 constexpr int64_t most_registers = 1024;
 constexpr int64_t most_copies = 16384; // of the innermost statement
@@ -311,6 +340,8 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
   if (full.loops.empty())
     for (const ir::NestAxis& axis : nest.axes)
       full.loops.push_back({nest.vars[static_cast<size_t>(axis.var.id)]});
+
+  if (auto failure = misfit_of_scatter(full, nest)) return *failure;
 
   std::map<std::string, int64_t> tile; // of register axes
   bool has_vector = false;

@@ -64,13 +64,22 @@ private:
                      const AccumulatorRegister& accumulators) {
     std::vector<Expr> values;
     for (const Write& w : nest_.writes) values.push_back(w.value);
+    for (const Write& w : nest_.writes)
+      if (w.offset) values.push_back(w.offset);
     const std::vector<Affine> base = bases(places);
     TileWriter writer({nest_, step_, base, nullptr, nullptr}, std::move(axes));
     return writer.write(
         values, accumulators, [&](const auto& lowered, const auto& registers, const Piece& vector) {
           std::vector<Stmt> stores;
-          for (size_t i = 0; i < lowered.size(); ++i) {
-            TileWriter::Address to = writer.address(nest_.writes[i].index, registers);
+          size_t offset = nest_.writes.size();
+          for (size_t i = 0; i < nest_.writes.size(); ++i) {
+            const Write& write = nest_.writes[i];
+            TileWriter::Address to = writer.address(write.index, registers);
+            if (write.offset) { // one element at a time, as resolve sees to
+              stores.push_back(stmt(Scatter{write.operand, std::move(to.index), lowered[offset++],
+                                            write.extent, lowered[i]}));
+              continue;
+            }
             if (to.lane_dim < 0 && writer.lanes() > 1)
               throw Error(
                   fail("schedule",

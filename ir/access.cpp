@@ -64,8 +64,8 @@ void Access::locate() {
   }
 }
 
-std::byte* Access::element(int64_t lane) const {
-  const int64_t at = base_ + lane * lane_stride_;
+std::byte* Access::element(int64_t behind) const {
+  const int64_t at = base_ + behind;
   const int64_t elements = static_cast<int64_t>(bytes_->size()) / size_of(type_);
   if (at < 0 || at >= elements)
     refuse(fmt::format("{}: element {} of a buffer of {}", name_, at, elements));
@@ -73,12 +73,14 @@ std::byte* Access::element(int64_t lane) const {
 }
 
 Scalar Access::read(int64_t lane) const {
-  const std::byte* at = element(lane);
+  const std::byte* at = element(lane * lane_stride_);
   return is_float(type_) ? Scalar{read_real(at, type_), 0} : Scalar{0, read_integer(at, type_)};
 }
 
-void Access::write(Scalar value, int64_t lane) const {
-  std::byte* at = element(lane);
+void Access::write(Scalar value, int64_t lane) const { write_behind(value, lane * lane_stride_); }
+
+void Access::write_behind(Scalar value, int64_t elements) const {
+  std::byte* at = element(elements);
   if (is_float(type_))
     write_real(at, type_, value.real);
   else

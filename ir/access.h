@@ -33,6 +33,8 @@ public:
   /// Throws InternalError when the element lies outside the buffer.
   Scalar read(int64_t lane = 0) const;
   void write(Scalar value, int64_t lane = 0) const;
+  /// The element that lies so many elements behind.
+  void write_behind(Scalar value, int64_t elements) const;
 
 private:
   struct Looked { // stride * table[at]
@@ -40,7 +42,7 @@ private:
     Linear at;
     int64_t stride;
   };
-  std::byte* element(int64_t lane) const;
+  std::byte* element(int64_t behind) const;
 
   std::string name_;
   ElementType type_;

@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
+#include <string>
 
 namespace volute::ir {
 
@@ -36,19 +38,23 @@ public:
   NestEvaluator(const Nest& nest, const NestProgram& program, Memory& memory,
                 const std::vector<int64_t>& parameters)
       : values_(initial_values(nest.vars, nest.parameters, program.parameters, parameters)),
-        context_{nest.operands, nest.tables, values_, memory},
+        context_{nest.operands, nest.tables, values_, memory}, name_(nest.name),
         accumulators_(nest.accumulators.size()), next_(nest.accumulators.size()) {
     for (const NestAxis& axis : nest.axes)
       (axis.reduction ? reduction_ : parallel_)
           .push_back({variable(axis.var), linear(axis.extent)(values_)});
     for (const Constraint& constraint : nest.constraints)
       constraints_.push_back({linear(constraint.value), linear(constraint.extent)(values_)});
+    for (const Constraint& constraint : nest.domain)
+      domain_.push_back({linear(constraint.value), linear(constraint.extent)(values_)});
     for (const Accumulator& accumulator : nest.accumulators) {
       initial_.push_back(tape(accumulator.initial));
       update_.push_back(tape(accumulator.update));
     }
     for (const Write& write : nest.writes) {
-      writes_.push_back({Access(context_, write.operand, write.index), tape(write.value)});
+      writes_.push_back({Access(context_, write.operand, write.index), tape(write.value),
+                         write.offset ? std::optional(tape(write.offset)) : std::nullopt,
+                         write.extent});
       written_.emplace_back();
     }
   }
@@ -69,6 +75,8 @@ private:
   struct Output {
     Access to;
     Tape value;
+    std::optional<Tape> offset; // of scattered ones
+    int64_t extent;
   };
 
   Linear linear(const Affine& affine) const { return Linear(affine, values_.size()); }
@@ -112,18 +120,19 @@ private:
     value = 0;
   }
 
-  bool satisfies_constraints() const {
-    return std::all_of(constraints_.begin(), constraints_.end(), [&](const Inside& inside) {
+  bool satisfies(const std::vector<Inside>& constraints) const {
+    return std::all_of(constraints.begin(), constraints.end(), [&](const Inside& inside) {
       const int64_t value = inside.value(values_);
       return 0 <= value && value < inside.extent;
     });
   }
 
   void run_point() {
+    if (!satisfies(domain_)) return;
     for (size_t i = 0; i < initial_.size(); ++i) accumulators_[i] = *initial_[i].run();
     if (!initial_.empty()) {
       for_each_point(reduction_, 0, [this] {
-        if (!satisfies_constraints()) return;
+        if (!satisfies(constraints_)) return;
         for (size_t i = 0; i < update_.size(); ++i) next_[i] = *update_[i].run();
         accumulators_.swap(next_);
       });
@@ -132,14 +141,22 @@ private:
     for (size_t i = 0; i < writes_.size(); ++i) written_[i] = *writes_[i].value.run();
     for (size_t i = 0; i < writes_.size(); ++i) {
       writes_[i].to.locate();
-      writes_[i].to.write(written_[i]);
+      int64_t behind = 0;
+      if (writes_[i].offset) {
+        behind = writes_[i].offset->run()->integer;
+        if (behind < 0 || behind >= writes_[i].extent)
+          throw Error({Diagnostic{
+              {}, name_, fmt::format("index {} is outside 0..{}", behind, writes_[i].extent), ""}});
+      }
+      writes_[i].to.write_behind(written_[i], behind);
     }
   }
 
   std::vector<int64_t> values_; // of the variables, by Var::id
   AccessContext context_;
   std::vector<Counter> parallel_, reduction_;
-  std::vector<Inside> constraints_;
+  std::vector<Inside> constraints_, domain_;
+  std::string name_;
   std::vector<Tape> initial_, update_;
   std::vector<Output> writes_;
   std::vector<Scalar> accumulators_, next_, written_;

@@ -31,9 +31,14 @@ public:
                        to_string(accumulator.initial, names_)));
     for (const Accumulator& accumulator : nest_.accumulators)
       line(fmt::format("{} <- {}", accumulator.name, to_string(accumulator.update, names_)));
-    for (const Write& write : nest_.writes)
-      line(fmt::format("{} = {}", place(write.operand, write.index),
-                       to_string(write.value, names_)));
+    for (const Write& write : nest_.writes) {
+      const std::string value = to_string(write.value, names_);
+      if (write.offset)
+        line(fmt::format("scatter {} behind {}, 0 <= it < {}: {}", to_string(write.offset, names_),
+                         place(write.operand, write.index), write.extent, value));
+      else
+        line(fmt::format("{} = {}", place(write.operand, write.index), value));
+    }
     return text_ + "}\n";
   }
 
@@ -75,15 +80,19 @@ private:
   }
 
   void print_domain() {
-    std::vector<std::string> parallel, reduce, where;
+    std::vector<std::string> parallel, reduce, where, within;
     for (const NestAxis& axis : nest_.axes)
       (axis.reduction ? reduce : parallel)
           .push_back(
               fmt::format("{} in 0..{}", name(axis.var), to_string(axis.extent, nest_.vars)));
-    for (const Constraint& constraint : nest_.constraints)
-      where.push_back(fmt::format("0 <= {} < {}", to_string(constraint.value, nest_.vars),
-                                  to_string(constraint.extent, nest_.vars)));
+    const auto text = [&](const Constraint& constraint) {
+      return fmt::format("0 <= {} < {}", to_string(constraint.value, nest_.vars),
+                         to_string(constraint.extent, nest_.vars));
+    };
+    for (const Constraint& constraint : nest_.constraints) where.push_back(text(constraint));
+    for (const Constraint& constraint : nest_.domain) within.push_back(text(constraint));
     if (!parallel.empty()) line(fmt::format("parallel {}", fmt::join(parallel, ", ")));
+    if (!within.empty()) line(fmt::format("within {}", fmt::join(within, ", ")));
     if (!reduce.empty()) line(fmt::format("reduce {}", fmt::join(reduce, ", ")));
     if (!where.empty()) line(fmt::format("where {}", fmt::join(where, ", ")));
   }

@@ -26,6 +26,10 @@ public:
     // Where there is something wrong with what things are, what they do means little.
     if (!findings_.empty()) return;
 
+    for (const Constraint& constraint : nest_.domain)
+      if (check_affine(constraint.value, parallel_, "within", findings_) &&
+          check_affine(constraint.extent, parameters, "within", findings_))
+        parallel_.bounds.assume_in(constraint.value, 0, constraint.extent);
     Scope domain = parallel_;
     for (const NestAxis& axis : nest_.axes)
       if (axis.reduction) declare(axis, domain);
@@ -156,7 +160,35 @@ private:
     check_access(write.operand, write.index, {}, view.element, parallel_, findings_);
     check_writable(write.operand, parallel_, findings_);
     check_value(write.value, view.element, view.name, parallel_, true);
-    if (findings_.empty()) check_distinct(write, view);
+    if (write.offset)
+      check_scattered(write, view);
+    else if (findings_.empty() && !is_scratch(view))
+      check_distinct(write, view);
+  }
+
+  // A band is written again and again, each time before it is read.
+  bool is_scratch(const View& view) const {
+    return program_.buffers[static_cast<size_t>(view.buffer)].role == Buffer::Role::scratch;
+  }
+
+  // Every element that a scattered write may reach lies in the buffer.
+  void check_scattered(const Write& write, const View& view) {
+    check_value(write.offset, ElementType::i64, view.name + "'s offset", parallel_, true);
+    if (write.extent < 1)
+      return findings_.add(
+          fmt::format("{}: scatters over {} elements, fewer than 1", view.name, write.extent));
+    if (!findings_.empty()) return;
+    Affine element = write.extent - 1;
+    for (size_t i = 0; i < write.index.size(); ++i) {
+      const Affine& stride = view.dims[i].stride;
+      if (!stride.is_constant() || write.index[i].table >= 0)
+        return findings_.add(view.name + ": scatters through a table or a parameter");
+      element += write.index[i].at * stride.constant();
+    }
+    const int64_t elements = program_.buffers[static_cast<size_t>(view.buffer)].elements;
+    if (!parallel_.bounds.is_inside(element, 0, elements))
+      findings_.add(fmt::format("{}: the last element scattered to is {}, outside 0..{}", view.name,
+                                parallel_.bounds.interval(element), elements));
   }
 
   // No two points may write one element. Steps of the axes through memory are ordered by size, and

@@ -26,7 +26,10 @@ void for_each_value(const Nest& nest, const std::function<void(const Expr&)>& fn
     fn(accumulator.initial);
     fn(accumulator.update);
   }
-  for (const ir::Write& write : nest.writes) fn(write.value);
+  for (const ir::Write& write : nest.writes) {
+    fn(write.value);
+    if (write.offset) fn(write.offset);
+  }
 }
 
 struct OperandAccess {
@@ -80,10 +83,11 @@ private:
   void find_in_domain() {
     if (!outer_.extent.is_constant() || !inner_.extent.is_constant())
       obstacle("their extents must be constants");
-    for (const ir::Constraint& constraint : nest_.constraints)
-      if (mentions(constraint.value))
-        obstacle(fmt::format("the domain has 0 <= {} < {}", text(constraint.value),
-                             text(constraint.extent)));
+    for (const auto* constraints : {&nest_.constraints, &nest_.domain})
+      for (const ir::Constraint& constraint : *constraints)
+        if (mentions(constraint.value))
+          obstacle(fmt::format("the domain has 0 <= {} < {}", text(constraint.value),
+                               text(constraint.extent)));
     for_each_value(nest_, [&](const Expr& value) {
       visit(value, [&](const ExprNode& node) {
         const auto* position = std::get_if<ir::Position>(&node.is);
@@ -172,6 +176,7 @@ private:
     }
     for (ir::Write& write : result.writes) {
       write.value = joined(write.value);
+      if (write.offset) write.offset = joined(write.offset);
       write.index = joined(static_cast<size_t>(write.operand), write.index);
     }
     return result;
