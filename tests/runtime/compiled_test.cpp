@@ -100,6 +100,24 @@ TEST_CASE("a kernel runs in place where it says so, with the same bits") {
     }
 }
 
+TEST_CASE("an index beyond the output is a failure of the call, in the program's name",
+          "[!shouldfail]") {
+  Session session;
+  const Kernel kernel = session.compile(
+      *ir::parse("program @p(%x: f32[n=1, c=2, h=3, w=4], %i: i64[n=1, c=2, h=3, w=4]) {"
+                 "  %y = max_unpool %x, %i {kernel = 2} return %y }"));
+  const Tensor x = random(*kernel.type("x"), 0);
+  Tensor i = *Tensor::allocate(*kernel.type("i")), y = *Tensor::allocate(*kernel.type("y"));
+  CHECK(kernel(x, i, y).ok());
+  for (const int64_t index : {int64_t{-1}, int64_t{6 * 8}, INT64_MAX}) {
+    i.as<int64_t>()[17] = index;
+    const Status status = kernel(x, i, y);
+    CHECK(status.code() == StatusCode::index_out_of_range);
+    CHECK(status.message().substr(0, 3) == "p: ");
+    CHECK(status.message().find("an index in the data is outside its range") != std::string::npos);
+  }
+}
+
 TEST_CASE("a window of the input may not lie where the output is written") {
   Session session;
   const Kernel kernel = session.compile(
