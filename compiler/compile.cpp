@@ -1,8 +1,11 @@
 #include "compiler/compile.h"
 
 #include "compiler/codegen/codegen.h"
+#include "compiler/in_place.h"
 
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace volute::compiler {
 
@@ -10,61 +13,86 @@ using namespace ir;
 
 namespace {
 
-constexpr int64_t alignment = 64;
+/// The most that a workspace may take: the language's limit on one tensor.
+constexpr int64_t most_workspace_bytes = int64_t{1} << 62;
 
-int64_t aligned(int64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
+ImageBuffer::Role role_of(const Buffer& buffer) {
+  switch (buffer.role) {
+  case Buffer::Role::output: return ImageBuffer::Role::output;
+  case Buffer::Role::packed: return ImageBuffer::Role::packed;
+  case Buffer::Role::intermediate: return ImageBuffer::Role::intermediate;
+  default: return ImageBuffer::Role::input;
+  }
+}
 
-/// Buffers that the caller or the runtime provides, and where those in the workspace lie.
-void place_buffers(Image& image, const LoopProgram& program) {
+/// Buffers that the caller or the runtime provides.
+std::vector<ImageBuffer> image_buffers(const LoopProgram& program, const StridesByName& strides) {
   const std::vector<int32_t> slots = argument_slots(program.buffers);
+  const std::vector<Lifetime> lives = lifetimes(program);
+  std::vector<ImageBuffer> result;
   for (size_t i = 0; i < program.buffers.size(); ++i) {
     if (slots[i] < 0) continue;
     const Buffer& buffer = program.buffers[i];
-    ImageBuffer placed{buffer.name,
-                       ImageBuffer::Role::input,
-                       buffer.elements * size_of(buffer.element),
-                       buffer.type,
-                       0,
-                       -1};
-    switch (buffer.role) {
-    case Buffer::Role::output: placed.role = ImageBuffer::Role::output; break;
-    case Buffer::Role::packed: placed.role = ImageBuffer::Role::packed; break;
-    case Buffer::Role::intermediate: placed.role = ImageBuffer::Role::intermediate; break;
-    default: break;
-    }
+    ImageBuffer placed;
+    placed.name = buffer.name;
+    placed.role = role_of(buffer);
+    placed.bytes = buffer.elements * size_of(buffer.element);
+    placed.type = buffer.type;
+    placed.lifetime = lives[i];
+    const bool is_given =
+        placed.role == ImageBuffer::Role::input || placed.role == ImageBuffer::Role::output;
+    if (const auto found = strides.find(buffer.name); is_given && found != strides.end())
+      placed.strides = found->second;
     if (buffer.packed_from >= 0)
       placed.packed_from = slots[static_cast<size_t>(buffer.packed_from)];
-    if (placed.role == ImageBuffer::Role::packed ||
-        placed.role == ImageBuffer::Role::intermediate) {
-      placed.workspace_offset = image.workspace_bytes;
-      image.workspace_bytes += aligned(placed.bytes);
-    }
-    image.buffers.push_back(std::move(placed));
+    result.push_back(std::move(placed));
   }
+  return result;
+}
+
+/// Says of each output which inputs may lie where it is written.
+void allow_in_place(Image& image, const Stages& stages) {
+  // Steps must be the nests that were looked at, in their order.
+  const auto& steps = stages.loops.steps;
+  const auto computing =
+      std::count_if(steps.begin(), steps.end(), [](const Step& step) { return step.packs < 0; });
+  if (static_cast<size_t>(computing) != stages.nests.nests.size()) return;
+  const std::vector<int32_t> slots = argument_slots(stages.loops.buffers);
+  for (const auto& [input, output] : in_place_pairs(stages.nests))
+    image.buffers[static_cast<size_t>(slots[static_cast<size_t>(output)])].may_alias.push_back(
+        slots[static_cast<size_t>(input)]);
 }
 
 } // namespace
 
 Expected<Compiled> compile(const Program& program, const CompileRequest& request) {
-  Expected<Stages> stages = specialise_program(program, request);
+  const Expected<StridesByName> strides = checked_strides(program, request.strides);
+  if (!strides) return strides.failure();
+  CompileRequest checked = request;
+  checked.strides = *strides;
+  Expected<Stages> stages = specialise_program(program, checked);
   if (!stages) return stages.failure();
   Compiled compiled;
   compiled.stages = std::move(*stages);
   compiled.report = std::move(compiled.stages.report);
   const LoopProgram& loops = compiled.stages.loops;
+  Image& image = compiled.image;
+  image.buffers = image_buffers(loops, checked.strides);
+  const std::vector<Resident> residents = workspace_residents(image);
+  if (unshared_bytes(residents) > most_workspace_bytes)
+    return fail(program.name, "the results between its steps take more than 2^62 bytes");
+  allow_in_place(image, compiled.stages);
 
   Expected<Code> code = generate(loops, request.target, {request.llvm_text, request.assembly});
   if (!code) return code.failure();
   compiled.llvm = std::move(code->llvm);
   compiled.assembly = std::move(code->assembly);
 
-  Image& image = compiled.image;
   image.name = program.name;
   image.target = to_string(request.target);
   image.bytes = std::move(code->bytes);
   image.text_bytes = code->text_bytes;
   image.parameters = loops.parameters;
-  place_buffers(image, loops);
   const std::vector<int32_t> slots = argument_slots(loops.buffers);
   size_t nest = 0;
   for (size_t i = 0; i < loops.steps.size(); ++i) {
@@ -80,7 +108,8 @@ Expected<Compiled> compile(const Program& program, const CompileRequest& request
   report.llvm = llvm_version();
   report.text_bytes = static_cast<int64_t>(image.text_bytes);
   report.constant_bytes = static_cast<int64_t>(image.bytes.size() - image.text_bytes);
-  report.workspace_bytes = image.workspace_bytes;
+  report.intermediate_bytes = unshared_bytes(residents);
+  report.workspace_bytes = plan_workspace(residents).bytes;
   report.thread_scratch_bytes = image.thread_scratch_bytes;
   report.emit_ms = code->emit_ms;
   report.object_ms = code->object_ms;

@@ -3,6 +3,8 @@
 // runtime needs to call them. A fresh compile, a memory hit and a disk hit all end in an Image.
 #pragma once
 
+#include "compiler/tensor_strides.h"
+#include "compiler/workspace.h"
 #include "ir/types.h"
 
 #include <cstddef>
@@ -33,10 +35,12 @@ struct ImageBuffer {
   };
   std::string name;
   Role role = Role::input;
-  int64_t bytes = 0;
+  int64_t bytes = 0;                  // to the end of the last element, gaps between them included
   std::optional<ir::TensorType> type; // of inputs and outputs
-  int64_t workspace_offset = 0;       // of packed and intermediate buffers, multiple of 64
+  TensorStrides strides;              // of inputs and outputs, canonical; empty: dense
+  std::vector<int32_t> may_alias;     // outputs: the inputs that may be the very same tensor
   int32_t packed_from = -1;           // packed: index of the input it is made from
+  Lifetime lifetime;                  // of packed and intermediate buffers: steps that touch it
 };
 
 struct ImageStep {
@@ -53,9 +57,14 @@ struct Image {
   uint64_t text_bytes = 0;          // [0, text_bytes) becomes executable, the rest read-only
   std::vector<ImageBuffer> buffers; // inputs and outputs in the program's order, then the rest
   std::vector<std::string> parameters;
-  std::vector<ImageStep> steps; // run in this order; a step starts when the one before is done
-  int64_t workspace_bytes = 0;  // packed (when nothing is bound) and intermediate buffers together
+  // Run in this order; a step starts when the one before is done. Between calls nothing is kept:
+  // packed and intermediate buffers share a workspace by their lifetimes.
+  std::vector<ImageStep> steps;
   int64_t thread_scratch_bytes = 0; // per thread
 };
+
+/// What a workspace holds, by buffer: packed and intermediate ones; inputs and outputs take
+/// nothing.
+std::vector<Resident> workspace_residents(const Image& image);
 
 } // namespace volute::compiler

@@ -214,10 +214,22 @@ Index NestBuilder::index(const TensorType& type, const Coordinates& where) const
   return index;
 }
 
+namespace {
+
+/// A dimension of stride 0 is one element seen as many: the one is read, so that an access which
+/// goes nowhere in memory does not seem to move.
+Expr read_at(const ir::View& view, int32_t operand, Index index) {
+  for (size_t i = 0; i < index.size(); ++i)
+    if (view.dims[i].stride == Affine(0)) index[i] = 0;
+  return ir::read(view.element, operand, std::move(index));
+}
+
+} // namespace
+
 Expr NestBuilder::read(ValueId id, const Coordinates& where) {
   const int32_t from = operand(id);
-  return ir::read(nest.operands[static_cast<size_t>(from)].element, from,
-                  index(lowering.program.type(id), where));
+  return read_at(nest.operands[static_cast<size_t>(from)], from,
+                 index(lowering.program.type(id), where));
 }
 
 Expr NestBuilder::read_through(ValueId id, const Coordinates& where,
@@ -227,7 +239,7 @@ Expr NestBuilder::read_through(ValueId id, const Coordinates& where,
   Index subscripts = index(type, where);
   for (size_t i = 0; i < subscripts.size(); ++i)
     subscripts[i].table = tables[static_cast<size_t>(type.extents[i].axis)];
-  return ir::read(nest.operands[static_cast<size_t>(from)].element, from, std::move(subscripts));
+  return read_at(nest.operands[static_cast<size_t>(from)], from, std::move(subscripts));
 }
 
 Expr NestBuilder::read(std::string name, int32_t buffer, const std::vector<ir::Dim>& dims,

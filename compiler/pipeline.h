@@ -5,6 +5,7 @@
 #include "compiler/report.h"
 #include "compiler/schedule.h"
 #include "compiler/target.h"
+#include "compiler/tensor_strides.h"
 #include "ir/loops.h"
 #include "ir/nest.h"
 #include "ir/program.h"
@@ -18,8 +19,8 @@ namespace volute::compiler {
 struct CompileRequest {
   Target target = host();
   std::string schedule = "auto"; // auto, naive, or a schedule's text
-  /// Of inputs and outputs by name, in elements; what is not listed is dense (lower.h).
-  std::map<std::string, std::vector<int64_t>> strides;
+  /// Of inputs and outputs that are not dense, by name, in elements; `compile` checks them.
+  StridesByName strides;
   bool llvm_text = false; // keep the LLVM IR as text
   bool assembly = false;  // keep the assembly as text
 };

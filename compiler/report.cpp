@@ -61,6 +61,14 @@ std::string executed_text(const NestReport& nest) {
   return text;
 }
 
+std::string workspace_text(const Report& report) {
+  std::string text = bytes_text(report.workspace_bytes);
+  if (report.intermediate_bytes > report.workspace_bytes)
+    text += fmt::format(", shared by buffers of {} that are not needed at the same time",
+                        bytes_text(report.intermediate_bytes));
+  return text;
+}
+
 void append(std::string& text, const NestReport& nest) {
   text += fmt::format("\nnest {}: {}\n", nest.name, nest.origin);
   row(text, "multiply-adds", executed_text(nest));
@@ -108,7 +116,7 @@ std::string to_string(const Report& report) {
     text += "\nimage\n";
     row(text, "code", bytes_text(report.text_bytes));
     row(text, "constants", bytes_text(report.constant_bytes));
-    row(text, "workspace", bytes_text(report.workspace_bytes));
+    row(text, "workspace", workspace_text(report));
     row(text, "scratch", bytes_text(report.thread_scratch_bytes) + " a thread");
   }
   text += fmt::format(

@@ -41,7 +41,9 @@ struct Report {
   std::vector<NestReport> nests;
   std::vector<std::string> fusion; // a sentence a statement: with what it runs, or why alone
   int64_t text_bytes = 0, constant_bytes = 0;
-  int64_t workspace_bytes = 0, thread_scratch_bytes = 0;
+  int64_t workspace_bytes = 0;    // packed and intermediate buffers, sharing memory
+  int64_t intermediate_bytes = 0; // what they would take side by side
+  int64_t thread_scratch_bytes = 0;
   double lower_ms = 0, emit_ms = 0, object_ms = 0, link_ms = 0;
   double total_ms() const { return lower_ms + emit_ms + object_ms + link_ms; }
 };

@@ -26,7 +26,9 @@ void check_buffers(const std::vector<Buffer>& buffers, Findings& findings) {
                       to_string(buffer.element)));
       continue;
     }
-    if (buffer.type && buffer.type->elements() != buffer.elements)
+    // Views say where the elements of a strided tensor are: gaps make it larger, a stride of 0
+    // smaller, and only none is none.
+    if (buffer.type && (buffer.type->elements() == 0) != (buffer.elements == 0))
       bad(fmt::format("{} elements, but its type {} has {}", buffer.elements,
                       to_string(*buffer.type), buffer.type->elements()));
     if (buffer.packed_from >= static_cast<int32_t>(buffers.size()))

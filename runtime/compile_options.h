@@ -1,6 +1,9 @@
 // What a caller may say about how a program is compiled.
 #pragma once
 
+#include "compiler/tensor_strides.h"
+#include "runtime/tensor.h"
+
 #include <string>
 
 namespace volute::runtime {
@@ -14,6 +17,14 @@ struct CompileOptions {
   double accuracy = 10;
   /// Fixes the algorithm and the order of summation per layer, whatever the batch or the schedule.
   bool deterministic = false;
+  /// Inputs and outputs that are not dense, by name: elements between neighbours along each extent
+  /// of the type, outermost first. 0 or more; along outputs, no two elements in one place. A
+  /// kernel takes views of these strides only.
+  compiler::StridesByName strides = {};
+
+  /// The same, for views like this one: `session.compile(program, CompileOptions{}.like("x", x))`.
+  [[nodiscard]] CompileOptions like(const std::string& name, const TensorView& view) const;
+
   bool operator==(const CompileOptions&) const = default;
 };
 

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 namespace volute::runtime {
 namespace {
 
@@ -105,7 +107,6 @@ Expected<Kernel> Kernel::load(const Image& image, Threads threads) {
   loaded->image.text_bytes = image.text_bytes;
   loaded->image.buffers = image.buffers;
   loaded->image.steps = image.steps;
-  loaded->image.workspace_bytes = image.workspace_bytes;
   loaded->image.thread_scratch_bytes = image.thread_scratch_bytes;
   for (const compiler::ImageStep& step : image.steps)
     loaded->entries.push_back(reinterpret_cast<compiler::StepEntry>(
@@ -141,8 +142,10 @@ Expected<Kernel> Kernel::try_bind(std::string_view input, const TensorView& view
     return fail(name(), fmt::format("there is no input %{}", input),
                 "the inputs are " + listed(inputs()));
   if (state_->owned[*index]) return fail(name(), fmt::format("%{} is bound already", input));
-  if (Status status = check_argument(image, image.buffers[*index], view); !status)
+  if (Status status = check_tensor(image, image.buffers[*index], view); !status)
     return status.failure();
+  if (auto fault = compiler::fault_in_strides(view.type(), view.strides()))
+    return fail(name(), fmt::format("%{} {}", input, *fault));
   Expected<std::vector<OwnedMemory>> owned = own_input(*state_, *index, view);
   if (!owned) return owned.failure();
   return Kernel(
@@ -177,6 +180,21 @@ std::vector<std::string> Kernel::outputs() const {
 const ir::TensorType* Kernel::type(std::string_view name) const noexcept {
   const std::optional<size_t> index = find_given(state_->image(), name);
   return index ? &*state_->image().buffers[*index].type : nullptr;
+}
+
+TensorStrides Kernel::strides(std::string_view name) const {
+  const std::optional<size_t> index = find_given(state_->image(), name);
+  return index ? state_->image().buffers[*index].strides : TensorStrides{};
+}
+
+bool Kernel::runs_in_place(std::string_view input, std::string_view output) const noexcept {
+  const std::vector<compiler::ImageBuffer>& buffers = state_->image().buffers;
+  return std::any_of(buffers.begin(), buffers.end(), [&](const compiler::ImageBuffer& buffer) {
+    return buffer.role == Role::output && buffer.name == output &&
+           std::any_of(buffer.may_alias.begin(), buffer.may_alias.end(), [&](int32_t alias) {
+             return buffers[static_cast<size_t>(alias)].name == input;
+           });
+  });
 }
 
 int64_t Kernel::workspace_bytes() const noexcept { return state_->workspace_bytes; }

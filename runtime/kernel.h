@@ -5,9 +5,14 @@
 //     volute::Status status = bound(x, y);                   // by position: the fast path
 //
 // A kernel is immutable and cheap to copy (copies share everything), and may be called from any
-// number of threads. It works on dense tensors of exactly the types it was compiled for. Every call
-// checks number, element type, extents, alignment (of one element) and overlap: inputs and outputs
-// may share no byte with each other's outputs. After a failed call the outputs hold anything.
+// number of threads. It works on tensors of exactly the types and strides it was compiled for:
+// dense ones, unless CompileOptions::strides said otherwise. Every call checks number, element
+// type, extents, strides, alignment (of one element) and overlap. After a failed call the outputs
+// hold anything.
+//
+// An output shares no byte with an input or another output, with one exception: it may be the very
+// same tensor (address, type, strides) as an input that the program reads only element by element
+// on the way to it, `relu(x)` into x or `conv(...) + r` into r, where runs_in_place says so.
 #pragma once
 
 #include "compiler/image.h"
@@ -47,13 +52,15 @@ public:
   };
   /// One argument of a call by position. Refers to the caller's view.
   struct Argument {
-    Argument(const TensorView& view) : type(&view.type()), data(view.data()) {}
+    Argument(const TensorView& view)
+        : type(&view.type()), strides(&view.strides()), data(view.data()) {}
     Argument(const MutableTensorView& view)
-        : type(&view.type()), data(view.data()), writable(view.data()) {}
+        : type(&view.type()), strides(&view.strides()), data(view.data()), writable(view.data()) {}
     Argument(const Tensor& tensor) : type(&tensor.type()), data(tensor.data()) {}
     Argument(Tensor& tensor) : type(&tensor.type()), data(tensor.data()), writable(tensor.data()) {}
 
     const ir::TensorType* type;
+    const TensorStrides* strides = nullptr; // null: dense
     const std::byte* data;
     std::byte* writable = nullptr; // where data is, when it may be written
   };
@@ -82,8 +89,9 @@ public:
   Status call(std::span<const Argument> arguments) const noexcept;
   Status call(std::span<const Argument> arguments, std::span<std::byte> workspace) const noexcept;
 
-  /// A kernel to which the input is a constant: its elements are copied, or packed, here and now.
-  /// Throws Error when there is no such input or the view does not fit it.
+  /// A kernel to which the input is a constant: its elements are copied, or packed, here and now,
+  /// from a view of any strides. Throws Error when there is no such input or the view does not fit
+  /// it.
   Kernel bind(std::string_view input, const TensorView& view) const;
   /// The same with the failure as a value.
   Expected<Kernel> try_bind(std::string_view input, const TensorView& view) const;
@@ -99,6 +107,10 @@ public:
   std::vector<std::string> outputs() const;
   /// Type of an input or output, bound or not; null when there is none of the name.
   const ir::TensorType* type(std::string_view name) const noexcept;
+  /// The strides that views of an input or output must have, in elements; empty: dense.
+  TensorStrides strides(std::string_view name) const;
+  /// Whether a call may be given one tensor as this input and as this output.
+  bool runs_in_place(std::string_view input, std::string_view output) const noexcept;
   /// What one call needs, all threads together; depends on what is bound and on the threads.
   int64_t workspace_bytes() const noexcept;
   /// Bytes of code and constants that are mapped, shared by all copies.

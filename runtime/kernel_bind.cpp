@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
-
 namespace volute::runtime {
 namespace {
 
@@ -24,19 +22,21 @@ Expected<std::vector<OwnedMemory>> own_input(const KernelState& kernel, size_t i
   // An image does not say whether its computing steps read the input itself too, so it is kept.
   AlignedMemory copy = AlignedMemory::allocate(image.buffers[input].bytes);
   if (!copy) return no_memory(kernel, input);
-  if (copy.size() > 0) std::memcpy(copy.data(), view.data(), static_cast<size_t>(copy.size()));
+  // Element by element: what lies between those of the view is not ours to read.
+  copy_elements(view.type(), view.data(), view.strides(), copy.data(),
+                image.buffers[input].strides);
   table[input] = copy.data();
   owned[input] = std::make_shared<const AlignedMemory>(std::move(copy));
 
   // Packing may go by way of intermediate buffers, which live as long as the packing does.
-  const AlignedMemory workspace = AlignedMemory::allocate(image.workspace_bytes);
+  const AlignedMemory workspace = AlignedMemory::allocate(kernel.plan.bytes);
   const AlignedMemory scratch =
       AlignedMemory::allocate(kernel.scratch_bytes * kernel.threads.count());
   if (!workspace || !scratch) return no_memory(kernel, input);
   for (size_t i = 0; i < image.buffers.size(); ++i) {
     const compiler::ImageBuffer& buffer = image.buffers[i];
     if (buffer.role == compiler::ImageBuffer::Role::intermediate)
-      table[i] = workspace.data() + buffer.workspace_offset;
+      table[i] = workspace.data() + kernel.plan.offsets[i];
     if (buffer.packed_from != static_cast<int32_t>(input) ||
         buffer.role != compiler::ImageBuffer::Role::packed)
       continue;
@@ -52,8 +52,8 @@ Expected<std::vector<OwnedMemory>> own_input(const KernelState& kernel, size_t i
     const bool packs_input = step.packs >= 0 && owned[static_cast<size_t>(step.packs)] &&
                              !kernel.owned[static_cast<size_t>(step.packs)];
     if (!packs_input) continue;
-    const Status status = run_step(step, kernel.loaded->entries[index], arguments, kernel.threads,
-                                   scratch.data(), kernel.scratch_bytes);
+    const Status status = run_step(image, step, kernel.loaded->entries[index], arguments,
+                                   kernel.threads, scratch.data(), kernel.scratch_bytes);
     if (!status) return status.failure();
   }
   return owned;

@@ -1,6 +1,9 @@
 #include "runtime/kernel_state.h"
 
+#include "runtime/overlap.h"
+
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -19,6 +22,8 @@ using Role = ImageBuffer::Role;
 constexpr size_t stack_table = 32;
 // Two cache lines: the prefetcher of neighbouring lines does not reach across.
 constexpr int64_t scratch_unit = 128;
+// Far more than there is, and little enough that sums with scratch and tables do not overflow.
+constexpr int64_t most_workspace_bytes = int64_t{1} << 60;
 
 int64_t rounded_up(int64_t bytes, int64_t unit) { return (bytes + unit - 1) / unit * unit; }
 
@@ -26,25 +31,38 @@ bool is_in_workspace(const ImageBuffer& buffer) {
   return buffer.role == Role::packed || buffer.role == Role::intermediate;
 }
 
+bool is_alike(const ImageBuffer& a, const ImageBuffer& b) {
+  return a.type == b.type && a.strides == b.strides && a.bytes == b.bytes;
+}
+
 std::optional<std::string> fault_in(const ImageBuffer& buffer, const Image& image) {
   if (buffer.bytes < 0) return fmt::format("has {} bytes", buffer.bytes);
+  const auto is = [&](int32_t index, Role role) {
+    return index >= 0 && static_cast<size_t>(index) < image.buffers.size() &&
+           image.buffers[static_cast<size_t>(index)].role == role;
+  };
   if (!is_in_workspace(buffer)) {
     if (!buffer.type) return "is given by the caller and has no type";
-    if (ir::checked_bytes(*buffer.type) != buffer.bytes)
-      return fmt::format("has {} bytes, its type is {}", buffer.bytes, ir::to_string(*buffer.type));
+    const auto fault = buffer.role == Role::output
+                           ? compiler::fault_in_output_strides(*buffer.type, buffer.strides)
+                           : compiler::fault_in_strides(*buffer.type, buffer.strides);
+    if (fault) return fault;
+    if (compiler::checked_span_bytes(*buffer.type, buffer.strides) != buffer.bytes)
+      return fmt::format("has {} bytes, its type is {}{}", buffer.bytes,
+                         ir::to_string(*buffer.type),
+                         buffer.strides.empty()
+                             ? ""
+                             : fmt::format(" with strides [{}]", fmt::join(buffer.strides, ", ")));
+    for (const int32_t alias : buffer.may_alias)
+      if (!is(alias, Role::input) || !is_alike(image.buffers[static_cast<size_t>(alias)], buffer))
+        return fmt::format("may lie on buffer {}, which is no such input", alias);
     return std::nullopt;
   }
-  if (buffer.workspace_offset < 0 || buffer.workspace_offset % 64 != 0 ||
-      buffer.workspace_offset > image.workspace_bytes ||
-      buffer.bytes > image.workspace_bytes - buffer.workspace_offset)
-    return fmt::format("has {} bytes at {} of a workspace of {}", buffer.bytes,
-                       buffer.workspace_offset, image.workspace_bytes);
-  if (buffer.role == Role::packed) {
-    const int32_t from = buffer.packed_from;
-    const bool exists = from >= 0 && static_cast<size_t>(from) < image.buffers.size();
-    if (!exists || image.buffers[static_cast<size_t>(from)].role != Role::input)
-      return fmt::format("is packed from buffer {}, which is no input", from);
-  }
+  const auto [first, last] = buffer.lifetime;
+  if (first < 0 || last < -1 || last >= static_cast<int64_t>(image.steps.size()))
+    return fmt::format("lives in the steps {} to {} of {}", first, last, image.steps.size());
+  if (buffer.role == Role::packed && !is(buffer.packed_from, Role::input))
+    return fmt::format("is packed from buffer {}, which is no input", buffer.packed_from);
   return std::nullopt;
 }
 
@@ -71,12 +89,18 @@ Status refuse(const Image& image, Words words) noexcept {
 
 } // namespace
 
-Status check_argument(const Image& image, const ImageBuffer& buffer,
-                      const Kernel::Argument& argument) noexcept {
+Status check_tensor(const Image& image, const ImageBuffer& buffer,
+                    const Kernel::Argument& argument) noexcept {
   if (*argument.type != *buffer.type)
     return refuse(image, [&] {
       return fmt::format("%{} is {}, not {}", buffer.name, ir::to_string(*buffer.type),
                          ir::to_string(*argument.type));
+    });
+  if (argument.strides && !argument.strides->empty() &&
+      argument.strides->size() != buffer.type->extents.size())
+    return refuse(image, [&] {
+      return fmt::format("%{} {}", buffer.name,
+                         *compiler::fault_in_strides(*buffer.type, *argument.strides));
     });
   if (buffer.bytes == 0) return {};
   if (!argument.data)
@@ -96,12 +120,55 @@ Status check_argument(const Image& image, const ImageBuffer& buffer,
   return {};
 }
 
+Status check_argument(const Image& image, const ImageBuffer& buffer,
+                      const Kernel::Argument& argument) noexcept {
+  if (Status status = check_tensor(image, buffer, argument); !status) return status;
+  static const TensorStrides none;
+  const TensorStrides& given = argument.strides ? *argument.strides : none;
+  if (compiler::same_strides(*buffer.type, given, buffer.strides)) return {};
+  return refuse(image, [&] {
+    const auto text = [&](const TensorStrides& strides) {
+      return fmt::format(
+          "{}[{}]", strides.empty() ? "dense, " : "",
+          fmt::join(strides.empty() ? compiler::dense_strides(*buffer.type) : strides, ", "));
+    };
+    return fmt::format("%{} has the strides {}, and the kernel was compiled for {}", buffer.name,
+                       text(given), text(buffer.strides));
+  });
+}
+
 namespace {
 
-bool overlap(const std::byte* a, int64_t a_bytes, const std::byte* b, int64_t b_bytes) {
-  const auto first = reinterpret_cast<uintptr_t>(a), second = reinterpret_cast<uintptr_t>(b);
-  return a_bytes > 0 && b_bytes > 0 && first < second + static_cast<uintptr_t>(b_bytes) &&
-         second < first + static_cast<uintptr_t>(a_bytes);
+Footprint footprint(const ImageBuffer& buffer, const Kernel::Argument& argument) {
+  return {argument.data, buffer.bytes, &*buffer.type, &buffer.strides};
+}
+
+bool is_allowed_in_place(const KernelState& kernel, std::span<const Kernel::Argument> arguments,
+                         size_t output, size_t input) {
+  const ImageBuffer& written = kernel.image().buffers[kernel.open[output]];
+  const auto index = static_cast<int32_t>(kernel.open[input]);
+  return arguments[output].data == arguments[input].data &&
+         std::find(written.may_alias.begin(), written.may_alias.end(), index) !=
+             written.may_alias.end();
+}
+
+Status overlap_status(const KernelState& kernel, std::span<const Kernel::Argument> arguments,
+                      size_t output, size_t other) noexcept {
+  const Image& image = kernel.image();
+  const ImageBuffer& a = image.buffers[kernel.open[output]];
+  const ImageBuffer& b = image.buffers[kernel.open[other]];
+  return Status::failed(StatusCode::invalid_argument, [&] {
+    const bool is_input = other < kernel.open_inputs;
+    const bool is_same =
+        is_input && arguments[output].data == arguments[other].data && is_alike(a, b);
+    return Diagnostic{{},
+                      image.name,
+                      fmt::format("the output %{} overlaps the {} %{}", a.name,
+                                  is_input ? "input" : "output", b.name),
+                      is_same ? "the kernel does not run in place here: the result needs memory of "
+                                "its own"
+                              : ""};
+  });
 }
 
 Status check_arguments(const KernelState& kernel,
@@ -120,11 +187,9 @@ Status check_arguments(const KernelState& kernel,
     for (size_t other = 0; other < out; ++other) {
       const ImageBuffer& a = image.buffers[kernel.open[out]];
       const ImageBuffer& b = image.buffers[kernel.open[other]];
-      if (overlap(arguments[out].data, a.bytes, arguments[other].data, b.bytes))
-        return refuse(image, [&] {
-          return fmt::format("the output %{} overlaps the {} %{}", a.name,
-                             other < kernel.open_inputs ? "input" : "output", b.name);
-        });
+      if (may_overlap(footprint(a, arguments[out]), footprint(b, arguments[other])) &&
+          !(other < kernel.open_inputs && is_allowed_in_place(kernel, arguments, out, other)))
+        return overlap_status(kernel, arguments, out, other);
     }
   return {};
 }
@@ -142,7 +207,7 @@ Status check_workspace(const KernelState& kernel, std::span<const Kernel::Argume
     return refuse(image, [] { return std::string("the workspace is not at a multiple of 64"); });
   for (size_t i = 0; i < arguments.size(); ++i) {
     const ImageBuffer& buffer = image.buffers[kernel.open[i]];
-    if (overlap(workspace.data(), kernel.workspace_bytes, arguments[i].data, buffer.bytes))
+    if (may_overlap({workspace.data(), kernel.workspace_bytes}, footprint(buffer, arguments[i])))
       return refuse(image, [&] { return fmt::format("the workspace overlaps %{}", buffer.name); });
   }
   return {};
@@ -157,15 +222,14 @@ Status run_steps(const KernelState& kernel, std::span<const Kernel::Argument> ar
     table = reinterpret_cast<std::byte**>(workspace + kernel.table_offset);
   for (size_t i = 0; i < image.buffers.size(); ++i)
     // Bound memory is only read: steps write no input, and packing is not run again.
-    table[i] =
-        kernel.owned[i] ? kernel.owned[i]->data() : workspace + image.buffers[i].workspace_offset;
+    table[i] = kernel.owned[i] ? kernel.owned[i]->data() : workspace + kernel.plan.offsets[i];
   for (size_t i = 0; i < arguments.size(); ++i)
     table[kernel.open[i]] = const_cast<std::byte*>(arguments[i].data);
 
   const compiler::StepArguments step_arguments{table, nullptr};
   for (const size_t step : kernel.steps)
     if (Status status =
-            run_step(image.steps[step], kernel.loaded->entries[step], step_arguments,
+            run_step(image, image.steps[step], kernel.loaded->entries[step], step_arguments,
                      kernel.threads, workspace + kernel.buffer_bytes, kernel.scratch_bytes);
         !status)
       return status;
@@ -176,8 +240,6 @@ Status run_steps(const KernelState& kernel, std::span<const Kernel::Argument> ar
 
 std::optional<Failure> check_image(const Image& image) {
   const auto refuse = [&](std::string message) { return fail(image.name, std::move(message)); };
-  if (image.workspace_bytes < 0 || image.workspace_bytes > (int64_t{1} << 62))
-    return refuse(fmt::format("the image asks for a workspace of {} bytes", image.workspace_bytes));
   if (image.thread_scratch_bytes < 0 || image.thread_scratch_bytes > (int64_t{1} << 40))
     return refuse(
         fmt::format("the image asks for {} bytes of scratch a thread", image.thread_scratch_bytes));
@@ -191,6 +253,8 @@ std::optional<Failure> check_image(const Image& image) {
   for (const ImageStep& step : image.steps)
     if (auto fault = fault_in(step, image))
       return refuse(fmt::format("the image's step {} {}", step.name, *fault));
+  if (compiler::unshared_bytes(compiler::workspace_residents(image)) > most_workspace_bytes)
+    return refuse("the image asks for a workspace of more than 2^60 bytes");
   return std::nullopt;
 }
 
@@ -209,11 +273,11 @@ KernelState::KernelState(std::shared_ptr<const LoadedImage> loaded_image,
     if (packs == -1 || !owned[static_cast<size_t>(packs)]) steps.push_back(i);
   }
 
-  // What is bound has memory of its own: the workspace ends with the last buffer that has not.
+  std::vector<compiler::Resident> residents = compiler::workspace_residents(image());
   for (size_t i = 0; i < buffers.size(); ++i)
-    if (is_in_workspace(buffers[i]) && !owned[i])
-      buffer_bytes = std::max(buffer_bytes, buffers[i].workspace_offset + buffers[i].bytes);
-  buffer_bytes = rounded_up(buffer_bytes, scratch_unit);
+    if (owned[i]) residents[i].bytes = 0;
+  plan = compiler::plan_workspace(residents);
+  buffer_bytes = rounded_up(plan.bytes, scratch_unit);
   scratch_bytes = rounded_up(image().thread_scratch_bytes, scratch_unit);
   table_offset = buffer_bytes + scratch_bytes * threads.count();
   const size_t table = buffers.size() > stack_table ? buffers.size() * sizeof(std::byte*) : 0;
@@ -268,25 +332,29 @@ struct SplitStep {
   }
 };
 
-Status step_status(const ImageStep& step, int32_t code) noexcept {
+Status step_status(const Image& image, const ImageStep& step, int32_t code) noexcept {
   if (code == 0) return {};
   if (code == static_cast<int32_t>(StatusCode::index_out_of_range))
     return Status::failed(StatusCode::index_out_of_range, [&] {
-      return Diagnostic{{}, step.name, "an index in the data is outside its range", ""};
+      return Diagnostic{{},
+                        image.name,
+                        fmt::format("{}: an index in the data is outside its range", step.name),
+                        ""};
     });
   return Status::failed(StatusCode::step_failed, [&] {
-    return Diagnostic{{}, step.name, fmt::format("the step failed with code {}", code), ""};
+    return Diagnostic{
+        {}, image.name, fmt::format("{}: the step failed with code {}", step.name, code), ""};
   });
 }
 
 } // namespace
 
-Status run_step(const ImageStep& step, compiler::StepEntry entry,
+Status run_step(const Image& image, const ImageStep& step, compiler::StepEntry entry,
                 const compiler::StepArguments& arguments, const Threads& threads,
                 std::byte* scratch, int64_t scratch_bytes) noexcept {
   if (step.work == 0) return {};
   const int64_t pieces = std::min<int64_t>(threads.count(), step.work);
-  if (pieces == 1) return step_status(step, entry(&arguments, scratch, 0, step.work));
+  if (pieces == 1) return step_status(image, step, entry(&arguments, scratch, 0, step.work));
   SplitStep split{entry, &arguments, scratch, scratch_bytes, step.work, pieces};
   const Status status = threads.run(
       pieces, [](void* context, int64_t piece) { static_cast<SplitStep*>(context)->run(piece); },
@@ -294,7 +362,7 @@ Status run_step(const ImageStep& step, compiler::StepEntry entry,
   if (!status) return status;
   const uint64_t failure = split.failure.load(std::memory_order_relaxed);
   if (failure == std::numeric_limits<uint64_t>::max()) return {};
-  return step_status(step, static_cast<int32_t>(static_cast<uint32_t>(failure)));
+  return step_status(image, step, static_cast<int32_t>(static_cast<uint32_t>(failure)));
 }
 
 } // namespace volute::runtime

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "compiler/image.h"
+#include "compiler/workspace.h"
 #include "runtime/aligned_memory.h"
 #include "runtime/executable_memory.h"
 #include "runtime/kernel.h"
@@ -50,7 +51,9 @@ struct KernelState {
   std::vector<size_t> steps; // those still to be run: not the packing of what is bound
 
   // A workspace: [packed and intermediate buffers | scratch of thread 0 | of thread 1 | ... |
-  // pointer table]. The table is here only when it does not fit the stack.
+  // pointer table]. The table is here only when it does not fit the stack. What is bound has
+  // memory of its own, and no place in the plan.
+  compiler::WorkspacePlan plan;
   int64_t buffer_bytes = 0;
   int64_t scratch_bytes = 0; // of one thread, rounded up so that no two share a cache line
   int64_t table_offset = 0;
@@ -58,7 +61,11 @@ struct KernelState {
   mutable std::unique_ptr<WorkspacePool> workspaces; // locks for itself
 };
 
-/// Whether one tensor fits the input or output it is given for.
+/// Whether a tensor has the type of the input or output that it is given for, and an address; its
+/// strides may be any that are valid.
+Status check_tensor(const compiler::Image& image, const compiler::ImageBuffer& buffer,
+                    const Kernel::Argument& argument) noexcept;
+/// The same for a call, where the strides must be those that were compiled for.
 Status check_argument(const compiler::Image& image, const compiler::ImageBuffer& buffer,
                       const Kernel::Argument& argument) noexcept;
 
@@ -68,9 +75,9 @@ std::optional<size_t> find_given(const compiler::Image& image, std::string_view 
 /// Runs one step over its whole range, split among the threads; the scratch of piece p begins at
 /// scratch + p * scratch_bytes. Of several failures the one earliest in the range counts, so that
 /// the status does not depend on the threads either.
-Status run_step(const compiler::ImageStep& step, compiler::StepEntry entry,
-                const compiler::StepArguments& arguments, const Threads& threads,
-                std::byte* scratch, int64_t scratch_bytes) noexcept;
+Status run_step(const compiler::Image& image, const compiler::ImageStep& step,
+                compiler::StepEntry entry, const compiler::StepArguments& arguments,
+                const Threads& threads, std::byte* scratch, int64_t scratch_bytes) noexcept;
 
 /// What a kernel owns once the input is bound: what it owned before, a copy of the input's
 /// elements, and every packed form that the image's steps make of it.

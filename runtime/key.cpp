@@ -3,6 +3,7 @@
 #include "ir/print.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <xxhash.h>
 
 namespace volute::runtime {
@@ -28,6 +29,8 @@ std::string kernel_key(const ir::Program& program, const CompileOptions& options
   std::string key = fmt::format("target {}\nschedule {}\naccuracy {}\ndeterministic {}\n",
                                 on_one_line(options.target), on_one_line(options.schedule),
                                 options.accuracy, options.deterministic);
+  for (const auto& [name, strides] : options.strides)
+    key += fmt::format("strides %{} [{}]\n", name, fmt::join(strides, ", "));
   for (const ir::Statement& statement : program.statements) {
     const auto* constant = std::get_if<ir::Const>(&statement.operation);
     if (!constant || constant->file.empty() || !constant->bytes) continue;

@@ -4,6 +4,7 @@
 //     schedule auto
 //     accuracy 10
 //     deterministic false
+//     strides %x [150528, 50176, 448, 1]
 //     constant %w xxh3:0123456789abcdef0123456789abcdef 37632
 //     program @stem(%x: f32[...]) { ... }
 //

@@ -197,6 +197,12 @@ Status write_npy(const std::string& path, const TensorView& tensor) {
         {{}, path, fmt::format("{} is too large to write", ir::to_string(tensor.type())), ""});
   if (*bytes > 0 && !tensor.data())
     return Status(StatusCode::invalid_argument, {{}, path, "the tensor is a null pointer", ""});
+  if (!tensor.is_dense()) {
+    const Expected<Tensor> dense = Tensor::copy(tensor);
+    if (dense) return write_npy(path, *dense);
+    return Status(StatusCode::invalid_argument,
+                  {{}, path, to_string(dense.diagnostics().front()), ""});
+  }
   return replace_file(path, [&](std::FILE* file) {
     Status status = write_bytes(file, path, header.data(), header.size());
     return status ? write_bytes(file, path, tensor.data(), static_cast<size_t>(*bytes)) : status;

@@ -271,6 +271,12 @@ Status write_png(const std::string& path, const TensorView& tensor) {
                                "w={}, h={}",
                                PNG_USER_WIDTH_MAX, ir::to_string(type), width, height)));
   if (!tensor.data()) return refuse(fail(path, "the tensor is a null pointer"));
+  if (!tensor.is_dense()) {
+    const Expected<Tensor> dense = Tensor::copy(tensor);
+    if (dense) return write_png(path, *dense);
+    return Status(StatusCode::invalid_argument,
+                  {{}, path, to_string(dense.diagnostics().front()), ""});
+  }
 
   Samples samples;
   if (auto fault = allocate(samples, path, height, width * channels))

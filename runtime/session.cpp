@@ -11,6 +11,17 @@
 
 namespace volute::runtime {
 
+namespace {
+
+/// "native" and the same machine spelt out are one text.
+Expected<std::string> canonical_target(const std::string& text) {
+  const Expected<compiler::Target> target = compiler::parse_target(text);
+  if (!target) return target.failure();
+  return compiler::to_string(*target);
+}
+
+} // namespace
+
 struct Session::State {
   State(const Options& session_options, Threads session_threads, CompileImage compiler)
       : options(session_options), threads(std::move(session_threads)),
@@ -19,6 +30,7 @@ struct Session::State {
   Expected<Kernel> compile(const ir::Program& program, const CompileOptions& compile_options) const;
 
   const Options options;
+  const Expected<std::string> target = canonical_target(options.target); // found once, not per call
   const Threads threads;
   const CompileImage compile_image;
   MemoryCache cache;
@@ -48,12 +60,15 @@ Session::Session(const Options& options, Threads threads, CompileImage compile_i
     : state_(std::make_shared<State>(options, std::move(threads), std::move(compile_image))) {}
 
 Expected<Kernel> Session::try_compile(const ir::Program& program, const CompileOptions& options) {
-  // The canonical text: "native" and the same machine spelt out are one configuration.
+  // In canonical form, so that one configuration has one key however it is written.
   CompileOptions complete = options;
-  const std::string& target_text = options.target.empty() ? state_->options.target : options.target;
-  const Expected<compiler::Target> target = compiler::parse_target(target_text);
+  const Expected<std::string> target =
+      options.target.empty() ? state_->target : canonical_target(options.target);
   if (!target) return target.failure();
-  complete.target = compiler::to_string(*target);
+  complete.target = *target;
+  Expected<compiler::StridesByName> strides = compiler::checked_strides(program, options.strides);
+  if (!strides) return strides.failure();
+  complete.strides = std::move(*strides);
   return state_->cache.get_or_compile(kernel_key(program, complete),
                                       [&] { return state_->compile(program, complete); });
 }

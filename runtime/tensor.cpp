@@ -1,6 +1,7 @@
 #include "runtime/tensor.h"
 
 #include "ir/number.h"
+#include "runtime/elements.h"
 
 #include <fmt/format.h>
 
@@ -24,8 +25,85 @@ Expected<Tensor> Tensor::copy(const TensorView& view) {
   Expected<Tensor> tensor = allocate(view.type());
   if (!tensor || tensor->bytes() == 0) return tensor;
   if (!view.data()) return fail("tensor", "there is nothing to copy at a null pointer");
-  std::memcpy(tensor->data(), view.data(), static_cast<size_t>(tensor->bytes()));
+  if (auto fault = compiler::fault_in_strides(view.type(), view.strides()))
+    return fail("tensor", "the view " + *fault);
+  copy_elements(view.type(), view.data(), view.strides(), tensor->data(), {});
   return tensor;
+}
+
+namespace {
+
+// The one extent of an axis that can be cut or expanded: not split into several.
+size_t whole_extent(const ir::TensorType& type, ir::Axis axis, const char* what) {
+  const int parts = type.parts(axis);
+  if (parts != 1)
+    throw Error(fail(what, fmt::format("{} {} the axis {}", ir::to_string(type),
+                                       parts == 0 ? "does not name" : "splits", ir::to_char(axis)))
+                    .diagnostics);
+  size_t at = 0;
+  while (type.extents[at].axis != axis) ++at;
+  return at;
+}
+
+void require_fitting(const ir::TensorType& type, const TensorStrides& strides, const char* what) {
+  if (auto fault = compiler::fault_in_strides(type, strides))
+    throw Error(fail(what, "the view " + *fault).diagnostics);
+}
+
+} // namespace
+
+Part narrow(const ir::TensorType& type, const TensorStrides& strides, ir::Axis axis, int64_t start,
+            int64_t length, int64_t step) {
+  require_fitting(type, strides, "narrow");
+  const size_t at = whole_extent(type, axis, "narrow");
+  const int64_t size = type.extents[at].size;
+  // The last position is start + (length - 1) * step: told from what is left, it cannot overflow.
+  const bool fits = start >= 0 && start <= size && length >= 0 && step >= 1 &&
+                    (length == 0 || (start < size && length - 1 <= (size - 1 - start) / step));
+  if (!fits)
+    throw Error(
+        fail("narrow", fmt::format("there are no {} positions from {} on by {} along {} "
+                                   "of {}",
+                                   length, start, step, ir::to_char(axis), ir::to_string(type)))
+            .diagnostics);
+  Part part{type, strides.empty() ? compiler::dense_strides(type) : strides, 0};
+  part.type.extents[at].size = length;
+  if (length > 0) part.bytes_behind = start * part.strides[at] * ir::size_of(type.element);
+  if (length > 1) part.strides[at] *= step;
+  part.strides = compiler::canonical_strides(part.type, part.strides);
+  return part;
+}
+
+TensorView TensorView::expand(ir::Axis axis, int64_t size) const {
+  require_fitting(type_, strides_, "expand");
+  const size_t at = whole_extent(type_, axis, "expand");
+  if (type_.extents[at].size != 1 || size < 0)
+    throw Error(fail("expand",
+                     fmt::format("{} cannot be seen with {} = {}", ir::to_string(type_),
+                                 ir::to_char(axis), size),
+                     "an axis of one position can be expanded, to 0 or more")
+                    .diagnostics);
+  TensorView expanded(type_, data_, strides_.empty() ? compiler::dense_strides(type_) : strides_);
+  expanded.type_.extents[at].size = size;
+  expanded.strides_[at] = 0;
+  return expanded;
+}
+
+void copy_elements(const ir::TensorType& type, const std::byte* from,
+                   const TensorStrides& from_strides, std::byte* to,
+                   const TensorStrides& to_strides) {
+  const int64_t size = ir::size_of(type.element);
+  for_each_row(type, from_strides, to_strides, [&](const Row& row) {
+    const std::byte* source = from + row.first * size;
+    std::byte* target = to + row.second * size;
+    if (row.first_step == 1 && row.second_step == 1) {
+      std::memcpy(target, source, static_cast<size_t>(row.count * size));
+      return;
+    }
+    for (int64_t i = 0; i < row.count; ++i)
+      std::memcpy(target + i * row.second_step * size, source + i * row.first_step * size,
+                  static_cast<size_t>(size));
+  });
 }
 
 namespace {
@@ -63,14 +141,18 @@ template <class Value>
 void write_all(const MutableTensorView& tensor, Value value) {
   const ir::ElementType element = tensor.type().element;
   const int64_t size = ir::size_of(element);
-  const int64_t count = tensor.type().elements();
-  for (int64_t i = 0; i < count; ++i) {
-    std::byte* at = tensor.data() + i * size;
+  const auto write = [&](std::byte* at, int64_t i) {
     if (ir::is_float(element))
       ir::write_real(at, element, static_cast<double>(value(i)));
     else
       ir::write_integer(at, element, value(i));
-  }
+  };
+  const TensorStrides none;
+  int64_t i = 0;
+  for_each_row(tensor.type(), tensor.strides(), none, [&](const Row& row) {
+    for (int64_t k = 0; k < row.count; ++k, ++i)
+      write(tensor.data() + (row.first + k * row.first_step) * size, i);
+  });
 }
 
 } // namespace

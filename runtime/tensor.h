@@ -1,9 +1,16 @@
 // Tensors at run time: views over memory that somebody else owns, and a tensor that owns its own.
 //
-// All are dense: the type's extents in memory order say where every element is. A view does not
-// keep its memory alive, and making one copies no element.
+// A view does not keep its memory alive, and making one copies no element. It is dense, every
+// element where the type's extents in memory order say, or a tensor inside a larger one:
+//
+//     const TensorView image(type, pixels);                    // f32[n=1, h=480, w=640, c=3]
+//     const TensorView face = image.narrow(Axis::h, 100, 64).narrow(Axis::w, 200, 64);
+//     const TensorView rows(type, pixels, {stride, ...});      // any strides, in elements
+//
+// A tensor that owns its elements is always dense.
 #pragma once
 
+#include "compiler/tensor_strides.h"
 #include "ir/diagnostic.h"
 #include "ir/types.h"
 #include "runtime/aligned_memory.h"
@@ -15,13 +22,34 @@
 
 namespace volute::runtime {
 
+using compiler::TensorStrides;
+
+/// Part of a tensor's shape: a view's type, strides, and how far behind the whole one's it begins.
+struct Part {
+  ir::TensorType type;
+  TensorStrides strides;
+  int64_t bytes_behind = 0;
+};
+/// Every `step`-th of the positions start, start + step, ... along an axis that is not split,
+/// `length` of them. Throws Error when there are not so many.
+Part narrow(const ir::TensorType& type, const TensorStrides& strides, ir::Axis axis, int64_t start,
+            int64_t length, int64_t step);
+
 /// Memory that is only read: a kernel's input.
 class TensorView {
 public:
-  TensorView(ir::TensorType type, const void* data)
-      : type_(std::move(type)), data_(static_cast<const std::byte*>(data)) {}
+  /// `strides`: elements between neighbours along each extent, in the type's order; none: dense.
+  TensorView(ir::TensorType type, const void* data, TensorStrides strides = {})
+      : type_(std::move(type)), strides_(std::move(strides)),
+        data_(static_cast<const std::byte*>(data)) {}
 
   const ir::TensorType& type() const noexcept { return type_; }
+  const TensorStrides& strides() const noexcept { return strides_; } // as they were given
+  /// Whether every element is where the type alone would put it.
+  bool is_dense() const noexcept {
+    return strides_.size() == (strides_.empty() ? 0 : type_.extents.size()) &&
+           compiler::same_strides(type_, strides_, {});
+  }
   const std::byte* data() const noexcept { return data_; }
   /// The elements as the C++ type that the caller knows them to be.
   template <class T>
@@ -29,36 +57,62 @@ public:
     return reinterpret_cast<const T*>(data_);
   }
 
+  /// The positions start ... start + length - 1 along an axis, as torch.Tensor.narrow; or with a
+  /// step every step-th one from start on, `length` in all. Throws Error when there are fewer.
+  TensorView narrow(ir::Axis axis, int64_t start, int64_t length, int64_t step = 1) const {
+    Part part = runtime::narrow(type_, strides_, axis, start, length, step);
+    return {std::move(part.type), data_ + part.bytes_behind, std::move(part.strides)};
+  }
+  /// An axis of one position seen as `size` equal ones (stride 0), as torch.Tensor.expand. Throws
+  /// Error when the axis has more than one.
+  TensorView expand(ir::Axis axis, int64_t size) const;
+
 private:
   ir::TensorType type_;
+  TensorStrides strides_;
   const std::byte* data_;
 };
 
 /// Memory that is written: a kernel's output. Also serves where a TensorView is asked for.
 class MutableTensorView {
 public:
-  MutableTensorView(ir::TensorType type, void* data)
-      : type_(std::move(type)), data_(static_cast<std::byte*>(data)) {}
+  /// `strides` as a TensorView's. No two elements may lie in one place.
+  MutableTensorView(ir::TensorType type, void* data, TensorStrides strides = {})
+      : type_(std::move(type)), strides_(std::move(strides)), data_(static_cast<std::byte*>(data)) {
+  }
 
   const ir::TensorType& type() const noexcept { return type_; }
+  const TensorStrides& strides() const noexcept { return strides_; }
   std::byte* data() const noexcept { return data_; }
   template <class T>
   T* as() const noexcept {
     return reinterpret_cast<T*>(data_);
   }
-  operator TensorView() const { return {type_, data_}; }
+  /// As a TensorView's.
+  MutableTensorView narrow(ir::Axis axis, int64_t start, int64_t length, int64_t step = 1) const {
+    Part part = runtime::narrow(type_, strides_, axis, start, length, step);
+    return {std::move(part.type), data_ + part.bytes_behind, std::move(part.strides)};
+  }
+  operator TensorView() const { return {type_, data_, strides_}; }
 
 private:
   ir::TensorType type_;
+  TensorStrides strides_;
   std::byte* data_;
 };
+
+/// Copies every element from where one list of strides (or none: dense) puts it to where the other
+/// does. Nothing between the elements is read or written. Both lists fit the type.
+void copy_elements(const ir::TensorType& type, const std::byte* from,
+                   const TensorStrides& from_strides, std::byte* to,
+                   const TensorStrides& to_strides);
 
 /// Owns its elements: 64-byte aligned, on huge pages when large, zero until written.
 class Tensor {
 public:
   /// Refused when the type exceeds the language's 2^62 bytes or the system has not got the memory.
   static Expected<Tensor> allocate(ir::TensorType type);
-  /// A copy that owns its elements.
+  /// A dense copy that owns its elements.
   static Expected<Tensor> copy(const TensorView& view);
 
   const ir::TensorType& type() const noexcept { return type_; }
@@ -75,6 +129,13 @@ public:
   }
   operator TensorView() const { return {type_, memory_.data()}; }
   operator MutableTensorView() { return {type_, memory_.data()}; }
+  /// A view of a part, as a TensorView's.
+  TensorView narrow(ir::Axis axis, int64_t start, int64_t length, int64_t step = 1) const {
+    return TensorView(*this).narrow(axis, start, length, step);
+  }
+  MutableTensorView narrow(ir::Axis axis, int64_t start, int64_t length, int64_t step = 1) {
+    return MutableTensorView(*this).narrow(axis, start, length, step);
+  }
 
 private:
   Tensor(ir::TensorType type, AlignedMemory memory)
@@ -101,7 +162,8 @@ struct Fill {
 /// "zeros", "ones", "iota", "random" or "random:SEED", as the command line writes it.
 Expected<Fill> parse_fill(std::string_view text);
 
-/// Writes every element. The same fill of the same type gives the same values everywhere; tensors
+/// Writes every element, in the order of a dense tensor whatever the strides. The same fill of the
+/// same type gives the same values everywhere; tensors
 /// with different `stream` numbers (say, the inputs of one program) get unrelated random ones.
 ///
 /// random: floats are whole numbers in -4..4, so that sums of products of hundreds of channels are
@@ -116,5 +178,6 @@ void fill(const MutableTensorView& tensor, const Fill& how, uint64_t stream = 0)
 namespace volute {
 using runtime::MutableTensorView;
 using runtime::Tensor;
+using runtime::TensorStrides;
 using runtime::TensorView;
 } // namespace volute

@@ -4,6 +4,7 @@
 #include <pthreadpool.h>
 
 #include <atomic>
+#include <mutex>
 #include <sched.h>
 #include <thread>
 
@@ -67,15 +68,25 @@ void run_piece(void* run, size_t index) {
 } // namespace
 
 struct Threads::Pool {
-  pthreadpool_t own = nullptr; // null: parallel_for is the caller's
-  ParallelFor parallel_for;
+  ParallelFor parallel_for; // the caller's; empty: workers of our own
 
   Pool() = default;
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
   ~Pool() {
-    if (own) pthreadpool_destroy(own);
+    if (workers_) pthreadpool_destroy(workers_);
   }
+
+  /// Starts the workers when they are first needed: a process whose kernels are too small to be
+  /// split never has them. Null when the system has not got them.
+  pthreadpool_t workers(int count) const {
+    std::call_once(once_, [&] { workers_ = pthreadpool_create(static_cast<size_t>(count)); });
+    return workers_;
+  }
+
+private:
+  mutable std::once_flag once_;
+  mutable pthreadpool_t workers_ = nullptr;
 };
 
 Expected<Threads> Threads::pool(int count) {
@@ -83,11 +94,7 @@ Expected<Threads> Threads::pool(int count) {
     return fail("threads", fmt::format("a pool has 1 to {} threads, not {}", most_threads, count));
   Threads threads;
   if (count == 1) return threads;
-  auto pool = std::make_shared<Pool>();
-  pool->own = pthreadpool_create(static_cast<size_t>(count));
-  if (!pool->own)
-    return fail("threads", fmt::format("the system has no {} threads to give", count));
-  threads.pool_ = std::move(pool);
+  threads.pool_ = std::make_shared<Pool>();
   threads.count_ = count;
   return threads;
 }
@@ -112,10 +119,20 @@ Status Threads::run(int64_t pieces, void (*body)(void*, int64_t), void* context)
   }
   Run run{body, context, pieces, float_control()};
   run.started.store(true, std::memory_order_release);
-  if (pool_->own) {
+  if (!pool_->parallel_for) {
+    pthreadpool_t workers = nullptr;
+    try {
+      workers = pool_->workers(count_);
+    } catch (...) { // a system that cannot even make the flag's lock
+    }
+    if (!workers)
+      return Status::failed(StatusCode::pool_failed, [&] {
+        return Diagnostic{
+            {}, "threads", fmt::format("the system has no {} threads to give", count_), ""};
+      });
     // Workers yield while they wait: on a busy machine, spinning takes the core that would do the
     // work.
-    pthreadpool_parallelize_1d(pool_->own, run_piece, &run, static_cast<size_t>(pieces),
+    pthreadpool_parallelize_1d(workers, run_piece, &run, static_cast<size_t>(pieces),
                                PTHREADPOOL_FLAG_YIELD_WORKERS);
   } else {
     try {

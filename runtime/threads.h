@@ -24,7 +24,8 @@ public:
   /// The caller's thread.
   Threads() noexcept = default;
   /// A pool of `count` threads, the caller's being one of them; shared by every copy of this object
-  /// and ended with the last. Runs from several threads at once take turns. 1 is no pool at all.
+  /// and ended with the last, started by the first run that has work for more than one. Runs from
+  /// several threads at once take turns. 1 is no pool at all.
   static Expected<Threads> pool(int count);
   /// The caller's own threads: work comes in at most `count` pieces.
   static Expected<Threads> on(int count, ParallelFor parallel_for);
@@ -32,7 +33,7 @@ public:
   int count() const noexcept { return count_; }
 
   /// Runs body(context, 0) ... body(context, pieces - 1). The body must not throw. Fails when a
-  /// caller's ParallelFor throws or leaves pieces out.
+  /// caller's ParallelFor throws or leaves pieces out, or when the system has no threads to give.
   Status run(int64_t pieces, void (*body)(void* context, int64_t piece),
              void* context) const noexcept;
 

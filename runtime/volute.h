@@ -8,11 +8,14 @@
 //     kernel.run({{"x", x}, {"w", w}}, {{"y", y}}).check();   // views; no copies
 //     volute::Kernel bound = kernel.bind("w", w);             // owns the packed weights
 //     volute::Status status = bound(x, y);                    // by position: the fast path
+//
+//     volute::Tensor y = volute::conv2d(session, x, w, {.stride = 2});  // or as PyTorch has it
 #pragma once
 
 #include "ir/builder.h"
 #include "ir/parse.h"
 #include "ir/print.h"
+#include "runtime/functional.h"
 #include "runtime/kernel.h"
 #include "runtime/npy.h"
 #include "runtime/png.h"

@@ -77,3 +77,14 @@ TEST_CASE("a report without code has no image, and a copy no multiply-adds", "[r
   CHECK(text.find("  multiply-adds  none\n") != std::string::npos);
   CHECK(text.find("    // every axis a plain loop\n") != std::string::npos);
 }
+
+TEST_CASE("a report tells what sharing memory saves between steps", "[report]") {
+  Report report;
+  report.target = "haswell";
+  report.text_bytes = 64;
+  report.workspace_bytes = report.intermediate_bytes = 4096;
+  CHECK(to_string(report).find("  workspace      4096 bytes\n") != std::string::npos);
+  report.intermediate_bytes = 9000;
+  CHECK(to_string(report).find("  workspace      4096 bytes, shared by buffers of 9000 bytes that "
+                               "are not needed at the same time\n") != std::string::npos);
+}

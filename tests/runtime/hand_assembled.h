@@ -97,7 +97,6 @@ inline compiler::Image twice_image(int64_t width) {
 /// refused with status 1.
 inline compiler::Image packing_image(int64_t width) {
   using Role = compiler::ImageBuffer::Role;
-  const int64_t room = (4 * width + 63) / 64 * 64;
   compiler::Image image = twice_image(width);
   image.name = "packing";
   compiler::ImageBuffer packed, sum;
@@ -107,14 +106,14 @@ inline compiler::Image packing_image(int64_t width) {
   packed.name = "w.packed";
   packed.role = Role::packed;
   packed.bytes = 4 * width;
-  packed.workspace_offset = room;
   packed.packed_from = 1;
+  packed.lifetime = {0, 1};
+  sum.lifetime = {1, 2};
   image.buffers = {given("x", Role::input, width), given("w", Role::input, width),
                    given("y", Role::output, width), packed, sum};
   image.steps = {{"pack w", pack_entry, width, 3},
                  {"add", add_entry, width, -1},
                  {"less", less_entry, width, -1}};
-  image.workspace_bytes = 2 * room;
   image.thread_scratch_bytes = 8;
   return image;
 }

@@ -44,8 +44,6 @@ TEST_CASE("an image whose tables do not hold together is refused") {
     return failure_text(Kernel::load(image));
   };
   CHECK(refusal([](auto&) {}) == "no failure");
-  CHECK(refusal([](auto& i) { i.workspace_bytes = -1; }) ==
-        "packing: the image asks for a workspace of -1 bytes");
   CHECK(refusal([](auto& i) { i.thread_scratch_bytes = -8; }) ==
         "packing: the image asks for -8 bytes of scratch a thread");
   CHECK(refusal([](auto& i) { i.parameters = {"h"}; }) ==
@@ -56,12 +54,35 @@ TEST_CASE("an image whose tables do not hold together is refused") {
         "packing: the image's buffer x has 4 bytes, its type is f32[n=1, c=1, w=37]");
   CHECK(refusal([](auto& i) { i.buffers[4].bytes = -4; }) ==
         "packing: the image's buffer t has -4 bytes");
-  CHECK(refusal([](auto& i) { i.buffers[4].workspace_offset = 32; }) ==
-        "packing: the image's buffer t has 148 bytes at 32 of a workspace of 384");
-  CHECK(refusal([](auto& i) { i.buffers[4].workspace_offset = 256; }) ==
-        "packing: the image's buffer t has 148 bytes at 256 of a workspace of 384");
-  CHECK(refusal([](auto& i) { i.buffers[4].workspace_offset = INT64_MAX - 63; }) ==
-        "packing: the image's buffer t has 148 bytes at 9223372036854775744 of a workspace of 384");
+  CHECK(refusal([](auto& i) {
+          i.buffers[4].lifetime = {-1, 2};
+        }) == "packing: the image's buffer t lives in the steps -1 to 2 of 3");
+  CHECK(refusal([](auto& i) {
+          i.buffers[4].lifetime = {1, 3};
+        }) == "packing: the image's buffer t lives in the steps 1 to 3 of 3");
+  CHECK(refusal([](auto& i) { i.buffers[4].bytes = INT64_MAX; }) ==
+        "packing: the image asks for a workspace of more than 2^60 bytes");
+  CHECK(refusal([](auto& i) { i.buffers[3].bytes = i.buffers[4].bytes = int64_t{1} << 62; }) ==
+        "packing: the image asks for a workspace of more than 2^60 bytes");
+  CHECK(refusal([](auto& i) {
+          i.buffers[0].strides = {0, 0};
+        }) ==
+        "packing: the image's buffer x has 2 strides for the 3 extents of f32[n=1, c=1, w=37]");
+  CHECK(refusal([](auto& i) {
+          i.buffers[0].strides = {74, 74, 2};
+        }) == "packing: the image's buffer x has 148 bytes, its type is f32[n=1, c=1, w=37] with "
+              "strides [74, 74, 2]");
+  CHECK(refusal([](auto& i) {
+          i.buffers[2].strides = {0, 0, 0};
+        }) ==
+        "packing: the image's buffer y is written, and its stride 0 along w does not step over the "
+        "1 elements that the shorter strides reach");
+  CHECK(refusal([](auto& i) { i.buffers[2].may_alias = {3}; }) ==
+        "packing: the image's buffer y may lie on buffer 3, which is no such input");
+  CHECK(refusal([](auto& i) {
+          i.buffers[2].may_alias = {0};
+          i.buffers[0] = given("x", Role::input, 36);
+        }) == "packing: the image's buffer y may lie on buffer 0, which is no such input");
   CHECK(refusal([](auto& i) { i.buffers[3].packed_from = 2; }) ==
         "packing: the image's buffer w.packed is packed from buffer 2, which is no input");
   CHECK(refusal([](auto& i) { i.buffers[3].packed_from = 9; }) ==
@@ -215,7 +236,9 @@ TEST_CASE("an output that shares a byte with another argument is refused") {
   const auto status = [&](int64_t offset) {
     return kernel(x, w, MutableTensorView(row_type(width), middle + offset));
   };
-  CHECK(status(0).message() == "packing: the output %y overlaps the input %x");
+  CHECK(status(0).message() ==
+        "packing: the output %y overlaps the input %x (the kernel does not run in place here: the "
+        "result needs memory of its own)");
   CHECK(status(1 - width).message() == "packing: the output %y overlaps the input %x");
   CHECK(status(width - 1).message() == "packing: the output %y overlaps the input %x");
   CHECK(status(width).ok());
@@ -227,6 +250,105 @@ TEST_CASE("an output that shares a byte with another argument is refused") {
   const Kernel two = *Kernel::load(image);
   Tensor y = row();
   CHECK(two(w, y, y).message() == "twice: the output %z overlaps the output %y");
+}
+
+TEST_CASE("an output may be the input that its image allows, and nothing else of it") {
+  compiler::Image image = twice_image(width);
+  image.buffers[1].may_alias = {0};
+  const Kernel kernel = *Kernel::load(image);
+  CHECK(kernel.runs_in_place("x", "y"));
+  CHECK(!kernel.runs_in_place("y", "x"));
+  CHECK(!kernel.runs_in_place("x", "z"));
+  CHECK(!Kernel::load(twice_image(width))->runs_in_place("x", "y"));
+  Tensor x = row();
+  CHECK(kernel(x, x).ok());
+  for (int i = 0; i < width; ++i) CHECK(x.as<float>()[i] == static_cast<float>(2 * i));
+  std::vector<float> memory(2 * width);
+  const TensorView from(row_type(width), memory.data());
+  const MutableTensorView shifted(row_type(width), memory.data() + 1);
+  CHECK(kernel(from, shifted).message() == "twice: the output %y overlaps the input %x");
+}
+
+// y[i] = 2 x[i] for every second element of rows twice as wide, from
+//
+//     int32_t twice(const StepArguments* a, std::byte*, int64_t begin, int64_t end) {
+//       const float* x = (const float*)a->buffers[0]; float* y = (float*)a->buffers[1];
+//       for (int64_t i = begin; i < end; ++i) y[2 * i] = x[2 * i] + x[2 * i];
+//       return 0;
+//     }
+//
+// which differs from `twice` in the scale of its two addresses.
+compiler::Image every_second_image() {
+  compiler::Image image = twice_image(width);
+  for (const size_t scale_at : {0x13, 0x1c}) {
+    REQUIRE((image.bytes[scale_at] == std::byte{0x96} || image.bytes[scale_at] == std::byte{0x90}));
+    image.bytes[scale_at] |= std::byte{0x40}; // times 8 instead of 4
+  }
+  for (compiler::ImageBuffer& buffer : image.buffers) {
+    buffer.strides = {2 * width, 2 * width, 2};
+    buffer.strides = compiler::canonical_strides(*buffer.type, buffer.strides);
+    buffer.bytes = 4 * (2 * width - 1);
+  }
+  return image;
+}
+
+TEST_CASE("a strided kernel takes views of its strides, and says what others are") {
+  const Kernel kernel = *Kernel::load(every_second_image());
+  CHECK(kernel.strides("x") == TensorStrides{74, 74, 2});
+  CHECK(kernel.strides("q").empty());
+  Tensor x = row(2 * width), y = row(2 * width);
+  const MutableTensorView out = y.narrow(ir::Axis::w, 1, width, 2);
+  CHECK(kernel(x.narrow(ir::Axis::w, 0, width, 2), out).ok());
+  for (int i = 0; i < width; ++i) {
+    CHECK(y.as<float>()[2 * i] == static_cast<float>(2 * i)); // as it was
+    CHECK(y.as<float>()[2 * i + 1] == static_cast<float>(4 * i));
+  }
+  // The strides of extents of one do not matter.
+  CHECK(kernel(TensorView(row_type(width), x.data(), {1, 0, 2}), out).ok());
+  CHECK(
+      kernel(row(), out).message() ==
+      "twice: %x has the strides dense, [37, 37, 1], and the kernel was compiled for [74, 74, 2]");
+  CHECK(kernel(TensorView(row_type(width), x.data(), {9, 9, 3}), out).message() ==
+        "twice: %x has the strides [9, 9, 3], and the kernel was compiled for [74, 74, 2]");
+  CHECK(kernel(TensorView(row_type(width), x.data(), {2}), out).message() ==
+        "twice: %x has 1 strides for the 3 extents of f32[n=1, c=1, w=37]");
+  const Kernel dense = *Kernel::load(twice_image(width));
+  Tensor same = row();
+  CHECK(dense(TensorView(row_type(width), x.data(), {1, 1, 2}), same).message() ==
+        "twice: %x has the strides [1, 1, 2], and the kernel was compiled for dense, [37, 37, 1]");
+  CHECK(dense(TensorView(row_type(width), x.data(), {5, 7, 1}), same).ok());
+}
+
+TEST_CASE("parts of one tensor that interlock without meeting may be input and output") {
+  const Kernel kernel = *Kernel::load(every_second_image());
+  Tensor both = row(2 * width);
+  CHECK(kernel(both.narrow(ir::Axis::w, 0, width, 2), both.narrow(ir::Axis::w, 1, width, 2)).ok());
+  CHECK(both.as<float>()[2 * 9] == 18);
+  CHECK(both.as<float>()[2 * 9 + 1] == 36);
+  const MutableTensorView even = both.narrow(ir::Axis::w, 0, width, 2);
+  CHECK(kernel(even, even).message().find("the output %y overlaps the input %x") !=
+        std::string::npos);
+}
+
+TEST_CASE("a bound input may have any strides, and is read nowhere but at its elements") {
+  const Kernel kernel = *Kernel::load(packing_image(width));
+  const Tensor x = row();
+  Tensor y = row();
+  const GuardedBuffer w(4 * (2 * width - 1)); // the wall is right behind the last element
+  for (int i = 0; i < width; ++i) w.as<float>()[2 * i] = static_cast<float>(i);
+  const TensorView every_second(row_type(width), w.data(), {1, 1, 2});
+  CHECK(kernel.bind("w", every_second)(x, y).ok());
+  CHECK(y.as<float>()[5] == 54);
+  CHECK(failure_text(kernel.try_bind("w", TensorView(row_type(width), w.data(), {1, 1, -2}))) ==
+        "packing: %w has the stride -2 along w; strides are 0 or more");
+
+  // The other way round: what is bound keeps the strides that the code was compiled for.
+  const Kernel strided = *Kernel::load(every_second_image());
+  Tensor wide = row(2 * width);
+  const Kernel bound = strided.bind("x", x);
+  CHECK(bound(wide.narrow(ir::Axis::w, 0, width, 2)).ok());
+  CHECK(wide.as<float>()[2 * 7] == 14);
+  CHECK(wide.as<float>()[2 * 7 + 1] == 15);
 }
 
 TEST_CASE("an empty tensor may be anywhere, null too, and no step runs") {
@@ -241,7 +363,7 @@ TEST_CASE("a call in the caller's workspace checks its size, its place and overl
   const Tensor x = row(), w = row();
   Tensor y = row();
   const auto bytes = static_cast<size_t>(kernel.workspace_bytes());
-  CHECK(bytes >= 384 + 8);           // the buffers and a thread's scratch
+  CHECK(bytes >= 384 + 8);           // the buffers, both needed by `add`, and a thread's scratch
   const GuardedBuffer memory(bytes); // bytes is a multiple of 64, so is its begin
   REQUIRE(reinterpret_cast<uintptr_t>(memory.data()) % 64 == 0);
   CHECK(kernel.run({{"x", x}, {"w", w}}, {{"y", y}}, {memory.data(), bytes}).ok());
@@ -270,17 +392,17 @@ TEST_CASE("a step's status ends the call and says which step it was") {
   x.as<float>()[20] = -1000;
   const Status status = kernel(x, w, y);
   CHECK(status.code() == StatusCode::index_out_of_range);
-  CHECK(status.message() == "less: an index in the data is outside its range");
+  CHECK(status.message() == "packing: less: an index in the data is outside its range");
 
   // mov eax, edx (the end of the range); ret
   compiler::Image image = twice_image(width);
   const uint8_t return_end[] = {0x89, 0xc8, 0xc3};
   std::memcpy(image.bytes.data(), return_end, sizeof return_end);
   Tensor out = row();
-  CHECK((*Kernel::load(image))(x, out).message() == "twice: the step failed with code 37");
+  CHECK((*Kernel::load(image))(x, out).message() == "twice: twice: the step failed with code 37");
   // Of two pieces that fail, the first one's code: it ends at 19.
   CHECK((*Kernel::load(image, *Threads::pool(2)))(x, out).message() ==
-        "twice: the step failed with code 19");
+        "twice: twice: the step failed with code 19");
 }
 
 TEST_CASE("threads change nothing but the time, and every thread has scratch of its own") {

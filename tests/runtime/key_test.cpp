@@ -40,6 +40,11 @@ TEST_CASE("configurations that differ have keys that differ") {
   CHECK(is_new(kernel_key(program, {"haswell", "naive", 10, false})));
   CHECK(is_new(kernel_key(program, {"haswell", "auto", 10.5, false})));
   CHECK(is_new(kernel_key(program, {"haswell", "auto", 10, true})));
+  CompileOptions strided = plain;
+  strided.strides["w"] = {8, 8, 2};
+  CHECK(is_new(kernel_key(program, strided)));
+  strided.strides["w"] = {8, 8, 1};
+  CHECK(is_new(kernel_key(program, strided)));
   // The file's name is the same, what it holds is not.
   CHECK(is_new(kernel_key(constant_program("w.npy", std::byte{2}), plain)));
   CHECK(!is_new(kernel_key(constant_program("w.npy", std::byte{2}), plain)));

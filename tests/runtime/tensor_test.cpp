@@ -67,6 +67,65 @@ TEST_CASE("a copy of a view owns its elements") {
         "tensor: there is nothing to copy at a null pointer");
 }
 
+TEST_CASE("a part of a tensor is a view with the whole one's strides") {
+  Tensor whole = filled(image(ElementType::f32, 4, 5), {Fill::Kind::iota, 0});
+  const TensorView part = TensorView(whole).narrow(Axis::h, 1, 2).narrow(Axis::w, 0, 3, 2);
+  CHECK(part.type() == image(ElementType::f32, 2, 3));
+  CHECK(part.strides() == TensorStrides{10, 10, 5, 2});
+  CHECK(*part.as<float>() == 5);
+  CHECK(!part.is_dense());
+  const Tensor copy = *Tensor::copy(part);
+  CHECK(std::vector<float>(copy.as<float>(), copy.as<float>() + 6) ==
+        std::vector<float>{5, 7, 9, 10, 12, 14});
+  CHECK(TensorView(whole).narrow(Axis::h, 1, 2).is_dense());
+  CHECK(TensorView(whole).narrow(Axis::h, 4, 0).type().elements() == 0);
+
+  whole.narrow(Axis::w, 3, 2).narrow(Axis::h, 0, 1).as<float>()[1] = -1;
+  CHECK(whole.as<float>()[4] == -1);
+  runtime::fill(whole.narrow(Axis::w, 1, 4, 1).narrow(Axis::h, 3, 1), {Fill::Kind::iota, 0});
+  CHECK(std::vector<float>(whole.as<float>() + 14, whole.as<float>() + 20) ==
+        std::vector<float>{14, 15, 0, 1, 2, 3});
+  runtime::fill(whole.narrow(Axis::w, 0, 2, 4), {Fill::Kind::iota, 0});
+  CHECK(whole.as<float>()[9] == 3);
+  CHECK(whole.as<float>()[8] == 8);
+}
+
+TEST_CASE("an axis of one position is seen as many") {
+  const Tensor row = filled(image(ElementType::f32, 1, 3), {Fill::Kind::iota, 0});
+  const TensorView rows = TensorView(row).expand(Axis::h, 2);
+  CHECK(rows.type() == image(ElementType::f32, 2, 3));
+  const Tensor copy = *Tensor::copy(rows);
+  CHECK(std::vector<float>(copy.as<float>(), copy.as<float>() + 6) ==
+        std::vector<float>{0, 1, 2, 0, 1, 2});
+  CHECK_THROWS_WITH(TensorView(row).expand(Axis::w, 6),
+                    "expand: f32[n=1, c=1, h=1, w=3] cannot be seen with w = 6 (an axis of one "
+                    "position can be expanded, to 0 or more)");
+}
+
+TEST_CASE("a part that is not there is refused") {
+  const Tensor tensor = filled(image(ElementType::f32, 4, 5), {});
+  const TensorView view = tensor;
+  CHECK_THROWS_WITH(view.narrow(Axis::h, 2, 3), "narrow: there are no 3 positions from 2 on by 1 "
+                                                "along h of f32[n=1, c=1, h=4, w=5]");
+  CHECK_THROWS_AS(view.narrow(Axis::h, -1, 1), Error);
+  CHECK_THROWS_AS(view.narrow(Axis::h, 0, -1), Error);
+  CHECK_THROWS_AS(view.narrow(Axis::h, 0, 1, 0), Error);
+  CHECK_THROWS_AS(view.narrow(Axis::w, 0, 3, INT64_MAX), Error);
+  CHECK_THROWS_AS(view.narrow(Axis::w, INT64_MAX, 1), Error);
+  CHECK(view.narrow(Axis::w, 0, 3, 2).type().size(Axis::w) == 3);
+  CHECK(view.narrow(Axis::w, 4, 1, INT64_MAX).type().size(Axis::w) == 1);
+  CHECK_THROWS_WITH(view.narrow(Axis::d, 0, 1),
+                    "narrow: f32[n=1, c=1, h=4, w=5] does not name the axis d");
+  const ir::TensorType blocked{ElementType::f32,
+                               {{Axis::n, 1}, {Axis::c, 2}, {Axis::w, 5}, {Axis::c, 2}}};
+  CHECK_THROWS_WITH(TensorView(blocked, tensor.data()).narrow(Axis::c, 0, 1),
+                    "narrow: f32[n=1, c=2, w=5, c=2] splits the axis c");
+  CHECK_THROWS_WITH(TensorView(view.type(), view.data(), {1, 2}).narrow(Axis::w, 0, 1),
+                    "narrow: the view has 2 strides for the 4 extents of f32[n=1, c=1, h=4, w=5]");
+  CHECK(failure_text(Tensor::copy(TensorView(view.type(), view.data(), {1, 1, 1, -1}))) ==
+        "tensor: the view has the stride -1 along w; strides are 0 or more");
+}
+
 TEST_CASE("a tensor is filled with zeros, ones, or 0, 1, 2, ...") {
   const ir::TensorType type = image(ElementType::f16, 2, 3);
   Tensor tensor = filled(type, {Fill::Kind::iota, 0});

@@ -1,5 +1,7 @@
 #include "tests/support/kernel_run.h"
 
+#include "runtime/tensor.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -96,8 +98,21 @@ std::vector<std::pair<int64_t, int64_t>> pieces(int64_t work, Dice* split) {
   return result;
 }
 
-std::vector<std::byte> bytes_of(const GuardedBuffer& buffer) {
-  return {buffer.data(), buffer.data() + buffer.size()};
+/// The elements of a buffer, without the gaps between them.
+std::vector<std::byte> bytes_of(const ImageBuffer& buffer, const std::byte* data) {
+  if (buffer.strides.empty()) return {data, data + buffer.bytes};
+  std::vector<std::byte> dense(static_cast<size_t>(buffer.type->bytes()));
+  runtime::copy_elements(*buffer.type, data, buffer.strides, dense.data(), {});
+  return dense;
+}
+
+/// Whether the gaps between the elements are as a GuardedBuffer leaves them.
+bool gaps_are_untouched(const ImageBuffer& buffer, const std::byte* data) {
+  if (buffer.strides.empty()) return true;
+  std::vector<std::byte> all(data, data + buffer.bytes);
+  const std::vector<std::byte> nothing(static_cast<size_t>(buffer.type->bytes()), std::byte{0xff});
+  runtime::copy_elements(*buffer.type, nothing.data(), {}, all.data(), buffer.strides);
+  return std::all_of(all.begin(), all.end(), [](std::byte b) { return b == std::byte{0xff}; });
 }
 
 } // namespace
@@ -130,13 +145,24 @@ KernelRun::Result KernelRun::run(const ir::Program& program, const Tensors& inpu
   Result result;
   Buffers buffers;
   std::vector<std::byte*> table;
-  for (const ImageBuffer& buffer : image_.buffers) {
-    buffers.push_back(std::make_unique<GuardedBuffer>(static_cast<size_t>(buffer.bytes), wall));
-    table.push_back(buffers.back()->data());
+  // Between walls of its own each, or all that is intermediate where a call would have it.
+  const compiler::WorkspacePlan plan =
+      compiler::plan_workspace(compiler::workspace_residents(image_));
+  const bool is_shared = split && split->once_in(2);
+  const GuardedBuffer workspace(static_cast<size_t>(is_shared ? plan.bytes : 0), wall);
+  for (size_t i = 0; i < image_.buffers.size(); ++i) {
+    const ImageBuffer& buffer = image_.buffers[i];
+    const bool is_in_workspace = is_shared && (buffer.role == ImageBuffer::Role::packed ||
+                                               buffer.role == ImageBuffer::Role::intermediate);
+    buffers.push_back(std::make_unique<GuardedBuffer>(
+        static_cast<size_t>(is_in_workspace ? 0 : buffer.bytes), wall));
+    table.push_back(is_in_workspace ? workspace.data() + plan.offsets[i] : buffers.back()->data());
   }
   for (size_t i = 0; i < program.inputs.size(); ++i) {
     const std::vector<std::byte>& bytes = inputs.at(program.name_of(program.inputs[i])).bytes;
-    if (!bytes.empty()) std::memcpy(table[i], bytes.data(), bytes.size());
+    if (!bytes.empty())
+      runtime::copy_elements(*image_.buffers[i].type, bytes.data(), {}, table[i],
+                             image_.buffers[i].strides);
   }
   // Scratch is at a multiple of 64 by contract; what lies behind it up to there is the code's too.
   const int64_t scratch_bytes = (image_.thread_scratch_bytes + 63) / 64 * 64;
@@ -155,10 +181,11 @@ KernelRun::Result KernelRun::run(const ir::Program& program, const Tensors& inpu
       if (!result.fault.empty()) return result;
     }
   }
+  if (!workspace.margin_is_untouched()) result.fault = "wrote outside the workspace";
   for (size_t i = 0; i < buffers.size(); ++i) {
-    if (!buffers[i]->margin_is_untouched())
+    if (!buffers[i]->margin_is_untouched() || !gaps_are_untouched(image_.buffers[i], table[i]))
       result.fault = fmt::format("wrote outside {}", image_.buffers[i].name);
-    result.buffers.push_back(bytes_of(*buffers[i]));
+    result.buffers.push_back(bytes_of(image_.buffers[i], table[i]));
     if (i < program.inputs.size() &&
         result.buffers[i] != inputs.at(program.name_of(program.inputs[i])).bytes)
       result.fault = fmt::format("wrote to the input {}", image_.buffers[i].name);

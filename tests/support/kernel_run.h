@@ -28,11 +28,12 @@ public:
   explicit KernelRun(const compiler::Compiled& compiled);
 
   struct Result {
-    std::vector<std::vector<std::byte>> buffers; // as Image::buffers, after the run
-    std::string fault; // not empty: a step touched a wall, wrote in a margin or to an input
+    std::vector<std::vector<std::byte>> buffers; // as Image::buffers, after the run, made dense
+    std::string fault; // not empty: a step touched a wall, wrote in a margin, a gap or to an input
   };
 
-  /// Runs every step over its whole range: at once, or with `split` in random pieces. The program
+  /// Runs every step over its whole range: at once, or with `split` in random pieces, and then half
+  /// the times with intermediate buffers where the plan of the workspace puts them. The program
   /// gives the names of the inputs. A processor fault in the code ends the run, not the process.
   Result run(const ir::Program& program, const Tensors& inputs, GuardedBuffer::Wall wall,
              Dice* split = nullptr) const;
