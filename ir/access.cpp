@@ -64,8 +64,8 @@ void Access::locate() {
   }
 }
 
-std::byte* Access::element(int64_t behind) const {
-  const int64_t at = base_ + behind;
+std::byte* Access::element(int64_t lane, int64_t behind) const {
+  const int64_t at = base_ + lane * lane_stride_ + behind;
   const int64_t elements = static_cast<int64_t>(bytes_->size()) / size_of(type_);
   if (at < 0 || at >= elements)
     refuse(fmt::format("{}: element {} of a buffer of {}", name_, at, elements));
@@ -73,14 +73,21 @@ std::byte* Access::element(int64_t behind) const {
 }
 
 Scalar Access::read(int64_t lane) const {
-  const std::byte* at = element(lane * lane_stride_);
+  const std::byte* at = element(lane);
   return is_float(type_) ? Scalar{read_real(at, type_), 0} : Scalar{0, read_integer(at, type_)};
 }
 
-void Access::write(Scalar value, int64_t lane) const { write_behind(value, lane * lane_stride_); }
+void Access::write(Scalar value, int64_t lane) const { write(element(lane), value); }
 
-void Access::write_behind(Scalar value, int64_t elements) const {
-  std::byte* at = element(elements);
+void Access::scatter(Scalar value, int64_t offset, int64_t extent,
+                     const std::string& subject) const {
+  if (offset < 0 || offset >= extent)
+    throw Error(
+        {Diagnostic{{}, subject, fmt::format("index {} is outside 0..{}", offset, extent), ""}});
+  write(element(0, offset), value);
+}
+
+void Access::write(std::byte* at, Scalar value) const {
   if (is_float(type_))
     write_real(at, type_, value.real);
   else

@@ -33,8 +33,9 @@ public:
   /// Throws InternalError when the element lies outside the buffer.
   Scalar read(int64_t lane = 0) const;
   void write(Scalar value, int64_t lane = 0) const;
-  /// The element that lies so many elements behind.
-  void write_behind(Scalar value, int64_t elements) const;
+  /// The element this many elements behind. Throws Error, with `subject`, unless 0 <= offset <
+  /// extent: data may say so.
+  void scatter(Scalar value, int64_t offset, int64_t extent, const std::string& subject) const;
 
 private:
   struct Looked { // stride * table[at]
@@ -42,7 +43,8 @@ private:
     Linear at;
     int64_t stride;
   };
-  std::byte* element(int64_t behind) const;
+  std::byte* element(int64_t lane, int64_t behind = 0) const;
+  void write(std::byte* at, Scalar value) const;
 
   std::string name_;
   ElementType type_;

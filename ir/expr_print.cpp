@@ -106,10 +106,21 @@ Printed print_select(const Select& op, const ExprNames& names) {
           loose};
 }
 
+// Lanes that count upwards are told: i64(16*w + 2*lane).
+Printed print_position(const ExprNode& node, const Position& position, const ExprNames& names) {
+  std::vector<std::string> vars = names.vars;
+  Affine value = position.value;
+  if (node.lanes > 1 && position.lane_step != 0) {
+    value += position.lane_step * Affine(Var{static_cast<int32_t>(vars.size())});
+    vars.emplace_back("lane");
+  }
+  return {fmt::format("{}({})", to_string(node.type), to_string(value, vars))};
+}
+
 Printed print(const Expr& expr, const ExprNames& names) {
   if (const auto* number = std::get_if<Imm>(&expr->is)) return print_imm(*number, expr->type);
   if (const auto* position = std::get_if<Position>(&expr->is))
-    return {fmt::format("{}({})", to_string(expr->type), to_string(position->value, names.vars))};
+    return print_position(*expr, *position, names);
   if (const auto* op = std::get_if<UnaryOp>(&expr->is)) return print_unary(*expr, *op, names);
   if (const auto* op = std::get_if<BinaryOp>(&expr->is)) return print_binary(*op, names);
   if (const auto* op = std::get_if<Select>(&expr->is)) return print_select(*op, names);

@@ -55,7 +55,12 @@ public:
       operand(op->otherwise, node_.type, node_.lanes);
     }
     if (const auto* op = std::get_if<Dot>(&node_.is)) check_dot(*op);
-    if (std::holds_alternative<Position>(node_.is)) needs(is_integer(node_.type), "an integer");
+    if (const auto* position = std::get_if<Position>(&node_.is)) {
+      needs(is_integer(node_.type), "an integer");
+      constexpr int64_t most = int64_t{1} << 56; // times the lanes, still an i64
+      if (position->lane_step < -most || position->lane_step > most)
+        bad(fmt::format("lanes {} apart", position->lane_step));
+    }
   }
 
 private:
@@ -73,7 +78,10 @@ private:
 
   void check_unary(const UnaryOp& op) {
     switch (op.fn) {
-    case UnaryFn::splat: return operand(op.a, node_.type, 1);
+    case UnaryFn::splat:
+      if (op.a->lanes < 1 || node_.lanes % op.a->lanes != 0)
+        return bad(fmt::format("{} lanes do not divide {}", op.a->lanes, node_.lanes));
+      return operand(op.a, node_.type, op.a->lanes);
     case UnaryFn::convert: return operand(op.a, op.a->type, node_.lanes);
     case UnaryFn::bitcast:
       operand(op.a, op.a->type, node_.lanes);

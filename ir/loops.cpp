@@ -130,6 +130,10 @@ Stmt substitute(const Stmt& s, Var var, const Affine& value) {
   } else if (auto* store = std::get_if<Store>(&copy.is)) {
     store->index = substitute(std::move(store->index), var, value);
     store->value = substitute(store->value, var, value);
+  } else if (auto* scatter = std::get_if<Scatter>(&copy.is)) {
+    scatter->index = substitute(std::move(scatter->index), var, value);
+    scatter->offset = substitute(scatter->offset, var, value);
+    scatter->value = substitute(scatter->value, var, value);
   } else if (auto* transpose = std::get_if<Transpose>(&copy.is)) {
     transpose->from_index = substitute(std::move(transpose->from_index), var, value);
   } else if (auto* prefetch = std::get_if<Prefetch>(&copy.is)) {

@@ -96,8 +96,9 @@ struct Scatter {
 };
 
 /// to[to_index, l][lane r] = from[r along from_axis][lane l]: `count` registers of `lanes(from)`
-/// lanes become lanes(from) registers of lanes(to) >= count lanes; lanes r >= count are 0. Turns a
-/// tile that was computed with channels in lanes into rows of pixels, for channels-first stores.
+/// lanes become lanes(from) registers of lanes(to) >= count lanes; lanes r >= count are not set,
+/// and nothing may look at them. Turns a tile that was computed with channels in lanes into rows of
+/// pixels, for channels-first stores.
 struct Transpose {
   int32_t to, from;
   std::vector<Affine> from_index; // with a hole at from_axis (the entry there is its first value)

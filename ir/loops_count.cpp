@@ -32,6 +32,10 @@ int64_t fmas_in(const Expr& expr) {
   return count;
 }
 
+int64_t fmas_in(const Scatter& scatter) {
+  return plus(fmas_in(scatter.offset), fmas_in(scatter.value));
+}
+
 constexpr int64_t longest_border = 256;
 
 bool has_fma(const Stmt& s) {
@@ -41,6 +45,7 @@ bool has_fma(const Stmt& s) {
   if (const auto* when = std::get_if<When>(&s->is)) return has_fma(when->body);
   if (const auto* set = std::get_if<Set>(&s->is)) return fmas_in(set->value) > 0;
   if (const auto* store = std::get_if<Store>(&s->is)) return fmas_in(store->value) > 0;
+  if (const auto* scatter = std::get_if<Scatter>(&s->is)) return fmas_in(*scatter) > 0;
   return false;
 }
 
@@ -135,6 +140,7 @@ private:
     }
     if (const auto* set = std::get_if<Set>(&s->is)) return fmas_in(set->value);
     if (const auto* store = std::get_if<Store>(&s->is)) return fmas_in(store->value);
+    if (const auto* scatter = std::get_if<Scatter>(&s->is)) return fmas_in(*scatter);
     return 0;
   }
 

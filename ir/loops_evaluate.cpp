@@ -11,6 +11,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <set>
 
 namespace volute::ir {
 namespace {
@@ -60,6 +61,10 @@ public:
       : step_(step),
         values_(initial_values(step.vars, step.parameters, program.parameters, parameters)),
         context_{step.views, step.tables, values_, memory} {
+    for (const View& view : step.views)
+      if (view.buffer >= 0 && static_cast<size_t>(view.buffer) < program.buffers.size() &&
+          program.buffers[static_cast<size_t>(view.buffer)].role == Buffer::Role::scratch)
+        scratch_.insert(static_cast<size_t>(view.buffer));
     for (const RegisterArray& array : step.arrays) {
       if (array.lanes < 1 || array.count() < 0) refuse(array.name + ": a shape below 1");
       registers_.emplace_back(static_cast<size_t>(array.count() * array.lanes));
@@ -76,6 +81,9 @@ private:
   void run_items(size_t depth) {
     if (depth == step_.items.size()) {
       for (auto& lanes : registers_) std::fill(lanes.begin(), lanes.end(), unset);
+      // Another item may have run on this thread before, or none.
+      for (const size_t buffer : scratch_)
+        std::fill(context_.memory[buffer].begin(), context_.memory[buffer].end(), std::byte{0xff});
       return body_();
     }
     const ItemLoop& item = step_.items[depth];
@@ -118,8 +126,11 @@ private:
     }
     if (const auto* load = std::get_if<Load>(&node.is)) return compile_load(node, *load);
     if (const auto* position = std::get_if<Position>(&node.is))
-      return [this, at = linear(position->value), node = &node](Scalar* to) {
-        std::fill_n(to, node->lanes, Scalar{0, wrap_to(node->type, at(values_))});
+      return [this, at = linear(position->value), step = position->lane_step,
+              node = &node](Scalar* to) {
+        const int64_t first = at(values_);
+        for (int32_t l = 0; l < node->lanes; ++l)
+          to[l] = Scalar{0, wrap_to(node->type, first + l * step)};
       };
     refuse("a step reads views and registers, not operands and accumulators");
   }
@@ -192,6 +203,17 @@ private:
     };
   }
 
+  Run compile_scatter(const Scatter& scatter) {
+    Tape offset = tape(scatter.offset), value = tape(scatter.value);
+    return
+        [this, access = Access(context_, scatter.view, scatter.index), offset = std::move(offset),
+         value = std::move(value), extent = scatter.extent]() mutable {
+          const Scalar wanted = *value.run();
+          access.locate();
+          access.scatter(wanted, offset.run()->integer, extent, fmt::format("step {}", step_.name));
+        };
+  }
+
   Run compile_transpose(const Transpose& transpose) {
     const RegisterArray& to = step_.arrays[array(transpose.to)];
     const RegisterArray& from = step_.arrays[array(transpose.from)];
@@ -201,7 +223,7 @@ private:
     return [&to, &from, row = register_at(transpose.to, {0}),
             source = register_at(transpose.from, transpose.from_index),
             axis = static_cast<size_t>(transpose.from_axis), count = transpose.count] {
-      for (int64_t l = 0; l < from.lanes; ++l) std::fill_n(row.lanes(0, l), to.lanes, Scalar{});
+      for (int64_t l = 0; l < from.lanes; ++l) std::fill_n(row.lanes(0, l), to.lanes, unset);
       for (int64_t r = 0; r < count; ++r) {
         const Scalar* column = source.lanes(axis, r);
         for (int64_t l = 0; l < from.lanes; ++l) row.lanes(0, l)[r] = column[l];
@@ -226,6 +248,7 @@ private:
       };
     if (const auto* set = std::get_if<Set>(&s->is)) return compile_set(*set);
     if (const auto* store = std::get_if<Store>(&s->is)) return compile_store(*store);
+    if (const auto* scatter = std::get_if<Scatter>(&s->is)) return compile_scatter(*scatter);
     if (const auto* transpose = std::get_if<Transpose>(&s->is))
       return compile_transpose(*transpose);
     return [] {}; // a fence or a prefetch orders what the machine does, not what it computes
@@ -238,6 +261,7 @@ private:
   std::vector<int64_t> values_; // of the variables, by Var::id
   AccessContext context_;
   std::vector<std::vector<Scalar>> registers_; // by array: all lanes of all registers
+  std::set<size_t> scratch_;                   // buffers that the step views
   Run body_;
 };
 

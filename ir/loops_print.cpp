@@ -127,6 +127,13 @@ private:
                 lane_text(store->view, store->lane_dim, store->lane_step);
       return fmt::format("{} = {}", text, to_string(store->value, names_));
     }
+    if (const auto* scatter = std::get_if<Scatter>(&node.is)) {
+      const std::string offset = to_string(scatter->offset, names_);
+      std::string place = to_string(scatter->index, step_.vars, tables_);
+      place.insert(place.size() - 1, " + " + offset);
+      return fmt::format("scatter {}{} = {} if 0 <= {} < {}", view(scatter->view).name, place,
+                         to_string(scatter->value, names_), offset, scatter->extent);
+    }
     if (const auto* transpose = std::get_if<Transpose>(&node.is)) {
       std::string from = array(transpose->from).name;
       for (size_t i = 0; i < transpose->from_index.size(); ++i) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace volute::ir {
 namespace {
 
@@ -13,7 +15,7 @@ public:
   RegisterFlow(const Step& step, const Scope& scope, Findings& findings)
       : step_(step), bounds_(scope.bounds), findings_(findings), unrolled_(step.vars.size(), 0) {
     for (const RegisterArray& array : step.arrays)
-      set_.emplace_back(static_cast<size_t>(array.count()), false);
+      set_.emplace_back(static_cast<size_t>(array.count()), 0);
   }
 
   void follow(const Stmt& s) {
@@ -33,10 +35,13 @@ public:
         follow(when->body);
       });
     } else if (const auto* set = std::get_if<Set>(&s->is)) {
-      read(set->value);
-      set_[static_cast<size_t>(set->array)][place(set->array, set->index)] = true;
+      const int32_t lanes = read(set->value, 1);
+      set_[static_cast<size_t>(set->array)][place(set->array, set->index)] = lanes;
     } else if (const auto* store = std::get_if<Store>(&s->is)) {
-      read(store->value);
+      read(store->value, store->count);
+    } else if (const auto* scatter = std::get_if<Scatter>(&s->is)) {
+      read(scatter->offset, 1);
+      read(scatter->value, 1);
     } else if (const auto* transpose = std::get_if<Transpose>(&s->is)) {
       follow_transpose(*transpose);
     }
@@ -109,15 +114,33 @@ private:
     return static_cast<size_t>(at);
   }
 
-  void read(const Expr& value) {
+  // Reads the first `lanes` lanes of the value; gives the number of lanes that it certainly has.
+  int32_t read(const Expr& value, int32_t lanes) {
+    // Most operations go lane by lane: they need as many lanes as they give.
+    bool by_lane = true;
     visit(value, [&](const ExprNode& node) {
-      if (const auto* reg = std::get_if<Reg>(&node.is))
-        read(reg->array, place(reg->array, reg->index));
+      const auto* op = std::get_if<UnaryOp>(&node.is);
+      const bool repeats = op && op->fn == UnaryFn::splat && op->a->lanes > 1;
+      by_lane &= !repeats && !std::holds_alternative<Dot>(node.is);
     });
+    int32_t certain = value->lanes;
+    visit(value, [&](const ExprNode& node) {
+      const auto* reg = std::get_if<Reg>(&node.is);
+      if (!reg) return;
+      const int32_t has = read(reg->array, place(reg->array, reg->index),
+                               by_lane ? std::min(lanes, node.lanes) : node.lanes);
+      if (node.lanes == value->lanes) certain = std::min(certain, has);
+    });
+    return certain;
   }
 
-  void read(int32_t array, size_t at) {
-    if (set_[static_cast<size_t>(array)][at]) return;
+  int32_t read(int32_t array, size_t at, int32_t lanes) {
+    const int32_t has = set_[static_cast<size_t>(array)][at];
+    if (has < lanes) report(array, at, has);
+    return has;
+  }
+
+  void report(int32_t array, size_t at, int32_t lanes) {
     const RegisterArray& owner = step_.arrays[static_cast<size_t>(array)];
     std::string text;
     for (size_t i = owner.shape.size(); i-- > 0;) {
@@ -125,24 +148,28 @@ private:
       text = fmt::format("[{}]", at % extent) + text;
       at /= extent;
     }
-    findings_.add(fmt::format("{}{} is read before it is certainly set", owner.name, text));
+    findings_.add(lanes == 0
+                      ? fmt::format("{}{} is read before it is certainly set", owner.name, text)
+                      : fmt::format("{}{} is read beyond its first {} lanes, and no others are set",
+                                    owner.name, text, lanes));
   }
 
   void follow_transpose(const Transpose& transpose) {
     for (int64_t r = 0; r < transpose.count; ++r)
-      read(transpose.from, place(transpose.from, transpose.from_index,
-                                 static_cast<size_t>(transpose.from_axis), r));
+      read(transpose.from,
+           place(transpose.from, transpose.from_index, static_cast<size_t>(transpose.from_axis), r),
+           step_.arrays[static_cast<size_t>(transpose.from)].lanes);
     const int32_t rows = step_.arrays[static_cast<size_t>(transpose.from)].lanes;
     for (int32_t l = 0; l < rows; ++l)
-      set_[static_cast<size_t>(transpose.to)][static_cast<size_t>(l)] = true;
+      set_[static_cast<size_t>(transpose.to)][static_cast<size_t>(l)] = transpose.count;
   }
 
   const Step& step_;
   Bounds bounds_;
   Findings& findings_;
-  std::vector<int64_t> unrolled_; // values of unrolled variables, by Var::id
-  std::set<Var> copied_;          // those that have one now
-  std::vector<std::vector<bool>> set_;
+  std::vector<int64_t> unrolled_;         // values of unrolled variables, by Var::id
+  std::set<Var> copied_;                  // those that have one now
+  std::vector<std::vector<int32_t>> set_; // by array and register: how many lanes certainly are
   int64_t statements_ = 0;
 };
 

@@ -2,7 +2,8 @@
 //
 // The step is followed once, with its unrolled loops copied out, keeping the set of registers that
 // are certainly set. A serial loop's body is followed once, as its first run; what it sets counts
-// afterwards only if the loop certainly runs. The same goes for `when`.
+// afterwards only if the loop certainly runs. The same goes for `when`. Of a register that a
+// transpose of fewer rows than lanes has set, only that many lanes are.
 #pragma once
 
 #include "ir/loops.h"

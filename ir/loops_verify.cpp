@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 namespace volute::ir {
 namespace {
@@ -12,6 +13,8 @@ namespace {
 // Registers of one array; a machine has 32, and a transposed tile is the largest thing kept in
 // them.
 constexpr int64_t max_registers = 4096;
+
+constexpr int64_t scratch_unit = 64; // bytes: a cache line, the largest vector
 
 class StepVerifier {
 public:
@@ -26,8 +29,7 @@ public:
     check_packs();
     check_items();
     for (const RegisterArray& array : step_.arrays) check_array(array);
-    if (step_.scratch_bytes < 0)
-      findings_.add(fmt::format("{} bytes of scratch", step_.scratch_bytes));
+    check_scratch();
     if (!step_.body) return findings_.add("has no body");
     if (!findings_.empty()) return; // statements mean little over things that are wrong
     check(step_.body);
@@ -35,6 +37,40 @@ public:
   }
 
 private:
+  // Scratch buffers of one step lie in its scratch memory, each on cache lines of its own.
+  void check_scratch() {
+    if (step_.scratch_bytes < 0)
+      return findings_.add(fmt::format("{} bytes of scratch", step_.scratch_bytes));
+    std::map<int64_t, const Buffer*> by_offset;
+    std::set<int32_t> seen;
+    for (const View& view : step_.views) {
+      if (view.buffer < 0 || static_cast<size_t>(view.buffer) >= program_.buffers.size()) continue;
+      const Buffer& buffer = program_.buffers[static_cast<size_t>(view.buffer)];
+      if (buffer.role != Buffer::Role::scratch || !seen.insert(view.buffer).second) continue;
+      const int64_t begin = buffer.scratch_offset;
+      const int64_t bytes = buffer.elements * size_of(buffer.element); // check_buffers: fits
+      if (begin < 0 || begin % scratch_unit != 0)
+        findings_.add(fmt::format("scratch {}: offset {} is not a multiple of {}", buffer.name,
+                                  begin, scratch_unit));
+      else if (bytes > step_.scratch_bytes || begin > step_.scratch_bytes - bytes)
+        findings_.add(fmt::format("scratch {}: {} bytes at {} do not fit in {}", buffer.name, bytes,
+                                  begin, step_.scratch_bytes));
+      else if (bytes > 0 && !by_offset.emplace(begin, &buffer).second)
+        findings_.add(overlap(buffer, *by_offset[begin]));
+    }
+    const Buffer* before = nullptr;
+    for (const auto& [begin, buffer] : by_offset) {
+      if (before && before->scratch_offset + before->elements * size_of(before->element) > begin)
+        findings_.add(overlap(*buffer, *before));
+      before = buffer;
+    }
+  }
+
+  static std::string overlap(const Buffer& a, const Buffer& b) {
+    return fmt::format("scratch {} at {} overlaps {} at {}", a.name, a.scratch_offset, b.name,
+                       b.scratch_offset);
+  }
+
   void check_packs() {
     if (step_.packs < 0) return;
     const auto id = static_cast<size_t>(step_.packs);
@@ -99,6 +135,8 @@ private:
       check_set(*set);
     } else if (const auto* store = std::get_if<Store>(&s->is)) {
       check_store(*store);
+    } else if (const auto* scatter = std::get_if<Scatter>(&s->is)) {
+      check_scatter(*scatter);
     } else if (const auto* transpose = std::get_if<Transpose>(&s->is)) {
       check_transpose(*transpose);
     } else if (const auto* prefetch = std::get_if<Prefetch>(&s->is)) {
@@ -238,6 +276,46 @@ private:
     check_writable(store.view, scope_, findings_);
     if (store.count > 1 && store.lane_step == 0)
       findings_.add("store: all lanes go to one element");
+  }
+
+  // The place is one element of the view; what lies behind it up to `extent` must be the buffer's.
+  void check_scatter(const Scatter& scatter) {
+    if (!check_value(scatter.offset, "scatter") || !check_value(scatter.value, "scatter")) return;
+    if (scatter.offset->type != ElementType::i64 || scatter.offset->lanes != 1)
+      findings_.add(fmt::format("scatter: the offset is {}, not i64",
+                                value_type_text(scatter.offset->type, scatter.offset->lanes)));
+    if (scatter.value->lanes != 1)
+      findings_.add(fmt::format("scatter: the value has {} lanes, not 1", scatter.value->lanes));
+    if (scatter.extent < 1)
+      return findings_.add(
+          fmt::format("scatter: extent {}; extents are at least 1", scatter.extent));
+    const size_t before = findings_.diagnostics().size();
+    check_access(scatter.view, scatter.index, {}, scatter.value->type, scope_, findings_);
+    check_writable(scatter.view, scope_, findings_);
+    if (findings_.diagnostics().size() == before) check_scatter_range(scatter);
+  }
+
+  void check_scatter_range(const Scatter& scatter) {
+    const View& view = step_.views[static_cast<size_t>(scatter.view)];
+    const Buffer& buffer = program_.buffers[static_cast<size_t>(view.buffer)];
+    const int64_t held = buffer.elements * size_of(buffer.element) / size_of(view.element);
+    __int128 first = 0, last = 0;
+    for (size_t d = 0; d < scatter.index.size(); ++d) {
+      const Subscript& subscript = scatter.index[d];
+      const Dim& dim = view.dims[d];
+      const auto least = scope_.bounds.minimum(subscript.at);
+      const auto most = scope_.bounds.maximum(subscript.at);
+      if (subscript.table >= 0 || !dim.stride.is_constant() || !least || !most)
+        return findings_.add(
+            fmt::format("scatter: {} along dimension {} has no constant limits", view.name, d));
+      const __int128 stride = dim.stride.constant();
+      first += stride * (stride < 0 ? *most : *least);
+      last += stride * (stride < 0 ? *least : *most);
+    }
+    if (first < 0 || last + scatter.extent > held)
+      findings_.add(fmt::format("scatter: reaches elements {}..{} of buffer {}, which holds {}",
+                                static_cast<int64_t>(first),
+                                static_cast<int64_t>(last + scatter.extent), buffer.name, held));
   }
 
   void check_transpose(const Transpose& transpose) {

@@ -141,14 +141,11 @@ private:
     for (size_t i = 0; i < writes_.size(); ++i) written_[i] = *writes_[i].value.run();
     for (size_t i = 0; i < writes_.size(); ++i) {
       writes_[i].to.locate();
-      int64_t behind = 0;
-      if (writes_[i].offset) {
-        behind = writes_[i].offset->run()->integer;
-        if (behind < 0 || behind >= writes_[i].extent)
-          throw Error({Diagnostic{
-              {}, name_, fmt::format("index {} is outside 0..{}", behind, writes_[i].extent), ""}});
-      }
-      writes_[i].to.write_behind(written_[i], behind);
+      if (writes_[i].offset)
+        writes_[i].to.scatter(written_[i], writes_[i].offset->run()->integer, writes_[i].extent,
+                              name_);
+      else
+        writes_[i].to.write(written_[i]);
     }
   }
 

@@ -19,7 +19,10 @@ constexpr int32_t max_ways = 16;
 
 // How many lanes operand `i` of a node must have.
 int64_t operand_lanes(const ExprNode& node, size_t i) {
-  if (const auto* op = std::get_if<UnaryOp>(&node.is); op && op->fn == UnaryFn::splat) return 1;
+  if (const auto* op = std::get_if<UnaryOp>(&node.is); op && op->fn == UnaryFn::splat) {
+    const int32_t group = op->a->lanes; // any that divides the lanes
+    return group > 0 && node.lanes % group == 0 ? group : 1;
+  }
   if (const auto* op = std::get_if<Dot>(&node.is); op && i > 0)
     return int64_t{node.lanes} * op->ways;
   return node.lanes;
@@ -95,7 +98,11 @@ void Tape::run(const Op& op) {
   switch (op.kind) {
   case Kind::constant: return;
   case Kind::leaf: return op.leaf(to);
-  case Kind::splat: std::fill_n(to, lanes, *a); return;
+  case Kind::splat: {
+    const int32_t group = std::get<UnaryOp>(op.node->is).a->lanes;
+    for (int32_t l = 0; l < lanes; l += group) std::copy_n(a, group, to + l);
+    return;
+  }
   case Kind::add32:
     for (int32_t l = 0; l < lanes; ++l)
       to[l].real = static_cast<float>(a[l].real) + static_cast<float>(b[l].real);

@@ -8,6 +8,9 @@
 #include <fmt/format.h>
 #include <llvm/IR/IRBuilder.h>
 
+#include <algorithm>
+#include <limits>
+#include <memory>
 #include <unordered_map>
 
 namespace volute::compiler {
@@ -53,6 +56,37 @@ private:
   }
   std::vector<bool> set_, exposed_, assigned_;
 };
+
+/// What a register holds at some point: a value, or, behind a body that may not have run, either of
+/// two. Most such registers are never read again, so their phi is made when one is.
+struct Held {
+  struct Either;
+  llvm::Value* value = nullptr;
+  std::shared_ptr<Either> either;
+  bool is_set() const { return value || either; }
+};
+struct Held::Either {
+  llvm::BasicBlock *at, *from_skip, *from_body;
+  Held skipped, ran;
+  llvm::PHINode* phi = nullptr;
+};
+
+/// The value, null when there is none. What is not set on one way is undefined there: the verifier
+/// has proved that then that way is not taken.
+llvm::Value* value_of(const Held& held, const std::string& name) {
+  if (held.value || !held.either) return held.value;
+  Held::Either& e = *held.either;
+  if (e.phi) return e.phi;
+  llvm::Value* skipped = value_of(e.skipped, name);
+  llvm::Value* ran = value_of(e.ran, name);
+  llvm::Type* type = (ran ? ran : skipped)->getType();
+  const auto is_phi = [](const llvm::Instruction& i) { return llvm::isa<llvm::PHINode>(i); };
+  const auto behind_phis = std::find_if_not(e.at->begin(), e.at->end(), is_phi);
+  e.phi = llvm::IRBuilder<>(e.at, behind_phis).CreatePHI(type, 2, name);
+  e.phi->addIncoming(skipped ? skipped : llvm::PoisonValue::get(type), e.from_skip);
+  e.phi->addIncoming(ran ? ran : llvm::PoisonValue::get(type), e.from_body);
+  return e.phi;
+}
 
 class StepEmitter {
 public:
@@ -144,7 +178,7 @@ private:
     } else if (const auto* when = std::get_if<When>(&s->is)) {
       conditional(*when);
     } else if (const auto* set = std::get_if<Set>(&s->is)) {
-      slot(set->array, set->index) = expression(set->value);
+      slot(set->array, set->index) = {expression(set->value), nullptr};
     } else if (const auto* store = std::get_if<Store>(&s->is)) {
       llvm::Value* value = expression(store->value);
       values_.store(address_.access(store->view, store->index), value, store->value->type,
@@ -162,10 +196,13 @@ private:
   }
 
   void unrolled(const For& loop) {
-    if (!loop.range.is_constant())
-      throw InternalError(
-          fmt::format("step {}: an unrolled loop without constant bounds", step_.name));
-    for (int64_t i = loop.range.begin(); i < loop.range.end(); ++i) {
+    // The bounds may depend on unrolled loops around this one.
+    int64_t begin = std::numeric_limits<int64_t>::min(), end = std::numeric_limits<int64_t>::max();
+    for (const Bound& bound : loop.range.lo)
+      begin = std::max(begin, ceil_div(address_.constant(bound.numerator), bound.divisor));
+    for (const Bound& bound : loop.range.hi)
+      end = std::min(end, ceil_div(address_.constant(bound.numerator), bound.divisor));
+    for (int64_t i = begin; i < end; ++i) {
       address_.set_constant(loop.var, i);
       statement(loop.body);
     }
@@ -203,11 +240,12 @@ private:
     for (size_t a = 0; a < registers_.size(); ++a) {
       if (!exposure.carried(a)) continue;
       for (size_t i = 0; i < registers_[a].size(); ++i) {
-        if (!registers_[a][i]) continue;
-        llvm::PHINode* phi = b_.CreatePHI(registers_[a][i]->getType(), 2, step_.arrays[a].name);
-        phi->addIncoming(registers_[a][i], before);
+        llvm::Value* start = compiler::value_of(registers_[a][i], step_.arrays[a].name);
+        if (!start) continue;
+        llvm::PHINode* phi = b_.CreatePHI(start->getType(), 2, step_.arrays[a].name);
+        phi->addIncoming(start, before);
         carried.push_back({a, i, phi});
-        registers_[a][i] = phi;
+        registers_[a][i] = {phi, nullptr};
       }
     }
     address_.enter(pointers, before);
@@ -220,32 +258,34 @@ private:
     address_.advance(pointers, latch);
     llvm::Value* next = b_.CreateAdd(counter, b_.getInt64(1));
     counter->addIncoming(next, latch);
-    for (const Carried& c : carried) c.phi->addIncoming(registers_[c.array][c.slot], latch);
+    for (const Carried& c : carried)
+      c.phi->addIncoming(
+          compiler::value_of(registers_[c.array][c.slot], step_.arrays[c.array].name), latch);
     b_.CreateCondBr(b_.CreateICmpSLT(next, hi), body, after);
 
     b_.SetInsertPoint(after);
-    if (!constant_range) merge(registers_before, before, registers_, latch, exposure);
+    if (!constant_range) merge(registers_before, before, latch, exposure);
   }
 
-  /// After a body that may not have run: what both ways define is joined, the rest is undefined.
-  void merge(const std::vector<std::vector<llvm::Value*>>& skipped, llvm::BasicBlock* from_skip,
-             const std::vector<std::vector<llvm::Value*>>& ran, llvm::BasicBlock* from_body,
+  using Registers = std::vector<std::vector<Held>>; // by array and flat index
+
+  /// After a body that may not have run: what it has assigned is one of two values.
+  void merge(const Registers& skipped, llvm::BasicBlock* from_skip, llvm::BasicBlock* from_body,
              const Exposure& exposure) {
-    auto merged = skipped;
-    for (size_t a = 0; a < merged.size(); ++a) {
+    for (size_t a = 0; a < skipped.size(); ++a) {
       if (!exposure.assigned(a)) continue;
-      for (size_t i = 0; i < merged[a].size(); ++i) {
-        if (!skipped[a][i] || !ran[a][i]) {
-          merged[a][i] = nullptr;
-        } else if (skipped[a][i] != ran[a][i]) {
-          llvm::PHINode* phi = b_.CreatePHI(ran[a][i]->getType(), 2, step_.arrays[a].name);
-          phi->addIncoming(skipped[a][i], from_skip);
-          phi->addIncoming(ran[a][i], from_body);
-          merged[a][i] = phi;
-        }
+      for (size_t i = 0; i < skipped[a].size(); ++i) {
+        const Held& before = skipped[a][i];
+        Held& after = registers_[a][i];
+        const bool is_same = before.value == after.value && before.either == after.either;
+        if (is_same || !after.is_set()) continue;
+        after = {nullptr, std::make_shared<Held::Either>(Held::Either{
+                              b_.GetInsertBlock(), from_skip, from_body, before, after})};
+        // Set on both ways: it is likely to be read.
+        if (before.value && after.either->ran.value)
+          compiler::value_of(after, step_.arrays[a].name);
       }
     }
-    registers_ = std::move(merged);
   }
 
   void conditional(const When& when) {
@@ -266,7 +306,7 @@ private:
     auto* from_body = b_.GetInsertBlock();
     b_.CreateBr(after);
     b_.SetInsertPoint(after);
-    merge(registers_before, before, registers_, from_body, exposure);
+    merge(registers_before, before, from_body, exposure);
   }
 
   /// One comparison: a negative number is a very large one without its sign.
@@ -299,12 +339,12 @@ private:
     const std::vector<llvm::Value*> columns = values_.transpose(
         std::move(rows), from.type, from.lanes, step_.arrays[static_cast<size_t>(turn.to)].lanes);
     for (size_t l = 0; l < columns.size(); ++l)
-      slot(turn.to, {Affine(static_cast<int64_t>(l))}) = columns[l];
+      slot(turn.to, {Affine(static_cast<int64_t>(l))}) = {columns[l], nullptr};
   }
 
   // ---- registers and expressions ------------------------------------------------------------
 
-  llvm::Value*& slot(int32_t array, const std::vector<Affine>& index) {
+  Held& slot(int32_t array, const std::vector<Affine>& index) {
     const RegisterArray& a = step_.arrays[static_cast<size_t>(array)];
     int64_t at = 0;
     for (size_t d = 0; d < index.size(); ++d) at = at * a.shape[d] + address_.constant(index[d]);
@@ -312,10 +352,11 @@ private:
   }
 
   llvm::Value* value_of(int32_t array, const std::vector<Affine>& index) {
-    llvm::Value* value = slot(array, index);
+    const std::string& name = step_.arrays[static_cast<size_t>(array)].name;
+    llvm::Value* value = compiler::value_of(slot(array, index), name);
     if (!value)
-      throw InternalError(fmt::format("step {}: register {} is read before it is set", step_.name,
-                                      step_.arrays[static_cast<size_t>(array)].name));
+      throw InternalError(
+          fmt::format("step {}: register {} is read before it is set", step_.name, name));
     return value;
   }
 
@@ -354,8 +395,8 @@ private:
   llvm::IRBuilder<> b_;
   ValueEmitter values_;
   AddressEmitter address_;
-  std::vector<std::vector<llvm::Value*>> registers_; // by array and flat index; null: not set
-  llvm::BasicBlock* out_of_range_ = nullptr;         // leaves the step with status 1
+  Registers registers_;
+  llvm::BasicBlock* out_of_range_ = nullptr; // leaves the step with status 1
 };
 
 /// Constant buffers become one read-only global each.

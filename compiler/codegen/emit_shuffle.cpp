@@ -13,6 +13,10 @@ using namespace ir;
 
 llvm::Value* ValueEmitter::shuffle(llvm::Value* a, llvm::Value* b, int32_t lanes,
                                    const std::function<int(int)>& from) const {
+  if (lanes == 1) {
+    const int32_t had = lanes_of(a), lane = from(0);
+    return b_.CreateExtractElement(lane < had ? a : b, static_cast<uint64_t>(lane % had));
+  }
   std::vector<int> indices;
   for (int32_t l = 0; l < lanes; ++l) indices.push_back(from(l));
   return b_.CreateShuffleVector(a, b, indices);

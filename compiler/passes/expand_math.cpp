@@ -34,7 +34,7 @@ Expr expand_math(const Expr& expr) {
 Expr split_fma(const Expr& expr) {
   return rewrite(expr, [](const Expr& node) {
     const auto* op = std::get_if<ir::Fma>(&node->is);
-    return op ? op->a * op->b + op->c : node;
+    return op && is_float(node->type) ? op->a * op->b + op->c : node;
   });
 }
 

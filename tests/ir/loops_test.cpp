@@ -2,6 +2,12 @@
 #include "tests/ir/loops_small_conv.h"
 #include "tests/support/catch.h"
 
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
 using namespace volute;
 using namespace volute::ir;
 using small_conv::buffer;
@@ -129,16 +135,97 @@ TEST_CASE("lanes may lie apart, run along any dimension, and be stored in part")
   CHECK(run(step)[13] == 4);
 }
 
-TEST_CASE("a transpose turns columns of lanes into rows and fills the rest with 0") {
+TEST_CASE("a transpose turns columns of lanes into rows") {
   std::vector<Stmt> stmts;
   for (int64_t i = 0; i < 3; ++i) stmts.push_back(stmt(Set{1, {i}, lanes_of(0, {4 * i}, 4)}));
   stmts.push_back(stmt(Transpose{2, 1, {0}, 0, 3}));
   stmts.push_back(for_loop(r, Range::of(0, 4), unrolled,
-                           store_lanes(1, {4 * Affine(r)}, 4, reg(f32, 4, 2, {r}))));
+                           store_lanes(1, {4 * Affine(r)}, 3, reg(f32, 4, 2, {r}))));
   const Stmt body = block(stmts);
   CHECK(body_text(body).find("  rows = transpose a[0..3]\n") != std::string::npos);
   CHECK(run(step_over(body)) ==
         std::vector<float>{1, 5, 9, 0, 2, 6, 10, 0, 3, 7, 11, 0, 4, 8, 12, 0});
+}
+
+TEST_CASE(
+    "a scatter writes behind its place, the last of several stays, and an index outside throws") {
+  // y[8 + offset] = x[k] for offsets that a table in memory gives.
+  LoopProgram program = program_of(step_over(block({})));
+  Buffer offsets = buffer("p", Buffer::Role::input, 4);
+  offsets.element = ElementType::i64;
+  program.buffers.push_back(offsets);
+  Step& step = program.steps[0];
+  step.views.push_back({"p", 2, ElementType::i64, contiguous({4})});
+  const Expr value = lanes_of(0, {k}, 1), offset = load(ElementType::i64, 1, Load{2, {k}});
+  const Stmt scatter = stmt(Scatter{1, {8}, offset, 5, value});
+  step.body = for_loop(k, Range::of(0, 4), serial, scatter);
+  CHECK(
+      to_string(step, program.buffers).find("    scatter y[8 + p[k]] = x[k] if 0 <= p[k] < 5\n") !=
+      std::string::npos);
+  CHECK(verify(program).empty());
+  Step second = step;
+  second.body = substitute(scatter, k, 2);
+  CHECK(
+      to_string(second, program.buffers).find("  scatter y[8 + p[2]] = x[2] if 0 <= p[2] < 5\n") !=
+      std::string::npos);
+
+  const auto run_with = [&](std::vector<int64_t> numbers) {
+    Memory memory = allocate(program.buffers);
+    for (int i = 0; i < 16; ++i) small_conv::floats(memory, 0)[i] = static_cast<float>(i + 1);
+    std::memcpy(memory[2].data(), numbers.data(), memory[2].size());
+    evaluate(program, memory);
+    return std::vector<float>(small_conv::floats(memory, 1) + 8,
+                              small_conv::floats(memory, 1) + 13);
+  };
+  CHECK(run_with({4, 0, 2, 0}) == std::vector<float>{4, 0, 3, 0, 1});
+  for (const int64_t outside : {int64_t{-1}, int64_t{5}, std::numeric_limits<int64_t>::min()}) {
+    const std::string words = fmt::format("step test: index {} is outside 0..5", outside);
+    try {
+      run_with({0, outside, 0, 0});
+      FAIL("the index was taken");
+    } catch (const InternalError&) {
+      FAIL("an index in the data is no bug of ours");
+    } catch (const Error& error) {
+      CHECK(error.what() == words);
+    }
+  }
+}
+
+TEST_CASE("lanes of a position may count upwards, and groups of lanes are repeated") {
+  Step step = step_over(block({}));
+  step.vars.push_back("w");
+  step.items = {{h, 2}};
+  Position position{8 * Affine(h) + 1, -3};
+  const auto counted = std::make_shared<const ExprNode>(ExprNode{ElementType::u8, 4, position});
+  const Expr pair = lanes_of(0, {h}, 2);
+  step.body = block({store_lanes(1, {8 * Affine(h)}, 4, convert_to(f32, counted)),
+                     store_lanes(1, {8 * Affine(h) + 4}, 4, splat_to(4, pair))});
+  CHECK(to_string(step, program_of(step).buffers)
+            .find("  store y[8*h] x4 = f32(u8(8*h - 3*lane + 1))\n"
+                  "  store y[8*h + 4] x4 = splat load x[h] x2\n") != std::string::npos);
+  CHECK(run(step) == std::vector<float>{1, 254, 251, 248, 1, 2, 1, 2, 9, 6, 3, 0, 2, 3, 2, 3});
+}
+
+TEST_CASE("what an item leaves in scratch is not there for the next") {
+  LoopProgram program = program_of(step_over(block({})));
+  program.buffers.push_back(buffer("s", Buffer::Role::scratch, 4));
+  Step& step = program.steps[0];
+  step.views.push_back({"s", 2, f32, contiguous({4})});
+  step.scratch_bytes = 64;
+  step.items = {{h, 2}};
+  const auto write = [&](Index to) {
+    return store_lanes(2, std::move(to), 1, lanes_of(0, {h}, 1));
+  };
+  const Stmt out = store_lanes(1, {h}, 1, lanes_of(2, {1}, 1));
+  step.body = block({write({1}), out});
+  REQUIRE(verify(program).empty());
+  Memory memory = allocate(program.buffers);
+  evaluate(program, memory);
+  CHECK(small_conv::floats(memory, 1)[1] == 0);
+  step.body = block({stmt(When{h, 0, 1, write({1})}), out});
+  evaluate(program, memory);
+  CHECK(small_conv::floats(memory, 1)[0] == 0);
+  CHECK(std::isnan(small_conv::floats(memory, 1)[1]));
 }
 
 TEST_CASE("when runs its body for the items between its limits") {

@@ -165,8 +165,9 @@ TEST_CASE("lanes and types are consistent") {
         "step conv: y: lanes 4611686018427387904 apart");
   CHECK(in_body(store({h, 0, 0}, 4, imm_integer(0, i32, 4))) ==
         "step conv: y: its elements are f32, not i32");
-  CHECK(in_body(store({h, 0, 0}, 4, splat_to(4, splat_to(2, one)))) ==
-        "step conv: splat: an operand is f32x2 where f32 is needed");
+  CHECK(in_body(store({h, 0, 0}, 4, splat_to(4, splat_to(2, one)))) == "");
+  CHECK(in_body(store({h, 0, 0}, 4, splat_to(4, splat_to(3, one)))) ==
+        "step conv: splat: 3 lanes do not divide 4");
   CHECK(in_body(set({0}, splat_to(4, read(f32, 0, {})))) ==
         "step conv: acc: operands and accumulators belong to the nest language");
   CHECK(in_body(set({0}, nullptr)) == "step conv: acc: a value is missing");
@@ -178,6 +179,64 @@ TEST_CASE("lanes and types are consistent") {
   CHECK(stored(dot(4, imm_integer(0, i32, 4), bytes, bytes)) == "");
   CHECK(stored(dot(4, imm_integer(0, i32, 4), bytes, imm_integer(0, ElementType::i8, 8))) ==
         "step conv: dot: an operand is i8x8 where i8x16 is needed");
+}
+
+TEST_CASE("a scatter's place and all that may lie behind it are inside the buffer") {
+  const Expr offset = imm_integer(0, ElementType::i64);
+  const auto scattered = [&](Index index, int64_t extent, Expr to, Expr value = imm(1)) {
+    return in_body(stmt(Scatter{3, std::move(index), std::move(to), extent, std::move(value)}));
+  };
+  // y is 6 x 7 x 4; behind row h lie 168 - 28 * h elements.
+  CHECK(scattered({h, 0, 0}, 28, offset) == "");
+  CHECK(scattered({h, 0, 0}, 29, offset) ==
+        "step conv: scatter: reaches elements 0..169 of buffer y, which holds 168");
+  CHECK(scattered({Affine(h) + 1, 0, 0}, 1, offset) ==
+        "step conv: y[h + 1, 0, 0]: h + 1 lies in 1..7, outside 0..6 of dimension 0");
+  CHECK(scattered({h, 0, 0}, 0, offset) == "step conv: scatter: extent 0; extents are at least 1");
+  CHECK(scattered({h, 0, 0}, 28, imm_integer(0, i32)) ==
+        "step conv: scatter: the offset is i32, not i64");
+  CHECK(scattered({h, 0, 0}, 28, offset, imm(0, f32, 2)) ==
+        "step conv: scatter: the value has 2 lanes, not 1");
+  CHECK(scattered({h, 0, 0}, 28, nullptr) == "step conv: scatter: a value is missing");
+  CHECK(scattered({h, 0, 0}, 28, offset, imm_integer(0, i32)) ==
+        "step conv: y: its elements are f32, not i32");
+  CHECK(in_body(stmt(Scatter{0, {0, 0, 0}, offset, 1, imm(1)})) ==
+        "step conv: x: writes buffer x, which is read only (input)");
+}
+
+TEST_CASE("scratch buffers lie in the step's scratch memory and apart") {
+  const auto placed = [](int64_t first, int64_t second, int64_t bytes, bool one_buffer = false) {
+    return found([&](P& program, Step& step) {
+      for (const auto& [name, offset] : {std::pair("s", first), std::pair("t", second)}) {
+        Buffer scratch = small_conv::buffer(name, Buffer::Role::scratch, 20);
+        scratch.scratch_offset = offset;
+        program.buffers.push_back(scratch);
+      }
+      step.scratch_bytes = bytes;
+      step.views.push_back({"s", 4, f32, contiguous({20})});
+      step.views.push_back({"t", one_buffer ? 4 : 5, f32, contiguous({20})});
+    });
+  };
+  CHECK(placed(0, 128, 208) == "");
+  CHECK(placed(128, 0, 208) == "");
+  CHECK(placed(0, 128, 207) == "step conv: scratch t: 80 bytes at 128 do not fit in 207");
+  CHECK(placed(0, 64, 256) == "step conv: scratch t at 64 overlaps s at 0");
+  CHECK(placed(64, 64, 256) == "step conv: scratch t at 64 overlaps s at 64");
+  CHECK(placed(0, 0, 256, true) == "");
+  CHECK(placed(0, 80, 256) == "step conv: scratch t: offset 80 is not a multiple of 64");
+  CHECK(placed(-64, 128, 256) == "step conv: scratch s: offset -64 is not a multiple of 64");
+  CHECK(placed(int64_t{1} << 62, 0, 256) ==
+        "step conv: scratch s: 80 bytes at 4611686018427387904 do not fit in 256");
+}
+
+TEST_CASE("lanes of a position are not too far apart") {
+  const auto counted = [](int64_t step) {
+    return in_body(store(
+        {h, 0, 0}, 4,
+        convert_to(f32, std::make_shared<const ExprNode>(ExprNode{i32, 4, Position{h, step}}))));
+  };
+  CHECK(counted(-5) == "");
+  CHECK(counted(INT64_MIN) == "step conv: position: lanes -9223372036854775808 apart");
 }
 
 TEST_CASE("what only may be read is not written") {
@@ -231,18 +290,22 @@ TEST_CASE("items and register arrays have sizes") {
 }
 
 TEST_CASE("a transpose needs room for what it turns around") {
-  const auto transposed = [](RegisterArray to, Transpose transpose, bool defined = true) {
+  const auto transposed = [](RegisterArray to, Transpose transpose, bool defined = true,
+                             int32_t stored = 3) {
     return found([&](P&, Step& step) {
       step.arrays.push_back(std::move(to));
       const Stmt define = for_loop(r, Range::of(0, 7), unrolled, set({r}, zeros));
       step.body = block({defined ? define : block({}), stmt(transpose),
-                         store({h, 0, 0}, 4, reg(f32, 4, transpose.to, {3}))});
+                         store({h, 0, 0}, stored, reg(f32, 4, transpose.to, {3}))});
     });
   };
   const RegisterArray rows = {"rows", f32, 4, {4}};
   const std::string subject = "step conv: transpose acc to rows: ";
   CHECK(transposed(rows, {1, 0, {0}, 0, 3}) == "");
   CHECK(transposed(rows, {1, 0, {4}, 0, 3}) == "");
+  CHECK(transposed(rows, {1, 0, {0}, 0, 4}, true, 4) == "");
+  CHECK(transposed(rows, {1, 0, {0}, 0, 3}, true, 4) ==
+        "step conv: rows[3] is read beyond its first 3 lanes, and no others are set");
   CHECK(transposed(rows, {1, 0, {5}, 0, 3}) ==
         "step conv: acc: 5 lies in 5..6, outside 0..5 of dimension 0");
   CHECK(transposed(rows, {1, 0, {0}, 0, 3}, false).find("acc[0] is read before") !=
