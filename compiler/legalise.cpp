@@ -70,6 +70,7 @@ bool layouts_go_together(const Program& program, const std::vector<const Stateme
   for (Axis axis : every_axis) {
     Boundaries cuts = head_cuts(program, head, axis);
     Boundaries written = boundaries(program.type(statements.back()->results[0]), axis);
+    if (head.results.size() > 1) written.merge(boundaries(program.type(head.results[1]), axis));
     for (const Statement* statement : statements)
       if (statement != &head)
         for (ValueId operand : statement->operands)

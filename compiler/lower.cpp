@@ -44,6 +44,7 @@ void GroupLowering::finish(NestBuilder nest) const {
 
 Boundaries GroupLowering::cuts(Axis axis) const {
   Boundaries all = boundaries(program.type(result_), axis);
+  if (head.results.size() > 1) all.merge(boundaries(program.type(head.results[1]), axis));
   if (axis == Axis::n) all.merge(boundaries(program.type(head.operands[0]), axis));
   for (const Statement* statement : folded_)
     for (ValueId operand : statement->operands) all.merge(boundaries(program.type(operand), axis));

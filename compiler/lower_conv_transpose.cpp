@@ -129,7 +129,10 @@ void lower_empty_phase(const GroupLowering& group, const std::vector<const Phase
 
   NestBuilder to = group.start("_between");
   group.add_parallel(to, Axis::n, x.size(Axis::n));
-  group.add_parallel(to, Axis::c, y.size(Axis::c));
+  Boundaries cuts = group.cuts(Axis::c);
+  if (group.head.operands.size() > 2)
+    cuts.merge(boundaries(program.type(group.head.operands[2]), Axis::o));
+  to.at[Axis::c] = to.parallel("c", y.size(Axis::c), cuts);
   for (size_t i = 0; i < axes.size(); ++i) {
     const Phase& phase = *of_axes[i];
     const char name = ir::to_char(axes[i]);

@@ -100,8 +100,11 @@ Staged stage(const Problem& problem) {
     input[problem.axes[i]] = at - before;
     written.emplace_back(at);
   }
-  const Affine group = problem.conv.groups > 1 ? to.parallel("g", problem.conv.groups) : Affine(0);
-  const Affine channel = to.parallel("c", channels);
+  const Boundaries cuts = boundaries(problem.x_type, Axis::c);
+  const Affine group = problem.conv.groups > 1
+                           ? to.parallel("g", problem.conv.groups, above(cuts, problem.inputs))
+                           : Affine(0);
+  const Affine channel = to.parallel("c", channels, below(cuts, problem.inputs));
   extents.push_back(problem.conv.groups);
   extents.push_back(channels);
   written.emplace_back(group);
@@ -279,6 +282,7 @@ bool lower_grouped_products(const GroupLowering& group) {
                   bytes};
   // With one channel a group there is nothing to add along; split channels are summed as they lie.
   if (problem.inputs < 2 || problem.outputs < 2 || w_type.parts(Axis::i) > 1) return false;
+  if (x_type.parts(Axis::c) > 1 && problem.inputs % problem.ways() != 0) return false;
 
   const Staged staged = problem.is_staged() ? stage(problem) : Staged{};
   const ElementType type = bytes ? ElementType::i32 : ElementType::f32;

@@ -118,6 +118,13 @@ Expr average(NestBuilder& to, const ir::Pool& op, const ir::Statement& statement
   return sum / divisor;
 }
 
+/// The larger of the two, where NaN is larger than every number: the rule of torch's max_pool.
+Expr larger_or_nan(const Expr& candidate, const Expr& best) {
+  const Expr larger = binary(BinaryFn::max, candidate, best);
+  if (is_integer(candidate->type)) return larger;
+  return select(Compare::unordered, candidate, candidate, candidate, larger);
+}
+
 // ---- arg-max ----------------------------------------------------------------------------------
 
 /// Position of each axis in the index: d, h and w in that order, whatever the memory order.
@@ -186,24 +193,24 @@ void accumulate_arg_max(Slide& s, const GroupLowering& group, const std::vector<
   const ir::ValueId index_value = group.head.results[1];
   const Expr start = first_index(to, spoken(program.name_of(index_value)), axes, windows, type);
   const Expr best = ir::acc(s.type(), 0);
-  const auto better = [&](const Expr& then, const Expr& otherwise) {
-    const Expr larger = select(Compare::gt, s.x, best, then, otherwise);
-    return is_float(s.type()) ? select(Compare::unordered, s.x, s.x, then, larger) : larger;
-  };
-  to.accumulate(least, [&](const Expr&) { return better(s.x, best); });
-  const Expr index = to.accumulate(
-      start, [&](const Expr& so_far) { return better(ir::position(here, type), so_far); });
+  to.accumulate(least, [&](const Expr&) { return larger_or_nan(s.x, best); });
+  // Written so that the order in which taps come does not matter: borders and schedules change it.
+  // As long as nothing is above the least value, the index is that of the first element met.
+  const Expr position = ir::position(here, type);
+  const Expr index = to.accumulate(start, [&](const Expr& so_far) {
+    const Expr first = binary(BinaryFn::min, position, so_far);
+    const Expr equal =
+        select(Compare::eq, s.x, best, select(Compare::gt, s.x, least, first, so_far), so_far);
+    const Expr larger = select(Compare::gt, s.x, best, position, equal);
+    if (is_integer(s.type())) return larger;
+    const Expr last = binary(BinaryFn::max, position, so_far);
+    return select(Compare::unordered, s.x, s.x,
+                  select(Compare::unordered, best, best, last, position), larger);
+  });
   to.write(spoken(program.name_of(index_value)), index_value, index);
 }
 
 // ---- combines ---------------------------------------------------------------------------------
-
-/// The larger of the two, where NaN is larger than every number: the rule of torch's max_pool.
-Expr larger_or_nan(const Expr& candidate, const Expr& best) {
-  const Expr larger = binary(BinaryFn::max, candidate, best);
-  if (is_integer(candidate->type)) return larger;
-  return select(Compare::unordered, candidate, candidate, candidate, larger);
-}
 
 /// What the maximum of nothing is.
 Expr least_of(ElementType type) {

@@ -102,9 +102,13 @@ Expr TileWriter::load_group(ElementType type, const Read& read, Address a, bool 
   for (size_t d = 0; d < read.index.size(); ++d)
     if (read.index[d].at.depends_on(group.axis)) along = static_cast<int32_t>(d);
   // A staged image has whole groups; what it has beyond its channels meets weights that are 0.
-  const Dim& dim =
-      source_.nest.operands[static_cast<size_t>(read.operand)].dims[static_cast<size_t>(along)];
-  const bool has_whole_groups = dim.extent.constant() % group.ways == 0;
+  const auto dimension = static_cast<size_t>(along);
+  const Dim& dim = source_.nest.operands[static_cast<size_t>(read.operand)].dims[dimension];
+  const auto axis = std::find_if(source_.nest.axes.begin(), source_.nest.axes.end(),
+                                 [&](const NestAxis& x) { return x.var == group.axis; });
+  const int64_t whole = ceil_div(axis->extent.constant(), group.ways) * group.ways;
+  const bool has_whole_groups =
+      read.index[dimension].at == Affine(group.axis) && whole <= dim.extent.constant();
   const int32_t count = has_whole_groups ? group.ways : group.count;
   return splat_to(
       operand_lanes(),
