@@ -1,4 +1,17 @@
 // Dot products: the instructions that are made for them, and the same sums without.
+//
+// Those of bytes are exact and wrap, whatever they are made of. Those of bf16 are two fused
+// multiply-adds in f32, the odd one of each pair first; without vdpbf16ps bit for bit, with it not
+// quite: the instruction takes denormal numbers for 0, both what it is given (acc as well) and what
+// either sum comes to, and rounds to nearest even, and no bit of MXCSR changes that. On Sapphire
+// Rapids it is otherwise the same two sums in the same order, so that where nothing is denormal it
+// agrees in every bit. What holds for any order and any rounding in between: for finite operands,
+// with S = |acc| + |a1 * b1| + |a0 * b0| below 2^127,
+//
+//     |vdpbf16ps - the two sums| <= 2^-21 * S + 2^-124 + D
+//
+// D the sum of those |a * b| in which a or b is denormal. 2^-21 * S is four roundings and some, and
+// 2^-124 is more than three sums below 2^-126 that became 0.
 
 #include "compiler/codegen/emit_values.h"
 #include "ir/diagnostic.h"
@@ -16,8 +29,12 @@ llvm::Value* ValueEmitter::dot(const ExprNode& node, const Dot& op,
                                const std::vector<llvm::Value*>& v) const {
   if (op.ways == 4 && size_of(op.a->type) == 1) return dot_of_bytes(op, v[0], v[1], v[2]);
   const ElementType narrow = op.a->type;
-  if (op.ways == 2 && narrow == ElementType::bf16 && op.b->type == narrow)
-    return dot_of_bf16(v[0], v[1], v[2]);
+  if (op.ways == 2 && narrow == ElementType::bf16 && op.b->type == narrow) {
+    // A broadcast from memory costs nothing where it stands last.
+    const auto* repeated = std::get_if<UnaryOp>(&op.a->is);
+    const bool swaps = repeated && repeated->fn == UnaryFn::splat;
+    return dot_of_bf16(v[0], v[swaps ? 2 : 1], v[swaps ? 1 : 2]);
+  }
 
   // One product of each group at a time, the last of the group first.
   const auto elements = [&](const Expr& operand, llvm::Value* all, int32_t k) {

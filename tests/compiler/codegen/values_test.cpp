@@ -1,7 +1,7 @@
 // Every operation on every element type and number of lanes: code against the evaluator of the
 // loops, bit for bit, on every target.
 
-#include "ir/number.h"
+#include "compiler/target.h"
 #include "tests/support/catch.h"
 #include "tests/support/loop_kernel.h"
 
@@ -57,6 +57,8 @@ public:
     for (size_t i = 0; i < 3; ++i) fill_randomly(memory[i], type_, dice);
     return tests::disagreement(program_, memory);
   }
+
+  const LoopProgram& program() const { return program_; }
 
 private:
   ElementType type_;
@@ -155,4 +157,12 @@ TEST_CASE("a broadcast group is one instruction with its load") {
   Operations bytes(ElementType::i8, 4);
   bytes.add("y", splat_to(64, bytes.operand(0)));
   CHECK(bytes.disagreement(17) == "");
+  const std::string text =
+      compiler::generate(bytes.program(), compiler::parse_target("x86-64-v4").value(),
+                         {.assembly = true})
+          .value()
+          .assembly;
+  INFO(text);
+  CHECK((text.find("vpbroadcastd\t(") != std::string::npos ||
+         text.find("vbroadcastss\t(") != std::string::npos));
 }
