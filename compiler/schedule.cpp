@@ -499,8 +499,10 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
     const auto in_tile = tile.find(name);
     const int64_t held = in_tile == tile.end() ? 1 : in_tile->second;
     if (axis.reduction && !covered.count(name) && axis.extent.constant() == 1 &&
-        constrained(nest, axis.var))
-      full.loops.push_back({name, 1});
+        constrained(nest, axis.var)) {
+      const bool before_dot = !full.loops.empty() && full.loops.back().dot;
+      full.loops.insert(full.loops.end() - (before_dot ? 1 : 0), {name, 1});
+    }
     if (!covered.count(name) && axis.extent.constant() > held)
       return misfit(nest,
                     fmt::format("axis {} of extent {} is in no loop", name, axis.extent.constant()),
