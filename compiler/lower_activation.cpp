@@ -73,11 +73,11 @@ Expr gelu_tanh(const Expr& x) {
   return times_sigmoid(x, x, decay);
 }
 
-/// x tanh(log(1 + e)) with e = e^x: the tanh is p / (p + 2), where p = e (e + 2). From 20 on it
+/// x tanh(log(1 + e)) with e = e^x: the tanh is p / (p + 2), where p = e^2 + 2 e. From 20 on it
 /// rounds to 1, and e must not overflow.
 Expr mish(const Expr& x) {
   const Expr e = exp_of(at_most(20, x));
-  const Expr p = e * plus(e, 2);
+  const Expr p = fma(e, e, e + e);
   return x * (p / plus(p, 2));
 }
 

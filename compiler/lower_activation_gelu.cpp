@@ -1,12 +1,12 @@
 // gelu with all its digits. x / 2 (1 + erf(x / sqrt 2)) has none left below -5, where the sum
 // cancels; here nothing does:
 //
-//     gelu(x) = max(x, 0) - h(|x|)     h(t) = t Phi(-t) = t e^(-t^2 / 2) R(t)
+//     gelu(x) = max(x, 0) - h(|x|)     h(t) = t Phi(-t)
 //
-// R, which falls slowly from 1/2 like 0.4 / t, is a quotient of polynomials with positive
-// coefficients. t^2 needs more digits than the type has, or e^ would lose as many as its argument
-// has before the point: t = high + low with half the digits each makes high^2 exact, and the rest
-// of the square a small number whose e^ is a polynomial.
+// With r = t / (t + a), h is r e^(-t^2 / 2) H(r), and H varies little: from a / 2 to 0.4. t^2 needs
+// more digits than the type has, or e^ would lose as many as its argument has before the point:
+// t = high + low with half the digits each makes high^2 exact, and the rest of the square a small
+// number whose e^ is a polynomial.
 
 #include "compiler/lower_activation.h"
 
@@ -23,28 +23,32 @@ using ir::UnaryFn;
 namespace {
 
 struct Fit {
-  double largest;                           // from here on h rounds to 0
-  int64_t high_digits;                      // mask of the upper half of a number's digits
-  std::initializer_list<double> p, q, tail; // R = p / q, (e^v - 1) / v; highest degree first
+  double largest;      // from here on h rounds to 0
+  int64_t high_digits; // mask of the upper half of a number's digits
+  double a;
+  std::initializer_list<double> h, tail; // H in 2 r - 1, (e^v - 1) / v; highest degree first
 };
 
-// |x|: 14.6. R: 6.1e-9 of it, its rounded coefficients 3e-8. v in [-0.057, 0]: 4.2e-9 of e^v.
+// H: 2.0e-8 of it. v in [-0.057, 0]: 4.2e-9 of e^v.
 const Fit single = {14.6,
                     ~int64_t{0xfff},
-                    {0x1.0e4732p-8, 0x1.4d4c46p-5, 0x1.77959ep-3, 0x1.c10760p-2, 0.5},
-                    {0x1.52bd50p-7, 0x1.a1c0d0p-4, 0x1.e128aap-2, 0x1.340196p+0, 0x1.acc5e0p+0, 1},
+                    4,
+                    {-0x1.c9fcf2p-14, 0x1.b7e468p-13, 0x1.97a700p-10, -0x1.cfdfdcp-9,
+                     -0x1.ecfb0cp-8, 0x1.eee372p-5, -0x1.7e002cp-3, 0x1.8c6d72p-2, -0x1.373e38p-1,
+                     0x1.82b4bcp-1},
                     {0x1.4c014cp-3, 0x1.ffd846p-2, 0x1.ffffdp-1}};
 
-// |x|: 38.7. R: 1.0e-18 of it. v in [-3.7e-5, 0]: 8e-20 of e^v.
+// H: 5.5e-17 of it. v in [-3.7e-5, 0]: 8e-20 of e^v.
 const Fit wide = {
     38.7,
     ~int64_t{0x7ffffff},
-    {0x1.e036e0772ee7bp-23, 0x1.d327a68872fd1p-18, 0x1.be3249ee040ebp-14, 0x1.1024d87595f3fp-10,
-     0x1.d237ec17eae1ap-8, 0x1.23e3fb6bed7d5p-5, 0x1.0e35cff5f171ep-3, 0x1.6db24e4a03c91p-2,
-     0x1.5bd0731ec5a1bp-1, 0x1.a7cde03ad8aa8p-1, 0.5},
-    {0x1.2cee027167aa5p-21, 0x1.24bef401ae676p-16, 0x1.18332d18a1f8cp-12, 0x1.575e70dd7a4c1p-9,
-     0x1.288278e7384f6p-6, 0x1.7858af565c524p-4, 0x1.6460b944137c5p-2, 0x1.f57c7326e2104p-1,
-     0x1.001033cb51a95p+1, 0x1.6877c69b2eb09p+1, 0x1.3a0804ecbd2e8p+1, 1},
+    5,
+    {0x1.15d54b2e113c7p-29, 0x1.eecb1c782a89dp-28,  -0x1.5f2b401650547p-27, -0x1.18c382c36adc4p-24,
+     0x1.768f48efdbe1fp-25, 0x1.d0a84a47b03f1p-22,  -0x1.6a9fe6d722bc0p-22, -0x1.73a9577e17220p-19,
+     0x1.0b312c9b1970fp-18, 0x1.17dd0974421f8p-16,  -0x1.a1713bad18bf3p-15, -0x1.f2146087fa45fp-15,
+     0x1.1daf1ea4d8732p-11, -0x1.a25037de0ba93p-11, -0x1.88590eb5bc6aap-9,  0x1.54b4d4f4cc330p-6,
+     -0x1.1b1c254c94473p-4, 0x1.51f6329f0158bp-3,   -0x1.410ed5f875b35p-2,  0x1.fb31653876f99p-2,
+     -0x1.54ad03f27ca16p-1, 0x1.89d3abe1f95aep-1},
     {0x1.5555555555555p-3, 0.5, 1}};
 
 } // namespace
@@ -66,7 +70,8 @@ Expr gelu(const Expr& x) {
   const Expr high =
       ir::bitcast_to(x->type, binary(BinaryFn::bit_and, ir::bitcast_to(bits, t), mask));
   const Expr v = (t - high) * (t + high) * real(-0.5);
-  const Expr slow = t * polynomial(t, fit.p) / polynomial(t, fit.q);
+  const Expr r = t / (t + real(fit.a));
+  const Expr slow = r * polynomial(fma(r, real(2), real(-1)), fit.h);
   const Expr corrected = fma(slow * v, polynomial(v, fit.tail), slow);
   // e^ last: where it is denormal the result is too, and is rounded about as finely.
   const Expr h = corrected * unary(UnaryFn::exp, high * high * real(-0.5));

@@ -23,7 +23,7 @@ struct Lanes {
   int64_t bias() const { return wide() ? 1023 : 127; }
   /// The exponent field of infinity, in place.
   int64_t exponent_mask() const { return (2 * bias() + 1) << mantissa_bits(); }
-  int64_t sign_bit() const { return -(int64_t{1} << (mantissa_bits() + exponent_bits())); }
+  int64_t sign_bit() const { return int64_t{-1} << (mantissa_bits() + exponent_bits()); }
   ir::ElementType bits_type() const { return wide() ? ir::ElementType::i64 : ir::ElementType::i32; }
 
   double pick(double f32, double f64) const { return wide() ? f64 : f32; }
