@@ -26,8 +26,7 @@ std::vector<std::string> runnable_targets() {
   return result;
 }
 
-LoopKernel::LoopKernel(const ir::LoopProgram& loops, const std::string& target,
-                       bool with_assembly)
+LoopKernel::LoopKernel(const ir::LoopProgram& loops, const std::string& target, bool with_assembly)
     : loops_(loops), code_(compiler::generate(loops, compiler::parse_target(target).value(),
                                               {.llvm_text = false, .assembly = with_assembly})
                                .value()),
