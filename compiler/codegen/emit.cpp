@@ -2,14 +2,13 @@
 
 #include "compiler/codegen/codegen.h"
 #include "compiler/codegen/emit_address.h"
+#include "compiler/codegen/emit_registers.h"
 #include "compiler/codegen/emit_values.h"
 #include "ir/diagnostic.h"
 
 #include <fmt/format.h>
 #include <llvm/IR/IRBuilder.h>
 
-#include <algorithm>
-#include <limits>
 #include <memory>
 #include <unordered_map>
 
@@ -23,70 +22,6 @@ namespace {
 
 // runtime/status.h: StatusCode::index_out_of_range.
 constexpr uint32_t index_out_of_range = 1;
-
-/// Arrays that a statement reads before it sets them: what a loop around it carries in phis.
-class Exposure {
-public:
-  explicit Exposure(size_t arrays) : set_(arrays), exposed_(arrays), assigned_(arrays) {}
-  void visit(const Stmt& s) {
-    if (const auto* block = std::get_if<Block>(&s->is))
-      for (const Stmt& inner : block->stmts) visit(inner);
-    if (const auto* loop = std::get_if<For>(&s->is)) visit(loop->body);
-    if (const auto* when = std::get_if<When>(&s->is)) visit(when->body);
-    if (const auto* set = std::get_if<Set>(&s->is)) read(set->value), assign(set->array);
-    if (const auto* store = std::get_if<Store>(&s->is)) read(store->value);
-    if (const auto* scatter = std::get_if<Scatter>(&s->is))
-      read(scatter->offset), read(scatter->value);
-    if (const auto* turn = std::get_if<Transpose>(&s->is)) use(turn->from), assign(turn->to);
-  }
-  bool carried(size_t array) const { return assigned_[array] && exposed_[array]; }
-  bool assigned(size_t array) const { return assigned_[array]; }
-
-private:
-  void read(const Expr& e) {
-    ir::visit(e, [&](const ExprNode& node) {
-      if (const auto* reg = std::get_if<Reg>(&node.is)) use(reg->array);
-    });
-  }
-  void use(int32_t array) {
-    if (!set_[static_cast<size_t>(array)]) exposed_[static_cast<size_t>(array)] = true;
-  }
-  void assign(int32_t array) {
-    set_[static_cast<size_t>(array)] = assigned_[static_cast<size_t>(array)] = true;
-  }
-  std::vector<bool> set_, exposed_, assigned_;
-};
-
-/// What a register holds at some point: a value, or, behind a body that may not have run, either of
-/// two. Most such registers are never read again, so their phi is made when one is.
-struct Held {
-  struct Either;
-  llvm::Value* value = nullptr;
-  std::shared_ptr<Either> either;
-  bool is_set() const { return value || either; }
-};
-struct Held::Either {
-  llvm::BasicBlock *at, *from_skip, *from_body;
-  Held skipped, ran;
-  llvm::PHINode* phi = nullptr;
-};
-
-/// The value, null when there is none. What is not set on one way is undefined there: the verifier
-/// has proved that then that way is not taken.
-llvm::Value* value_of(const Held& held, const std::string& name) {
-  if (held.value || !held.either) return held.value;
-  Held::Either& e = *held.either;
-  if (e.phi) return e.phi;
-  llvm::Value* skipped = value_of(e.skipped, name);
-  llvm::Value* ran = value_of(e.ran, name);
-  llvm::Type* type = (ran ? ran : skipped)->getType();
-  const auto is_phi = [](const llvm::Instruction& i) { return llvm::isa<llvm::PHINode>(i); };
-  const auto behind_phis = std::find_if_not(e.at->begin(), e.at->end(), is_phi);
-  e.phi = llvm::IRBuilder<>(e.at, behind_phis).CreatePHI(type, 2, name);
-  e.phi->addIncoming(skipped ? skipped : llvm::PoisonValue::get(type), e.from_skip);
-  e.phi->addIncoming(ran ? ran : llvm::PoisonValue::get(type), e.from_body);
-  return e.phi;
-}
 
 class StepEmitter {
 public:
@@ -196,12 +131,7 @@ private:
   }
 
   void unrolled(const For& loop) {
-    // The bounds may depend on unrolled loops around this one.
-    int64_t begin = std::numeric_limits<int64_t>::min(), end = std::numeric_limits<int64_t>::max();
-    for (const Bound& bound : loop.range.lo)
-      begin = std::max(begin, ceil_div(address_.constant(bound.numerator), bound.divisor));
-    for (const Bound& bound : loop.range.hi)
-      end = std::min(end, ceil_div(address_.constant(bound.numerator), bound.divisor));
+    const auto [begin, end] = address_.unrolled_range(loop.range);
     for (int64_t i = begin; i < end; ++i) {
       address_.set_constant(loop.var, i);
       statement(loop.body);
@@ -216,8 +146,8 @@ private:
     llvm::Value* hi = address_.extreme(loop.range.hi, false);
     std::vector<AddressEmitter::Advancing> pointers = address_.start(loop, lo);
 
-    Exposure exposure(step_.arrays.size());
-    exposure.visit(loop.body);
+    CarriedRegisters carries(step_, address_);
+    carries.follow(loop.body);
     struct Carried {
       size_t array, slot;
       llvm::PHINode* phi;
@@ -238,8 +168,8 @@ private:
     counter->addIncoming(lo, before);
     const auto registers_before = registers_;
     for (size_t a = 0; a < registers_.size(); ++a) {
-      if (!exposure.carried(a)) continue;
       for (size_t i = 0; i < registers_[a].size(); ++i) {
+        if (!carries.contain(a, i)) continue;
         llvm::Value* start = compiler::value_of(registers_[a][i], step_.arrays[a].name);
         if (!start) continue;
         llvm::PHINode* phi = b_.CreatePHI(start->getType(), 2, step_.arrays[a].name);
@@ -264,16 +194,14 @@ private:
     b_.CreateCondBr(b_.CreateICmpSLT(next, hi), body, after);
 
     b_.SetInsertPoint(after);
-    if (!constant_range) merge(registers_before, before, latch, exposure);
+    if (!constant_range) merge(registers_before, before, latch);
   }
 
   using Registers = std::vector<std::vector<Held>>; // by array and flat index
 
   /// After a body that may not have run: what it has assigned is one of two values.
-  void merge(const Registers& skipped, llvm::BasicBlock* from_skip, llvm::BasicBlock* from_body,
-             const Exposure& exposure) {
+  void merge(const Registers& skipped, llvm::BasicBlock* from_skip, llvm::BasicBlock* from_body) {
     for (size_t a = 0; a < skipped.size(); ++a) {
-      if (!exposure.assigned(a)) continue;
       for (size_t i = 0; i < skipped[a].size(); ++i) {
         const Held& before = skipped[a][i];
         Held& after = registers_[a][i];
@@ -292,8 +220,6 @@ private:
     llvm::Value* value = address_.integer(when.value);
     llvm::Value* above = b_.CreateICmpSGE(value, b_.getInt64(static_cast<uint64_t>(when.lo)));
     llvm::Value* below = b_.CreateICmpSLT(value, b_.getInt64(static_cast<uint64_t>(when.hi)));
-    Exposure exposure(step_.arrays.size());
-    exposure.visit(when.body);
     auto* before = b_.GetInsertBlock();
     auto* body = new_block("when");
     auto* after = new_block("when.end");
@@ -306,7 +232,7 @@ private:
     auto* from_body = b_.GetInsertBlock();
     b_.CreateBr(after);
     b_.SetInsertPoint(after);
-    merge(registers_before, before, from_body, exposure);
+    merge(registers_before, before, from_body);
   }
 
   /// One comparison: a negative number is a very large one without its sign.
@@ -345,10 +271,8 @@ private:
   // ---- registers and expressions ------------------------------------------------------------
 
   Held& slot(int32_t array, const std::vector<Affine>& index) {
-    const RegisterArray& a = step_.arrays[static_cast<size_t>(array)];
-    int64_t at = 0;
-    for (size_t d = 0; d < index.size(); ++d) at = at * a.shape[d] + address_.constant(index[d]);
-    return registers_[static_cast<size_t>(array)].at(static_cast<size_t>(at));
+    const auto a = static_cast<size_t>(array);
+    return registers_[a].at(register_place(step_.arrays[a], index, address_));
   }
 
   llvm::Value* value_of(int32_t array, const std::vector<Affine>& index) {

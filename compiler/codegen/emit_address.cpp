@@ -40,6 +40,15 @@ int64_t AddressEmitter::constant(const Affine& a) const {
   return folded.constant();
 }
 
+std::pair<int64_t, int64_t> AddressEmitter::unrolled_range(const Range& range) const {
+  int64_t begin = std::numeric_limits<int64_t>::min(), end = std::numeric_limits<int64_t>::max();
+  for (const Bound& bound : range.lo)
+    begin = std::max(begin, ceil_div(constant(bound.numerator), bound.divisor));
+  for (const Bound& bound : range.hi)
+    end = std::min(end, ceil_div(constant(bound.numerator), bound.divisor));
+  return {begin, end};
+}
+
 llvm::Value* AddressEmitter::integer(const Affine& a) {
   const Affine folded = fold(a);
   llvm::Value* sum = nullptr;

@@ -38,6 +38,9 @@ public:
   ir::Affine fold(const ir::Affine& a) const;
   /// Throws InternalError when anything but unrolled variables is left.
   int64_t constant(const ir::Affine& a) const;
+  /// First and last but one value of an unrolled loop's variable: its bounds may depend on unrolled
+  /// loops around it.
+  std::pair<int64_t, int64_t> unrolled_range(const ir::Range& range) const;
   llvm::Value* integer(const ir::Affine& a);
   llvm::Value* integer(const ir::Bound& bound);
   /// The largest or smallest of the bounds.

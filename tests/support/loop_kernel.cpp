@@ -26,8 +26,7 @@ std::vector<std::string> runnable_targets() {
   return result;
 }
 
-LoopKernel::LoopKernel(const ir::LoopProgram& loops, const std::string& target,
-                       bool with_assembly)
+LoopKernel::LoopKernel(const ir::LoopProgram& loops, const std::string& target, bool with_assembly)
     : loops_(loops), code_(compiler::generate(loops, compiler::parse_target(target).value(),
                                               {.llvm_text = false, .assembly = with_assembly})
                                .value()),
@@ -124,12 +123,13 @@ double special_real(Dice& dice) {
   return dice.once_in(2) ? magnitude : -magnitude;
 }
 
+// Beside powers of two, and beside the middle between a power of two and the next bf16 or f32.
 int64_t special_integer(Dice& dice) {
-  const int64_t power = dice.between(0, 63);
-  const auto near = static_cast<int64_t>(uint64_t{1} << power) + dice.between(-1, 1);
-  const int64_t middle =
-      dice.once_in(2) ? static_cast<int64_t>(dice.bits() >> 63 << (power / 2)) : 0;
-  return dice.once_in(2) ? near + middle : -near - middle;
+  const int64_t power = dice.between(0, 62);
+  const int64_t half = power - dice.one_of({8, 24});
+  int64_t number = (int64_t{1} << power) + dice.between(-1, 1);
+  if (half >= 0 && dice.once_in(2)) number += int64_t{1} << half;
+  return dice.once_in(2) ? number : -number;
 }
 
 } // namespace

@@ -240,6 +240,15 @@ TEST_CASE("clipped loops and conditions hold stores and registers, whatever deci
        stmt(When{h, 7, 8, store(h, t, 5)})});
   CHECK(disagreement_of(program, 14) == "");
 
+  // A loop carries what is only sometimes set, and each register of an array by itself.
+  const Expr a0 = reg(f32, 8, 0, {0}), a1 = reg(f32, 8, 0, {1});
+  step.body = block({stmt(Set{1, {}, row(h)}), stmt(Set{0, {1}, row(0)}),
+                     for_loop(k, Range::of(0, 8), serial,
+                              block({stmt(When{Affine(h) + k, 3, 6, stmt(Set{1, {}, row(k)})}),
+                                     stmt(Set{0, {0}, t + t}), stmt(Set{0, {1}, a1 + a0})})),
+                     store(h, a1)});
+  CHECK(disagreement_of(program, 18) == "");
+
   // What verify knows to run may set what is read behind it.
   const Range certain = {{{0, 1}, {1 - Affine(h), 1}}, {{3, 1}, {10 - Affine(h), 1}}};
   const auto set_row = [&](Affine at) { return stmt(Set{1, {}, row(std::move(at))}); };
