@@ -35,7 +35,7 @@ double evaluate_constant(const Expr& e) {
 /// The update with accumulators at `value`, the weight at a finite number, other reads at
 /// `element`.
 Scalar evaluate(const Nest& nest, const Expr& e, double value, double element) {
-  if (std::holds_alternative<Acc>(e->is)) return as_scalar(value);
+  if (std::holds_alternative<Acc>(e->is)) return in_type(e->type, value);
   if (std::holds_alternative<Position>(e->is)) return as_scalar(7);
   if (const auto* read = std::get_if<Read>(&e->is))
     return in_type(e->type, read->operand == nest.weight ? is_float(e->type) ? 1.5 : 2 : element);
@@ -52,7 +52,8 @@ std::vector<double> values_before(const Nest& nest, const Accumulator& a) {
   });
   if (once && std::holds_alternative<Imm>(a.initial->is)) return {evaluate_constant(a.initial)};
   if (is_float(a.type)) return {0.0, 2.5, -3.0};
-  return {0, 2, 5};
+  if (a.type == ElementType::u8) return {0, 2, 5};
+  return {0, 2, -3};
 }
 
 } // namespace
