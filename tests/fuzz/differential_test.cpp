@@ -21,6 +21,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cctype>
 #include <chrono>
 #include <cstdlib>
@@ -54,14 +55,24 @@ std::vector<std::string> targets() {
 struct Case {
   RandomProgram program;
   std::string schedule, target;
-  uint64_t seed = 0; // of data and pieces
+  compiler::StridesByName strides; // of inputs and outputs inside larger tensors
+  uint64_t seed = 0;               // of data and pieces
 
   std::string command() const {
     std::string one_line = schedule;
     while (one_line.ends_with('\n')) one_line.pop_back();
     for (size_t at; (at = one_line.find('\n')) != std::string::npos;) one_line.replace(at, 1, "; ");
     return fmt::format("volute run -e {} --fill random:{} --schedule '{}' --target {} --check",
-                       program.quoted(), seed, one_line, target);
+                       program.quoted(), seed, one_line, target) +
+           apart();
+  }
+  /// What the command line cannot say.
+  std::string apart() const {
+    std::string words;
+    for (const auto& [name, list] : strides)
+      words += fmt::format("{} %{} {}", words.empty() ? "  # with strides" : ",", name,
+                           fmt::join(list, " "));
+    return words;
   }
 };
 
@@ -124,10 +135,10 @@ std::string check_kernel(const compiler::Compiled& compiled, const ir::Program& 
 std::string check_stages(const Case& one, const compiler::Compiled& compiled,
                          const ir::Program& program, const Tensors& inputs, Dice& dice) {
   const Closeness close = closeness(one.program);
-  const ir::Memory of_nests = evaluate_nests(compiled.stages.nests, program, inputs);
+  const ir::Memory of_nests = evaluate_nests(compiled.stages.nests, program, inputs, one.strides);
   std::string words = compare(program, of_nests, reference(program, inputs), close);
   if (!words.empty()) return "nests differ from the reference: " + words;
-  const ir::Memory of_loops = evaluate_loops(compiled.stages.loops, program, inputs);
+  const ir::Memory of_loops = evaluate_loops(compiled.stages.loops, program, inputs, one.strides);
   words = compare(program, of_loops, of_nests, close);
   if (!words.empty()) return "loops differ from the nests: " + words;
   const Closeness exactly = {one.program.is_exact ? Closeness::Kind::bits : close.kind,
@@ -147,8 +158,9 @@ std::string check_arbitrary(const Case& one, const compiler::Compiled& compiled,
     if (one.program.is_whole) {
       words = check_stages(one, compiled, program, any, dice);
     } else if (!is_bounded) {
-      words = check_kernel(compiled, program, any,
-                           evaluate_loops(compiled.stages.loops, program, any), dice, {});
+      words =
+          check_kernel(compiled, program, any,
+                       evaluate_loops(compiled.stages.loops, program, any, one.strides), dice, {});
     }
     if (!words.empty()) return words + " (arbitrary numbers, not those of --fill)";
   }
@@ -162,6 +174,7 @@ Verdict check(const Case& one) {
     compiler::CompileRequest request;
     request.target = compiler::parse_target(one.target).value();
     request.schedule = one.schedule;
+    request.strides = one.strides;
     const Expected<compiler::Compiled> compiled = compiler::compile(program, request);
     if (!compiled) {
       verdict.refused = Error(compiled.diagnostics()).what();
@@ -181,6 +194,26 @@ Verdict check(const Case& one) {
 
 // ---- drawing and shrinking ----------------------------------------------------------------------
 
+/// Gaps between the elements of some inputs and outputs.
+compiler::StridesByName draw_strides(Dice& dice, const RandomProgram& random) {
+  compiler::StridesByName strides;
+  const ir::Program program = ir::parse(random.text()).value();
+  std::vector<ir::ValueId> values = program.inputs;
+  values.insert(values.end(), program.outputs.begin(), program.outputs.end());
+  for (const ir::ValueId value : values) {
+    if (!dice.once_in(3)) continue;
+    const ir::TensorType& type = program.type(value);
+    compiler::TensorStrides list(type.extents.size());
+    int64_t step = dice.one_of({1, 1, 2});
+    for (size_t i = list.size(); i-- > 0;) {
+      list[i] = step;
+      step = std::max<int64_t>(step * type.extents[i].size, 1) + dice.one_of({0, 0, 1, 3});
+    }
+    strides[program.name_of(value)] = std::move(list);
+  }
+  return strides;
+}
+
 /// A schedule for the nests that the pipeline makes of the program for the target.
 std::string draw_schedule(Dice& dice, const Case& one) {
   switch (dice.between(0, 7)) {
@@ -193,6 +226,7 @@ std::string draw_schedule(Dice& dice, const Case& one) {
     compiler::CompileRequest request;
     request.target = compiler::parse_target(one.target).value();
     request.schedule = "naive";
+    request.strides = one.strides;
     const auto stages =
         compiler::specialise_program(ir::parse(one.program.text()).value(), request).value();
     compiler::Schedules schedules;
@@ -276,9 +310,22 @@ Case shrink(Case failing) {
   };
   for (bool again = true; again && tries > 0;) {
     again = false;
+    if (!failing.strides.empty()) {
+      Case dense = failing;
+      dense.strides.clear();
+      if (still_fails(dense)) failing = dense;
+    }
     for (const RandomProgram& program : smaller(failing.program)) {
       Case candidate = failing;
       candidate.program = program;
+      std::erase_if(candidate.strides, [&](const auto& entry) {
+        return std::none_of(program.inputs.begin(), program.inputs.end(),
+                            [&](const std::string& line) {
+                              return line.starts_with("%" + entry.first + ":");
+                            }) &&
+               std::find(program.results.begin(), program.results.end(), "%" + entry.first) ==
+                   program.results.end();
+      });
       if (!ir::parse(program.text()) || !still_fails(candidate)) continue;
       failing = candidate, again = true;
       break;
@@ -333,6 +380,7 @@ TEST_CASE("random programs under random schedules agree from the reference down 
     Case one;
     one.program = random_program(dice);
     one.seed = seed;
+    if (dice.once_in(4)) one.strides = draw_strides(dice, one.program);
     INFO("VOLUTE_FUZZ_SEED=" << seed << "\n" << one.program.text());
     ++programs;
     for (int i = 0; i < 3; ++i) {

@@ -291,6 +291,7 @@ private:
     program.results = {known.back().name};
     for (size_t i = 1; i + 1 < known.size(); ++i)
       if (dice_.once_in(known[i].places ? 2 : 6)) program.results.push_back(known[i].name);
+    if (dice_.once_in(20)) program.results.emplace_back("%x");
     double largest = 0, epsilon = 1e-5;
     for (const Known& value : known) {
       program.is_exact &= value.exact.quantum > 0;
