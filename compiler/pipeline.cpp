@@ -3,10 +3,11 @@
 #include "compiler/choose.h"
 #include "compiler/domain_points.h"
 #include "compiler/fuse.h"
-#include "compiler/legalise.h"
 #include "compiler/lower.h"
 #include "compiler/passes/expand_math.h"
 #include "compiler/passes/flatten.h"
+#include "compiler/rewrites/fold_tables.h"
+#include "compiler/rewrites/rewrites.h"
 #include "compiler/specialise.h"
 
 #include <fmt/format.h>
@@ -68,12 +69,13 @@ public:
     return requested;
   }
 
-  Choice for_nest(const Nest& nest, const Target& target) const {
+  Choice for_nest(const Nest& nest, const Target& target,
+                  const std::vector<Buffer>& buffers) const {
     if (naive_) return {{}, {"the naive nest was asked for: every axis a plain loop"}, {}};
     for (const std::string& name : {nest.name, std::string()})
       if (const auto found = schedules_.find(name); found != schedules_.end())
         return {found->second, {"the schedule was given"}, {}};
-    return choose(nest, target);
+    return choose(nest, target, buffers);
   }
 
 private:
@@ -83,10 +85,7 @@ private:
 
 /// A packed copy of a constant weight is made now and travels in the image.
 void pack_constant(LoopProgram& program, const Packing& packing) {
-  NestProgram copy{"pack", program.buffers, {}, {packing.nest}};
-  copy.nests.front().packs = -1;
-  Memory memory = allocate(copy.buffers);
-  evaluate(copy, memory);
+  Memory memory = evaluate_alone(packing.nest, program.buffers);
   Buffer& packed = program.buffers[static_cast<size_t>(packing.nest.operands[0].buffer)];
   packed.role = Buffer::Role::table;
   packed.packed_from = -1;
@@ -132,9 +131,10 @@ public:
   Expected<Stages> run() {
     const auto start = std::chrono::steady_clock::now();
     const LowerOptions options{request_.strides, request_.target.has("avx512bf16")};
-    stages_.program = legalise(program_, options);
+    stages_.program = rewrite(program_, options, request_.schedule == "auto", rewrites_);
     Expected<NestProgram> nests = lower(stages_.program, options);
     if (!nests) return nests.failure();
+    fold_tables(*nests);
     require(verify(*nests), "lowering");
     stages_.nests = std::move(*nests);
     Expected<Requested> requested = Requested::from(stages_.nests, request_.schedule);
@@ -145,7 +145,8 @@ public:
     stages_.loops.parameters = stages_.nests.parameters;
     Failure failures;
     for (const Nest& nest : stages_.nests.nests)
-      if (auto added = add(nest, requested->for_nest(nest, request_.target)); !added)
+      if (auto added = add(nest, requested->for_nest(nest, request_.target, stages_.nests.buffers));
+          !added)
         failures.diagnostics.insert(failures.diagnostics.end(), added.diagnostics().begin(),
                                     added.diagnostics().end());
     if (!failures.diagnostics.empty()) return failures;
@@ -167,7 +168,8 @@ private:
     Expected<Schedule> schedule = resolve(choice.schedule, nest);
     if (!schedule) return schedule.failure();
     const auto packed_buffer = static_cast<int32_t>(stages_.loops.buffers.size());
-    Expected<Specialised> result = specialise(nest, *schedule, packed_buffer);
+    Expected<Specialised> result =
+        specialise(nest, *schedule, packed_buffer, stages_.loops.buffers);
     if (!result) return result.failure();
 
     NestReport report;
@@ -214,6 +216,7 @@ private:
     for (const Statement& s : program_.statements)
       if (std::holds_alternative<Const>(s.operation))
         report.parameters += program_.type(s.results.front()).elements();
+    report.fusion = rewrites_;
     const Fusion fusion = fuse(stages_.program);
     for (const Fusion::Group& group : fusion.groups) {
       std::vector<std::string> names;
@@ -235,6 +238,7 @@ private:
   const Program& program_;
   const CompileRequest& request_;
   Stages stages_;
+  std::vector<std::string> rewrites_; // sentences
 };
 
 } // namespace
