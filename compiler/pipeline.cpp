@@ -4,11 +4,12 @@
 #include "compiler/choose.h"
 #include "compiler/domain_points.h"
 #include "compiler/fuse.h"
-#include "compiler/legalise.h"
 #include "compiler/lower.h"
 #include "compiler/merge_steps.h"
 #include "compiler/passes/expand_math.h"
 #include "compiler/passes/flatten.h"
+#include "compiler/rewrites/fold_tables.h"
+#include "compiler/rewrites/rewrites.h"
 #include "compiler/specialise.h"
 
 #include <fmt/format.h>
@@ -101,12 +102,13 @@ public:
     return program;
   }
 
-  Choice for_nest(const Nest& nest, const Target& target) const {
+  Choice for_nest(const Nest& nest, const Target& target,
+                  const std::vector<Buffer>& buffers) const {
     if (naive_) return {{}, {"the naive nest was asked for: every axis a plain loop"}, {}};
     for (const std::string& name : {nest.name, std::string()})
       if (const auto found = schedules_.find(name); found != schedules_.end())
         return {found->second, {"the schedule was given"}, {}};
-    return choose(nest, target);
+    return choose(nest, target, buffers);
   }
 
 private:
@@ -116,10 +118,7 @@ private:
 
 /// A packed copy of a constant weight is made now and travels in the image.
 void pack_constant(LoopProgram& program, const Packing& packing) {
-  NestProgram copy{"pack", program.buffers, {}, {packing.nest}};
-  copy.nests.front().packs = -1;
-  Memory memory = allocate(copy.buffers);
-  evaluate(copy, memory);
+  Memory memory = evaluate_alone(packing.nest, program.buffers);
   Buffer& packed = program.buffers[static_cast<size_t>(packing.nest.operands[0].buffer)];
   packed.role = Buffer::Role::table;
   packed.packed_from = -1;
@@ -165,9 +164,10 @@ public:
   Expected<Stages> run() {
     const auto start = std::chrono::steady_clock::now();
     const LowerOptions options{request_.strides, request_.target.has("avx512bf16")};
-    stages_.program = legalise(program_, options);
+    stages_.program = rewrite(program_, options, request_.schedule == "auto", rewrites_);
     Expected<NestProgram> nests = lower(stages_.program, options);
     if (!nests) return nests.failure();
+    fold_tables(*nests);
     require(verify(*nests), "lowering");
     Expected<Requested> requested = Requested::from(*nests, request_.schedule);
     if (!requested) return requested.failure();
@@ -202,7 +202,7 @@ private:
     stages_.loops.buffers = std::move(bands.buffers);
     std::optional<Step> whole;
     for (const Nest& nest : bands.nests) {
-      Choice choice = requested.for_nest(nest, request_.target);
+      Choice choice = requested.for_nest(nest, request_.target, stages_.loops.buffers);
       choice.schedule.compute = computed_inside(nest.name);
       Expected<Step> step = specialised(nest, choice);
       if (!step) return step.failure();
@@ -239,7 +239,8 @@ private:
     Expected<Schedule> schedule = resolve(choice.schedule, nest);
     if (!schedule) return schedule.failure();
     const auto packed_buffer = static_cast<int32_t>(stages_.loops.buffers.size());
-    Expected<Specialised> result = specialise(nest, *schedule, packed_buffer);
+    Expected<Specialised> result =
+        specialise(nest, *schedule, packed_buffer, stages_.loops.buffers);
     if (!result) return result.failure();
 
     NestReport report;
@@ -285,6 +286,7 @@ private:
     for (const Statement& s : program_.statements)
       if (std::holds_alternative<Const>(s.operation))
         report.parameters += program_.type(s.results.front()).elements();
+    report.fusion = rewrites_;
     const Fusion fusion = fuse(stages_.program);
     for (const Fusion::Group& group : fusion.groups) {
       std::vector<std::string> names;
@@ -306,6 +308,7 @@ private:
   const Program& program_;
   const CompileRequest& request_;
   Stages stages_;
+  std::vector<std::string> rewrites_; // sentences
 };
 
 } // namespace
