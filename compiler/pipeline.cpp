@@ -2,7 +2,7 @@
 
 #include "compiler/choose.h"
 #include "compiler/domain_points.h"
-#include "compiler/fuse.h"
+#include "compiler/explain.h"
 #include "compiler/legalise.h"
 #include "compiler/lower.h"
 #include "compiler/passes/expand_math.h"
@@ -150,7 +150,7 @@ public:
                                     added.diagnostics().end());
     if (!failures.diagnostics.empty()) return failures;
     require(verify(stages_.loops), "specialising");
-    fill_report();
+    explain(program_, request_.target, stages_);
     stages_.report.lower_ms =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     return std::move(stages_);
@@ -198,38 +198,6 @@ private:
     stages_.schedules[lowered.name] = std::move(*schedule);
     stages_.loops.steps.push_back(std::move(result->step));
     return true;
-  }
-
-  void fill_report() {
-    Report& report = stages_.report;
-    report.program = program_.name;
-    report.target = to_string(request_.target);
-    for (const NestReport& nest : report.nests) report.multiply_adds += nest.multiply_adds;
-    for (size_t i = 0; i < program_.inputs.size(); ++i) {
-      const TensorType& type = program_.type(program_.inputs[i]);
-      report.bytes += type.bytes();
-      if (i > 0) report.parameters += type.elements();
-    }
-    for (ValueId output : program_.outputs) report.bytes += program_.type(output).bytes();
-    for (const Statement& s : program_.statements)
-      if (std::holds_alternative<Const>(s.operation))
-        report.parameters += program_.type(s.results.front()).elements();
-    const Fusion fusion = fuse(stages_.program);
-    for (const Fusion::Group& group : fusion.groups) {
-      std::vector<std::string> names;
-      for (size_t at : group.statements) {
-        const Statement& s = stages_.program.statements[at];
-        names.push_back(
-            fmt::format("{} %{}", name(s.operation), stages_.program.name_of(s.results.front())));
-      }
-      if (names.size() > 1)
-        report.fusion.push_back(fmt::format("{} run as one nest", fmt::join(names, ", ")));
-    }
-    for (const Fusion::Reason& reason : fusion.apart) {
-      const Statement& s = stages_.program.statements[reason.statement];
-      report.fusion.push_back(fmt::format("{} %{}: {}", name(s.operation),
-                                          stages_.program.name_of(s.results.front()), reason.text));
-    }
   }
 
   const Program& program_;
