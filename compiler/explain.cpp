@@ -199,7 +199,7 @@ private:
                    : fmt::format("a reorder of %{}, whose split axes its reader cannot follow",
                                  source);
       else if (is_put_in(from))
-        why = fmt::format("a reorder into its type's order, which its operator cannot write");
+        why = "a reorder into its type's order, which its operator cannot write";
       report_.copies.push_back({"%" + legal_.name_of(to), legal_.type(to).bytes(), why});
     }
   }
@@ -211,7 +211,8 @@ private:
     if (is_staging(nest))
       report_.copies.push_back(
           {buffer.name, bytes,
-           nest.origin + ", staged: its channels in the groups in which products are added"});
+           fmt::format("{}, its channels in groups of {} that are added together", nest.origin,
+                       buffer.element == ElementType::bf16 ? 2 : 4)});
     else if (nest.name.starts_with("offset_"))
       report_.copies.push_back(
           {buffer.name, bytes, "sums of the weight for the zero points, " + when_packed(buffer)});
@@ -219,7 +220,8 @@ private:
       report_.copies.push_back(
           {buffer.name, bytes, "the sum of each window, for the zero points of the weight"});
     else if (nest.name.starts_with("copy_"))
-      report_.copies.push_back({buffer.name, bytes, "a copy: " + nest.origin});
+      report_.copies.push_back(
+          {buffer.name, bytes, "copied into the output, which no operator writes"});
     if (told.packed_bytes == 0) return;
     const ir::View& weight = nest.operands[static_cast<size_t>(nest.weight)];
     report_.copies.push_back(
@@ -264,10 +266,10 @@ private:
     const bool could = std::any_of(nest.axes.begin(), nest.axes.end(), [&](const ir::NestAxis& a) {
       return a.reduction && dot_form(nest, a.var);
     });
-    if (could) return "the schedule has no `dot`";
     if (narrow == ElementType::f16) return "there is no instruction for more";
     if (narrow == ElementType::bf16 && !target_.has("avx512bf16"))
       return "the target has no vdpbf16ps";
+    if (could) return "the schedule has no `dot`";
     return "the image's channels do not lie in groups that could be added";
   }
 
