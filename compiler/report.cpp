@@ -124,9 +124,10 @@ std::string to_string(const Report& report) {
     row(text, "workspace", workspace_text(report));
     row(text, "scratch", bytes_text(report.thread_scratch_bytes) + " a thread");
   }
-  text += fmt::format(
-      "\ntime\n  {:.1f} ms: lower {:.1f}, emit {:.1f}, object {:.1f}, link {:.1f}\n",
-      report.total_ms(), report.lower_ms, report.emit_ms, report.object_ms, report.link_ms);
+  text += fmt::format("\ntime\n  {:.1f} ms: lower {:.1f}, emit {:.1f}, object {:.1f}, link {:.1f}",
+                      report.total_ms(), report.lower_ms, report.emit_ms, report.object_ms,
+                      report.link_ms);
+  text += report.cpu_ms > 0 ? fmt::format("; {:.1f} ms of CPU\n", report.cpu_ms) : "\n";
   return text;
 }
 

@@ -55,6 +55,7 @@ struct Report {
   int64_t intermediate_bytes = 0; // what they would take side by side
   int64_t thread_scratch_bytes = 0;
   double lower_ms = 0, emit_ms = 0, object_ms = 0, link_ms = 0;
+  double cpu_ms = 0; // of the compiling thread; less than the total where it had to wait
   double total_ms() const { return lower_ms + emit_ms + object_ms + link_ms; }
 };
 
