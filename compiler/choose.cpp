@@ -68,8 +68,8 @@ public:
     choice.schedule = best.schedule;
     explain(best, choice.why);
     for (size_t i = 0; i < std::min(scored_.size(), candidates_reported); ++i)
-      choice.candidates.push_back(
-          {one_line(scored_[i].schedule), scored_[i].cost.cycles, scored_[i].cost.bound});
+      choice.candidates.push_back({one_line(*resolve(scored_[i].schedule, flat_)),
+                                   scored_[i].cost.cycles, scored_[i].cost.bound});
     return choice;
   }
 

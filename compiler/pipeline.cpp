@@ -3,7 +3,7 @@
 #include "compiler/bands.h"
 #include "compiler/choose.h"
 #include "compiler/domain_points.h"
-#include "compiler/fuse.h"
+#include "compiler/explain.h"
 #include "compiler/lower.h"
 #include "compiler/merge_steps.h"
 #include "compiler/passes/expand_math.h"
@@ -164,7 +164,8 @@ public:
   Expected<Stages> run() {
     const auto start = std::chrono::steady_clock::now();
     const LowerOptions options{request_.strides, request_.target.has("avx512bf16")};
-    stages_.program = rewrite(program_, options, request_.schedule == "auto", rewrites_);
+    stages_.program =
+        rewrite(program_, options, request_.schedule == "auto", stages_.report.fusion);
     Expected<NestProgram> nests = lower(stages_.program, options);
     if (!nests) return nests.failure();
     fold_tables(*nests);
@@ -187,7 +188,7 @@ public:
     }
     if (!failures.diagnostics.empty()) return failures;
     require(verify(stages_.loops), "specialising");
-    fill_report();
+    explain(program_, request_.target, stages_);
     stages_.report.lower_ms =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     return std::move(stages_);
@@ -272,43 +273,9 @@ private:
     return std::move(result->step);
   }
 
-  void fill_report() {
-    Report& report = stages_.report;
-    report.program = program_.name;
-    report.target = to_string(request_.target);
-    for (const NestReport& nest : report.nests) report.multiply_adds += nest.multiply_adds;
-    for (size_t i = 0; i < program_.inputs.size(); ++i) {
-      const TensorType& type = program_.type(program_.inputs[i]);
-      report.bytes += type.bytes();
-      if (i > 0) report.parameters += type.elements();
-    }
-    for (ValueId output : program_.outputs) report.bytes += program_.type(output).bytes();
-    for (const Statement& s : program_.statements)
-      if (std::holds_alternative<Const>(s.operation))
-        report.parameters += program_.type(s.results.front()).elements();
-    report.fusion = rewrites_;
-    const Fusion fusion = fuse(stages_.program);
-    for (const Fusion::Group& group : fusion.groups) {
-      std::vector<std::string> names;
-      for (size_t at : group.statements) {
-        const Statement& s = stages_.program.statements[at];
-        names.push_back(
-            fmt::format("{} %{}", name(s.operation), stages_.program.name_of(s.results.front())));
-      }
-      if (names.size() > 1)
-        report.fusion.push_back(fmt::format("{} run as one nest", fmt::join(names, ", ")));
-    }
-    for (const Fusion::Reason& reason : fusion.apart) {
-      const Statement& s = stages_.program.statements[reason.statement];
-      report.fusion.push_back(fmt::format("{} %{}: {}", name(s.operation),
-                                          stages_.program.name_of(s.results.front()), reason.text));
-    }
-  }
-
   const Program& program_;
   const CompileRequest& request_;
   Stages stages_;
-  std::vector<std::string> rewrites_; // sentences
 };
 
 } // namespace

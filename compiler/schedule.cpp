@@ -220,11 +220,12 @@ Expected<bool> parse_directive(Words& words, Schedules& schedules, std::string& 
   if (word == "nest") {
     Expected<std::string> name = parse_axis(words, "nest");
     if (!name) return name.failure();
-    words.take(":");
+    const bool may_go_on = words.take(":");
     nest = *name;
     if (schedule == Schedule{} && schedules.size() == 1) schedules.clear();
     if (!schedules.try_emplace(nest).second)
       return refuse(where, fmt::format("nest {} has a schedule already", nest));
+    if (may_go_on) return true; // its first directive may stand on the same line
   } else if (word == "parallel" || word == "for") {
     auto loops =
         parse_list<LoopDirective>(words, [&] { return parse_loop(words, word == "parallel"); });
@@ -296,9 +297,11 @@ Expected<Schedules> parse_schedules(std::string_view text) {
                                : directive.substr(0, std::min(directive.size(), cut - begin));
     }
     Words words(directive, line, static_cast<int>(begin - line_begin) + 1);
-    if (!words.at_end())
-      if (auto parsed = parse_directive(words, schedules, nest); !parsed)
+    while (!words.at_end())
+      if (auto parsed = parse_directive(words, schedules, nest); !parsed) {
         failures.diagnostics.push_back(parsed.diagnostics().front());
+        break;
+      }
     if (end < text.size() && text[end] == '\n') ++line, line_begin = end + 1;
     begin = end + 1;
   }
@@ -492,10 +495,11 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
   for (size_t at = 0; at < full.loops.size(); ++at) {
     LoopDirective loop = full.loops[at];
     const ir::NestAxis* axis = nest.axis(loop.axis);
-    if (!axis) return misfit(nest, fmt::format("for {}: no such axis", loop.axis), axes_of(nest));
+    const std::string written = fmt::format("{} {}", loop.parallel ? "parallel" : "for", loop.axis);
+    if (!axis) return misfit(nest, fmt::format("{}: no such axis", written), axes_of(nest));
     if (!axis->extent.is_constant())
-      return misfit(
-          nest, fmt::format("for {}: extents that are parameters are not compiled yet", loop.axis));
+      return misfit(nest,
+                    fmt::format("{}: extents that are parameters are not compiled yet", written));
     if (axis->reduction) {
       reduction_seen = loop.axis;
       if (loop.parallel)
@@ -508,10 +512,10 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
                         loop.axis, loop.by),
             fmt::format("`{} unroll {}` copies the body", loop.axis, loop.by));
     } else if (!reduction_seen.empty()) {
-      return misfit(nest,
-                    fmt::format("for {}: a parallel axis inside the reduction axis {}", loop.axis,
-                                reduction_seen),
-                    "accumulators live in registers: put parallel axes first");
+      return misfit(
+          nest,
+          fmt::format("{}: a parallel axis inside the reduction axis {}", written, reduction_seen),
+          "accumulators live in registers: put parallel axes first");
     }
     const bool last = std::none_of(full.loops.begin() + static_cast<long>(at) + 1, full.loops.end(),
                                    [&](const LoopDirective& l) { return l.axis == loop.axis; });
@@ -523,24 +527,24 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
     }
     if (loop.by == 0) loop.by = last ? inner : 1;
     if (last && loop.by != inner && !loop.dot)
-      return misfit(
-          nest,
-          in_tile == tile.end()
-              ? fmt::format("for {0} by {1}: nothing loops over the {1} elements of a tile",
-                            loop.axis, loop.by)
-              : fmt::format("for {0} by {1}: the register tile holds {2} of {0}", loop.axis,
-                            loop.by, inner),
-          in_tile == tile.end() ? fmt::format("add `registers {} {}`, or a second loop over {}",
-                                              loop.axis, loop.by, loop.axis)
-                                : fmt::format("write `{} by {}`", loop.axis, inner));
+      return misfit(nest,
+                    in_tile == tile.end()
+                        ? fmt::format("{} by {}: nothing loops over the {} elements of a tile",
+                                      written, loop.by, loop.by)
+                        : fmt::format("{} by {}: the register tile holds {} of {}", written,
+                                      loop.by, inner, loop.axis),
+                    in_tile == tile.end()
+                        ? fmt::format("add `registers {} {}`, or a second loop over {}", loop.axis,
+                                      loop.by, loop.axis)
+                        : fmt::format("write `{} by {}`", loop.axis, inner));
     if (!last && loop.by < inner)
-      return misfit(nest, fmt::format("for {} by {}: smaller than the register tile's {}",
-                                      loop.axis, loop.by, inner));
+      return misfit(nest, fmt::format("{} by {}: smaller than the register tile's {}", written,
+                                      loop.by, inner));
     const auto outer = covered.find(loop.axis);
     const int64_t extent = outer == covered.end() ? axis->extent.constant() : outer->second;
     if (!last && inner > 1 && loop.by % inner != 0)
-      return misfit(nest, fmt::format("for {} by {}: not a multiple of the register tile's {}",
-                                      loop.axis, loop.by, inner));
+      return misfit(nest, fmt::format("{} by {}: not a multiple of the register tile's {}", written,
+                                      loop.by, inner));
     covered[loop.axis] = std::min(loop.by, extent);
     // A loop over one tap decides nothing, unless that tap may lie in the padding.
     if (extent > 1 || loop.parallel || loop.dot || in_domain(nest, axis->var) ||
