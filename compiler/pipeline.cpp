@@ -163,15 +163,17 @@ public:
 
   Expected<Stages> run() {
     const auto start = std::chrono::steady_clock::now();
-    const LowerOptions options{request_.strides, request_.target.has("avx512bf16")};
-    stages_.program =
-        rewrite(program_, options, request_.schedule == "auto", stages_.report.fusion);
-    Expected<NestProgram> nests = lower(stages_.program, options);
+    Expected<NestProgram> nests = lowered(request_.schedule == "auto");
     if (!nests) return nests.failure();
-    fold_tables(*nests);
-    require(verify(*nests), "lowering");
     Expected<Requested> requested = Requested::from(*nests, request_.schedule);
-    if (!requested) return requested.failure();
+    if (!requested && request_.schedule != "auto") {
+      // A text that was printed for a program in the form that `auto` gives it, perhaps.
+      NestProgram as_auto = lowered(true).value();
+      Expected<Requested> again = Requested::from(as_auto, request_.schedule);
+      if (!again) return requested.failure();
+      nests = std::move(as_auto);
+      requested = std::move(again);
+    }
     nests = requested->place(std::move(*nests), request_.target, stages_.report.bands);
     if (!nests) return nests.failure();
     stages_.nests = std::move(*nests);
@@ -195,6 +197,18 @@ public:
   }
 
 private:
+  /// The program's nests; in the forms that `auto` may give its operators, or as it is written.
+  Expected<NestProgram> lowered(bool free_form) {
+    const LowerOptions options{request_.strides, request_.target.has("avx512bf16")};
+    stages_.report.fusion.clear();
+    stages_.program = rewrite(program_, options, free_form, stages_.report.fusion);
+    Expected<NestProgram> nests = lower(stages_.program, options);
+    if (!nests) return nests;
+    fold_tables(*nests);
+    require(verify(*nests), "lowering");
+    return nests;
+  }
+
   /// The step of a nest and of all that is computed inside it.
   Expected<bool> add_step(size_t consumer, const Requested& requested) {
     Bands bands = banded(stages_.nests, stages_.loops.buffers, consumer);

@@ -84,9 +84,19 @@ public:
 private:
   static size_t index(ValueId id) { return static_cast<size_t>(id); }
 
+  static bool sums(const Statement& statement) {
+    const ir::Operation& operation = statement.operation;
+    return std::holds_alternative<ir::Conv>(operation) ||
+           std::holds_alternative<ir::ConvTranspose>(operation) ||
+           std::holds_alternative<ir::Pool>(operation) ||
+           std::holds_alternative<ir::GlobalPool>(operation) ||
+           std::holds_alternative<ir::AdaptivePool>(operation);
+  }
+
   bool can_fold(const Statement& statement) const {
-    // An index that max_unpool has no element for is an error of the run, not of compiling.
-    if (std::holds_alternative<ir::MaxUnpool>(statement.operation)) return false;
+    // An index that max_unpool has no element for is an error of the run, not of compiling. And who
+    // writes a convolution or pooling of constants wants to see it computed.
+    if (std::holds_alternative<ir::MaxUnpool>(statement.operation) || sums(statement)) return false;
     int64_t before = most_bytes, after = 0;
     for (ValueId operand : statement.operands) {
       if (!is_constant_[index(operand)]) return false;
