@@ -1,5 +1,6 @@
 #include "compiler/choose.h"
 
+#include "compiler/bands.h"
 #include "compiler/cost_model.h"
 #include "compiler/passes/flatten.h"
 #include "compiler/strides.h"
@@ -30,8 +31,10 @@ class Chooser {
 public:
   Chooser(const Nest& nest, const Target& target)
       : target_(target), lanes_(std::min<int64_t>(target.lanes(widest_element(nest)), 64)) {
-    const std::vector<std::vector<std::string>> groups = flattenable(nest);
     flat_ = nest;
+    is_banded_ = nest.axis(band_axis) != nullptr;
+    const std::vector<std::vector<std::string>> groups =
+        is_banded_ ? std::vector<std::vector<std::string>>{} : flattenable(nest);
     for (const std::vector<std::string>& axes : groups)
       if (Expected<Nest> joined = flatten(flat_, axes))
         flat_ = std::move(*joined), flatten_.push_back(axes);
@@ -43,11 +46,12 @@ public:
     if (flat_.writes.front().offset) return scattered();
     if (lanes_ > 1)
       for (const NestAxis& v : flat_.axes)
-        if (!v.reduction && v.extent.constant() > 1 && !shares_border(flat_, v.var) &&
-            can_be_vector(v))
+        if (!v.reduction && v.extent.constant() > 1 && !is_shared(v) &&
+            !shares_border(flat_, v.var) && can_be_vector(v))
           try_vector(v);
     if (scored_.empty()) {
       choice.why = {"no axis can be the vector axis: the naive nest"};
+      if (is_banded_) choice.schedule = plain_loops();
       return choice;
     }
     std::stable_sort(scored_.begin(), scored_.end(), [](const Scored& a, const Scored& b) {
@@ -63,6 +67,17 @@ public:
   }
 
 private:
+  /// Every axis a loop, the step's work items first.
+  Schedule plain_loops() const {
+    Schedule schedule;
+    for (const NestAxis& axis : flat_.axes) {
+      LoopDirective loop{name(axis)};
+      loop.parallel = is_shared(axis);
+      schedule.loops.push_back(loop);
+    }
+    return schedule;
+  }
+
   /// Elements are scattered one after the other within each plane; planes are apart.
   Choice scattered() const {
     Choice choice;
@@ -125,6 +140,11 @@ private:
     });
   }
 
+  /// The work items of a step of several nests.
+  bool is_shared(const NestAxis& axis) const {
+    return is_banded_ && (name(axis) == "n" || name(axis) == band_axis);
+  }
+
   bool constrained(const NestAxis& axis) const {
     return std::any_of(flat_.constraints.begin(), flat_.constraints.end(),
                        [&](const Constraint& c) { return c.value.depends_on(axis.var); });
@@ -143,7 +163,7 @@ private:
       add(v, size, nullptr, 1);
       for (const NestAxis& u : flat_.axes) {
         if (u.reduction || u.var == v.var || u.extent.constant() < 2) continue;
-        if (shares_border(flat_, u.var)) continue;
+        if (shares_border(flat_, u.var) || is_shared(u)) continue;
         if (!worth_unrolling(u, v)) continue;
         for (int64_t r = 2; r <= std::min(most_unrolled, u.extent.constant()); ++r)
           add(v, size, &u, r);
@@ -200,8 +220,11 @@ private:
     for (const NestAxis* axis : parallel_order()) {
       const bool tiled = axis->var == v.var || (u && axis->var == u->var);
       LoopDirective loop{name(*axis)};
-      if (tiled && !constrained(*axis) && flat_.accumulators.empty() &&
-          axis->extent.constant() > 2 * elementwise_chunk) {
+      if (is_banded_) { // work items are those of the step
+        loop.parallel = is_shared(*axis);
+        (loop.parallel ? items : inner).push_back(loop);
+      } else if (tiled && !constrained(*axis) && flat_.accumulators.empty() &&
+                 axis->extent.constant() > 2 * elementwise_chunk) {
         items.push_back({name(*axis), elementwise_chunk, 1, true});
         inner.push_back(loop);
       } else if (tiled && constrained(*axis)) {
@@ -211,6 +234,8 @@ private:
         items.push_back(loop);
       }
     }
+    std::stable_partition(items.begin(), items.end(),
+                          [](const LoopDirective& loop) { return loop.axis == "n"; });
     schedule.loops = std::move(items);
     schedule.loops.insert(schedule.loops.end(), inner.begin(), inner.end());
     const int64_t accumulators = r * ceil_div(size, lanes_);
@@ -260,7 +285,7 @@ private:
     std::vector<const NestAxis*> channels, space, first;
     for (const NestAxis& axis : flat_.axes) {
       if (axis.reduction) continue;
-      const bool is_first = name(axis) == "n" || name(axis) == "g";
+      const bool is_first = name(axis) == "n" || name(axis) == "g" || name(axis) == band_axis;
       (is_first ? first : is_space(axis) ? space : channels).push_back(&axis);
     }
     std::vector<const NestAxis*> order = first;
@@ -372,6 +397,7 @@ private:
 
   const Target& target_;
   const int64_t lanes_;
+  bool is_banded_ = false;
   Nest flat_;
   std::vector<Read> reads_; // of flat_
   std::vector<std::vector<std::string>> flatten_;

@@ -103,14 +103,13 @@ Expected<Compiled> compile(const Program& program, const CompileRequest& request
   image.text_bytes = code->text_bytes;
   image.parameters = loops.parameters;
   const std::vector<int32_t> slots = argument_slots(loops.buffers);
-  size_t nest = 0;
   for (size_t i = 0; i < loops.steps.size(); ++i) {
     const Step& step = loops.steps[i];
     image.steps.push_back({step.name, code->entries[i], step.work(),
                            step.packs < 0 ? -1 : slots[static_cast<size_t>(step.packs)]});
     image.thread_scratch_bytes = std::max(image.thread_scratch_bytes, step.scratch_bytes);
-    if (step.packs < 0)
-      compiled.report.nests[nest++].code_bytes = static_cast<int64_t>(code->sizes[i]);
+    for (NestReport& report : compiled.report.nests)
+      if (report.name == step.name) report.code_bytes = static_cast<int64_t>(code->sizes[i]);
   }
 
   Report& report = compiled.report;

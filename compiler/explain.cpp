@@ -46,10 +46,12 @@ public:
     tell_fusion();
     for (const Statement& statement : written_.statements) tell_operator(statement);
     tell_copies_of_statements();
-    for (size_t i = 0; i < nests_.nests.size(); ++i) {
-      tell_copies_of_nest(nests_.nests[i], report_.nests[i]);
-      report_.nests[i].products = products(nests_.nests[i]);
-    }
+    for (const Nest& nest : nests_.nests)
+      for (NestReport& told : report_.nests)
+        if (told.name == nest.name) {
+          tell_copies_of_nest(nest, told);
+          told.products = products(nest);
+        }
   }
 
 private:
@@ -122,10 +124,14 @@ private:
         });
     std::vector<const Nest*> nests;
     if (found == legal_.statements.end()) return nests;
-    const std::string head = named(legal_, *found);
     for (const Nest& nest : nests_.nests)
-      if (nest.origin == head || nest.origin.starts_with(head + ",")) nests.push_back(&nest);
+      if (computes(nest, *found)) nests.push_back(&nest);
     return nests;
+  }
+  /// Whether a statement of the legal program is the head of the nest.
+  bool computes(const Nest& nest, const Statement& legal) const {
+    const std::string head = named(legal_, legal);
+    return nest.origin == head || nest.origin.starts_with(head + ",");
   }
   bool same_result(const Statement& legal, const Statement& s) const {
     if (legal.results == s.results) return true;
@@ -200,8 +206,15 @@ private:
                                  source);
       else if (is_put_in(from))
         why = "a reorder into its type's order, which its operator cannot write";
+      if (is_in_bands(s)) why += ", a band of rows at a time in scratch";
       report_.copies.push_back({"%" + legal_.name_of(to), legal_.type(to).bytes(), why});
     }
+  }
+
+  bool is_in_bands(const Statement& legal) const {
+    return std::any_of(nests_.nests.begin(), nests_.nests.end(), [&](const Nest& nest) {
+      return nest.placement && computes(nest, legal);
+    });
   }
 
   void tell_copies_of_nest(const Nest& nest, const NestReport& told) {

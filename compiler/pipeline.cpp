@@ -1,10 +1,12 @@
 #include "compiler/pipeline.h"
 
+#include "compiler/bands.h"
 #include "compiler/choose.h"
 #include "compiler/domain_points.h"
 #include "compiler/explain.h"
 #include "compiler/legalise.h"
 #include "compiler/lower.h"
+#include "compiler/merge_steps.h"
 #include "compiler/passes/expand_math.h"
 #include "compiler/passes/flatten.h"
 #include "compiler/specialise.h"
@@ -66,6 +68,37 @@ public:
                     fmt::format("the nests are {}", fmt::join(names, ", ")));
     }
     return requested;
+  }
+
+  /// Which nests are computed inside which: as `auto` chooses, or as the texts say.
+  Expected<NestProgram> place(NestProgram program, const Target& target,
+                              std::vector<std::string>& whys) const {
+    if (naive_) return program;
+    if (schedules_.empty()) return place_bands(std::move(program), target, whys);
+    for (size_t consumer = program.nests.size(); consumer-- > 0;) {
+      const std::string& name = program.nests[consumer].name;
+      const auto given = schedules_.find(name);
+      if (given == schedules_.end()) continue;
+      for (const ComputeDirective& compute : given->second.compute) {
+        const auto refuse = [&](const std::string& why) {
+          return fail("schedule", fmt::format("nest {}: compute {} at {} by {}: {}", name,
+                                              compute.nest, compute.axis, compute.by, why));
+        };
+        const auto producer =
+            std::find_if(program.nests.begin(), program.nests.end(),
+                         [&](const Nest& nest) { return nest.name == compute.nest; });
+        const auto index = static_cast<size_t>(producer - program.nests.begin());
+        if (index >= consumer) return refuse("there is no such nest before this one");
+        const Placement placement{static_cast<int32_t>(consumer), compute.axis, compute.by};
+        for (const Nest& other : program.nests)
+          if (other.placement && other.placement->consumer == placement.consumer &&
+              (other.placement->axis != placement.axis || other.placement->tile != placement.tile))
+            return refuse("another nest is computed at other bands");
+        if (const auto why = band_obstacle(program, index, placement)) return refuse(*why);
+        producer->placement = placement;
+      }
+    }
+    return program;
   }
 
   Choice for_nest(const Nest& nest, const Target& target) const {
@@ -136,18 +169,22 @@ public:
     Expected<NestProgram> nests = lower(stages_.program, options);
     if (!nests) return nests.failure();
     require(verify(*nests), "lowering");
-    stages_.nests = std::move(*nests);
-    Expected<Requested> requested = Requested::from(stages_.nests, request_.schedule);
+    Expected<Requested> requested = Requested::from(*nests, request_.schedule);
     if (!requested) return requested.failure();
+    nests = requested->place(std::move(*nests), request_.target, stages_.report.bands);
+    if (!nests) return nests.failure();
+    stages_.nests = std::move(*nests);
 
     stages_.loops.name = stages_.nests.name;
     stages_.loops.buffers = stages_.nests.buffers;
     stages_.loops.parameters = stages_.nests.parameters;
     Failure failures;
-    for (const Nest& nest : stages_.nests.nests)
-      if (auto added = add(nest, requested->for_nest(nest, request_.target)); !added)
+    for (size_t n = 0; n < stages_.nests.nests.size(); ++n) {
+      if (stages_.nests.nests[n].placement) continue; // part of its consumer's step
+      if (auto added = add_step(n, *requested); !added)
         failures.diagnostics.insert(failures.diagnostics.end(), added.diagnostics().begin(),
                                     added.diagnostics().end());
+    }
     if (!failures.diagnostics.empty()) return failures;
     require(verify(stages_.loops), "specialising");
     explain(program_, request_.target, stages_);
@@ -157,7 +194,42 @@ public:
   }
 
 private:
-  Expected<bool> add(const Nest& lowered, const Choice& choice) {
+  /// The step of a nest and of all that is computed inside it.
+  Expected<bool> add_step(size_t consumer, const Requested& requested) {
+    Bands bands = banded(stages_.nests, stages_.loops.buffers, consumer);
+    require(verify(NestProgram{"bands", bands.buffers, stages_.nests.parameters, bands.nests}),
+            "cutting into bands");
+    stages_.loops.buffers = std::move(bands.buffers);
+    std::optional<Step> whole;
+    for (const Nest& nest : bands.nests) {
+      Choice choice = requested.for_nest(nest, request_.target);
+      choice.schedule.compute = computed_inside(nest.name);
+      Expected<Step> step = specialised(nest, choice);
+      if (!step) return step.failure();
+      whole = whole ? merge_steps(*whole, *step) : std::move(*step);
+    }
+    whole->scratch_bytes = bands.scratch_bytes;
+    stages_.loops.steps.push_back(std::move(*whole));
+    return true;
+  }
+
+  std::vector<ComputeDirective> computed_inside(const std::string& consumer) const {
+    std::vector<ComputeDirective> all;
+    for (const Nest& nest : stages_.nests.nests)
+      if (nest.placement &&
+          stages_.nests.nests[static_cast<size_t>(nest.placement->consumer)].name == consumer)
+        all.push_back({nest.name, nest.placement->axis, nest.placement->tile});
+    return all;
+  }
+
+  /// The nest before it was cut into bands.
+  const Nest& as_lowered(const std::string& name) const {
+    return *std::find_if(stages_.nests.nests.begin(), stages_.nests.nests.end(),
+                         [&](const Nest& nest) { return nest.name == name; });
+  }
+
+  /// A nest's own loops; its weight's packing becomes a step or a table on the way.
+  Expected<Step> specialised(const Nest& lowered, const Choice& choice) {
     Nest nest = expand(lowered, request_.target);
     for (const std::vector<std::string>& axes : choice.schedule.flatten) {
       Expected<Nest> flat = flatten(nest, axes);
@@ -189,15 +261,14 @@ private:
     report.schedule = to_string(*schedule);
     report.why = choice.why;
     report.candidates = choice.candidates;
-    report.multiply_adds = multiply_adds_asked_for(lowered);
+    report.multiply_adds = multiply_adds_asked_for(as_lowered(lowered.name));
     report.executed_multiply_adds = count_fmas(result->step);
     report.registers = result->step.arrays.empty() ? 0 : result->step.arrays.front().count();
     report.register_tile = tile_text(result->step, *schedule);
     report.work_items = result->step.work();
     stages_.report.nests.push_back(std::move(report));
     stages_.schedules[lowered.name] = std::move(*schedule);
-    stages_.loops.steps.push_back(std::move(result->step));
-    return true;
+    return std::move(result->step);
   }
 
   const Program& program_;

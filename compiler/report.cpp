@@ -108,8 +108,9 @@ std::string to_string(const Report& report) {
   row(text, "intensity",
       fmt::format("{:.2f} floating-point operations a byte", report.intensity()));
 
-  if (!report.fusion.empty()) text += "\nfusion\n";
+  if (!report.fusion.empty() || !report.bands.empty()) text += "\nfusion\n";
   for (const std::string& sentence : report.fusion) text += fmt::format("  {}\n", sentence);
+  for (const std::string& sentence : report.bands) text += fmt::format("  {}\n", sentence);
   if (!report.operators.empty()) text += "\noperators\n";
   for (const std::string& sentence : report.operators) text += fmt::format("  {}\n", sentence);
   if (!report.copies.empty()) text += "\ncopies\n";

@@ -1,5 +1,6 @@
 #include "compiler/schedule.h"
 
+#include "compiler/bands.h"
 #include "compiler/strides.h"
 #include "compiler/weight_expression.h"
 
@@ -35,6 +36,8 @@ std::string loops_line(std::string_view word, const std::vector<LoopDirective>& 
 
 std::string to_string(const Schedule& schedule) {
   std::string text;
+  for (const ComputeDirective& c : schedule.compute)
+    text += fmt::format("compute {} at {} by {}\n", c.nest, c.axis, c.by);
   for (const auto& axes : schedule.flatten)
     text += fmt::format("flatten {}\n", fmt::join(axes, ", "));
   text += loops_line("parallel", schedule.loops, true);
@@ -242,6 +245,21 @@ Expected<bool> parse_directive(Words& words, Schedules& schedules, std::string& 
   } else if (word == "pack") {
     if (!words.take("weight")) return refuse(words.here(), "pack: only `pack weight` is known");
     schedule.pack_weight = true;
+  } else if (word == "compute") {
+    ComputeDirective compute;
+    Expected<std::string> inner = parse_axis(words, "compute");
+    if (!inner) return inner.failure();
+    compute.nest = *inner;
+    if (!words.take("at")) return refuse(words.here(), "compute: `at AXIS` is wanted");
+    Expected<std::string> axis = parse_axis(words, "compute");
+    if (!axis) return axis.failure();
+    compute.axis = *axis;
+    if (words.take("by")) {
+      const auto size = words.number();
+      if (!size || *size < 1) return want_size(words, "by");
+      compute.by = *size;
+    }
+    schedule.compute.push_back(std::move(compute));
   } else if (word == "prefetch") {
     auto operands =
         parse_list<std::string>(words, [&] { return parse_operand(words, "prefetch"); });
@@ -250,7 +268,8 @@ Expected<bool> parse_directive(Words& words, Schedules& schedules, std::string& 
   } else {
     return refuse(
         where, fmt::format("unknown directive '{}'", word),
-        "the directives are parallel, for, registers, flatten, pack weight, prefetch and nest");
+        "the directives are parallel, for, registers, flatten, pack weight, prefetch, compute and "
+        "nest");
   }
   if (!words.at_end()) {
     const Location rest = words.here(); // before next() moves on
@@ -344,6 +363,49 @@ std::optional<Failure> misfit_of_scatter(const Schedule& schedule, const ir::Nes
                                   fmt::join(found, ", "), fmt::join(ordered, ", ")));
 }
 
+bool in_domain(const ir::Nest& nest, ir::Var axis) {
+  return std::any_of(nest.domain.begin(), nest.domain.end(),
+                     [&](const ir::Constraint& c) { return c.value.depends_on(axis); });
+}
+
+/// Nests that are computed in one step share its work items: the batch and the bands, no more. Rows
+/// beyond the image are left out of the loop over rows, which is a plain one.
+std::optional<Failure> misfit_of_bands(const Schedule& schedule, const ir::Nest& nest) {
+  if (!nest.axis(band_axis)) return std::nullopt;
+  std::vector<std::string> shared, found;
+  for (const ir::NestAxis& axis : nest.axes) {
+    const std::string& name = nest.vars[static_cast<size_t>(axis.var.id)];
+    if (name == "n" || name == band_axis) shared.push_back(name);
+  }
+  for (const RegisterDirective& r : schedule.registers)
+    if (std::find(shared.begin(), shared.end(), r.axis) != shared.end())
+      return misfit(nest,
+                    fmt::format("registers {0} {1}: {0} is shared with the other nests of the "
+                                "step, and not tiled",
+                                r.axis, r.size));
+  for (const LoopDirective& loop : schedule.loops)
+    if (loop.parallel) {
+      found.push_back(loop.axis);
+      if (loop.by > 1)
+        return misfit(nest, fmt::format("parallel {} by {}: the nests of a step share its work "
+                                        "items, one {} each",
+                                        loop.axis, loop.by, loop.axis));
+    }
+  if (found != shared)
+    return misfit(nest,
+                  fmt::format("parallel {}: the nests of a step share its work items",
+                              fmt::join(found, ", ")),
+                  fmt::format("write `parallel {}`", fmt::join(shared, ", ")));
+  for (const LoopDirective& loop : schedule.loops) {
+    const ir::NestAxis* axis = nest.axis(loop.axis);
+    if (axis && in_domain(nest, axis->var) && !loop.parallel && (loop.by > 1 || loop.unroll != 1))
+      return misfit(nest, fmt::format("for {0} by {1}: rows of {0} may lie beyond the image, and "
+                                      "are neither tiled nor unrolled",
+                                      loop.axis, loop.by));
+  }
+  return std::nullopt;
+}
+
 /// `dot` is for the innermost loop, over an axis along which narrow products can be grouped.
 std::optional<Failure> misfit_of_dot(const Schedule& schedule, size_t at, const ir::Nest& nest) {
   const LoopDirective& loop = schedule.loops[at];
@@ -390,6 +452,7 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
       full.loops.push_back({nest.vars[static_cast<size_t>(axis.var.id)]});
 
   if (auto failure = misfit_of_scatter(full, nest)) return *failure;
+  if (auto failure = misfit_of_bands(full, nest)) return *failure;
 
   std::map<std::string, int64_t> tile; // of register axes
   bool has_vector = false;
@@ -400,6 +463,11 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
     if (axis->reduction)
       return misfit(nest, fmt::format("registers {0}: {0} is a reduction axis", r.axis),
                     "a register tile is made of parallel axes");
+    if (in_domain(nest, axis->var))
+      return misfit(nest,
+                    fmt::format("registers {0} {1}: rows of {0} may lie beyond the image, and "
+                                "are not tiled",
+                                r.axis, r.size));
     if (r.size > 1 && shares_border(nest, axis->var))
       return misfit(nest, fmt::format("registers {0} {1}: {0} reaches into the padding together "
                                       "with another axis, and such an axis is not tiled",
@@ -479,8 +547,8 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
                                       loop.by, inner));
     covered[loop.axis] = std::min(loop.by, extent);
     // A loop over one tap decides nothing, unless that tap may lie in the padding.
-    if (extent > 1 || loop.parallel || loop.dot ||
-        (axis->reduction && constrained(nest, axis->var)))
+    if (extent > 1 || loop.parallel || loop.dot || in_domain(nest, axis->var) ||
+        in_domain(nest, axis->var) || (axis->reduction && constrained(nest, axis->var)))
       loops.push_back(loop);
   }
   int64_t copies = registers;

@@ -153,6 +153,7 @@ private:
     if (at == schedule_.loops.size() || nest_.axis(schedule_.loops[at].axis)->reduction)
       return tile(at, state);
     const LoopDirective& loop = schedule_.loops[at];
+    if (const Constraint* within = domain_of(loop)) return rows_inside(at, state, *within);
     const std::vector<Segment> parts = segments(at, state);
     std::vector<Stmt> stmts;
     for (const Segment& s : parts) {
@@ -175,6 +176,34 @@ private:
       }
     }
     return block(std::move(stmts));
+  }
+
+  /// The constraint that leaves out some of a loop's rows.
+  const Constraint* domain_of(const LoopDirective& loop) const {
+    if (loop.parallel) return nullptr;
+    for (const Constraint& c : nest_.domain)
+      if (c.value.depends_on(nest_.axis(loop.axis)->var)) return &c;
+    return nullptr;
+  }
+
+  /// A loop over the rows of a band that lie in the image: 0 <= row + rest < extent.
+  Stmt rows_inside(size_t at, State state, const Constraint& within) {
+    const LoopDirective& loop = schedule_.loops[at];
+    const Var axis = nest_.axis(loop.axis)->var;
+    Place& here = state.places[id(axis)];
+    Affine rest = within.value.constant();
+    for (const Affine::Term& t : within.value.terms())
+      if (t.var != axis) rest += state.places[id(t.var)].base * t.coefficient;
+    Range range = Range::of(0, here.size);
+    range.lo.push_back({rest * -1, 1});
+    range.hi.push_back({within.extent - rest, 1});
+    tighten(range);
+    const Var row = new_var(loop.axis, {0, here.size - 1});
+    state.loops[at] = row;
+    here = {here.base + Affine(row), 1, 0, 1};
+    Stmt body = parallel_loops(at + 1, state);
+    return for_loop(row, std::move(range), For::Kind::serial, std::move(body),
+                    "rows inside the image");
   }
 
   /// What one tile of a loop runs. `state` is that of the loop's outside.

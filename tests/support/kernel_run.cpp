@@ -17,9 +17,35 @@ using compiler::ImageStep;
 
 namespace {
 
-void fill_inputs(ir::Memory& memory, const ir::Program& program, const Tensors& inputs) {
-  for (size_t i = 0; i < program.inputs.size(); ++i)
-    memory[i] = inputs.at(program.name_of(program.inputs[i])).bytes;
+compiler::TensorStrides strides_of(const compiler::StridesByName& strides,
+                                   const std::string& name) {
+  const auto found = strides.find(name);
+  return found == strides.end() ? compiler::TensorStrides{} : found->second;
+}
+
+void fill_inputs(ir::Memory& memory, const ir::Program& program, const Tensors& inputs,
+                 const compiler::StridesByName& strides) {
+  for (size_t i = 0; i < program.inputs.size(); ++i) {
+    const std::string& name = program.name_of(program.inputs[i]);
+    const ir::TensorData& tensor = inputs.at(name);
+    if (!tensor.bytes.empty())
+      runtime::copy_elements(tensor.type, tensor.bytes.data(), {}, memory[i].data(),
+                             strides_of(strides, name));
+  }
+}
+
+void make_dense(ir::Memory& memory, const ir::Program& program,
+                const compiler::StridesByName& strides) {
+  std::vector<ir::ValueId> values = program.inputs;
+  values.insert(values.end(), program.outputs.begin(), program.outputs.end());
+  for (size_t i = 0; i < values.size(); ++i) {
+    const compiler::TensorStrides apart = strides_of(strides, program.name_of(values[i]));
+    const ir::TensorType& type = program.type(values[i]);
+    if (apart.empty() || type.elements() == 0) continue;
+    std::vector<std::byte> dense(static_cast<size_t>(type.bytes()));
+    runtime::copy_elements(type, memory[i].data(), apart, dense.data(), {});
+    memory[i] = std::move(dense);
+  }
 }
 
 void forget(ir::Memory& memory, const std::vector<ir::Buffer>& buffers) {
@@ -118,20 +144,22 @@ bool gaps_are_untouched(const ImageBuffer& buffer, const std::byte* data) {
 } // namespace
 
 ir::Memory evaluate_loops(const ir::LoopProgram& loops, const ir::Program& program,
-                          const Tensors& inputs) {
+                          const Tensors& inputs, const compiler::StridesByName& strides) {
   ir::Memory memory = ir::allocate(loops.buffers);
-  fill_inputs(memory, program, inputs);
   forget(memory, loops.buffers);
+  fill_inputs(memory, program, inputs, strides);
   ir::evaluate(loops, memory);
+  make_dense(memory, program, strides);
   return memory;
 }
 
 ir::Memory evaluate_nests(const ir::NestProgram& nests, const ir::Program& program,
-                          const Tensors& inputs) {
+                          const Tensors& inputs, const compiler::StridesByName& strides) {
   ir::Memory memory = ir::allocate(nests.buffers);
-  fill_inputs(memory, program, inputs);
   forget(memory, nests.buffers);
+  fill_inputs(memory, program, inputs, strides);
   ir::evaluate(nests, memory);
+  make_dense(memory, program, strides);
   return memory;
 }
 

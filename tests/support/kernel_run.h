@@ -16,11 +16,12 @@
 
 namespace volute::tests {
 
-/// The loops on their evaluator. Everything but inputs and tables starts as NaN.
+/// The loops on their evaluator. Everything but inputs and tables starts as NaN. Inputs and outputs
+/// lie in memory by their strides, and are dense in the result.
 ir::Memory evaluate_loops(const ir::LoopProgram& loops, const ir::Program& program,
-                          const Tensors& inputs);
+                          const Tensors& inputs, const compiler::StridesByName& strides = {});
 ir::Memory evaluate_nests(const ir::NestProgram& nests, const ir::Program& program,
-                          const Tensors& inputs);
+                          const Tensors& inputs, const compiler::StridesByName& strides = {});
 
 class KernelRun {
 public:

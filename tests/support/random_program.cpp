@@ -1,19 +1,23 @@
 #include "tests/support/random_program.h"
 
 #include "ir/infer.h"
+#include "ir/number.h"
 #include "ir/parse.h"
+#include "tests/support/random_draft.h"
+#include "tests/support/random_layout.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
-#include <optional>
+#include <cctype>
+#include <map>
+#include <set>
 
 namespace volute::tests {
 
 using ir::Axis;
-using ir::Extent;
+using ir::ElementType;
 using ir::TensorType;
 
 std::string RandomProgram::text() const {
@@ -26,329 +30,281 @@ std::string RandomProgram::quoted() const {
                      fmt::join(statements, " "), fmt::join(results, ", "));
 }
 
+// ---- drafts -------------------------------------------------------------------------------------
+
+double largest_input(ElementType element) {
+  if (ir::is_float(element)) return largest_real;
+  if (ir::size_of(element) > 1) return 1000;
+  return static_cast<double>(std::max(ir::highest(element), -ir::lowest(element)));
+}
+
+double most_quanta(ElementType element) { return element == ElementType::f64 ? 0x1p53 : 0x1p24; }
+
+TensorType vector_type(ElementType element, Axis axis, int64_t extent) {
+  return {element, {{axis, extent}}};
+}
+
+std::vector<Axis> Draft::spaces() const {
+  static const std::vector<Axis> all = {Axis::d, Axis::h, Axis::w};
+  return {all.end() - static_cast<std::ptrdiff_t>(rank), all.end()};
+}
+
+std::string Draft::fresh(const std::string& stem) { return fmt::format("%{}{}", stem, names_++); }
+
+Known Draft::input(const std::string& name, const TensorType& type) {
+  program.inputs.push_back(fmt::format("{}: {}", name, ir::to_string(type)));
+  types[name] = type;
+  return {name, type, {.largest = largest_input(type.element)}, {}};
+}
+
+std::string Draft::add(const std::string& stem, const TensorType& type, const std::string& text) {
+  const std::string name = fresh(stem);
+  program.statements.push_back(fmt::format("{} = {}", name, text));
+  types[name] = type;
+  return name;
+}
+
+std::string Draft::constant(const std::string& stem, const TensorType& type,
+                            const std::vector<double>& elements) {
+  return add(stem, type,
+             fmt::format("const [{}] : {}", fmt::join(elements, ", "), ir::to_string(type)));
+}
+
+std::string Draft::operand(const std::string& stem, const TensorType& whole, bool may_be_constant) {
+  const TensorType type = random_layout(dice, whole);
+  if (!may_be_constant || type.elements() > 300 || !dice.once_in(3))
+    return input(fresh(stem), type).name;
+  const auto most = static_cast<int64_t>(largest_input(type.element));
+  const int64_t least = type.element == ElementType::u8 ? 0 : -most;
+  const int64_t zeros = dice.one_of({0, 0, 2, 4}); // some filters are nearly empty
+  std::vector<double> elements;
+  for (int64_t i = 0; i < type.elements(); ++i) {
+    const auto value = static_cast<double>(std::min(
+        dice.between(least, most), is_float(type.element) ? most : ir::highest(type.element)));
+    elements.push_back(zeros > 0 && !dice.once_in(zeros) ? 0 : value);
+  }
+  return constant(stem, type, elements);
+}
+
+std::string Draft::list(int64_t least, int64_t most) {
+  std::vector<int64_t> values;
+  for (size_t i = 0; i < rank; ++i) values.push_back(dice.between(least, most));
+  return fmt::format("[{}]", fmt::join(values, ", "));
+}
+
+std::string Draft::pairs(int64_t least, int64_t most) {
+  std::vector<std::string> sides;
+  for (size_t i = 0; i < rank; ++i)
+    sides.push_back(fmt::format("({}, {})", dice.between(least, most), dice.between(least, most)));
+  return fmt::format("[{}]", fmt::join(sides, ", "));
+}
+
+// ---- programs -----------------------------------------------------------------------------------
+
 namespace {
 
-constexpr double largest_input = 4;
 constexpr int64_t most_multiply_adds = 150'000; // a nest; its evaluation takes some milliseconds
 constexpr int64_t most_elements = 12'000;       // a value
-const std::vector<Axis> spaces[] = {{}, {Axis::w}, {Axis::h, Axis::w}, {Axis::d, Axis::h, Axis::w}};
-
-/// A value of the program and how exact it is.
-struct Known {
-  std::string name;
-  TensorType type;
-  double largest = largest_input;
-  double quantum = 1;      // elements are multiples of it; 0: of nothing
-  bool is_rounded = false; // rounded once: may be chosen among and not computed with
-};
-
-/// What a statement makes of largest, quantum, is_rounded.
-struct Made {
-  std::string text; // after "%1 = "
-  double largest, quantum;
-  bool is_rounded = false;
-};
+constexpr double smallest_quantum = 0x1p-20;    // of narrow floats: no denormals
+constexpr double largest_narrow = 60'000;       // below f16's infinity
 
 class Maker {
 public:
-  explicit Maker(Dice& dice)
-      : dice_(dice), rank_(static_cast<size_t>(dice.one_of({1, 2, 2, 2, 3}))) {}
+  explicit Maker(Dice& dice) : dice_(dice), draft_(dice) {}
 
   RandomProgram run() {
     do {
-      program_ = {};
-      known_.clear();
-      const int64_t channels = dice_.one_of({1, 2, 3, 4, 5, 6, 7, 8, 13, 16, 17, 20, 32});
-      known_.push_back(input("x", activation(channels)));
-      const int64_t wanted = dice_.one_of({1, 1, 2, 2, 3, 4});
-      int64_t made = 0;
-      for (int tries = 0; made < wanted && tries < 40; ++tries) made += add(made == 0) ? 1 : 0;
-    } while (known_.size() < 2);
-    program_.results = {known_.back().name};
-    if (known_.size() > 2 && dice_.once_in(4))
-      program_.results.push_back(
-          known_[static_cast<size_t>(dice_.between(1, std::ssize(known_) - 2))].name);
-    for (const Known& value : known_) {
-      program_.is_exact &= value.quantum > 0;
-      program_.largest = std::max(program_.largest, value.largest);
-    }
-    return program_;
+      draft_.restart();
+      start();
+    } while (draft_.known.size() < 2);
+    finish();
+    return draft_.program;
   }
 
 private:
-  // ---- types ------------------------------------------------------------------------------------
+  void start() {
+    draft_.rank = static_cast<size_t>(dice_.one_of({1, 2, 2, 2, 3}));
+    draft_.known.push_back(draft_.input("%x", activation()));
+    const int64_t wanted = dice_.one_of({1, 1, 2, 2, 3, 4});
+    int64_t made = 0;
+    for (int tries = 0; made < wanted && tries < 40; ++tries) made += add(made == 0) ? 1 : 0;
+  }
 
   int64_t extent() {
-    if (rank_ == 1) return dice_.one_of({1, 2, 3, 5, 7, 13, 16, 29, 31, 37, 61});
-    if (rank_ == 2) return dice_.one_of({1, 2, 3, 5, 7, 8, 11, 13, 17});
+    if (draft_.rank == 1) return dice_.one_of({1, 2, 3, 5, 7, 13, 16, 29, 31, 37, 61});
+    if (draft_.rank == 2) return dice_.one_of({1, 2, 3, 5, 7, 8, 11, 13, 17});
     return dice_.one_of({1, 2, 3, 5, 7});
   }
-  TensorType activation(int64_t channels) {
-    TensorType type;
-    type.extents = {{Axis::n, dice_.one_of({1, 1, 1, 2, 3})}, {Axis::c, channels}};
-    for (const Axis axis : spaces[rank_]) type.extents.push_back({axis, extent()});
-    return in_some_order(std::move(type));
-  }
-  TensorType in_some_order(TensorType type) {
-    const auto channel = std::find_if(type.extents.begin(), type.extents.end(),
-                                      [](const Extent& e) { return e.axis == Axis::c; });
-    switch (dice_.between(0, 3)) {
-    case 0: dice_.shuffle(type.extents); break;
-    case 1: // channels last
-      if (channel != type.extents.end()) std::rotate(channel, channel + 1, type.extents.end());
-      break;
-    default: break;
-    }
-    return type;
-  }
 
-  Known input(const std::string& name, TensorType type) {
-    program_.inputs.push_back(fmt::format("%{}: {}", name, ir::to_string(type)));
-    return {"%" + name, std::move(type)};
+  TensorType activation() {
+    using enum ElementType;
+    static const std::vector<ElementType> elements = {
+        f32, f32, f32, f32, f32, f32, f64, f16, f16, bf16, bf16, u8, u8, u8, i8, i8, i32, i64};
+    TensorType type{dice_.one_of(elements), {}};
+    const int64_t batch = dice_.once_in(40) ? 0 : dice_.one_of({1, 1, 1, 2, 3});
+    type.extents = {{Axis::n, batch},
+                    {Axis::c, dice_.one_of({1, 2, 3, 4, 5, 6, 7, 8, 13, 16, 17, 20, 32})}};
+    for (const Axis axis : draft_.spaces()) type.extents.push_back({axis, extent()});
+    return random_layout(dice_, type);
   }
-  std::string fresh(const std::string& stem) { return fmt::format("{}{}", stem, names_++); }
-
-  std::string list(int64_t least, int64_t most) {
-    std::vector<int64_t> values;
-    for (size_t i = 0; i < rank_; ++i) values.push_back(dice_.between(least, most));
-    return fmt::format("[{}]", fmt::join(values, ", "));
-  }
-  std::string pads(int64_t least, int64_t most) {
-    std::vector<std::string> sides;
-    for (size_t i = 0; i < rank_; ++i)
-      sides.push_back(
-          fmt::format("({}, {})", dice_.between(least, most), dice_.between(least, most)));
-    return fmt::format("[{}]", fmt::join(sides, ", "));
-  }
-  std::string window_attributes() {
-    const bool is_wild = dice_.once_in(5);
-    std::string text = fmt::format("stride = {}, dilation = {}", list(1, is_wild ? 5 : 2),
-                                   list(1, is_wild ? 6 : dice_.one_of({1, 1, 2})));
-    const std::string rule = dice_.one_of<std::string>({"same_upper", "same_lower", "valid"});
-    return text + ", pad = " + (dice_.once_in(5) ? rule : pads(0, is_wild ? 5 : 2));
-  }
-
-  // ---- statements -------------------------------------------------------------------------------
 
   /// Adds one statement; false when the draw is not in the language or costs too much.
   bool add(bool is_first) {
-    const std::vector<std::string> inputs = program_.inputs, statements = program_.statements;
-    const Known from = dice_.once_in(4) ? dice_.one_of(known_) : known_.back();
-    std::optional<Made> made;
-    const int64_t kind = is_first ? dice_.between(0, 9) : dice_.between(3, 16);
-    if (kind <= 4)
-      made = conv(from);
-    else if (kind <= 7)
-      made = pool(from);
-    else if (kind == 8)
-      made = shape(from);
-    else
-      made = element_wise(from);
+    const RandomProgram program = draft_.program;
+    const std::map<std::string, TensorType> types = draft_.types;
+    const Known from = dice_.once_in(4) ? dice_.one_of(draft_.known) : draft_.known.back();
+    using Draw = std::optional<Made> (*)(Draft&, const Known&);
+    static const std::vector<Draw> heads = {
+        random_conv,           random_conv,           random_conv, random_conv,
+        random_conv_transpose, random_conv_transpose, random_pool, random_pool,
+        random_pool,           random_unpool,         random_move, random_move,
+        random_convert,        random_element_wise};
+    static const std::vector<Draw> followers = {
+        random_conv,         random_conv_transpose, random_pool,         random_pool,
+        random_unpool,       random_move,           random_convert,      random_convert,
+        random_element_wise, random_element_wise,   random_element_wise, random_element_wise,
+        random_element_wise, random_element_wise};
+    const std::optional<Made> made = dice_.one_of(is_first ? heads : followers)(draft_, from);
     if (made && fits(*made)) return true;
-    program_.inputs = inputs;
-    program_.statements = statements;
+    draft_.program = program;
+    draft_.types = types;
     return false;
   }
 
+  /// The statement alone, over operands whose axes are whole: what its results are, whatever the
+  /// layouts. Nothing when it is not in the language.
+  std::optional<ir::Program> alone(const Made& made) const {
+    std::set<std::string> operands;
+    for (size_t at = 0; (at = made.text.find('%', at)) != std::string::npos;) {
+      size_t end = at + 1;
+      while (end < made.text.size() && (std::isalnum(made.text[end]) != 0)) ++end;
+      operands.insert(made.text.substr(at, end - at));
+      at = end;
+    }
+    std::vector<std::string> inputs;
+    for (const std::string& name : operands)
+      inputs.push_back(
+          fmt::format("{}: {}", name, ir::to_string(whole_axes(draft_.types.at(name)))));
+    std::string written;
+    if (made.needs_type) { // then it has the operand's shape
+      const size_t at = made.text.find('%');
+      TensorType type =
+          whole_axes(draft_.types.at(made.text.substr(at, made.text.find_first_of(" ,", at) - at)));
+      type.element = made.element.value_or(type.element);
+      written = " : " + ir::to_string(type);
+    }
+    Expected<ir::Program> parsed =
+        ir::parse(fmt::format("program @p({}) {{ %r{} = {}{} return %r }}", fmt::join(inputs, ", "),
+                              made.places ? ", %ri" : "", made.text, written));
+    if (!parsed) return std::nullopt;
+    return std::move(*parsed);
+  }
+
   bool fits(const Made& made) {
-    if (made.quantum > 0 && made.largest / made.quantum > 0x1p24) return false;
-    RandomProgram trial = program_;
-    const std::string name = fmt::format("%{}", known_.size() - 1);
-    std::string text = fmt::format("{} = {}", name, made.text);
-    trial.statements.push_back(text);
-    trial.results = {name};
-    Expected<ir::Program> parsed = ir::parse(trial.text());
+    const std::optional<ir::Program> trial = alone(made);
+    if (!trial) return false;
+    const ir::Statement& statement = trial->statements.front();
+    TensorType type = trial->type(statement.results[0]);
+    type.element = made.element.value_or(type.element);
+    Exactness exact = made.exact;
+    if (!holds(type.element, exact) || costs_too_much(*trial, statement)) return false;
+    int64_t places = 1;
+    for (const Axis axis : type.spatial_axes()) places *= type.size(axis);
+    if (places < made.least_places) return false;
+
+    const std::string name = fmt::format("%{}", draft_.known.size() - 1);
+    const bool is_written = made.needs_type || made.element || dice_.once_in(3);
+    std::vector<TensorType> types = {type};
+    if (made.places) types.push_back({ElementType::i64, type.extents});
+    const auto text = [&](bool with_types) {
+      std::string all = name + (made.places ? fmt::format(", {}i", name) : "") + " = " + made.text;
+      for (size_t i = 0; with_types && i < types.size(); ++i)
+        all += (i == 0 ? " : " : ", ") + ir::to_string(types[i]);
+      return all;
+    };
+    if (is_written)
+      for (TensorType& t : types) t = random_layout(dice_, t);
+    std::string final_text = text(is_written);
+    const auto parsed_with = [&](const std::string& line) {
+      RandomProgram program = draft_.program;
+      program.statements.push_back(line);
+      program.results = {name};
+      return ir::parse(program.text());
+    };
+    Expected<ir::Program> parsed = parsed_with(final_text);
+    if (!parsed && !is_written) { // splits that do not divide: the type must be written
+      for (TensorType& t : types) t = random_layout(dice_, t);
+      final_text = text(true);
+      parsed = parsed_with(final_text);
+    }
     if (!parsed) return false;
-    TensorType type = parsed->type(parsed->outputs.front());
-    if (dice_.once_in(4)) { // ask for the result in another order
-      type = in_some_order(type);
-      text += " : " + ir::to_string(type);
-      trial.statements.back() = text;
-      parsed = ir::parse(trial.text());
-      if (!parsed) return false;
-    }
-    const ir::Statement& statement = parsed->statements.back();
-    int64_t taps = 1;
-    if (std::holds_alternative<ir::Conv>(statement.operation)) {
-      const TensorType& weight = parsed->type(statement.operands[1]);
-      taps = weight.elements() / weight.size(Axis::o);
-    } else if (std::holds_alternative<ir::Pool>(statement.operation) ||
-               std::holds_alternative<ir::GlobalPool>(statement.operation)) {
-      for (const ir::Window& w : ir::windows(*parsed, statement)) taps *= w.kernel;
-    }
-    if (type.elements() > most_elements || type.elements() * taps > most_multiply_adds)
-      return false;
-    program_.statements.push_back(std::move(text));
-    known_.push_back({name, std::move(type), made.largest, made.quantum, made.is_rounded});
+    const std::vector<ir::ValueId>& results = parsed->statements.back().results;
+    draft_.program.statements.push_back(final_text);
+    if (made.places)
+      remember({name + "i",
+                parsed->type(results[1]),
+                {.largest = static_cast<double>(1 << 20)},
+                made.places});
+    remember({name, parsed->type(results[0]), exact, {}});
     return true;
   }
 
-  /// A sum of `terms` products of two.
-  static double quantum_after(const Known& from, double factor) {
-    return from.is_rounded ? 0 : from.quantum * factor;
+  void remember(Known value) {
+    draft_.types[value.name] = value.type;
+    draft_.known.push_back(std::move(value));
   }
 
-  std::optional<Made> conv(const Known& x) {
-    const int64_t channels = x.type.size(Axis::c);
-    std::vector<int64_t> divisors;
-    for (int64_t g = 1; g <= channels; ++g)
-      if (channels % g == 0) divisors.push_back(g);
-    const int64_t groups = dice_.once_in(3)   ? dice_.one_of(divisors)
-                           : dice_.once_in(4) ? channels
-                                              : 1;
-    const int64_t outputs = groups > 4 ? dice_.one_of({1, 1, 1, 2, 3})
-                                       : dice_.one_of({1, 2, 3, 5, 7, 8, 13, 16, 17, 19, 32, 33});
-    TensorType weight;
-    weight.extents = {{Axis::o, groups * outputs}, {Axis::i, channels / groups}};
-    double taps = static_cast<double>(channels / groups);
-    const bool is_pointwise = dice_.once_in(4);
-    for (const Axis axis : spaces[rank_]) {
-      const int64_t k = is_pointwise       ? 1
-                        : dice_.once_in(8) ? dice_.between(4, 9)
-                                           : dice_.between(1, 3);
-      weight.extents.push_back({axis, k});
-      taps *= static_cast<double>(k);
+  /// Whether an element type holds what it should; integers wrap.
+  static bool holds(ElementType element, Exactness& exact) {
+    if (!ir::is_float(element)) {
+      const double range = 2 * std::max(static_cast<double>(ir::highest(element)),
+                                        -static_cast<double>(ir::lowest(element)));
+      exact.largest = exact.may_be_infinite ? range : std::min(exact.largest, range);
+      exact.quantum = 1;
+      exact.is_rounded = exact.may_be_infinite = false;
+      return true;
     }
-    weight = in_some_order(std::move(weight));
-    if (dice_.once_in(3)) dice_.shuffle(weight.extents);
-    std::string w;
-    if (weight.elements() <= 300 && dice_.once_in(4)) {
-      w = "%" + fresh("k");
-      std::vector<int64_t> values;
-      for (int64_t i = 0; i < weight.elements(); ++i) values.push_back(dice_.between(-4, 4));
-      program_.statements.push_back(
-          fmt::format("{} = const [{}] : {}", w, fmt::join(values, ", "), ir::to_string(weight)));
-    } else {
-      w = input(fresh("w"), weight).name;
-    }
-    double largest = x.largest * largest_input * taps;
-    std::string bias;
-    if (dice_.once_in(2)) {
-      bias = ", " + input(fresh("b"), vector(Axis::o, groups * outputs)).name;
-      largest += largest_input;
-    }
-    return Made{fmt::format("conv {}, {}{} {{groups = {}, {}}}", x.name, w, bias, groups,
-                            window_attributes()),
-                largest, quantum_after(x, 1)};
+    if (ir::size_of(element) == 2 &&
+        (exact.largest > largest_narrow || (exact.quantum > 0 && exact.quantum < smallest_quantum)))
+      return false;
+    return exact.largest < 1e30 && (exact.quantum == 0 || exact.is_rounded ||
+                                    exact.largest / exact.quantum <= most_quanta(element));
   }
 
-  static TensorType vector(Axis axis, int64_t extent) {
-    return {ir::ElementType::f32, {{axis, extent}}};
+  static bool costs_too_much(const ir::Program& program, const ir::Statement& statement) {
+    const TensorType& type = program.type(statement.results[0]);
+    int64_t taps = 1;
+    if (std::holds_alternative<ir::Conv>(statement.operation) ||
+        std::holds_alternative<ir::ConvTranspose>(statement.operation)) {
+      const TensorType& weight = program.type(statement.operands[1]);
+      taps = weight.elements() / weight.size(Axis::o);
+    } else if (std::holds_alternative<ir::Pool>(statement.operation) ||
+               std::holds_alternative<ir::GlobalPool>(statement.operation)) {
+      for (const ir::Window& w : ir::windows(program, statement)) taps *= w.kernel;
+    }
+    return type.elements() > most_elements || type.elements() * taps > most_multiply_adds;
   }
 
-  std::optional<Made> pool(const Known& x) {
-    if (dice_.once_in(6)) {
-      if (dice_.once_in(2))
-        return Made{"global_max_pool " + x.name, x.largest, x.quantum, x.is_rounded};
-      return Made{"global_avg_pool " + x.name, x.largest, quantum_after(x, 1), true};
+  void finish() {
+    RandomProgram& program = draft_.program;
+    const std::vector<Known>& known = draft_.known;
+    program.results = {known.back().name};
+    for (size_t i = 1; i + 1 < known.size(); ++i)
+      if (dice_.once_in(known[i].places ? 2 : 6)) program.results.push_back(known[i].name);
+    if (dice_.once_in(20)) program.results.emplace_back("%x");
+    double largest = 0, epsilon = 1e-5;
+    for (const Known& value : known) {
+      program.is_exact &= value.exact.quantum > 0;
+      if (value.type.element == ElementType::f16) epsilon = std::max(epsilon, 0x1p-9);
+      if (value.type.element == ElementType::bf16) epsilon = std::max(epsilon, 0x1p-6);
+      if (ir::is_float(value.type.element)) largest = std::max(largest, value.exact.largest);
     }
-    const std::string attributes =
-        fmt::format("kernel = {}, {}, ceil_mode = {}", list(1, dice_.one_of({2, 3, 3, 4, 7})),
-                    window_attributes(), dice_.once_in(2));
-    // A window that meets no data is -inf, or NaN: these are chosen among like any other number,
-    // and arithmetic on them is the same in every order.
-    if (dice_.once_in(2))
-      return Made{fmt::format("max_pool {} {{{}}}", x.name, attributes), x.largest, x.quantum,
-                  x.is_rounded};
-    std::string more = fmt::format(", count_include_pad = {}", dice_.once_in(2));
-    if (dice_.once_in(4)) more += fmt::format(", divisor = {}", dice_.one_of({-3, 2, 7}));
-    return Made{fmt::format("avg_pool {} {{{}{}}}", x.name, attributes, more), 500 * x.largest,
-                x.quantum * 500 > 0 && 500 * x.largest / x.quantum <= 0x1p24 ? quantum_after(x, 1)
-                                                                             : 0,
-                true};
-  }
-
-  std::optional<Made> shape(const Known& x) {
-    if (dice_.once_in(2))
-      return Made{fmt::format("reorder {} : {}", x.name, ir::to_string(in_some_order(x.type))),
-                  x.largest, x.quantum, x.is_rounded};
-    return Made{
-        fmt::format("pad {} {{pad = {}, value = {}}}", x.name, pads(-2, 3), dice_.between(-3, 3)),
-        std::max(x.largest, 3.0), x.quantum, x.is_rounded};
-  }
-
-  /// A second operand: a value of the program of the same shape, or an input.
-  Known beside(const Known& x) {
-    std::vector<Known> fitting;
-    for (const Known& value : known_)
-      if (same_shape(value.type, x.type)) fitting.push_back(value);
-    if (!dice_.once_in(3)) return dice_.one_of(fitting);
-    return input(fresh("r"), in_some_order(x.type));
-  }
-  static bool same_shape(const TensorType& a, const TensorType& b) {
-    return std::all_of(a.extents.begin(), a.extents.end(),
-                       [&](const Extent& e) { return b.size(e.axis) == e.size; });
-  }
-
-  std::optional<Made> element_wise(const Known& x) {
-    const int64_t channels = x.type.size(Axis::c);
-    switch (dice_.between(0, 9)) {
-    case 0:
-    case 1: { // choosing among numbers
-      const std::string word = dice_.one_of<std::string>(
-          {"relu {}", "relu6 {}", "clamp {} {{min = -3}}", "clamp {} {{min = -2, max = 5}}",
-           "clamp {} {{max = 4}}", "abs {}", "neg {}"});
-      return Made{fmt::format(fmt::runtime(word), x.name), std::max(x.largest, 6.0), x.quantum,
-                  x.is_rounded};
-    }
-    case 2: {
-      const Known b = beside(x);
-      return Made{
-          fmt::format("{} {}, {}", dice_.one_of<std::string>({"max", "min"}), x.name, b.name),
-          std::max(x.largest, b.largest), std::min(x.quantum, b.quantum),
-          x.is_rounded || b.is_rounded};
-    }
-    case 3:
-    case 4: {
-      const Known b = beside(x);
-      const bool is_rounded = x.is_rounded || b.is_rounded;
-      return Made{
-          fmt::format("{} {}, {}", dice_.one_of<std::string>({"add", "sub"}), x.name, b.name),
-          x.largest + b.largest, is_rounded ? 0 : std::min(x.quantum, b.quantum)};
-    }
-    case 5: {
-      const Known v = input(fresh("v"), vector(Axis::c, channels));
-      return Made{fmt::format("{} {}, {}", dice_.one_of<std::string>({"mul", "add", "prelu"}),
-                              x.name, v.name),
-                  x.largest * largest_input + largest_input, quantum_after(x, 1)};
-    }
-    case 6:
-      return Made{fmt::format("leaky_relu {} {{slope = 0.5}}", x.name), x.largest,
-                  quantum_after(x, 0.5)};
-    case 7: { // the square root of var + epsilon is 1, 2 or 4
-      std::vector<double> variances;
-      for (int64_t c = 0; c < channels; ++c)
-        variances.push_back(dice_.one_of<double>({0.75, 3.75, 15.75}));
-      const std::string var = "%" + fresh("var");
-      program_.statements.push_back(
-          fmt::format("{} = const [{}] : f32[c={}]", var, fmt::join(variances, ", "), channels));
-      const Known scale = input(fresh("v"), vector(Axis::c, channels));
-      const Known shift = input(fresh("v"), vector(Axis::c, channels));
-      return Made{fmt::format("batch_norm {}, {}, {}, {}, {} {{epsilon = 0.25}}", x.name,
-                              scale.name, shift.name, shift.name, var),
-                  (x.largest + largest_input) * largest_input + largest_input,
-                  quantum_after(x, 0.25)};
-    }
-    case 8: {
-      const Known b = beside(x);
-      return Made{fmt::format("mul {}, {}", x.name, b.name), x.largest * b.largest,
-                  x.is_rounded || b.is_rounded ? 0 : x.quantum * b.quantum};
-    }
-    default: // rounded, each in its own way
-      if (x.largest > 1e6 || !dice_.once_in(2)) return std::nullopt;
-      return Made{fmt::format("{} {}",
-                              dice_.one_of<std::string>({"sigmoid", "tanh", "silu", "hardsigmoid",
-                                                         "hardswish", "gelu", "softplus", "elu"}),
-                              x.name),
-                  x.largest + 1, 0};
-    }
+    for (const auto& [name, type] : draft_.types) program.is_whole &= !ir::is_float(type.element);
+    program.slack = epsilon * largest;
   }
 
   Dice& dice_;
-  size_t rank_;
-  int names_ = 0;
-  RandomProgram program_;
-  std::vector<Known> known_;
+  Draft draft_;
 };
 
 } // namespace

@@ -1,5 +1,6 @@
-// Random programs over everything that is compiled: shapes that nobody would choose (primes, one
-// pixel, windows larger than the image, strides larger than windows), operands in any memory order.
+// Random programs over everything that the language says: every operator, element type and layout,
+// shapes that nobody would choose (primes, one pixel, windows larger than the image, strides larger
+// than windows, no image at all).
 #pragma once
 
 #include "tests/support/dice.h"
@@ -14,11 +15,13 @@ struct RandomProgram {
   std::vector<std::string> statements; // "%1 = relu %0", constants too
   std::vector<std::string> results;    // names of values: "%1"
 
-  /// With inputs from -4 to 4, every sum is exact in f32 and every other operation is exactly
-  /// rounded once: the reference and any order of the sums agree in every bit.
+  /// With the inputs of whole_numbers, every sum is exact in the type that it is made in and every
+  /// other operation is exactly rounded once: the reference and any order of the sums agree in
+  /// every bit. Where it is false, they agree to within `slack`.
   bool is_exact = true;
-  /// No result is larger, with such inputs.
-  double largest = 0;
+  double slack = 0;
+  /// No value is a float, so any inputs at all give exact results.
+  bool is_whole = true;
 
   std::string text() const;
   /// The text in one line, quoted for a shell.

@@ -1,6 +1,7 @@
 #include "tests/support/random_schedule.h"
 
 #include "compiler/passes/flatten.h"
+#include "compiler/weight_expression.h"
 
 #include <algorithm>
 #include <map>
@@ -19,13 +20,21 @@ constexpr int64_t most_in_a_body = 1500; // register updates copied out
 class Drawer {
 public:
   Drawer(Dice& dice, const ir::Nest& nest, int64_t lanes)
-      : dice_(dice), nest_(nest), lanes_(lanes) {}
+      : dice_(dice), nest_(nest), lanes_(lanes) {
+    for (const ir::Write& write : nest_.writes)
+      if (write.offset) scattered_ = &write;
+  }
 
   Schedule run() {
+    if (scattered_) {
+      scattered_loops();
+      return schedule_;
+    }
     flatten();
     tile();
     loops();
     schedule_.pack_weight = nest_.weight >= 0 && dice_.once_in(2);
+    if (dice_.once_in(2)) add_in_groups();
     if (dice_.once_in(8))
       schedule_.prefetch.push_back(
           nest_.operands[static_cast<size_t>(dice_.between(0, std::ssize(nest_.operands) - 1))]
@@ -122,6 +131,67 @@ private:
     schedule_.loops.insert(schedule_.loops.end(), reduction.begin(), reduction.end());
   }
 
+  /// Elements scattered over one part of memory are written one at a time, in the nest's order.
+  void scattered_loops() {
+    std::vector<LoopDirective> free, ordered;
+    for (const ir::NestAxis& axis : nest_.axes) {
+      const bool moves =
+          std::any_of(scattered_->index.begin(), scattered_->index.end(),
+                      [&](const ir::Subscript& s) { return s.at.depends_on(axis.var); });
+      (moves ? free : ordered).push_back({name(axis)});
+    }
+    dice_.shuffle(free);
+    const auto items = static_cast<size_t>(dice_.between(0, std::ssize(free)));
+    for (size_t i = 0; i < items; ++i) free[i].parallel = true;
+    for (LoopDirective& loop : ordered) unroll(loop, 1);
+    schedule_.loops = free;
+    schedule_.loops.insert(schedule_.loops.end(), ordered.begin(), ordered.end());
+  }
+
+  /// Narrow products added several at a time, where the nest has some; vectors then run along the
+  /// weight alone, and other draws of them are refused.
+  void add_in_groups() {
+    for (const ir::NestAxis& axis : nest_.axes) {
+      if (!axis.reduction || schedule_.registers.empty()) continue;
+      const auto form = compiler::dot_form(nest_, axis.var);
+      if (!form) continue;
+      LoopDirective loop{name(axis)};
+      loop.dot = form->ways;
+      std::vector<LoopDirective>& loops = schedule_.loops;
+      const auto same = [&](const LoopDirective& l) { return l.axis == loop.axis; };
+      loops.erase(std::remove_if(loops.begin(), loops.end(), same), loops.end());
+      if (dice_.once_in(3)) {
+        LoopDirective outer{loop.axis};
+        outer.by = loop.dot * dice_.between(1, 4);
+        loops.push_back(outer);
+      }
+      loops.push_back(loop);
+      schedule_.pack_weight = true;
+      along_the_weight(*form);
+      return;
+    }
+  }
+
+  void along_the_weight(const compiler::DotForm& form) {
+    const auto moves = [](const ir::Expr& e, ir::Var var) {
+      bool found = false;
+      visit(e, [&](const ir::ExprNode& node) {
+        if (const auto* read = std::get_if<ir::Read>(&node.is))
+          for (const ir::Subscript& s : read->index) found |= s.at.depends_on(var);
+      });
+      return found;
+    };
+    for (const RegisterDirective& r : schedule_.registers)
+      if (r.lanes > 0) return;
+    for (RegisterDirective& r : schedule_.registers) {
+      const ir::Var var = nest_.axis(r.axis)->var;
+      if (moves(form.weight, var) && !moves(form.image, var)) {
+        r.lanes = lanes_;
+        return;
+      }
+    }
+  }
+
   void unroll(LoopDirective& loop, int64_t extent) {
     if (!dice_.once_in(3)) return;
     const bool all = dice_.once_in(2);
@@ -134,6 +204,7 @@ private:
   Dice& dice_;
   ir::Nest nest_;
   int64_t lanes_;
+  const ir::Write* scattered_ = nullptr;
   Schedule schedule_;
   std::map<std::string, int64_t> held_; // tile size of the register axes
   int64_t registers_ = 1, body_ = 1;
