@@ -114,18 +114,15 @@ private:
     report_.operators.push_back(fmt::format("{}: {}", named(written_, s), how));
   }
 
-  /// Nests that compute a statement of the program as it was written. One whose result had to be
-  /// reordered has another result there.
+  /// Nests that compute a statement of the program as it was written; its result may have been put
+  /// into another layout first.
   std::vector<const Nest*> nests_of(const Statement& s) const {
-    const auto found = std::find_if(
-        legal_.statements.begin(), legal_.statements.end(), [&](const Statement& other) {
-          return other.where == s.where && name(other.operation) == name(s.operation) &&
-                 same_result(other, s);
-        });
+    const Statement* legal = legal_.definition(s.results.front());
+    if (std::holds_alternative<ir::Reorder>(legal->operation) && is_put_in(legal->operands[0]))
+      legal = legal_.definition(legal->operands[0]);
     std::vector<const Nest*> nests;
-    if (found == legal_.statements.end()) return nests;
     for (const Nest& nest : nests_.nests)
-      if (computes(nest, *found)) nests.push_back(&nest);
+      if (computes(nest, *legal)) nests.push_back(&nest);
     return nests;
   }
   /// Whether a statement of the legal program is the head of the nest.
@@ -133,16 +130,6 @@ private:
     const std::string head = named(legal_, legal);
     return nest.origin == head || nest.origin.starts_with(head + ",");
   }
-  bool same_result(const Statement& legal, const Statement& s) const {
-    if (legal.results == s.results) return true;
-    return std::any_of(legal_.statements.begin(), legal_.statements.end(),
-                       [&](const Statement& reorder) {
-                         return std::holds_alternative<ir::Reorder>(reorder.operation) &&
-                                reorder.operands.front() == legal.results.front() &&
-                                reorder.results.front() == s.results.front();
-                       });
-  }
-
   static bool is_staging(const Nest& nest) { return nest.name.starts_with("stage_"); }
   static int32_t written_buffer(const Nest& nest) {
     return nest.operands[static_cast<size_t>(nest.writes.front().operand)].buffer;
@@ -212,9 +199,8 @@ private:
   }
 
   bool is_in_bands(const Statement& legal) const {
-    return std::any_of(nests_.nests.begin(), nests_.nests.end(), [&](const Nest& nest) {
-      return nest.placement && computes(nest, legal);
-    });
+    return std::any_of(nests_.nests.begin(), nests_.nests.end(),
+                       [&](const Nest& nest) { return nest.placement && computes(nest, legal); });
   }
 
   void tell_copies_of_nest(const Nest& nest, const NestReport& told) {
@@ -283,7 +269,7 @@ private:
     if (narrow == ElementType::bf16 && !target_.has("avx512bf16"))
       return "the target has no vdpbf16ps";
     if (could) return "the schedule has no `dot`";
-    return "the image's channels do not lie in groups that could be added";
+    return "of one channel, or of split ones, there are no groups to add";
   }
 
   const Program& written_;
