@@ -1,6 +1,7 @@
 #include "compiler/choose.h"
 
 #include "compiler/bands.h"
+#include "compiler/constant_weight.h"
 #include "compiler/cost_model.h"
 #include "compiler/passes/flatten.h"
 #include "compiler/strides.h"
@@ -23,13 +24,15 @@ constexpr size_t candidates_reported = 6;
 // Straight-line multiply-adds in one body: more buys nothing and costs compile time (about 0.03 ms
 // each).
 constexpr int64_t most_straight_line = 48;
+// Of a small constant weight, whose taps are copied with their numbers for each kind of border.
+constexpr int64_t most_with_numbers = 256;
 constexpr int64_t most_gathered = 4; // registers of a tile whose operands are read lane by lane
 constexpr int64_t most_unrolled = 28, most_vectors = 7;
 constexpr int64_t elementwise_chunk = 4096; // elements of a work item
 
 class Chooser {
 public:
-  Chooser(const Nest& nest, const Target& target)
+  Chooser(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers)
       : target_(target), lanes_(std::min<int64_t>(target.lanes(widest_element(nest)), 64)) {
     flat_ = nest;
     is_banded_ = nest.axis(band_axis) != nullptr;
@@ -39,6 +42,10 @@ public:
       if (Expected<Nest> joined = flatten(flat_, axes))
         flat_ = std::move(*joined), flatten_.push_back(axes);
     reads_ = inner_reads(flat_);
+    constant_ = ConstantWeight::of(flat_, buffers);
+    if (constant_ && !constant_->is_small()) constant_.reset();
+    for (const Read& read : reads_)
+      if (!constant_ || read.operand != flat_.weight) other_reads_.push_back(read);
   }
 
   Choice run() {
@@ -202,12 +209,30 @@ private:
 
   void add(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) {
     Schedule schedule = build(v, size, u, r);
-    if (registers_needed(flat_, reads_, schedule) > target_.vector_registers - 1) return;
+    const bool numbers = has_numbers(v, u, r * ceil_div(size, lanes_), r);
+    if (numbers) put_numbers(schedule);
+    const std::vector<Read>& reads = numbers ? other_reads_ : reads_;
+    if (registers_needed(flat_, reads, schedule) > target_.vector_registers - 1) return;
     if (gathers(v) && r * ceil_div(size, lanes_) > most_gathered) return;
     Expected<Schedule> resolved = resolve(schedule, flat_);
     if (!resolved) return;
-    const Cost cost = predict(flat_, reads_, *resolved, target_);
+    Cost cost = predict(flat_, reads, *resolved, target_);
+    if (numbers) cost.cycles *= constant_->density();
     scored_.push_back({std::move(schedule), cost});
+  }
+
+  /// Whether the weight's numbers stand in the code: it is small, one number serves all lanes, and
+  /// the copies are not too many.
+  bool has_numbers(const NestAxis& v, const NestAxis* u, int64_t registers, int64_t rows) const {
+    if (!constant_ || constant_->moves_along(v.var)) return false;
+    if (u && constant_->moves_along(u->var)) registers /= rows;
+    return constant_->count() * registers <= most_with_numbers;
+  }
+
+  void put_numbers(Schedule& schedule) const {
+    schedule.pack_weight = false;
+    for (LoopDirective& loop : schedule.loops)
+      if (flat_.axis(loop.axis)->reduction) loop.by = loop.dot = 0, loop.unroll = loop.full;
   }
 
   // ---- a schedule for a register tile -------------------------------------------------------
@@ -380,6 +405,9 @@ private:
 
   void explain(const Scored& best, std::vector<std::string>& why) const {
     const RegisterDirective& v = best.schedule.registers.back();
+    if (constant_ && !best.schedule.pack_weight && !constant_->moves_along(flat_.axis(v.axis)->var))
+      why.push_back(fmt::format("the weight's {} numbers stand in the code, {:.0f} % of them are 0",
+                                constant_->count(), 100 * (1 - constant_->density())));
     why.push_back(
         fmt::format("{} register tiles were scored for {}", scored_.size(), target_.name));
     why.push_back(fmt::format("vectors of {} run along {}", v.lanes, v.axis));
@@ -399,16 +427,18 @@ private:
   const int64_t lanes_;
   bool is_banded_ = false;
   Nest flat_;
-  std::vector<Read> reads_; // of flat_
+  std::vector<Read> reads_;                // of flat_
+  std::optional<ConstantWeight> constant_; // small enough for its numbers to stand in the code
+  std::vector<Read> other_reads_;          // but the weight's, then
   std::vector<std::vector<std::string>> flatten_;
   std::vector<Scored> scored_;
 };
 
 } // namespace
 
-Choice choose(const Nest& nest, const Target& target) {
+Choice choose(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers) {
   if (nest.points() == 0) return {{}, {"there is no work"}, {}};
-  return Chooser(nest, target).run();
+  return Chooser(nest, target, buffers).run();
 }
 
 } // namespace volute::compiler

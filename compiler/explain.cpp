@@ -118,6 +118,7 @@ private:
   /// into another layout first.
   std::vector<const Nest*> nests_of(const Statement& s) const {
     const Statement* legal = legal_.definition(s.results.front());
+    if (!legal) return {};
     if (std::holds_alternative<ir::Reorder>(legal->operation) && is_put_in(legal->operands[0]))
       legal = legal_.definition(legal->operands[0]);
     std::vector<const Nest*> nests;
@@ -130,6 +131,7 @@ private:
     const std::string head = named(legal_, legal);
     return nest.origin == head || nest.origin.starts_with(head + ",");
   }
+
   static bool is_staging(const Nest& nest) { return nest.name.starts_with("stage_"); }
   static int32_t written_buffer(const Nest& nest) {
     return nest.operands[static_cast<size_t>(nest.writes.front().operand)].buffer;

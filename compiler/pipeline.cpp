@@ -4,11 +4,12 @@
 #include "compiler/choose.h"
 #include "compiler/domain_points.h"
 #include "compiler/explain.h"
-#include "compiler/legalise.h"
 #include "compiler/lower.h"
 #include "compiler/merge_steps.h"
 #include "compiler/passes/expand_math.h"
 #include "compiler/passes/flatten.h"
+#include "compiler/rewrites/fold_tables.h"
+#include "compiler/rewrites/rewrites.h"
 #include "compiler/specialise.h"
 
 #include <fmt/format.h>
@@ -101,12 +102,13 @@ public:
     return program;
   }
 
-  Choice for_nest(const Nest& nest, const Target& target) const {
+  Choice for_nest(const Nest& nest, const Target& target,
+                  const std::vector<Buffer>& buffers) const {
     if (naive_) return {{}, {"the naive nest was asked for: every axis a plain loop"}, {}};
     for (const std::string& name : {nest.name, std::string()})
       if (const auto found = schedules_.find(name); found != schedules_.end())
         return {found->second, {"the schedule was given"}, {}};
-    return choose(nest, target);
+    return choose(nest, target, buffers);
   }
 
 private:
@@ -116,10 +118,7 @@ private:
 
 /// A packed copy of a constant weight is made now and travels in the image.
 void pack_constant(LoopProgram& program, const Packing& packing) {
-  NestProgram copy{"pack", program.buffers, {}, {packing.nest}};
-  copy.nests.front().packs = -1;
-  Memory memory = allocate(copy.buffers);
-  evaluate(copy, memory);
+  Memory memory = evaluate_alone(packing.nest, program.buffers);
   Buffer& packed = program.buffers[static_cast<size_t>(packing.nest.operands[0].buffer)];
   packed.role = Buffer::Role::table;
   packed.packed_from = -1;
@@ -164,13 +163,17 @@ public:
 
   Expected<Stages> run() {
     const auto start = std::chrono::steady_clock::now();
-    const LowerOptions options{request_.strides, request_.target.has("avx512bf16")};
-    stages_.program = legalise(program_, options);
-    Expected<NestProgram> nests = lower(stages_.program, options);
+    Expected<NestProgram> nests = lowered(request_.schedule == "auto");
     if (!nests) return nests.failure();
-    require(verify(*nests), "lowering");
     Expected<Requested> requested = Requested::from(*nests, request_.schedule);
-    if (!requested) return requested.failure();
+    if (!requested && request_.schedule != "auto") {
+      // A text that was printed for a program in the form that `auto` gives it, perhaps.
+      NestProgram as_auto = lowered(true).value();
+      Expected<Requested> again = Requested::from(as_auto, request_.schedule);
+      if (!again) return requested.failure();
+      nests = std::move(as_auto);
+      requested = std::move(again);
+    }
     nests = requested->place(std::move(*nests), request_.target, stages_.report.bands);
     if (!nests) return nests.failure();
     stages_.nests = std::move(*nests);
@@ -194,6 +197,18 @@ public:
   }
 
 private:
+  /// The program's nests; in the forms that `auto` may give its operators, or as it is written.
+  Expected<NestProgram> lowered(bool free_form) {
+    const LowerOptions options{request_.strides, request_.target.has("avx512bf16")};
+    stages_.report.fusion.clear();
+    stages_.program = rewrite(program_, options, free_form, stages_.report.fusion);
+    Expected<NestProgram> nests = lower(stages_.program, options);
+    if (!nests) return nests;
+    fold_tables(*nests);
+    require(verify(*nests), "lowering");
+    return nests;
+  }
+
   /// The step of a nest and of all that is computed inside it.
   Expected<bool> add_step(size_t consumer, const Requested& requested) {
     Bands bands = banded(stages_.nests, stages_.loops.buffers, consumer);
@@ -202,7 +217,7 @@ private:
     stages_.loops.buffers = std::move(bands.buffers);
     std::optional<Step> whole;
     for (const Nest& nest : bands.nests) {
-      Choice choice = requested.for_nest(nest, request_.target);
+      Choice choice = requested.for_nest(nest, request_.target, stages_.loops.buffers);
       choice.schedule.compute = computed_inside(nest.name);
       Expected<Step> step = specialised(nest, choice);
       if (!step) return step.failure();
@@ -239,7 +254,8 @@ private:
     Expected<Schedule> schedule = resolve(choice.schedule, nest);
     if (!schedule) return schedule.failure();
     const auto packed_buffer = static_cast<int32_t>(stages_.loops.buffers.size());
-    Expected<Specialised> result = specialise(nest, *schedule, packed_buffer);
+    Expected<Specialised> result =
+        specialise(nest, *schedule, packed_buffer, stages_.loops.buffers);
     if (!result) return result.failure();
 
     NestReport report;

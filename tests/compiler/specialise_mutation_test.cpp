@@ -2,6 +2,7 @@
 // place. What the verifier still accepts must run on the evaluator, which leaves no memory
 // unchecked.
 
+#include "compiler/legalise.h"
 #include "compiler/lower.h"
 #include "compiler/pipeline.h"
 #include "ir/parse.h"
@@ -115,11 +116,11 @@ std::optional<ir::LoopProgram> random_loops(Dice& dice) {
   compiler::CompileRequest request;
   request.target = compiler::parse_target("x86-64-v3").value();
   compiler::Schedules schedules;
-  for (const ir::Nest& nest : compiler::lower(program).value().nests)
+  for (const ir::Nest& nest : compiler::lower(compiler::legalise(program)).value().nests)
     schedules[nest.name] = tests::random_schedule(dice, nest, 8);
   request.schedule = to_string(schedules);
   auto stages = compiler::specialise_program(program, request);
-  if (!stages) return std::nullopt;
+  if (!stages || stages->loops.steps.empty()) return std::nullopt; // an empty batch has none
   return std::move(stages->loops);
 }
 
