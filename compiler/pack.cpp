@@ -54,11 +54,15 @@ PackedLayout packed_layout(const Nest& nest, const Schedule& schedule) {
         {loop.axis, ceil_div(extent, loop.by), loop.by, static_cast<int32_t>(i)});
     left[loop.axis] = loop.by;
   }
-  for (const RegisterDirective& r : schedule.registers) {
-    if (!depends(read, nest.axis(r.axis)->var)) continue;
-    const int64_t lanes = std::max<int64_t>(r.lanes, 1);
-    layout.dimensions.push_back({r.axis, ceil_div(r.size, lanes) * lanes, 1, -1});
-  }
+  const auto add_registers = [&](bool vectors) { // lanes are neighbours, so vectors come last
+    for (const RegisterDirective& r : schedule.registers) {
+      if ((r.lanes > 0) != vectors || !depends(read, nest.axis(r.axis)->var)) continue;
+      const int64_t lanes = std::max<int64_t>(r.lanes, 1);
+      layout.dimensions.push_back({r.axis, ceil_div(r.size, lanes) * lanes, 1, -1});
+    }
+  };
+  add_registers(false);
+  add_registers(true);
   if (!schedule.loops.empty() && schedule.loops.back().dot) {
     const LoopDirective& last = schedule.loops.back();
     layout.group = last.dot;

@@ -8,7 +8,8 @@
 namespace volute::compiler {
 
 /// The dimensions of a packed weight: one per loop over an axis the weight depends on, in loop
-/// order, then one per axis of the register tile, rounded up to whole vectors.
+/// order, then one per axis of the register tile, the vector axis last, rounded up to whole
+/// vectors.
 struct PackedLayout {
   struct Dimension {
     std::string axis;

@@ -128,7 +128,7 @@ private:
         frame_.lanes == 1 || !weight_->moves_along(frame_.axes[frame_.vector].axis);
     has_numbers_ = weight_->is_small() && copied <= most_copied && is_scalar && !layout_ && !dot_;
     for (const LoopDirective& loop : schedule_.loops)
-      if (nest_.axis(loop.axis)->reduction)
+      if (const NestAxis& tap = *nest_.axis(loop.axis); tap.reduction && tap.extent != Affine(1))
         has_numbers_ &= loop.by == 1 && loop.unroll == LoopDirective::full;
     copies_taps_ = has_numbers_ || weight_->has_empty_taps();
     if (!copies_taps_) weight_.reset();

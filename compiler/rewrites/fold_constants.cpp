@@ -50,14 +50,7 @@ public:
 
   /// Nothing when it takes too long.
   std::optional<Program> run() const {
-    Program part = program_;
-    part.inputs.clear();
-    part.outputs = results_;
-    part.statements.clear();
-    for (size_t s = 0; s < program_.statements.size(); ++s)
-      if (is_folded_[s] || std::holds_alternative<ir::Const>(program_.statements[s].operation))
-        part.statements.push_back(program_.statements[s]);
-    drop_unread_constants(part);
+    const Program part = constant_part();
     const auto values = ir::evaluate(part, {}, {.steps = most_steps});
     if (!values) return std::nullopt;
 
@@ -82,6 +75,25 @@ public:
   }
 
 private:
+  /// The statements that are folded and the constants that they read, a program without inputs.
+  Program constant_part() const {
+    Program part{program_.name, {}, {}, {}, {}};
+    std::vector<ValueId> number(program_.values.size(), -1);
+    for (size_t s = 0; s < program_.statements.size(); ++s) {
+      Statement statement = program_.statements[s];
+      if (!is_folded_[s] && !std::holds_alternative<ir::Const>(statement.operation)) continue;
+      for (ValueId& operand : statement.operands) operand = number[index(operand)];
+      for (ValueId& result : statement.results) {
+        part.values.push_back(program_.values[index(result)]);
+        number[index(result)] = static_cast<ValueId>(part.values.size()) - 1;
+        result = number[index(result)];
+      }
+      part.statements.push_back(std::move(statement));
+    }
+    for (ValueId result : results_) part.outputs.push_back(number[index(result)]);
+    return part;
+  }
+
   static size_t index(ValueId id) { return static_cast<size_t>(id); }
 
   static bool sums(const Statement& statement) {
