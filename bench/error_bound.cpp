@@ -118,6 +118,15 @@ private:
     return wrapped(sum(*from_x, *from_w));
   }
 
+  /// Whether a batch_norm follows, which may be folded into the weight: then no number is whole.
+  bool is_normalised() const {
+    return std::any_of(program_.statements.begin(), program_.statements.end(),
+                       [&](const Statement& s) {
+                         return std::holds_alternative<BatchNorm>(s.operation) &&
+                                s.operands[0] == statement_.results[0];
+                       });
+  }
+
   /// `terms` products a sum. Every product and every partial sum is rounded once, so an element's
   /// bound is (terms + 2) units times the sum of the magnitudes. Pairs of bf16 may be added by an
   /// instruction that is off by 8 units and takes denormal numbers for 0.
@@ -129,8 +138,8 @@ private:
     const double growth = ((pairs ? 4 * terms : terms) + 2) * unit_;
     const double lost =
         pairs ? terms * (0x1p-124 + 0x1p-126 * (largest(x.value) + largest(w.value))) : tiny_;
-    const bool whole = is_exact(x) && is_exact(w) && (!b || is_exact(*b)) && is_whole(x.value) &&
-                       is_whole(w.value) && (!b || is_whole(b->value));
+    const bool whole = !is_normalised() && is_exact(x) && is_exact(w) && (!b || is_exact(*b)) &&
+                       is_whole(x.value) && is_whole(w.value) && (!b || is_whole(b->value));
 
     std::vector<TensorData> magnitudes = {
         whole ? magnitude(x.value)

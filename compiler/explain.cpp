@@ -46,10 +46,12 @@ public:
     tell_fusion();
     for (const Statement& statement : written_.statements) tell_operator(statement);
     tell_copies_of_statements();
-    for (size_t i = 0; i < nests_.nests.size(); ++i) {
-      tell_copies_of_nest(nests_.nests[i], report_.nests[i]);
-      report_.nests[i].products = products(nests_.nests[i]);
-    }
+    for (const Nest& nest : nests_.nests)
+      for (NestReport& told : report_.nests)
+        if (told.name == nest.name) {
+          tell_copies_of_nest(nest, told);
+          told.products = products(nest);
+        }
   }
 
 private:
@@ -112,29 +114,22 @@ private:
     report_.operators.push_back(fmt::format("{}: {}", named(written_, s), how));
   }
 
-  /// Nests that compute a statement of the program as it was written. One whose result had to be
-  /// reordered has another result there.
+  /// Nests that compute a statement of the program as it was written; its result may have been put
+  /// into another layout first.
   std::vector<const Nest*> nests_of(const Statement& s) const {
-    const auto found = std::find_if(
-        legal_.statements.begin(), legal_.statements.end(), [&](const Statement& other) {
-          return other.where == s.where && name(other.operation) == name(s.operation) &&
-                 same_result(other, s);
-        });
+    const Statement* legal = legal_.definition(s.results.front());
+    if (!legal) return {};
+    if (std::holds_alternative<ir::Reorder>(legal->operation) && is_put_in(legal->operands[0]))
+      legal = legal_.definition(legal->operands[0]);
     std::vector<const Nest*> nests;
-    if (found == legal_.statements.end()) return nests;
-    const std::string head = named(legal_, *found);
     for (const Nest& nest : nests_.nests)
-      if (nest.origin == head || nest.origin.starts_with(head + ",")) nests.push_back(&nest);
+      if (computes(nest, *legal)) nests.push_back(&nest);
     return nests;
   }
-  bool same_result(const Statement& legal, const Statement& s) const {
-    if (legal.results == s.results) return true;
-    return std::any_of(legal_.statements.begin(), legal_.statements.end(),
-                       [&](const Statement& reorder) {
-                         return std::holds_alternative<ir::Reorder>(reorder.operation) &&
-                                reorder.operands.front() == legal.results.front() &&
-                                reorder.results.front() == s.results.front();
-                       });
+  /// Whether a statement of the legal program is the head of the nest.
+  bool computes(const Nest& nest, const Statement& legal) const {
+    const std::string head = named(legal_, legal);
+    return nest.origin == head || nest.origin.starts_with(head + ",");
   }
 
   static bool is_staging(const Nest& nest) { return nest.name.starts_with("stage_"); }
@@ -200,8 +195,14 @@ private:
                                  source);
       else if (is_put_in(from))
         why = "a reorder into its type's order, which its operator cannot write";
+      if (is_in_bands(s)) why += ", a band of rows at a time in scratch";
       report_.copies.push_back({"%" + legal_.name_of(to), legal_.type(to).bytes(), why});
     }
+  }
+
+  bool is_in_bands(const Statement& legal) const {
+    return std::any_of(nests_.nests.begin(), nests_.nests.end(),
+                       [&](const Nest& nest) { return nest.placement && computes(nest, legal); });
   }
 
   void tell_copies_of_nest(const Nest& nest, const NestReport& told) {
@@ -270,7 +271,7 @@ private:
     if (narrow == ElementType::bf16 && !target_.has("avx512bf16"))
       return "the target has no vdpbf16ps";
     if (could) return "the schedule has no `dot`";
-    return "the image's channels do not lie in groups that could be added";
+    return "of one channel, or of split ones, there are no groups to add";
   }
 
   const Program& written_;

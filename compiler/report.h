@@ -47,8 +47,8 @@ struct Report {
     return bytes ? 2.0 * static_cast<double>(multiply_adds) / static_cast<double>(bytes) : 0;
   }
   std::vector<NestReport> nests;
-  std::vector<std::string> bands;     // a sentence a pair of nests that could share a step
   std::vector<std::string> fusion;    // a sentence a statement: with what it runs, or why alone
+  std::vector<std::string> bands;     // a sentence a pair of nests that could share a step
   std::vector<std::string> operators; // how one is computed, where that is not plain
   std::vector<Copy> copies;
   int64_t text_bytes = 0, constant_bytes = 0;

@@ -24,6 +24,7 @@ Benchmark conv() {
   b.report.multiply_adds = 1000000;
   b.report.bytes = 500000;
   b.report.lower_ms = 2;
+  b.report.cpu_ms = 1.5;
   b.verification = "volute equal to the reference";
   b.peak_flops = 100e9;
   b.contenders = {contender("volute", 25e-6, 1100000, 0), contender("cpp", 100e-6, 1000000, 4)};
@@ -61,12 +62,12 @@ TEST_CASE("the table has a line a contender, and dashes where a number has no me
              ContainsSubstring(
                  "conv     volute        25.00    0.0 %     80.0   88.0 %    20.0\n"
                  "         cpp          100.00    0.0 %     20.0   20.0 %     5.0  4 x faster\n"
-                 "         1.0 million multiply-adds, compiled in 2.0 ms\n"
+                 "         1.0 million multiply-adds, compiled in 2.0 ms, 1.5 of them on the CPU\n"
                  "         verified: volute equal to the reference\n"));
   CHECK_THAT(text,
              ContainsSubstring("pool     volute        25.00    0.0 %        -        -    20.0\n"
                                "         cpp     cannot: pool: no such thing\n"
-                               "         compiled in 2.0 ms\n"));
+                               "         compiled in 2.0 ms, 1.5 of them on the CPU\n"));
 }
 
 TEST_CASE("JSON text from outside stays JSON", "[report]") {

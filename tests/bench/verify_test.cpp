@@ -81,6 +81,18 @@ TEST_CASE("errors are carried through the statements that follow", "[verify]") {
   CHECK(y.tolerance[0] < 1400 * before.tolerance[0]);
 }
 
+TEST_CASE("a batch_norm may have gone into the weight, whose numbers are whole no more",
+          "[verify]") {
+  const Bounded y = bounded(
+      "program @p(%x: f32[n=1, c=2, w=2], %w: f32[o=1, i=2, w=1], %a: f32[c=1], %b: f32[c=1]) {\n"
+      "%0 = conv %x, %w\n%y = batch_norm %0, %a, %b, %b, %a\nreturn %y }",
+      {{1000, 1, -999, 1}, {3, 3}, {0.7}, {0}});
+  // 1000 * 3 * 0.8 - 999 * 3 * 0.8, each rounded.
+  CHECK(y.tolerance[0] > 2 * 0x1p-24 * 2400);
+  CHECK(y.tolerance[0] < 20 * 0x1p-24 * 2400);
+  CHECK(y.tolerance[1] < 20 * 0x1p-24 * 5);
+}
+
 TEST_CASE("max pooling and relu carry an error, and add none", "[verify]") {
   const std::string text = "program @p(%x: f32[n=1, c=1, w=4]) {\n%0 = relu %x\n"
                            "%y = max_pool %0 {kernel = 2}\nreturn %y }";
