@@ -155,6 +155,7 @@ std::optional<std::string> band_obstacle(const NestProgram& program, size_t prod
   const NestAxis* axis = to.axis(placement.axis);
   if (!axis || axis->reduction)
     return fmt::format("{} has no parallel axis {}", to.name, placement.axis);
+  if (placement.axis == "n") return "images are work items of their own already";
   if (!to.placement && (placement.tile < 1 || axis->extent.constant() % placement.tile != 0))
     return fmt::format("bands of {} do not divide the {} of {}", placement.tile,
                        axis->extent.constant(), placement.axis);

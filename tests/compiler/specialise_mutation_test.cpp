@@ -2,8 +2,6 @@
 // place. What the verifier still accepts must run on the evaluator, which leaves no memory
 // unchecked.
 
-#include "compiler/legalise.h"
-#include "compiler/lower.h"
 #include "compiler/pipeline.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
@@ -115,12 +113,10 @@ std::optional<ir::LoopProgram> random_loops(Dice& dice) {
   const ir::Program program = ir::parse(random.text()).value();
   compiler::CompileRequest request;
   request.target = compiler::parse_target("x86-64-v3").value();
-  compiler::Schedules schedules;
-  for (const ir::Nest& nest : compiler::lower(compiler::legalise(program)).value().nests)
-    schedules[nest.name] = tests::random_schedule(dice, nest, 8);
-  request.schedule = to_string(schedules);
+  const compiler::Schedules schedules = tests::random_schedules(dice, program, request);
+  if (!schedules.empty()) request.schedule = to_string(schedules);
   auto stages = compiler::specialise_program(program, request);
-  if (!stages || stages->loops.steps.empty()) return std::nullopt; // an empty batch has none
+  if (!stages || stages->loops.steps.empty()) return std::nullopt;
   return std::move(stages->loops);
 }
 

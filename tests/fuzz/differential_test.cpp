@@ -225,14 +225,9 @@ std::string draw_schedule(Dice& dice, const Case& one) {
   try {
     compiler::CompileRequest request;
     request.target = compiler::parse_target(one.target).value();
-    request.schedule = "naive";
     request.strides = one.strides;
-    const auto stages =
-        compiler::specialise_program(ir::parse(one.program.text()).value(), request).value();
-    compiler::Schedules schedules;
-    for (const ir::Nest& nest : stages.nests.nests)
-      if (!dice.once_in(5))
-        schedules[nest.name] = random_schedule(dice, nest, request.target.lanes(4));
+    const compiler::Schedules schedules =
+        random_schedules(dice, ir::parse(one.program.text()).value(), request);
     return schedules.empty() ? "auto" : to_string(schedules);
   } catch (const std::exception&) {
     return "naive"; // fails again where it is told

@@ -216,4 +216,15 @@ Schedule random_schedule(Dice& dice, const ir::Nest& nest, int64_t lanes) {
   return Drawer(dice, nest, lanes).run();
 }
 
+compiler::Schedules random_schedules(Dice& dice, const ir::Program& program,
+                                     compiler::CompileRequest request) {
+  request.schedule = "naive";
+  const compiler::Stages stages = compiler::specialise_program(program, request).value();
+  compiler::Schedules schedules;
+  for (const ir::Nest& nest : stages.nests.nests)
+    if (!dice.once_in(5))
+      schedules[nest.name] = random_schedule(dice, nest, request.target.lanes(4));
+  return schedules;
+}
+
 } // namespace volute::tests

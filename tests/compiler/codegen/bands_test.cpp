@@ -138,7 +138,7 @@ TEST_CASE("bands that cannot be are refused with the reason") {
       {pool + "compute conv_1 at h by 4", "bands of 4 do not divide the 6 of h"},
       {pool + "compute conv_9 at h", "there is no such nest before this one"},
       {pool + "compute conv_1 at kh", "max_pool_y has no parallel axis kh"},
-      {pool + "compute conv_1 at n", "it does not write its rows one after the other"},
+      {pool + "compute conv_1 at n", "images are work items of their own already"},
       {"nest max_pool_y: ; compute conv_1 at h by 2; parallel n, band, c; for h, w, kh, kw",
        "parallel n, band, c: the nests of a step share its work items"},
       {"nest max_pool_y: ; compute conv_1 at h by 2; parallel n, band; for c, h, w by 4, kh, kw\n"
