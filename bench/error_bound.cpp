@@ -3,8 +3,8 @@
 // groups and layouts are not written a second time.
 #include "bench/error_bound.h"
 
+#include "bench/doubles.h"
 #include "ir/number.h"
-#include "ir/reference.h"
 
 #include <algorithm>
 #include <cmath>
@@ -20,79 +20,6 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 // units in the last place, and a few more steps belong to the activation.
 constexpr double function_roundings = 8;
 
-using Doubles = std::vector<double>;
-
-Doubles doubles_of(const TensorData& tensor) { return elements_of(tensor); }
-TensorData tensor_like(const TensorData& shape, const Doubles& elements) {
-  return tensor_of(shape.type, elements);
-}
-
-template <class F>
-TensorData map(const TensorData& a, F f) {
-  Doubles elements = doubles_of(a);
-  for (double& x : elements) x = f(x);
-  return tensor_like(a, elements);
-}
-
-template <class F>
-TensorData map(const TensorData& a, const TensorData& b, F f) {
-  Doubles elements = doubles_of(a);
-  const Doubles other = doubles_of(b);
-  for (size_t i = 0; i < elements.size(); ++i) elements[i] = f(elements[i], other[i]);
-  return tensor_like(a, elements);
-}
-
-TensorData magnitude(const TensorData& a) {
-  return map(a, [](double x) { return std::abs(x); });
-}
-TensorData sum(const TensorData& a, const TensorData& b) {
-  return map(a, b, [](double x, double y) { return x + y; });
-}
-
-template <class Test>
-bool all(const TensorData& a, Test test) {
-  const Doubles elements = doubles_of(a);
-  return std::all_of(elements.begin(), elements.end(), test);
-}
-bool is_zero(const TensorData& a) {
-  return all(a, [](double x) { return x == 0; });
-}
-bool is_whole(const TensorData& a) {
-  return all(a, [](double x) { return std::isfinite(x) && x == std::trunc(x); });
-}
-bool is_exact(const Uncertain& u) { return is_zero(u.error); }
-double largest(const TensorData& a) {
-  double most = 0;
-  for (const double x : doubles_of(a)) most = std::max(most, std::abs(x));
-  return most;
-}
-
-bool is_narrow(ElementType type) { return type == ElementType::f16 || type == ElementType::bf16; }
-
-/// The statement's operation alone, on f64 operands.
-Expected<TensorData> apply(const Operation& operation, const std::vector<TensorData>& operands,
-                           const TensorType& result) {
-  Program program;
-  program.name = "bound";
-  std::map<std::string, const TensorData*> inputs;
-  Statement statement{{}, operation, {}, {}};
-  for (const TensorData& operand : operands) {
-    const auto id = static_cast<ValueId>(program.values.size());
-    program.values.push_back({"x" + std::to_string(id), operand.type, {}});
-    program.inputs.push_back(id);
-    statement.operands.push_back(id);
-    inputs[program.values.back().name] = &operand;
-  }
-  const auto id = static_cast<ValueId>(program.values.size());
-  program.values.push_back({"y", in_doubles(result), {}});
-  statement.results = {id};
-  program.outputs = {id};
-  program.statements.push_back(std::move(statement));
-  Expected<std::map<std::string, TensorData>> results = evaluate(program, inputs);
-  if (!results) return results.failure();
-  return std::move(results->at("y"));
-}
-
 class Bound {
 public:
   Bound(const Program& program, const Statement& statement,
@@ -105,28 +32,44 @@ public:
         tiny_(type_.element == ElementType::f64 ? 0x1p-1070 : 0x1p-140) {}
 
   Expected<TensorData> run() {
-    Expected<TensorData> error =
+    const Expected<TensorData> error =
         std::visit([&](const auto& operation) { return of(operation); }, statement_.operation);
+    if (!error || is_integer(type_.element)) return error;
     // A bf16 or f16 result is rounded from a number that is off by the error: the next one, at
-    // most.
-    if (error && is_narrow(type_.element)) {
-      const double spacing = type_.element == ElementType::bf16 ? 0x1p-7 : 0x1p-10;
-      return map(*error, y(), [=](double e, double value) {
-        return e > 0 ? e + spacing * std::abs(value) + 0x1p-24 : 0;
-      });
-    }
-    return error;
+    // most. Above the largest number of its type nothing is known but that both are large.
+    const bool narrow = is_narrow(type_.element);
+    const double spacing = type_.element == ElementType::bf16 ? 0x1p-7 : 0x1p-10;
+    return map(*error, y(), [&](double e, double value) {
+      if (e == 0) return 0.0;
+      const double most = narrow ? e + spacing * std::abs(value) + 0x1p-24 : e;
+      return std::abs(value) + most > largest_finite() ? infinity : most;
+    });
   }
 
 private:
   const Uncertain& operand(size_t i) const { return *operands_[i]; }
   const TensorData& y() const { return *values_[0]; }
+  double largest_finite() const {
+    switch (type_.element) {
+    case ElementType::f64: return std::numeric_limits<double>::max();
+    case ElementType::f16: return 65504;
+    case ElementType::bf16: return 0x1.fep127;
+    default: return std::numeric_limits<float>::max();
+    }
+  }
+  /// Sums of magnitudes that the type in which they are added cannot hold say nothing of the
+  /// result.
+  double unless_overflow(double magnitude, double error) const {
+    const double most = type_.element == ElementType::f64 ? std::numeric_limits<double>::max()
+                                                          : std::numeric_limits<float>::max();
+    return magnitude > most / 2 ? infinity : error;
+  }
   TensorData nothing() const { return zeros(y().type); }
   TensorData unknown() const {
     return map(y(), [](double) { return infinity; });
   }
   Expected<TensorData> apply(const Operation& operation, std::vector<TensorData> inputs) const {
-    return bench::apply(operation, inputs, type_);
+    return apply_as(operation, inputs, in_doubles(type_));
   }
   /// In the memory order of the result.
   Expected<TensorData> moved(const TensorData& error) const { return apply(Reorder{}, {error}); }
@@ -141,18 +84,53 @@ private:
 
   Expected<TensorData> of(const Const&) const { return nothing(); }
 
+  /// An operand without its zero point: the farthest from it, where channels have their own.
+  static Uncertain from_zero_points(const Uncertain& u, const std::vector<int64_t>& points) {
+    return {map(u.value,
+                [&](double value) {
+                  double most = 0;
+                  for (const int64_t point : points)
+                    most = std::max(most, std::abs(value - static_cast<double>(point)));
+                  return most;
+                }),
+            u.error};
+  }
+
+  /// Integers that wrap: what is off by e is off by e still, unless it comes around.
+  TensorData wrapped(const TensorData& error) const {
+    const auto lowest = static_cast<double>(ir::lowest(type_.element));
+    const auto highest = static_cast<double>(ir::highest(type_.element));
+    return map(error, y(), [=](double e, double value) {
+      return e > 0 && (value - e < lowest || value + e > highest) ? infinity : e;
+    });
+  }
+
+  Expected<TensorData> sum_of_integers(const Operation& operation, const Uncertain& x,
+                                       const Uncertain& w, const Uncertain* b) const {
+    if (is_exact(x) && is_exact(w) && (!b || is_exact(*b))) return nothing();
+    std::vector<TensorData> of_x = {x.error, magnitude(w.value)};
+    std::vector<TensorData> of_w = {sum(magnitude(x.value), x.error), w.error};
+    if (b) of_x.push_back(b->error), of_w.push_back(zeros(b->value.type));
+    const Expected<TensorData> from_x = apply(operation, of_x);
+    if (!from_x) return from_x.failure();
+    const Expected<TensorData> from_w = apply(operation, of_w);
+    if (!from_w) return from_w.failure();
+    return wrapped(sum(*from_x, *from_w));
+  }
+
   /// `terms` products a sum. Every product and every partial sum is rounded once, so an element's
-  /// bound is (terms + 2) units times the sum of the magnitudes.
-  Expected<TensorData> sum_of_products(Operation operation, double terms) const {
+  /// bound is (terms + 2) units times the sum of the magnitudes. Pairs of bf16 may be added by an
+  /// instruction that is off by 8 units and takes denormal numbers for 0.
+  Expected<TensorData> sum_of_products(const Operation& operation, double terms) const {
     const Uncertain& x = operand(0);
     const Uncertain& w = operand(1);
     const Uncertain* b = operands_.size() > 2 ? operands_[2] : nullptr;
-    const bool is_integer = !is_float(program_.type(statement_.operands[0]).element);
-    const double growth = is_integer ? 0 : (terms + 2) * unit_;
-    const bool was_exact = is_exact(x) && is_exact(w) && (!b || is_exact(*b));
-    if (is_integer && was_exact) return nothing();
-    const bool whole =
-        was_exact && is_whole(x.value) && is_whole(w.value) && (!b || is_whole(b->value));
+    const bool pairs = program_.type(statement_.operands[0]).element == ElementType::bf16;
+    const double growth = ((pairs ? 4 * terms : terms) + 2) * unit_;
+    const double lost =
+        pairs ? terms * (0x1p-124 + 0x1p-126 * (largest(x.value) + largest(w.value))) : tiny_;
+    const bool whole = is_exact(x) && is_exact(w) && (!b || is_exact(*b)) && is_whole(x.value) &&
+                       is_whole(w.value) && (!b || is_whole(b->value));
 
     std::vector<TensorData> magnitudes = {
         whole ? magnitude(x.value)
@@ -167,7 +145,9 @@ private:
     Expected<TensorData> error = apply(operation, magnitudes);
     if (!error) return error.failure();
     if (whole)
-      return map(*error, [&](double m) { return m <= largest_exact_ ? 0 : growth * m + tiny_; });
+      return map(*error, [&](double m) {
+        return m <= largest_exact_ ? 0 : unless_overflow(m, growth * m + lost);
+      });
     if (!is_exact(w)) {
       std::vector<TensorData> more = {sum(magnitude(x.value), x.error), w.error};
       if (b) more.push_back(zeros(b->value.type));
@@ -175,7 +155,8 @@ private:
       if (!of_weights) return of_weights.failure();
       *error = sum(*error, *of_weights);
     }
-    return map(*error, [&](double e) { return e + tiny_; });
+    // Where nothing was inexact the error is `growth` times the magnitudes, and else more.
+    return map(*error, [&](double e) { return unless_overflow(e / growth, e + lost); });
   }
 
   double products(Axis sum_over) const {
@@ -184,35 +165,34 @@ private:
     for (const Axis axis : w.spatial_axes()) taps *= static_cast<double>(w.size(axis));
     return taps + 1; // and the bias
   }
-  Expected<TensorData> of(Conv op) const {
+  template <class Op>
+  Expected<TensorData> convolution(Op op) const {
+    const bool integers = is_integer(type_.element);
+    const Uncertain x = integers ? from_zero_points(operand(0), {op.x_zero_point}) : operand(0);
+    const Uncertain w = integers ? from_zero_points(operand(1), op.w_zero_point) : operand(1);
     op.x_zero_point = 0;
-    const bool shifts = std::any_of(op.w_zero_point.begin(), op.w_zero_point.end(),
-                                    [](int64_t zero) { return zero != 0; });
     op.w_zero_point = {0};
-    if (shifts && !is_exact(operand(0))) return unknown();
+    if (integers) return sum_of_integers(op, x, w, operands_.size() > 2 ? operands_[2] : nullptr);
     return sum_of_products(op, products(Axis::i));
   }
-  Expected<TensorData> of(ConvTranspose op) const {
-    op.x_zero_point = 0;
-    const bool shifts = std::any_of(op.w_zero_point.begin(), op.w_zero_point.end(),
-                                    [](int64_t zero) { return zero != 0; });
-    op.w_zero_point = {0};
-    if (shifts && !is_exact(operand(0))) return unknown();
-    return sum_of_products(op, products(Axis::i));
-  }
+  Expected<TensorData> of(const Conv& op) const { return convolution(op); }
+  Expected<TensorData> of(const ConvTranspose& op) const { return convolution(op); }
 
   Expected<TensorData> maxima(const Operation& operation) const {
     Expected<TensorData> error = apply(operation, {operand(0).error});
     if (!error) return error.failure();
     return map(*error, [](double e) { return std::max(e, 0.0); }); // -inf where there is no tap
   }
-  Expected<TensorData> averages(const Operation& operation, double terms) const {
+  Expected<TensorData> averages(const Operation& operation, double terms,
+                                double divisor = 1) const {
     const double growth = (terms + 3) * unit_;
     Expected<TensorData> error =
         apply(operation, {map(operand(0).value, operand(0).error,
                               [&](double x, double e) { return e + growth * (std::abs(x) + e); })});
     if (!error) return error.failure();
-    return map(*error, [&](double e) { return e + tiny_; });
+    return map(*error, [&](double e) {
+      return unless_overflow(e / growth * std::max(terms, divisor), e + tiny_);
+    });
   }
   static double product(const PerAxis& numbers) {
     double taps = 1;
@@ -230,15 +210,19 @@ private:
     const double taps = product(op.kernel);
     if (op.kind == PoolKind::average) {
       if (op.divisor) op.divisor = std::abs(*op.divisor);
-      return averages(op, taps);
+      return averages(op, taps, static_cast<double>(op.divisor.value_or(1)));
     }
     // A norm moves no more than its argument does, from p = 1 on.
     if (op.p < 1 && !is_exact(operand(0))) return unknown();
     Expected<TensorData> error = is_exact(operand(0)) ? nothing() : apply(op, {operand(0).error});
     if (!error) return error.failure();
     const double roundings = (taps + 2 * function_roundings) * (1 + 1 / op.p);
+    // Powers are added: they overflow and vanish long before their root does.
+    const double vanished = std::pow(taps * tiny_, 1 / op.p);
     return map(*error, y(), [&](double e, double value) {
-      return e + roundings * unit_ * std::abs(value) + tiny_;
+      const double sum = std::pow(std::abs(value) + e, op.p);
+      const double lost = sum * unit_ < taps * tiny_ ? vanished + std::abs(value) : 0;
+      return unless_overflow(sum, e + roundings * unit_ * std::abs(value) + lost + tiny_);
     });
   }
   Expected<TensorData> of(const GlobalPool& op) const {
@@ -266,14 +250,14 @@ private:
                    map(operand(3).value, [&](double mean) { return -growth * std::abs(mean); }),
                    operand(4).value});
     if (!of_x) return of_x.failure();
-    return map(*of_x, [&](double e) { return e + tiny_; });
+    return map(*of_x, [&](double e) { return unless_overflow(e / growth, e + tiny_); });
   }
 
   Expected<TensorData> of(const Binary& op) const {
     const Uncertain& a = operand(0);
     const Uncertain& b = operand(1);
     const bool was_exact = is_exact(a) && is_exact(b);
-    if (!is_float(type_.element)) return was_exact ? Expected(nothing()) : Expected(unknown());
+    if (is_integer(type_.element) && was_exact) return nothing();
     if (op.kind == BinaryKind::max || op.kind == BinaryKind::min)
       return apply(Binary{BinaryKind::max}, {a.error, b.error});
     if (was_exact && is_whole(a.value) && is_whole(b.value) && largest(y()) <= largest_exact_)
@@ -281,7 +265,7 @@ private:
     if (op.kind != BinaryKind::mul) {
       Expected<TensorData> error = apply(Binary{BinaryKind::add}, {a.error, b.error});
       if (!error) return error.failure();
-      return plus_roundings(*error, 1);
+      return is_integer(type_.element) ? Expected(wrapped(*error)) : plus_roundings(*error, 1);
     }
     const Expected<TensorData> from_a =
         apply(Binary{BinaryKind::mul}, {a.error, magnitude(b.value)});
@@ -289,7 +273,8 @@ private:
     const Expected<TensorData> from_b =
         apply(Binary{BinaryKind::mul}, {sum(magnitude(a.value), a.error), b.error});
     if (!from_b) return from_b.failure();
-    return plus_roundings(sum(*from_a, *from_b), 1);
+    const TensorData both = sum(*from_a, *from_b);
+    return is_integer(type_.element) ? Expected(wrapped(both)) : plus_roundings(both, 1);
   }
 
   Expected<TensorData> of(const Unary& op) const {
@@ -301,7 +286,10 @@ private:
     case UnaryKind::relu:
     case UnaryKind::relu6:
     case UnaryKind::abs:
-    case UnaryKind::neg: return moved(x.error);
+    case UnaryKind::neg: {
+      Expected<TensorData> error = moved(x.error);
+      return error && is_integer(type_.element) ? Expected(wrapped(*error)) : error;
+    }
     case UnaryKind::clamp:
       return is_f32(op.a) && is_f32(op.b) ? moved(x.error) : plus_roundings(x.error, 1);
     case UnaryKind::leaky_relu: return sloped(x, std::max(1.0, std::abs(op.a.value_or(0.01))));
@@ -351,13 +339,40 @@ private:
     return plus_roundings(map(operand(0).error, [=](double e) { return slope * e; }), 2);
   }
 
-  Expected<TensorData> of(const Convert&) const {
+  /// A rounding to whole numbers that rises with its argument: what it gives at both ends of what
+  /// the argument may be. Near a half that is one step; elsewhere, for small errors, none.
+  Expected<TensorData> stepped(const Operation& operation, const TensorData& below,
+                               const TensorData& above) const {
+    const Expected<TensorData> low = apply_as(operation, {below}, type_);
+    if (!low) return low.failure();
+    const Expected<TensorData> high = apply_as(operation, {above}, type_);
+    if (!high) return high.failure();
+    return map(map(*low, y(), [](double l, double value) { return value - l; }),
+               map(*high, y(), [](double h, double value) { return h - value; }),
+               [](double down, double up) {
+                 return std::max({down, up, 0.0});
+               });
+  }
+  /// The same of a float, which is rounded to f32 and divided by a scale on the way.
+  Expected<TensorData> stepped_from_float(const Operation& operation) const {
+    const Uncertain& x = operand(0);
+    const TensorType& from = program_.type(statement_.operands[0]);
+    const double unit = from.element == ElementType::f64 ? 0x1p-53 : 0x1p-24;
+    const TensorData room = map(x.value, x.error, [&](double value, double e) {
+      return e > 0 ? e + 4 * unit * (std::abs(value) + e) : 0;
+    });
+    return stepped(operation, map(x.value, room, std::minus<>()), sum(x.value, room));
+  }
+
+  Expected<TensorData> of(const Convert& op) const {
     const TensorType& from = program_.type(statement_.operands[0]);
     const bool was_exact = is_exact(operand(0));
-    if (!is_float(type_.element)) {
+    if (is_integer(type_.element)) {
       if (was_exact) return nothing();
-      if (!is_float(from.element)) return unknown(); // wraps
-      return moved(map(operand(0).error, [](double e) { return e > 0 ? std::ceil(e) + 1 : 0; }));
+      if (is_float(from.element)) return stepped_from_float(op);
+      const Expected<TensorData> error = moved(operand(0).error);
+      if (!error) return error.failure();
+      return wrapped(*error);
     }
     if (was_exact && is_whole(operand(0).value) && largest(y()) <= largest_exact_) return nothing();
     return plus_roundings(operand(0).error, 1);
@@ -372,9 +387,19 @@ private:
     if (op.kind == QuantKind::dequantize)
       return plus_roundings(map(operand(0).error, [&](double e) { return *most * e; }), 2);
     if (is_exact(operand(0))) return nothing(); // the language fixes every rounding
-    const double factor = op.kind == QuantKind::quantize ? 1 / *least : *most;
-    return moved(
-        map(operand(0).error, [=](double e) { return e > 0 ? std::ceil(factor * e) + 1 : 0; }));
+    if (op.kind == QuantKind::quantize) return stepped_from_float(op);
+    // Integers, as they are: the ends are numbers of their type.
+    const TensorType& from = program_.type(statement_.operands[0]);
+    const auto end = [&](double sign) {
+      Doubles elements = doubles_of(operand(0).value);
+      const Doubles error = doubles_of(operand(0).error);
+      for (size_t i = 0; i < elements.size(); ++i)
+        elements[i] =
+            std::clamp(elements[i] + sign * error[i], static_cast<double>(ir::lowest(from.element)),
+                       static_cast<double>(ir::highest(from.element)));
+      return tensor_of(from, elements);
+    };
+    return stepped(op, end(-1), end(1));
   }
 
   const Program& program_;
@@ -386,11 +411,6 @@ private:
 };
 
 } // namespace
-
-TensorType in_doubles(TensorType type) {
-  type.element = ElementType::f64;
-  return type;
-}
 
 Expected<std::vector<TensorData>> error_bounds(const Program& program, const Statement& statement,
                                                const std::vector<const Uncertain*>& operands,

@@ -23,7 +23,4 @@ error_bounds(const ir::Program& program, const ir::Statement& statement,
              const std::vector<const Uncertain*>& operands,
              const std::vector<const ir::TensorData*>& values);
 
-/// The same type with elements of f64.
-ir::TensorType in_doubles(ir::TensorType type);
-
 } // namespace volute::bench

@@ -1,5 +1,6 @@
 #include "bench/verify.h"
 
+#include "bench/doubles.h"
 #include "bench/error_bound.h"
 #include "ir/number.h"
 
@@ -79,8 +80,9 @@ bounded_reference(const Program& program, const std::map<std::string, const Tens
   // Returning a narrow value is one more reader of it, which may round it: then the results are
   // evaluated apart. Otherwise one evaluation serves.
   const bool apart = has_narrow_floats(program);
-  Expected<std::map<std::string, TensorData>> every =
-      evaluate(with_every_value(program), inputs, budget);
+  const Program all = with_every_value(program);
+  Expected<std::map<std::string, TensorData>> every{std::map<std::string, TensorData>{}};
+  if (!all.outputs.empty()) every = evaluate(all, inputs, budget); // else inputs are returned
   if (!every) return every.failure();
   std::map<std::string, TensorData> results;
   if (apart) {
@@ -129,6 +131,7 @@ bounded_reference(const Program& program, const std::map<std::string, const Tens
 Agreement compare(const std::string& name, const Bounded& wanted, const std::byte* got) {
   const TensorType& type = wanted.value.type;
   Agreement found;
+  found.is_integer = is_integer(type.element);
   found.name = name;
   found.elements = type.elements();
   for (int64_t i = 0; i < found.elements; ++i) {
@@ -136,7 +139,12 @@ Agreement compare(const std::string& name, const Bounded& wanted, const std::byt
     const double value = element(got, type.element, i);
     const double tolerance = wanted.tolerance[static_cast<size_t>(i)];
     if (tolerance != 0) found.is_exact = false;
-    if (is_within(value, reference, tolerance)) {
+    // Integers of 64 bits may differ where their doubles do not.
+    const bool differ =
+        found.is_integer && tolerance == 0 &&
+        read_integer(got + i * size_of(type.element), type.element) !=
+            read_integer(wanted.value.bytes.data() + i * size_of(type.element), type.element);
+    if (!differ && is_within(value, reference, tolerance)) {
       if (!std::isfinite(tolerance) && value != reference && std::isfinite(reference)) {
         ++found.unbounded;
         continue;
@@ -157,9 +165,12 @@ Agreement compare(const std::string& name, const Bounded& wanted, const std::byt
 }
 
 std::string to_string(const Agreement& a) {
-  constexpr const char* rule = "rounding bound: (terms + 2) * 2^-24 * sum |products|, carried "
-                               "through every statement";
-  constexpr const char* exact = "exact: whole numbers, and no sum can exceed 2^24";
+  const std::string_view rule =
+      a.is_integer ? "a rounding before them may move integers by a step"
+                   : "rounding bound: (terms + 2) * 2^-24 * sum |products|, carried through every "
+                     "statement";
+  const std::string_view exact =
+      a.is_integer ? "integers" : "exact: whole numbers, and no sum can exceed 2^24";
   if (!a.agrees())
     return fmt::format("%{}: {} of {} elements differ from the reference, the first at {}: {} "
                        "instead of {}, tolerance {:.3g} ({})",
@@ -169,9 +180,11 @@ std::string to_string(const Agreement& a) {
     return fmt::format("%{}: equal to the reference, all {} elements ({})", a.name, a.elements,
                        exact);
   const std::string which =
-      a.unbounded == 0 ? fmt::format("all {} elements", a.elements)
-                       : fmt::format("{} of {} elements; of the other {} no finite bound is known",
-                                     a.elements - a.unbounded, a.elements, a.unbounded);
+      a.unbounded == 0
+          ? fmt::format("all {} elements", a.elements)
+          : fmt::format("{} of {} elements; of the other {} no finite bound is known: a "
+                        "sum on the way to them may overflow",
+                        a.elements - a.unbounded, a.elements, a.unbounded);
   return fmt::format("%{}: within the tolerance of the reference, {}: differences up to {:.3g}, "
                      "{:.2g} of what is allowed ({})",
                      a.name, which, a.largest_difference, a.largest_share, rule);

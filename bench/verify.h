@@ -7,6 +7,9 @@
 //     what was inexact before         times |w|, summed; times the slope of an activation; ...
 //     whole numbers, no partial sum
 //     able to exceed 2^24             0: the result is exact, and is compared with ==
+//     integers                        0; where one is rounded from an inexact number, whatever the
+//                                     ends of that number's error are rounded to
+//     a sum that may overflow         infinite: nothing is known of the result
 //
 // A wrong tap is caught in a layer of any size, and right kernels are never refused.
 #pragma once
@@ -41,6 +44,7 @@ struct Agreement {
   int64_t wrong = 0;     // elements further off than their tolerance
   int64_t unbounded = 0; // elements that differ, and whose tolerance is infinite: nothing is known
   bool is_exact = true;  // every tolerance is 0
+  bool is_integer = false;
   double largest_difference = 0;
   double largest_share = 0; // of a difference in its tolerance: 0.1 leaves room of ten times
   // The first wrong element: its coordinates, [n=0, c=3, h=1, w=2], and numbers.

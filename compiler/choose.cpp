@@ -1,5 +1,7 @@
 #include "compiler/choose.h"
 
+#include "compiler/bands.h"
+#include "compiler/constant_weight.h"
 #include "compiler/cost_model.h"
 #include "compiler/passes/flatten.h"
 #include "compiler/strides.h"
@@ -22,20 +24,28 @@ constexpr size_t candidates_reported = 6;
 // Straight-line multiply-adds in one body: more buys nothing and costs compile time (about 0.03 ms
 // each).
 constexpr int64_t most_straight_line = 48;
+// Of a small constant weight, whose taps are copied with their numbers for each kind of border.
+constexpr int64_t most_with_numbers = 256;
 constexpr int64_t most_gathered = 4; // registers of a tile whose operands are read lane by lane
 constexpr int64_t most_unrolled = 28, most_vectors = 7;
 constexpr int64_t elementwise_chunk = 4096; // elements of a work item
 
 class Chooser {
 public:
-  Chooser(const Nest& nest, const Target& target)
+  Chooser(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers)
       : target_(target), lanes_(std::min<int64_t>(target.lanes(widest_element(nest)), 64)) {
-    const std::vector<std::vector<std::string>> groups = flattenable(nest);
     flat_ = nest;
+    is_banded_ = nest.axis(band_axis) != nullptr;
+    const std::vector<std::vector<std::string>> groups =
+        is_banded_ ? std::vector<std::vector<std::string>>{} : flattenable(nest);
     for (const std::vector<std::string>& axes : groups)
       if (Expected<Nest> joined = flatten(flat_, axes))
         flat_ = std::move(*joined), flatten_.push_back(axes);
     reads_ = inner_reads(flat_);
+    constant_ = ConstantWeight::of(flat_, buffers);
+    if (constant_ && !constant_->is_small()) constant_.reset();
+    for (const Read& read : reads_)
+      if (!constant_ || read.operand != flat_.weight) other_reads_.push_back(read);
   }
 
   Choice run() {
@@ -43,11 +53,12 @@ public:
     if (flat_.writes.front().offset) return scattered();
     if (lanes_ > 1)
       for (const NestAxis& v : flat_.axes)
-        if (!v.reduction && v.extent.constant() > 1 && !shares_border(flat_, v.var) &&
-            can_be_vector(v))
+        if (!v.reduction && v.extent.constant() > 1 && !is_shared(v) &&
+            !shares_border(flat_, v.var) && can_be_vector(v))
           try_vector(v);
     if (scored_.empty()) {
       choice.why = {"no axis can be the vector axis: the naive nest"};
+      if (is_banded_) choice.schedule = plain_loops();
       return choice;
     }
     std::stable_sort(scored_.begin(), scored_.end(), [](const Scored& a, const Scored& b) {
@@ -57,12 +68,23 @@ public:
     choice.schedule = best.schedule;
     explain(best, choice.why);
     for (size_t i = 0; i < std::min(scored_.size(), candidates_reported); ++i)
-      choice.candidates.push_back(
-          {one_line(scored_[i].schedule), scored_[i].cost.cycles, scored_[i].cost.bound});
+      choice.candidates.push_back({one_line(*resolve(scored_[i].schedule, flat_)),
+                                   scored_[i].cost.cycles, scored_[i].cost.bound});
     return choice;
   }
 
 private:
+  /// Every axis a loop, the step's work items first.
+  Schedule plain_loops() const {
+    Schedule schedule;
+    for (const NestAxis& axis : flat_.axes) {
+      LoopDirective loop{name(axis)};
+      loop.parallel = is_shared(axis);
+      schedule.loops.push_back(loop);
+    }
+    return schedule;
+  }
+
   /// Elements are scattered one after the other within each plane; planes are apart.
   Choice scattered() const {
     Choice choice;
@@ -125,6 +147,11 @@ private:
     });
   }
 
+  /// The work items of a step of several nests.
+  bool is_shared(const NestAxis& axis) const {
+    return is_banded_ && (name(axis) == "n" || name(axis) == band_axis);
+  }
+
   bool constrained(const NestAxis& axis) const {
     return std::any_of(flat_.constraints.begin(), flat_.constraints.end(),
                        [&](const Constraint& c) { return c.value.depends_on(axis.var); });
@@ -143,7 +170,7 @@ private:
       add(v, size, nullptr, 1);
       for (const NestAxis& u : flat_.axes) {
         if (u.reduction || u.var == v.var || u.extent.constant() < 2) continue;
-        if (shares_border(flat_, u.var)) continue;
+        if (shares_border(flat_, u.var) || is_shared(u)) continue;
         if (!worth_unrolling(u, v)) continue;
         for (int64_t r = 2; r <= std::min(most_unrolled, u.extent.constant()); ++r)
           add(v, size, &u, r);
@@ -182,12 +209,30 @@ private:
 
   void add(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) {
     Schedule schedule = build(v, size, u, r);
-    if (registers_needed(flat_, reads_, schedule) > target_.vector_registers - 1) return;
+    const bool numbers = has_numbers(v, u, r * ceil_div(size, lanes_), r);
+    if (numbers) put_numbers(schedule);
+    const std::vector<Read>& reads = numbers ? other_reads_ : reads_;
+    if (registers_needed(flat_, reads, schedule) > target_.vector_registers - 1) return;
     if (gathers(v) && r * ceil_div(size, lanes_) > most_gathered) return;
     Expected<Schedule> resolved = resolve(schedule, flat_);
     if (!resolved) return;
-    const Cost cost = predict(flat_, reads_, *resolved, target_);
+    Cost cost = predict(flat_, reads, *resolved, target_);
+    if (numbers) cost.cycles *= constant_->density();
     scored_.push_back({std::move(schedule), cost});
+  }
+
+  /// Whether the weight's numbers stand in the code: it is small, one number serves all lanes, and
+  /// the copies are not too many.
+  bool has_numbers(const NestAxis& v, const NestAxis* u, int64_t registers, int64_t rows) const {
+    if (!constant_ || constant_->moves_along(v.var)) return false;
+    if (u && constant_->moves_along(u->var)) registers /= rows;
+    return constant_->count() * registers <= most_with_numbers;
+  }
+
+  void put_numbers(Schedule& schedule) const {
+    schedule.pack_weight = false;
+    for (LoopDirective& loop : schedule.loops)
+      if (flat_.axis(loop.axis)->reduction) loop.by = loop.dot = 0, loop.unroll = loop.full;
   }
 
   // ---- a schedule for a register tile -------------------------------------------------------
@@ -200,8 +245,11 @@ private:
     for (const NestAxis* axis : parallel_order()) {
       const bool tiled = axis->var == v.var || (u && axis->var == u->var);
       LoopDirective loop{name(*axis)};
-      if (tiled && !constrained(*axis) && flat_.accumulators.empty() &&
-          axis->extent.constant() > 2 * elementwise_chunk) {
+      if (is_banded_) { // work items are those of the step
+        loop.parallel = is_shared(*axis);
+        (loop.parallel ? items : inner).push_back(loop);
+      } else if (tiled && !constrained(*axis) && flat_.accumulators.empty() &&
+                 axis->extent.constant() > 2 * elementwise_chunk) {
         items.push_back({name(*axis), elementwise_chunk, 1, true});
         inner.push_back(loop);
       } else if (tiled && constrained(*axis)) {
@@ -211,6 +259,8 @@ private:
         items.push_back(loop);
       }
     }
+    std::stable_partition(items.begin(), items.end(),
+                          [](const LoopDirective& loop) { return loop.axis == "n"; });
     schedule.loops = std::move(items);
     schedule.loops.insert(schedule.loops.end(), inner.begin(), inner.end());
     const int64_t accumulators = r * ceil_div(size, lanes_);
@@ -260,7 +310,7 @@ private:
     std::vector<const NestAxis*> channels, space, first;
     for (const NestAxis& axis : flat_.axes) {
       if (axis.reduction) continue;
-      const bool is_first = name(axis) == "n" || name(axis) == "g";
+      const bool is_first = name(axis) == "n" || name(axis) == "g" || name(axis) == band_axis;
       (is_first ? first : is_space(axis) ? space : channels).push_back(&axis);
     }
     std::vector<const NestAxis*> order = first;
@@ -355,6 +405,9 @@ private:
 
   void explain(const Scored& best, std::vector<std::string>& why) const {
     const RegisterDirective& v = best.schedule.registers.back();
+    if (constant_ && !best.schedule.pack_weight && !constant_->moves_along(flat_.axis(v.axis)->var))
+      why.push_back(fmt::format("the weight's {} numbers stand in the code, {:.0f} % of them are 0",
+                                constant_->count(), 100 * (1 - constant_->density())));
     why.push_back(
         fmt::format("{} register tiles were scored for {}", scored_.size(), target_.name));
     why.push_back(fmt::format("vectors of {} run along {}", v.lanes, v.axis));
@@ -372,17 +425,20 @@ private:
 
   const Target& target_;
   const int64_t lanes_;
+  bool is_banded_ = false;
   Nest flat_;
-  std::vector<Read> reads_; // of flat_
+  std::vector<Read> reads_;                // of flat_
+  std::optional<ConstantWeight> constant_; // small enough for its numbers to stand in the code
+  std::vector<Read> other_reads_;          // but the weight's, then
   std::vector<std::vector<std::string>> flatten_;
   std::vector<Scored> scored_;
 };
 
 } // namespace
 
-Choice choose(const Nest& nest, const Target& target) {
+Choice choose(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers) {
   if (nest.points() == 0) return {{}, {"there is no work"}, {}};
-  return Chooser(nest, target).run();
+  return Chooser(nest, target, buffers).run();
 }
 
 } // namespace volute::compiler

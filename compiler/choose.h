@@ -16,6 +16,8 @@ struct Choice {
 };
 
 /// Never fails: where no vector schedule fits, the naive one is chosen, and `why` says so.
-Choice choose(const ir::Nest& nest, const Target& target);
+/// `buffers` are the program's: a small constant weight asks for other schedules.
+Choice choose(const ir::Nest& nest, const Target& target,
+              const std::vector<ir::Buffer>& buffers = {});
 
 } // namespace volute::compiler

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ctime>
 
 namespace volute::compiler {
 
@@ -50,6 +51,13 @@ std::vector<ImageBuffer> image_buffers(const LoopProgram& program, const Strides
   return result;
 }
 
+/// CPU time of the calling thread, in milliseconds.
+double thread_ms() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return 1e3 * static_cast<double>(now.tv_sec) + 1e-6 * static_cast<double>(now.tv_nsec);
+}
+
 /// Says of each output which inputs may lie where it is written.
 void allow_in_place(Image& image, const Stages& stages) {
   // Steps must be the nests that were looked at, in their order.
@@ -66,6 +74,7 @@ void allow_in_place(Image& image, const Stages& stages) {
 } // namespace
 
 Expected<Compiled> compile(const Program& program, const CompileRequest& request) {
+  const double start_ms = thread_ms();
   const Expected<StridesByName> strides = checked_strides(program, request.strides);
   if (!strides) return strides.failure();
   CompileRequest checked = request;
@@ -94,14 +103,13 @@ Expected<Compiled> compile(const Program& program, const CompileRequest& request
   image.text_bytes = code->text_bytes;
   image.parameters = loops.parameters;
   const std::vector<int32_t> slots = argument_slots(loops.buffers);
-  size_t nest = 0;
   for (size_t i = 0; i < loops.steps.size(); ++i) {
     const Step& step = loops.steps[i];
     image.steps.push_back({step.name, code->entries[i], step.work(),
                            step.packs < 0 ? -1 : slots[static_cast<size_t>(step.packs)]});
     image.thread_scratch_bytes = std::max(image.thread_scratch_bytes, step.scratch_bytes);
-    if (step.packs < 0)
-      compiled.report.nests[nest++].code_bytes = static_cast<int64_t>(code->sizes[i]);
+    for (NestReport& report : compiled.report.nests)
+      if (report.name == step.name) report.code_bytes = static_cast<int64_t>(code->sizes[i]);
   }
 
   Report& report = compiled.report;
@@ -114,6 +122,7 @@ Expected<Compiled> compile(const Program& program, const CompileRequest& request
   report.emit_ms = code->emit_ms;
   report.object_ms = code->object_ms;
   report.link_ms = code->link_ms;
+  report.cpu_ms = thread_ms() - start_ms;
   return compiled;
 }
 

@@ -85,8 +85,31 @@ int32_t batch_norm_scale(NestBuilder& to, const Statement& statement, ElementTyp
   return buffer;
 }
 
+/// shift - mean * factor of each channel where all of it is constant and finite, else -1.
+int32_t batch_norm_shift(NestBuilder& to, const Statement& statement, ElementType type) {
+  Lowering& lowering = to.lowering;
+  const ir::Buffer& scale =
+      lowering.nests
+          .buffers[static_cast<size_t>(lowering.batch_norm_scales.at(statement.results[0]))];
+  if (!scale.data || !lowering.constant(statement.operands[2]) ||
+      !lowering.constant(statement.operands[3]))
+    return -1;
+  std::vector<double> shifts = numbers_of(lowering, statement.operands[2]);
+  const std::vector<double> means = numbers_of(lowering, statement.operands[3]);
+  for (size_t c = 0; c < shifts.size(); ++c) {
+    const double factor =
+        ir::read_real(scale.data->data() + c * static_cast<size_t>(size_of(type)), type);
+    shifts[c] = ir::round_to(type, shifts[c] - means[c] * factor);
+    if (!std::isfinite(shifts[c])) return -1;
+  }
+  const std::string& result = lowering.program.name_of(statement.results[0]);
+  return lowering.table(fmt::format("{}_shift", spoken(result)), type, shifts);
+}
+
 Expr batch_norm(NestBuilder& to, const Statement& statement, const Expr& x) {
   const int32_t scale = batch_norm_scale(to, statement, x->type);
+  if (const int32_t shift = batch_norm_shift(to, statement, x->type); shift >= 0)
+    return fma(x, to.read_vector(scale, to.at[Axis::c]), to.read_vector(shift, to.at[Axis::c]));
   const Expr mean = computed(to.read(statement.operands[3], to.at));
   const Expr factor = to.read_vector(scale, to.at[Axis::c]);
   return fma(x - mean, factor, computed(to.read(statement.operands[2], to.at)));

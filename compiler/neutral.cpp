@@ -32,16 +32,16 @@ double evaluate_constant(const Expr& e) {
   return is_float(e->type) ? number.real : static_cast<double>(number.integer);
 }
 
-/// The update with accumulators at `value`, the weight at a finite number, other reads at
-/// `element`.
-Scalar evaluate(const Nest& nest, const Expr& e, double value, double element) {
+/// The update with accumulators at `value`, the weight at `weight`, other reads at `element`.
+Scalar evaluate(const Nest& nest, const Expr& e, double value, double element, double weight) {
   if (std::holds_alternative<Acc>(e->is)) return in_type(e->type, value);
   if (std::holds_alternative<Position>(e->is)) return as_scalar(7);
   if (const auto* read = std::get_if<Read>(&e->is))
-    return in_type(e->type, read->operand == nest.weight ? is_float(e->type) ? 1.5 : 2 : element);
+    return in_type(e->type, read->operand == nest.weight ? weight : element);
   std::array<Scalar, 4> operands{};
   size_t n = 0;
-  for (const Expr& child : children(e)) operands.at(n++) = evaluate(nest, child, value, element);
+  for (const Expr& child : children(e))
+    operands.at(n++) = evaluate(nest, child, value, element, weight);
   return apply(*e, operands.data());
 }
 
@@ -76,13 +76,14 @@ std::optional<double> neutral_element(const Nest& nest) {
       for (int byte = -128; byte < 256; ++byte) candidates.push_back(byte);
   const auto keeps = [&](double element) {
     for (const Accumulator& a : nest.accumulators)
-      for (double value : values_before(nest, a)) {
-        const Scalar after = evaluate(nest, a.update, value, element);
-        const bool same = is_float(a.type)
-                              ? after.real == value || (std::isnan(after.real) && std::isnan(value))
-                              : after.integer == as_scalar(value).integer;
-        if (!same) return false;
-      }
+      for (double value : values_before(nest, a))
+        for (double weight : {2.0, 3.0}) { // one of them is not the weight's zero point
+          const Scalar after = evaluate(nest, a.update, value, element, weight);
+          const bool same = is_float(a.type) ? after.real == value ||
+                                                   (std::isnan(after.real) && std::isnan(value))
+                                             : after.integer == as_scalar(value).integer;
+          if (!same) return false;
+        }
     return true;
   };
   for (double element : candidates)

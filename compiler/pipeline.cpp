@@ -1,12 +1,15 @@
 #include "compiler/pipeline.h"
 
+#include "compiler/bands.h"
 #include "compiler/choose.h"
 #include "compiler/domain_points.h"
-#include "compiler/fuse.h"
-#include "compiler/legalise.h"
+#include "compiler/explain.h"
 #include "compiler/lower.h"
+#include "compiler/merge_steps.h"
 #include "compiler/passes/expand_math.h"
 #include "compiler/passes/flatten.h"
+#include "compiler/rewrites/fold_tables.h"
+#include "compiler/rewrites/rewrites.h"
 #include "compiler/specialise.h"
 
 #include <fmt/format.h>
@@ -68,12 +71,44 @@ public:
     return requested;
   }
 
-  Choice for_nest(const Nest& nest, const Target& target) const {
+  /// Which nests are computed inside which: as `auto` chooses, or as the texts say.
+  Expected<NestProgram> place(NestProgram program, const Target& target,
+                              std::vector<std::string>& whys) const {
+    if (naive_) return program;
+    if (schedules_.empty()) return place_bands(std::move(program), target, whys);
+    for (size_t consumer = program.nests.size(); consumer-- > 0;) {
+      const std::string& name = program.nests[consumer].name;
+      const auto given = schedules_.find(name);
+      if (given == schedules_.end()) continue;
+      for (const ComputeDirective& compute : given->second.compute) {
+        const auto refuse = [&](const std::string& why) {
+          return fail("schedule", fmt::format("nest {}: compute {} at {} by {}: {}", name,
+                                              compute.nest, compute.axis, compute.by, why));
+        };
+        const auto producer =
+            std::find_if(program.nests.begin(), program.nests.end(),
+                         [&](const Nest& nest) { return nest.name == compute.nest; });
+        const auto index = static_cast<size_t>(producer - program.nests.begin());
+        if (index >= consumer) return refuse("there is no such nest before this one");
+        const Placement placement{static_cast<int32_t>(consumer), compute.axis, compute.by};
+        for (const Nest& other : program.nests)
+          if (other.placement && other.placement->consumer == placement.consumer &&
+              (other.placement->axis != placement.axis || other.placement->tile != placement.tile))
+            return refuse("another nest is computed at other bands");
+        if (const auto why = band_obstacle(program, index, placement)) return refuse(*why);
+        producer->placement = placement;
+      }
+    }
+    return program;
+  }
+
+  Choice for_nest(const Nest& nest, const Target& target,
+                  const std::vector<Buffer>& buffers) const {
     if (naive_) return {{}, {"the naive nest was asked for: every axis a plain loop"}, {}};
     for (const std::string& name : {nest.name, std::string()})
       if (const auto found = schedules_.find(name); found != schedules_.end())
         return {found->second, {"the schedule was given"}, {}};
-    return choose(nest, target);
+    return choose(nest, target, buffers);
   }
 
 private:
@@ -83,10 +118,7 @@ private:
 
 /// A packed copy of a constant weight is made now and travels in the image.
 void pack_constant(LoopProgram& program, const Packing& packing) {
-  NestProgram copy{"pack", program.buffers, {}, {packing.nest}};
-  copy.nests.front().packs = -1;
-  Memory memory = allocate(copy.buffers);
-  evaluate(copy, memory);
+  Memory memory = evaluate_alone(packing.nest, program.buffers);
   Buffer& packed = program.buffers[static_cast<size_t>(packing.nest.operands[0].buffer)];
   packed.role = Buffer::Role::table;
   packed.packed_from = -1;
@@ -131,33 +163,88 @@ public:
 
   Expected<Stages> run() {
     const auto start = std::chrono::steady_clock::now();
-    const LowerOptions options{request_.strides, request_.target.has("avx512bf16")};
-    stages_.program = legalise(program_, options);
-    Expected<NestProgram> nests = lower(stages_.program, options);
+    Expected<NestProgram> nests = lowered(request_.schedule == "auto");
     if (!nests) return nests.failure();
-    require(verify(*nests), "lowering");
+    Expected<Requested> requested = Requested::from(*nests, request_.schedule);
+    if (!requested && request_.schedule != "auto") {
+      // A text that was printed for a program in the form that `auto` gives it, perhaps.
+      NestProgram as_auto = lowered(true).value();
+      Expected<Requested> again = Requested::from(as_auto, request_.schedule);
+      if (!again) return requested.failure();
+      nests = std::move(as_auto);
+      requested = std::move(again);
+    }
+    nests = requested->place(std::move(*nests), request_.target, stages_.report.bands);
+    if (!nests) return nests.failure();
     stages_.nests = std::move(*nests);
-    Expected<Requested> requested = Requested::from(stages_.nests, request_.schedule);
-    if (!requested) return requested.failure();
 
     stages_.loops.name = stages_.nests.name;
     stages_.loops.buffers = stages_.nests.buffers;
     stages_.loops.parameters = stages_.nests.parameters;
     Failure failures;
-    for (const Nest& nest : stages_.nests.nests)
-      if (auto added = add(nest, requested->for_nest(nest, request_.target)); !added)
+    for (size_t n = 0; n < stages_.nests.nests.size(); ++n) {
+      if (stages_.nests.nests[n].placement) continue; // part of its consumer's step
+      if (auto added = add_step(n, *requested); !added)
         failures.diagnostics.insert(failures.diagnostics.end(), added.diagnostics().begin(),
                                     added.diagnostics().end());
+    }
     if (!failures.diagnostics.empty()) return failures;
     require(verify(stages_.loops), "specialising");
-    fill_report();
+    explain(program_, request_.target, stages_);
     stages_.report.lower_ms =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     return std::move(stages_);
   }
 
 private:
-  Expected<bool> add(const Nest& lowered, const Choice& choice) {
+  /// The program's nests; in the forms that `auto` may give its operators, or as it is written.
+  Expected<NestProgram> lowered(bool free_form) {
+    const LowerOptions options{request_.strides, request_.target.has("avx512bf16")};
+    stages_.report.fusion.clear();
+    stages_.program = rewrite(program_, options, free_form, stages_.report.fusion);
+    Expected<NestProgram> nests = lower(stages_.program, options);
+    if (!nests) return nests;
+    fold_tables(*nests);
+    require(verify(*nests), "lowering");
+    return nests;
+  }
+
+  /// The step of a nest and of all that is computed inside it.
+  Expected<bool> add_step(size_t consumer, const Requested& requested) {
+    Bands bands = banded(stages_.nests, stages_.loops.buffers, consumer);
+    require(verify(NestProgram{"bands", bands.buffers, stages_.nests.parameters, bands.nests}),
+            "cutting into bands");
+    stages_.loops.buffers = std::move(bands.buffers);
+    std::optional<Step> whole;
+    for (const Nest& nest : bands.nests) {
+      Choice choice = requested.for_nest(nest, request_.target, stages_.loops.buffers);
+      choice.schedule.compute = computed_inside(nest.name);
+      Expected<Step> step = specialised(nest, choice);
+      if (!step) return step.failure();
+      whole = whole ? merge_steps(*whole, *step) : std::move(*step);
+    }
+    whole->scratch_bytes = bands.scratch_bytes;
+    stages_.loops.steps.push_back(std::move(*whole));
+    return true;
+  }
+
+  std::vector<ComputeDirective> computed_inside(const std::string& consumer) const {
+    std::vector<ComputeDirective> all;
+    for (const Nest& nest : stages_.nests.nests)
+      if (nest.placement &&
+          stages_.nests.nests[static_cast<size_t>(nest.placement->consumer)].name == consumer)
+        all.push_back({nest.name, nest.placement->axis, nest.placement->tile});
+    return all;
+  }
+
+  /// The nest before it was cut into bands.
+  const Nest& as_lowered(const std::string& name) const {
+    return *std::find_if(stages_.nests.nests.begin(), stages_.nests.nests.end(),
+                         [&](const Nest& nest) { return nest.name == name; });
+  }
+
+  /// A nest's own loops; its weight's packing becomes a step or a table on the way.
+  Expected<Step> specialised(const Nest& lowered, const Choice& choice) {
     Nest nest = expand(lowered, request_.target);
     for (const std::vector<std::string>& axes : choice.schedule.flatten) {
       Expected<Nest> flat = flatten(nest, axes);
@@ -167,7 +254,8 @@ private:
     Expected<Schedule> schedule = resolve(choice.schedule, nest);
     if (!schedule) return schedule.failure();
     const auto packed_buffer = static_cast<int32_t>(stages_.loops.buffers.size());
-    Expected<Specialised> result = specialise(nest, *schedule, packed_buffer);
+    Expected<Specialised> result =
+        specialise(nest, *schedule, packed_buffer, stages_.loops.buffers);
     if (!result) return result.failure();
 
     NestReport report;
@@ -189,47 +277,14 @@ private:
     report.schedule = to_string(*schedule);
     report.why = choice.why;
     report.candidates = choice.candidates;
-    report.multiply_adds = multiply_adds_asked_for(lowered);
+    report.multiply_adds = multiply_adds_asked_for(as_lowered(lowered.name));
     report.executed_multiply_adds = count_fmas(result->step);
     report.registers = result->step.arrays.empty() ? 0 : result->step.arrays.front().count();
     report.register_tile = tile_text(result->step, *schedule);
     report.work_items = result->step.work();
     stages_.report.nests.push_back(std::move(report));
     stages_.schedules[lowered.name] = std::move(*schedule);
-    stages_.loops.steps.push_back(std::move(result->step));
-    return true;
-  }
-
-  void fill_report() {
-    Report& report = stages_.report;
-    report.program = program_.name;
-    report.target = to_string(request_.target);
-    for (const NestReport& nest : report.nests) report.multiply_adds += nest.multiply_adds;
-    for (size_t i = 0; i < program_.inputs.size(); ++i) {
-      const TensorType& type = program_.type(program_.inputs[i]);
-      report.bytes += type.bytes();
-      if (i > 0) report.parameters += type.elements();
-    }
-    for (ValueId output : program_.outputs) report.bytes += program_.type(output).bytes();
-    for (const Statement& s : program_.statements)
-      if (std::holds_alternative<Const>(s.operation))
-        report.parameters += program_.type(s.results.front()).elements();
-    const Fusion fusion = fuse(stages_.program);
-    for (const Fusion::Group& group : fusion.groups) {
-      std::vector<std::string> names;
-      for (size_t at : group.statements) {
-        const Statement& s = stages_.program.statements[at];
-        names.push_back(
-            fmt::format("{} %{}", name(s.operation), stages_.program.name_of(s.results.front())));
-      }
-      if (names.size() > 1)
-        report.fusion.push_back(fmt::format("{} run as one nest", fmt::join(names, ", ")));
-    }
-    for (const Fusion::Reason& reason : fusion.apart) {
-      const Statement& s = stages_.program.statements[reason.statement];
-      report.fusion.push_back(fmt::format("{} %{}: {}", name(s.operation),
-                                          stages_.program.name_of(s.results.front()), reason.text));
-    }
+    return std::move(result->step);
   }
 
   const Program& program_;

@@ -13,14 +13,6 @@ namespace {
 
 constexpr size_t shown_candidates = 6;
 
-// 115,605,504: the digits in threes.
-std::string grouped(int64_t number) {
-  std::string text = std::to_string(number);
-  const size_t sign = number < 0 ? 1 : 0;
-  for (size_t at = text.size(); at > 3 + sign; at -= 3) text.insert(at - 3, 1, ',');
-  return text;
-}
-
 std::string bytes_text(int64_t bytes) {
   if (bytes < 10240) return fmt::format("{} bytes", bytes);
   if (bytes < (int64_t{10} << 20)) return fmt::format("{:.1f} KiB", bytes / 1024.0);
@@ -77,6 +69,7 @@ void append(std::string& text, const NestReport& nest) {
     row(text, "register tile",
         nest.registers > 0 ? fmt::format("{} ({} registers)", nest.register_tile, nest.registers)
                            : nest.register_tile);
+  if (!nest.products.empty()) row(text, "products", nest.products);
   if (nest.packed_bytes > 0) row(text, "packed weight", bytes_text(nest.packed_bytes));
   if (nest.code_bytes > 0) row(text, "code", bytes_text(nest.code_bytes));
   text += "  schedule\n";
@@ -98,6 +91,13 @@ void append(std::string& text, const NestReport& nest) {
 
 } // namespace
 
+std::string grouped(int64_t number) {
+  std::string text = std::to_string(number);
+  const size_t sign = number < 0 ? 1 : 0;
+  for (size_t at = text.size(); at > 3 + sign; at -= 3) text.insert(at - 3, 1, ',');
+  return text;
+}
+
 std::string to_string(const Report& report) {
   std::string text = fmt::format("program @{}\n", report.program);
   row(text, "target", short_target(report.target));
@@ -108,8 +108,14 @@ std::string to_string(const Report& report) {
   row(text, "intensity",
       fmt::format("{:.2f} floating-point operations a byte", report.intensity()));
 
-  if (!report.fusion.empty()) text += "\nfusion\n";
+  if (!report.fusion.empty() || !report.bands.empty()) text += "\nfusion\n";
   for (const std::string& sentence : report.fusion) text += fmt::format("  {}\n", sentence);
+  for (const std::string& sentence : report.bands) text += fmt::format("  {}\n", sentence);
+  if (!report.operators.empty()) text += "\noperators\n";
+  for (const std::string& sentence : report.operators) text += fmt::format("  {}\n", sentence);
+  if (!report.copies.empty()) text += "\ncopies\n";
+  for (const Copy& copy : report.copies)
+    text += fmt::format("  {}: {}, {}\n", copy.of, bytes_text(copy.bytes), copy.why);
   for (const NestReport& nest : report.nests) append(text, nest);
 
   if (report.text_bytes > 0) {
@@ -119,9 +125,10 @@ std::string to_string(const Report& report) {
     row(text, "workspace", workspace_text(report));
     row(text, "scratch", bytes_text(report.thread_scratch_bytes) + " a thread");
   }
-  text += fmt::format(
-      "\ntime\n  {:.1f} ms: lower {:.1f}, emit {:.1f}, object {:.1f}, link {:.1f}\n",
-      report.total_ms(), report.lower_ms, report.emit_ms, report.object_ms, report.link_ms);
+  text += fmt::format("\ntime\n  {:.1f} ms: lower {:.1f}, emit {:.1f}, object {:.1f}, link {:.1f}",
+                      report.total_ms(), report.lower_ms, report.emit_ms, report.object_ms,
+                      report.link_ms);
+  text += report.cpu_ms > 0 ? fmt::format("; {:.1f} ms of CPU\n", report.cpu_ms) : "\n";
   return text;
 }
 

@@ -24,30 +24,45 @@ struct NestReport {
   int64_t executed_multiply_adds = 0; // that the step executes: lanes and tiles beyond the edge too
   int64_t registers = 0;              // vector registers of the register tile
   std::string register_tile;          // "14 x 2 of f32x16"
+  std::string products;               // of narrow elements: how many at a time, by what
   int64_t code_bytes = 0;
   int64_t packed_bytes = 0;
   int64_t work_items = 0;
 };
 
+/// Elements that a step moves and does not compute: a copy, a reorder, sums beside a convolution.
+struct Copy {
+  std::string of; // "x_padded"
+  int64_t bytes = 0;
+  std::string why;
+};
+
 struct Report {
   std::string program, target;
   std::string llvm;       // version
-  int64_t parameters = 0; // elements of weights and other operands beside the first input
+  int64_t parameters = 0; // elements of operands without a batch: weights, biases, factors
   int64_t multiply_adds = 0;
   int64_t bytes = 0; // inputs and outputs, each once
   double intensity() const {
     return bytes ? 2.0 * static_cast<double>(multiply_adds) / static_cast<double>(bytes) : 0;
   }
   std::vector<NestReport> nests;
-  std::vector<std::string> fusion; // a sentence a statement: with what it runs, or why alone
+  std::vector<std::string> bands;     // a sentence a pair of nests that could share a step
+  std::vector<std::string> fusion;    // a sentence a statement: with what it runs, or why alone
+  std::vector<std::string> operators; // how one is computed, where that is not plain
+  std::vector<Copy> copies;
   int64_t text_bytes = 0, constant_bytes = 0;
   int64_t workspace_bytes = 0;    // packed and intermediate buffers, sharing memory
   int64_t intermediate_bytes = 0; // what they would take side by side
   int64_t thread_scratch_bytes = 0;
   double lower_ms = 0, emit_ms = 0, object_ms = 0, link_ms = 0;
+  double cpu_ms = 0; // of the compiling thread; less than the total where it had to wait
   double total_ms() const { return lower_ms + emit_ms + object_ms + link_ms; }
 };
 
 std::string to_string(const Report& report);
+
+/// 115,605,504: the digits in threes.
+std::string grouped(int64_t number);
 
 } // namespace volute::compiler

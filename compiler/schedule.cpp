@@ -1,5 +1,6 @@
 #include "compiler/schedule.h"
 
+#include "compiler/bands.h"
 #include "compiler/strides.h"
 #include "compiler/weight_expression.h"
 
@@ -35,6 +36,8 @@ std::string loops_line(std::string_view word, const std::vector<LoopDirective>& 
 
 std::string to_string(const Schedule& schedule) {
   std::string text;
+  for (const ComputeDirective& c : schedule.compute)
+    text += fmt::format("compute {} at {} by {}\n", c.nest, c.axis, c.by);
   for (const auto& axes : schedule.flatten)
     text += fmt::format("flatten {}\n", fmt::join(axes, ", "));
   text += loops_line("parallel", schedule.loops, true);
@@ -217,11 +220,12 @@ Expected<bool> parse_directive(Words& words, Schedules& schedules, std::string& 
   if (word == "nest") {
     Expected<std::string> name = parse_axis(words, "nest");
     if (!name) return name.failure();
-    words.take(":");
+    const bool may_go_on = words.take(":");
     nest = *name;
     if (schedule == Schedule{} && schedules.size() == 1) schedules.clear();
     if (!schedules.try_emplace(nest).second)
       return refuse(where, fmt::format("nest {} has a schedule already", nest));
+    if (may_go_on) return true; // its first directive may stand on the same line
   } else if (word == "parallel" || word == "for") {
     auto loops =
         parse_list<LoopDirective>(words, [&] { return parse_loop(words, word == "parallel"); });
@@ -241,6 +245,21 @@ Expected<bool> parse_directive(Words& words, Schedules& schedules, std::string& 
   } else if (word == "pack") {
     if (!words.take("weight")) return refuse(words.here(), "pack: only `pack weight` is known");
     schedule.pack_weight = true;
+  } else if (word == "compute") {
+    ComputeDirective compute;
+    Expected<std::string> inner = parse_axis(words, "compute");
+    if (!inner) return inner.failure();
+    compute.nest = *inner;
+    if (!words.take("at")) return refuse(words.here(), "compute: `at AXIS` is wanted");
+    Expected<std::string> axis = parse_axis(words, "compute");
+    if (!axis) return axis.failure();
+    compute.axis = *axis;
+    if (words.take("by")) {
+      const auto size = words.number();
+      if (!size || *size < 1) return want_size(words, "by");
+      compute.by = *size;
+    }
+    schedule.compute.push_back(std::move(compute));
   } else if (word == "prefetch") {
     auto operands =
         parse_list<std::string>(words, [&] { return parse_operand(words, "prefetch"); });
@@ -249,7 +268,8 @@ Expected<bool> parse_directive(Words& words, Schedules& schedules, std::string& 
   } else {
     return refuse(
         where, fmt::format("unknown directive '{}'", word),
-        "the directives are parallel, for, registers, flatten, pack weight, prefetch and nest");
+        "the directives are parallel, for, registers, flatten, pack weight, prefetch, compute and "
+        "nest");
   }
   if (!words.at_end()) {
     const Location rest = words.here(); // before next() moves on
@@ -277,9 +297,11 @@ Expected<Schedules> parse_schedules(std::string_view text) {
                                : directive.substr(0, std::min(directive.size(), cut - begin));
     }
     Words words(directive, line, static_cast<int>(begin - line_begin) + 1);
-    if (!words.at_end())
-      if (auto parsed = parse_directive(words, schedules, nest); !parsed)
+    while (!words.at_end())
+      if (auto parsed = parse_directive(words, schedules, nest); !parsed) {
         failures.diagnostics.push_back(parsed.diagnostics().front());
+        break;
+      }
     if (end < text.size() && text[end] == '\n') ++line, line_begin = end + 1;
     begin = end + 1;
   }
@@ -341,6 +363,49 @@ std::optional<Failure> misfit_of_scatter(const Schedule& schedule, const ir::Nes
                                   fmt::join(found, ", "), fmt::join(ordered, ", ")));
 }
 
+bool in_domain(const ir::Nest& nest, ir::Var axis) {
+  return std::any_of(nest.domain.begin(), nest.domain.end(),
+                     [&](const ir::Constraint& c) { return c.value.depends_on(axis); });
+}
+
+/// Nests that are computed in one step share its work items: the batch and the bands, no more. Rows
+/// beyond the image are left out of the loop over rows, which is a plain one.
+std::optional<Failure> misfit_of_bands(const Schedule& schedule, const ir::Nest& nest) {
+  if (!nest.axis(band_axis)) return std::nullopt;
+  std::vector<std::string> shared, found;
+  for (const ir::NestAxis& axis : nest.axes) {
+    const std::string& name = nest.vars[static_cast<size_t>(axis.var.id)];
+    if (name == "n" || name == band_axis) shared.push_back(name);
+  }
+  for (const RegisterDirective& r : schedule.registers)
+    if (std::find(shared.begin(), shared.end(), r.axis) != shared.end())
+      return misfit(nest,
+                    fmt::format("registers {0} {1}: {0} is shared with the other nests of the "
+                                "step, and not tiled",
+                                r.axis, r.size));
+  for (const LoopDirective& loop : schedule.loops)
+    if (loop.parallel) {
+      found.push_back(loop.axis);
+      if (loop.by > 1)
+        return misfit(nest, fmt::format("parallel {} by {}: the nests of a step share its work "
+                                        "items, one {} each",
+                                        loop.axis, loop.by, loop.axis));
+    }
+  if (found != shared)
+    return misfit(nest,
+                  fmt::format("parallel {}: the nests of a step share its work items",
+                              fmt::join(found, ", ")),
+                  fmt::format("write `parallel {}`", fmt::join(shared, ", ")));
+  for (const LoopDirective& loop : schedule.loops) {
+    const ir::NestAxis* axis = nest.axis(loop.axis);
+    if (axis && in_domain(nest, axis->var) && !loop.parallel && (loop.by > 1 || loop.unroll != 1))
+      return misfit(nest, fmt::format("for {0} by {1}: rows of {0} may lie beyond the image, and "
+                                      "are neither tiled nor unrolled",
+                                      loop.axis, loop.by));
+  }
+  return std::nullopt;
+}
+
 /// `dot` is for the innermost loop, over an axis along which narrow products can be grouped.
 std::optional<Failure> misfit_of_dot(const Schedule& schedule, size_t at, const ir::Nest& nest) {
   const LoopDirective& loop = schedule.loops[at];
@@ -387,6 +452,7 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
       full.loops.push_back({nest.vars[static_cast<size_t>(axis.var.id)]});
 
   if (auto failure = misfit_of_scatter(full, nest)) return *failure;
+  if (auto failure = misfit_of_bands(full, nest)) return *failure;
 
   std::map<std::string, int64_t> tile; // of register axes
   bool has_vector = false;
@@ -397,6 +463,11 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
     if (axis->reduction)
       return misfit(nest, fmt::format("registers {0}: {0} is a reduction axis", r.axis),
                     "a register tile is made of parallel axes");
+    if (in_domain(nest, axis->var))
+      return misfit(nest,
+                    fmt::format("registers {0} {1}: rows of {0} may lie beyond the image, and "
+                                "are not tiled",
+                                r.axis, r.size));
     if (r.size > 1 && shares_border(nest, axis->var))
       return misfit(nest, fmt::format("registers {0} {1}: {0} reaches into the padding together "
                                       "with another axis, and such an axis is not tiled",
@@ -424,10 +495,11 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
   for (size_t at = 0; at < full.loops.size(); ++at) {
     LoopDirective loop = full.loops[at];
     const ir::NestAxis* axis = nest.axis(loop.axis);
-    if (!axis) return misfit(nest, fmt::format("for {}: no such axis", loop.axis), axes_of(nest));
+    const std::string written = fmt::format("{} {}", loop.parallel ? "parallel" : "for", loop.axis);
+    if (!axis) return misfit(nest, fmt::format("{}: no such axis", written), axes_of(nest));
     if (!axis->extent.is_constant())
-      return misfit(
-          nest, fmt::format("for {}: extents that are parameters are not compiled yet", loop.axis));
+      return misfit(nest,
+                    fmt::format("{}: extents that are parameters are not compiled yet", written));
     if (axis->reduction) {
       reduction_seen = loop.axis;
       if (loop.parallel)
@@ -440,10 +512,10 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
                         loop.axis, loop.by),
             fmt::format("`{} unroll {}` copies the body", loop.axis, loop.by));
     } else if (!reduction_seen.empty()) {
-      return misfit(nest,
-                    fmt::format("for {}: a parallel axis inside the reduction axis {}", loop.axis,
-                                reduction_seen),
-                    "accumulators live in registers: put parallel axes first");
+      return misfit(
+          nest,
+          fmt::format("{}: a parallel axis inside the reduction axis {}", written, reduction_seen),
+          "accumulators live in registers: put parallel axes first");
     }
     const bool last = std::none_of(full.loops.begin() + static_cast<long>(at) + 1, full.loops.end(),
                                    [&](const LoopDirective& l) { return l.axis == loop.axis; });
@@ -455,28 +527,28 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
     }
     if (loop.by == 0) loop.by = last ? inner : 1;
     if (last && loop.by != inner && !loop.dot)
-      return misfit(
-          nest,
-          in_tile == tile.end()
-              ? fmt::format("for {0} by {1}: nothing loops over the {1} elements of a tile",
-                            loop.axis, loop.by)
-              : fmt::format("for {0} by {1}: the register tile holds {2} of {0}", loop.axis,
-                            loop.by, inner),
-          in_tile == tile.end() ? fmt::format("add `registers {} {}`, or a second loop over {}",
-                                              loop.axis, loop.by, loop.axis)
-                                : fmt::format("write `{} by {}`", loop.axis, inner));
+      return misfit(nest,
+                    in_tile == tile.end()
+                        ? fmt::format("{} by {}: nothing loops over the {} elements of a tile",
+                                      written, loop.by, loop.by)
+                        : fmt::format("{} by {}: the register tile holds {} of {}", written,
+                                      loop.by, inner, loop.axis),
+                    in_tile == tile.end()
+                        ? fmt::format("add `registers {} {}`, or a second loop over {}", loop.axis,
+                                      loop.by, loop.axis)
+                        : fmt::format("write `{} by {}`", loop.axis, inner));
     if (!last && loop.by < inner)
-      return misfit(nest, fmt::format("for {} by {}: smaller than the register tile's {}",
-                                      loop.axis, loop.by, inner));
+      return misfit(nest, fmt::format("{} by {}: smaller than the register tile's {}", written,
+                                      loop.by, inner));
     const auto outer = covered.find(loop.axis);
     const int64_t extent = outer == covered.end() ? axis->extent.constant() : outer->second;
     if (!last && inner > 1 && loop.by % inner != 0)
-      return misfit(nest, fmt::format("for {} by {}: not a multiple of the register tile's {}",
-                                      loop.axis, loop.by, inner));
+      return misfit(nest, fmt::format("{} by {}: not a multiple of the register tile's {}", written,
+                                      loop.by, inner));
     covered[loop.axis] = std::min(loop.by, extent);
     // A loop over one tap decides nothing, unless that tap may lie in the padding.
-    if (extent > 1 || loop.parallel || loop.dot ||
-        (axis->reduction && constrained(nest, axis->var)))
+    if (extent > 1 || loop.parallel || loop.dot || in_domain(nest, axis->var) ||
+        in_domain(nest, axis->var) || (axis->reduction && constrained(nest, axis->var)))
       loops.push_back(loop);
   }
   int64_t copies = registers;

@@ -6,6 +6,7 @@
 //     registers w 14, o 32 vector 16        the register tile: pixels by vectors of channels
 //     pack weight                           weights in the order the loops read them
 //     for h, kh, kw, i dot 4                products of bytes, added four at a time
+//     compute conv_0 at h by 4              what 4 rows read is computed for them, in scratch
 //     prefetch x                            touch what the next tile reads while this one runs
 //
 // The empty schedule is the naive nest: every axis a plain loop, in the nest's own order. All
@@ -42,12 +43,20 @@ struct RegisterDirective {
   bool operator==(const RegisterDirective&) const = default;
 };
 
+/// Another nest computed inside this one, what a tile of an axis reads at a time (bands.h).
+struct ComputeDirective {
+  std::string nest, axis;
+  int64_t by = 1;
+  bool operator==(const ComputeDirective&) const = default;
+};
+
 struct Schedule {
   std::vector<std::vector<std::string>> flatten;
   std::vector<LoopDirective> loops; // parallel ones first
   std::vector<RegisterDirective> registers;
   bool pack_weight = false;
   std::vector<std::string> prefetch; // operands
+  std::vector<ComputeDirective> compute;
   bool operator==(const Schedule&) const = default;
 };
 

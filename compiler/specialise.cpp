@@ -1,6 +1,7 @@
 #include "compiler/specialise.h"
 
 #include "compiler/borders.h"
+#include "compiler/constant_weight.h"
 #include "compiler/neutral.h"
 #include "compiler/pack.h"
 #include "compiler/prefetch.h"
@@ -19,6 +20,14 @@ using namespace ir;
 
 namespace {
 
+// Multiply-adds of one tile that are copied out with their weights' numbers in them.
+constexpr int64_t most_copied = 512;
+
+bool is_empty(const Stmt& s) {
+  const auto* inner = std::get_if<Block>(&s->is);
+  return inner && std::all_of(inner->stmts.begin(), inner->stmts.end(), is_empty);
+}
+
 /// Where the code being written is.
 struct State {
   std::vector<Place> places;       // by nest variable; taps too
@@ -28,7 +37,8 @@ struct State {
 
 class Specialiser {
 public:
-  Specialiser(const Nest& nest, const Schedule& schedule, int32_t packed_buffer)
+  Specialiser(const Nest& nest, const Schedule& schedule, int32_t packed_buffer,
+              const std::vector<Buffer>& buffers)
       : nest_(nest), schedule_(schedule), borders_(nest_), prefetcher_(nest, schedule) {
     step_.name = nest.name;
     step_.vars = nest.vars;
@@ -53,6 +63,7 @@ public:
     if (!schedule.loops.empty() && schedule.loops.back().dot)
       dot_ = dot_form(nest, nest.axis(schedule.loops.back().axis)->var);
     make_frame();
+    use_constants(nest, buffers);
   }
 
   Specialised run() {
@@ -102,6 +113,64 @@ private:
     }
   }
 
+  // ---- weights that are known ---------------------------------------------------------------
+
+  /// Decides whether taps are copied out: a small weight's with their numbers, a larger one's where
+  /// a good part of them is 0 for all channels.
+  void use_constants(const Nest& nest, const std::vector<Buffer>& buffers) {
+    if (schedule_.registers.empty()) return;
+    weight_ = ConstantWeight::of(nest, buffers);
+    if (!weight_) return;
+    int64_t copied = weight_->count();
+    for (size_t i = 0; i < frame_.axes.size(); ++i)
+      if (!weight_->moves_along(frame_.axes[i].axis)) copied *= frame_.shape[i];
+    const bool is_scalar =
+        frame_.lanes == 1 || !weight_->moves_along(frame_.axes[frame_.vector].axis);
+    has_numbers_ = weight_->is_small() && copied <= most_copied && is_scalar && !layout_ && !dot_;
+    for (const LoopDirective& loop : schedule_.loops)
+      if (const NestAxis& tap = *nest_.axis(loop.axis); tap.reduction && tap.extent != Affine(1))
+        has_numbers_ &= loop.by == 1 && loop.unroll == LoopDirective::full;
+    copies_taps_ = has_numbers_ || weight_->has_empty_taps();
+    if (!copies_taps_) weight_.reset();
+  }
+
+  bool is_copied(Var tap) const { return copies_taps_ && (has_numbers_ || weight_->is_tap(tap)); }
+
+  static KnownValues known(const State& state) {
+    KnownValues values;
+    for (const Place& p : state.places) {
+      values.emplace_back();
+      if (p.base.is_constant() && p.active_hi == p.active_lo + 1)
+        values.back() = p.base.constant() + p.active_lo;
+    }
+    return values;
+  }
+
+  /// Copied taps are only as many as are needed where the borders are told apart; and what a number
+  /// depends on must be known.
+  std::vector<Segment> told_apart(const LoopDirective& loop, const Place& here, Var axis,
+                                  const std::vector<Segment>& together) const {
+    std::vector<Segment> result;
+    for (const Segment& s : together) {
+      const bool each = has_numbers_ && weight_->moves_along(axis);
+      if (s.element_wise || !here.base.is_constant() || (!each && !borders_.constrained(axis))) {
+        result.push_back(s);
+        continue;
+      }
+      const auto interior = [&](int64_t t) {
+        return borders_.interior(axis, here.base.constant() + t * loop.by, s.size);
+      };
+      for (int64_t t = s.first; t < s.first + s.count; ++t) {
+        const bool apart = each || (loop.by > 1 && !interior(t));
+        if (apart || t == s.first || interior(t) != interior(t - 1))
+          result.push_back({t, 1, s.size, false, s.note});
+        else
+          ++result.back().count;
+      }
+    }
+    return result;
+  }
+
   // ---- loops over parallel axes -------------------------------------------------------------
 
   void add_items(const LoopDirective& loop) {
@@ -125,6 +194,12 @@ private:
     const LoopDirective& loop = schedule_.loops[at];
     const Var axis = nest_.axis(loop.axis)->var;
     const Place& here = state.places[id(axis)];
+    std::vector<Segment> together = tiles(at, here, axis);
+    return copies_taps_ ? told_apart(loop, here, axis, together) : together;
+  }
+
+  std::vector<Segment> tiles(size_t at, const Place& here, Var axis) const {
+    const LoopDirective& loop = schedule_.loops[at];
     if (loop.by > 1 && tile_loop(axis) == at && borders_.constrained(axis)) {
       if (!here.base.is_constant())
         throw Error(fail("schedule",
@@ -153,6 +228,7 @@ private:
     if (at == schedule_.loops.size() || nest_.axis(schedule_.loops[at].axis)->reduction)
       return tile(at, state);
     const LoopDirective& loop = schedule_.loops[at];
+    if (const Constraint* within = domain_of(loop)) return rows_inside(at, state, *within);
     const std::vector<Segment> parts = segments(at, state);
     std::vector<Stmt> stmts;
     for (const Segment& s : parts) {
@@ -175,6 +251,34 @@ private:
       }
     }
     return block(std::move(stmts));
+  }
+
+  /// The constraint that leaves out some of a loop's rows.
+  const Constraint* domain_of(const LoopDirective& loop) const {
+    if (loop.parallel) return nullptr;
+    for (const Constraint& c : nest_.domain)
+      if (c.value.depends_on(nest_.axis(loop.axis)->var)) return &c;
+    return nullptr;
+  }
+
+  /// A loop over the rows of a band that lie in the image: 0 <= row + rest < extent.
+  Stmt rows_inside(size_t at, State state, const Constraint& within) {
+    const LoopDirective& loop = schedule_.loops[at];
+    const Var axis = nest_.axis(loop.axis)->var;
+    Place& here = state.places[id(axis)];
+    Affine rest = within.value.constant();
+    for (const Affine::Term& t : within.value.terms())
+      if (t.var != axis) rest += state.places[id(t.var)].base * t.coefficient;
+    Range range = Range::of(0, here.size);
+    range.lo.push_back({rest * -1, 1});
+    range.hi.push_back({within.extent - rest, 1});
+    tighten(range);
+    const Var row = new_var(loop.axis, {0, here.size - 1});
+    state.loops[at] = row;
+    here = {here.base + Affine(row), 1, 0, 1};
+    Stmt body = parallel_loops(at + 1, state);
+    return for_loop(row, std::move(range), For::Kind::serial, std::move(body),
+                    "rows inside the image");
   }
 
   /// What one tile of a loop runs. `state` is that of the loop's outside.
@@ -350,9 +454,32 @@ private:
       borders_.clip(whole, c, tap, state.places, ranges_);
       if (const std::optional<Var> tiled = tiled_axis(c, state)) split = tiled, splitting = &c;
     }
+    if (!split && is_copied(tap.var) && !whole.is_constant()) return guarded_taps(at, tap, state);
     Stmt meets_all = tap_loop(at, whole, state);
     if (!split) return meets_all;
     return block({std::move(meets_all), partial_taps(at, *splitting, tap, *split, state)});
+  }
+
+  /// Copies of a tap where only the run tells which of them lie inside the image.
+  Stmt guarded_taps(size_t at, const NestAxis& tap, const State& state) {
+    std::vector<Stmt> taps;
+    for (int64_t k = 0; k < tap.extent.constant(); ++k) {
+      State inner = state;
+      inner.places[id(tap.var)] = {k, 1, 0, 1};
+      inner.loops[at] = k;
+      Stmt code = tap_loops(at + 1, inner);
+      if (is_empty(code)) continue;
+      for (const Constraint& c : nest_.constraints) {
+        if (!c.value.depends_on(tap.var)) continue;
+        Affine value = c.value.constant();
+        for (const Affine::Term& t : c.value.terms())
+          value += inner.places[id(t.var)].base * t.coefficient;
+        code = stmt(When{value, 0, c.extent.constant(), std::move(code)});
+      }
+      taps.push_back(std::move(code));
+      if (at + 1 == schedule_.loops.size()) taps.push_back(stmt(Fence{}));
+    }
+    return block(std::move(taps));
   }
 
   /// The taps that reach into the padding for some elements of the tile, for each border tile.
@@ -397,6 +524,7 @@ private:
                               run.end - run.begin == 1 ? "this tap" : "these taps")));
       }
       Stmt code = block(std::move(taps));
+      if (is_empty(code)) continue;
       const bool always = tiles.lo >= group.first && tiles.hi < group.end;
       parts.push_back(always ? code
                              : stmt(When{tile_index, group.first, group.end, std::move(code)}));
@@ -422,6 +550,17 @@ private:
     }
     const int64_t lo = range.begin(), hi = range.end();
     if (lo >= hi) return block({});
+    if (is_copied(axis)) {
+      std::vector<Stmt> taps;
+      for (int64_t k = lo; k < hi; ++k) {
+        taps.push_back(body(k));
+        if (is_empty(taps.back()))
+          taps.pop_back();
+        else if (innermost)
+          taps.push_back(stmt(Fence{}));
+      }
+      return block(std::move(taps));
+    }
     const auto copies = [&](int64_t from, int64_t to, const Affine& offset) {
       const Var var = new_var(loop.axis + (offset.is_constant() ? "" : "_u"), {from, to - 1});
       std::vector<Stmt> code = {body(offset + Affine(var))};
@@ -432,6 +571,7 @@ private:
     };
     if (loop.unroll == LoopDirective::full || hi - lo == 1) return copies(lo, hi, 0);
     const int64_t trips = loop.unroll > 1 ? (hi - lo) / loop.unroll : 0;
+    if (copies_taps_ && is_empty(body(new_var(loop.axis, {lo, hi - 1})))) return block({});
     if (trips == 0) {
       const Var var = new_var(loop.axis, {lo, hi - 1});
       Stmt code = body(var);
@@ -487,9 +627,27 @@ private:
     for (const TileAxis& axis : frame_.axes)
       if (state.places[id(axis.axis)].active_lo >= state.places[id(axis.axis)].active_hi)
         return block({});
-    const std::vector<Affine> base = bases(state.places);
     std::vector<Expr> updates;
     for (const Accumulator& a : nest_.accumulators) updates.push_back(a.update);
+    if (has_numbers_) {
+      // Each element that has a number of its own by itself.
+      for (const TileAxis& axis : frame_.axes) {
+        const Place& p = state.places[id(axis.axis)];
+        if (!weight_->moves_along(axis.axis) || p.active_hi - p.active_lo == 1) continue;
+        std::vector<Stmt> elements;
+        for (int64_t e = p.active_lo; e < p.active_hi; ++e) {
+          State one = state;
+          one.places[id(axis.axis)].active_lo = e, one.places[id(axis.axis)].active_hi = e + 1;
+          elements.push_back(update(one));
+        }
+        return block(std::move(elements));
+      }
+      updates = {weight_->put_in(updates.front(), known(state))};
+      if (!updates.front()) return block({});
+    } else if (weight_ && weight_->is_zero(known(state))) {
+      return block({});
+    }
+    const std::vector<Affine> base = bases(state.places);
     if (dot_) updates = {dot(dot_->ways, acc(dot_->type, 0), dot_->image, packed_weight())};
     Stmt code =
         writer(state, base, true).write(updates, in_frame(nest_, frame_), set_accumulators());
@@ -508,17 +666,20 @@ private:
   std::optional<PackedLayout> layout_;
   std::optional<Packing> packing_;
   std::optional<DotForm> dot_;
-  std::vector<Interval> ranges_;   // by step variable
-  std::map<size_t, Var> elements_; // axes that are walked element by element inside a tile
+  std::optional<ConstantWeight> weight_; // whose taps are copied out
+  bool copies_taps_ = false;             // those that are 0 left out
+  bool has_numbers_ = false;             // each with its number instead of a load
+  std::vector<Interval> ranges_;         // by step variable
+  std::map<size_t, Var> elements_;       // axes that are walked element by element inside a tile
   std::optional<double> neutral_;
 };
 
 } // namespace
 
-Expected<Specialised> specialise(const Nest& nest, const Schedule& schedule,
-                                 int32_t packed_buffer) {
+Expected<Specialised> specialise(const Nest& nest, const Schedule& schedule, int32_t packed_buffer,
+                                 const std::vector<Buffer>& buffers) {
   try {
-    return Specialiser(nest, schedule, packed_buffer).run();
+    return Specialiser(nest, schedule, packed_buffer, buffers).run();
   } catch (const InternalError&) {
     throw;
   } catch (const Error& error) {

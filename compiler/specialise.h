@@ -25,9 +25,10 @@ struct Specialised {
 };
 
 /// `schedule` is resolved. `packed_buffer` is the index that a packed weight's buffer will have in
-/// the program. Refuses what the nest does not allow (a vector axis that no operand can be read
-/// along).
+/// the program; `buffers` those it has so far: what tables hold may be put into the code. Refuses
+/// what the nest does not allow (a vector axis that no operand can be read along).
 Expected<Specialised> specialise(const ir::Nest& nest, const Schedule& schedule,
-                                 int32_t packed_buffer);
+                                 int32_t packed_buffer,
+                                 const std::vector<ir::Buffer>& buffers = {});
 
 } // namespace volute::compiler

@@ -61,6 +61,7 @@ struct Write {
 struct Placement {
   int32_t consumer = -1; // index into NestProgram::nests
   std::string axis;
+  int64_t tile = 1; // elements of the axis
 };
 
 struct Nest {

@@ -70,7 +70,8 @@ private:
       const std::string where = all_ && consumer < all_->size()
                                     ? all_->at(consumer).name
                                     : fmt::format("nest {}", nest_.placement->consumer);
-      line(fmt::format("computed at {} of {}", nest_.placement->axis, where));
+      line(fmt::format("computed for every {} of {} of {}", nest_.placement->tile,
+                       nest_.placement->axis, where));
     }
     if (!nest_.parameters.empty()) {
       std::vector<std::string> names;

@@ -23,6 +23,9 @@ std::string on_one_line(const std::string& text) {
   return line;
 }
 
+// Bytes of a constant whose elements are written out.
+constexpr size_t most_written = 4096;
+
 } // namespace
 
 std::string kernel_key(const ir::Program& program, const CompileOptions& options) {
@@ -31,15 +34,19 @@ std::string kernel_key(const ir::Program& program, const CompileOptions& options
                                 options.accuracy, options.deterministic);
   for (const auto& [name, strides] : options.strides)
     key += fmt::format("strides %{} [{}]\n", name, fmt::join(strides, ", "));
-  for (const ir::Statement& statement : program.statements) {
-    const auto* constant = std::get_if<ir::Const>(&statement.operation);
-    if (!constant || constant->file.empty() || !constant->bytes) continue;
-    const XXH128_hash_t digest = XXH3_128bits(constant->bytes->data(), constant->bytes->size());
+  ir::Program text = program;
+  for (ir::Statement& statement : text.statements) {
+    auto* constant = std::get_if<ir::Const>(&statement.operation);
+    if (!constant || !constant->bytes) continue;
+    const std::vector<std::byte>& bytes = *constant->bytes;
+    if (constant->file.empty() && bytes.size() <= most_written) continue;
+    const XXH128_hash_t digest = XXH3_128bits(bytes.data(), bytes.size());
     key += fmt::format("constant %{} xxh3:{:016x}{:016x} {}\n",
                        program.name_of(statement.results.front()), digest.high64, digest.low64,
-                       constant->bytes->size());
+                       bytes.size());
+    if (constant->file.empty()) constant->file = "above";
   }
-  return key + ir::to_string(program);
+  return key + ir::to_string(text);
 }
 
 } // namespace volute::runtime

@@ -8,8 +8,9 @@
 //     constant %w xxh3:0123456789abcdef0123456789abcdef 37632
 //     program @stem(%x: f32[...]) { ... }
 //
-// It is stored and compared whole. The program is its canonical text; the one thing which that
-// leaves out, what a constant's file held when it was read, stands above it as digest and size.
+// It is stored and compared whole. The program is its canonical text, but that a constant of more
+// than a few KiB stands above it as digest and size, and so does what a constant's file held when
+// it was read: a key stays small whatever the weights.
 #pragma once
 
 #include "ir/program.h"

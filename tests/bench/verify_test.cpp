@@ -106,7 +106,91 @@ TEST_CASE("integers are exact, and a rounding that they come from may move them 
   CHECK(bounded(exact, {{1, 2, 3}, {4, 5}}).tolerance == Numbers{0, 0});
   const std::string rounded = "program @p(%x: f32[n=1, c=1, w=1]) {\n%0 = sigmoid %x\n"
                               "%y = convert %0 : i32[n=1, c=1, w=1]\nreturn %y }";
-  CHECK(bounded(rounded, {{0.5}}).tolerance == Numbers{2});
+  CHECK(bounded(rounded, {{0.5}}).tolerance == Numbers{0}); // 0.62 is far from a half
+  const Bounded half = bounded(rounded, {{0}});
+  CHECK(half.tolerance == Numbers{1});
+  CHECK(compared(half, {1}).agrees());
+  CHECK(compared(half, {2}).wrong == 1);
+}
+
+TEST_CASE("a step of a quantised value counts in all that is made of it", "[verify]") {
+  const std::string chain = "program @p(%x: f32[n=1, c=1, w=2], %w: i8[o=1, i=1, w=2]) {\n"
+                            "%0 = sigmoid %x\n"
+                            "%q = quantize %0 {scale = 1, zero_point = 3} : u8[n=1, c=1, w=2]\n"
+                            "%y = conv %q, %w {x_zero_point = 3, w_zero_point = 1}\nreturn %y }";
+  const std::string requantised = chain.substr(0, chain.find("return")) +
+                                  "%r = requantize %y {scale = 0.25, zero_point = 100} : "
+                                  "i8[n=1, c=1, w=1]\nreturn %r, %y }";
+  // One of the two elements stands at a half, and its weight less the zero point is -11.
+  CHECK(bounded(chain, {{0.5, 0}, {7, -10}}).tolerance == Numbers{11});
+  const ir::Program program = ir::parse(requantised).value();
+  const ir::TensorData x = ir::tensor_of(program.type(program.inputs[0]), {0.5, 0});
+  const ir::TensorData w = ir::tensor_of(program.type(program.inputs[1]), {7, -10});
+  const auto all = bounded_reference(program, {{"x", &x}, {"w", &w}}).value();
+  CHECK(ir::elements_of(all.at("y").value) == Numbers{6}); // (4 - 3) * (7 - 1) + 0
+  CHECK(ir::elements_of(all.at("r").value) == Numbers{102});
+  CHECK(all.at("r").tolerance == Numbers{3}); // -5 / 4 and 17 / 4, rounded, are -1 and 4
+  CHECK(to_string(compared(all.at("y"), {6})) ==
+        "%y: within the tolerance of the reference, all 1 elements: differences up to 0, 0 of what "
+        "is allowed (a rounding before them may move integers by a step)");
+}
+
+TEST_CASE("integers that may come around have no bound, others keep theirs", "[verify]") {
+  const std::string chain = "program @p(%x: f32[n=1, c=1, w=2], %a: i8[n=1, c=1, w=2]) {\n"
+                            "%0 = sigmoid %x\n%1 = convert %0 : i8[n=1, c=1, w=2]\n"
+                            "%y = add %a, %1\nreturn %y }";
+  const Bounded y = bounded(chain, {{0, 0}, {127, 5}});
+  CHECK(std::isinf(y.tolerance[0]));
+  CHECK(y.tolerance[1] == 1);
+  CHECK(compared(y, {-128, 6}).agrees());
+}
+
+TEST_CASE("integers of 64 bits are compared in all of them", "[verify]") {
+  const std::string text = "program @p(%x: i64[n=1, c=1, w=1]) {\n%y = add %x, %x\nreturn %y }";
+  Bounded y = bounded(text, {{0x1p60}});
+  CHECK(compare("y", y, y.value.bytes.data()).agrees());
+  std::vector<std::byte> other = y.value.bytes;
+  other[0] = std::byte{1};
+  CHECK(compare("y", y, other.data()).wrong == 1);
+}
+
+TEST_CASE("a sum that may overflow on the way is not bounded", "[verify]") {
+  const auto near = [](const std::string& line, double value) {
+    return bounded("program @p(%x: f32[n=1, c=1, w=4], %w: f32[o=1, i=1, w=4]) {\n" + line +
+                       "\nreturn %y }",
+                   {{value, value, value, value}, {0.25, 0.25, 0.25, -0.75}});
+  };
+  for (const char* line : {"%y = avg_pool %x {kernel = 4}", "%y = global_avg_pool %x",
+                           "%y = avg_pool %x {kernel = 2, divisor = 7}",
+                           "%y = lp_pool %x {kernel = 2}", "%y = conv %x, %w"}) {
+    INFO(line);
+    const Bounded y = near(line, 3e38);
+    CHECK(std::isinf(y.tolerance[0]));
+    CHECK(
+        compared(y, Numbers(y.tolerance.size(), std::numeric_limits<double>::infinity())).agrees());
+    CHECK(near(line, 3).tolerance[0] < 1e-5);
+  }
+  // And one whose squares vanish.
+  const Bounded small = near("%y = lp_pool %x {kernel = 4}", 1e-30);
+  CHECK(compared(small, {0}).agrees());
+}
+
+TEST_CASE("of narrow floats the neighbours agree, and no others", "[verify]") {
+  const Bounded y =
+      bounded("program @p(%x: bf16[n=1, c=1, w=1]) {\n%y = sigmoid %x\nreturn %y }", {{0.75}});
+  const double value = ir::elements_of(y.value)[0]; // 0.68: bf16 are 2^-8 apart there
+  CHECK(compared(y, {value + 0x1p-8}).agrees());
+  CHECK(compared(y, {value - 0x1p-8}).agrees());
+  CHECK(compared(y, {value + 0x1p-7}).wrong == 1);
+}
+
+TEST_CASE("a program that computes nothing returns what it was given", "[verify]") {
+  const ir::Program program =
+      ir::parse("program @p(%x: f32[n=1, c=1, w=2]) {\nreturn %x }").value();
+  const ir::TensorData x = ir::tensor_of(program.type(program.inputs[0]), {1, 2});
+  const auto all = bounded_reference(program, {{"x", &x}}).value();
+  CHECK(ir::elements_of(all.at("x").value) == Numbers{1, 2});
+  CHECK(all.at("x").tolerance == Numbers{0, 0});
 }
 
 TEST_CASE("the place of a maximum is certain when the values are", "[verify]") {

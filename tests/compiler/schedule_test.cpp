@@ -93,6 +93,15 @@ TEST_CASE("each nest may have a schedule of its own") {
   CHECK(s.at("b").pack_weight);
 }
 
+TEST_CASE("a nest's first directive may stand on the line of its name") {
+  CHECK(parse_schedules("nest a: for n, o\npack weight\nnest b: nest c: for n").value() ==
+        parse_schedules("nest a:\nfor n, o\npack weight\nnest b:\nnest c:\nfor n").value());
+  CHECK_THAT(refusal("nest a for n"),
+             Catch::Matchers::ContainsSubstring("1:8: schedule: 'for' is unexpected here"));
+  CHECK_THAT(refusal("nest a: pack it"),
+             Catch::Matchers::ContainsSubstring("1:14: schedule: pack: only `pack weight`"));
+}
+
 TEST_CASE("an operand without a name is prefetched by its number") {
   CHECK(parse_schedules("prefetch %0, %x, y").value().at("").prefetch ==
         std::vector<std::string>{"%0", "x", "y"});
@@ -111,7 +120,7 @@ TEST_CASE("a printed schedule parses to itself") {
 TEST_CASE("a text that is no schedule is refused with its line, column and rule") {
   const std::vector<std::pair<const char*, const char*>> refusals = {
       {"tile n by 3", "1:1: schedule: unknown directive 'tile' (the directives are parallel, for, "
-                      "registers, flatten, pack weight, prefetch and nest)"},
+                      "registers, flatten, pack weight, prefetch, compute and nest)"},
       {"for n\nfor 3", "2:5: schedule: for: a name is wanted"},
       {"parallel", "schedule: parallel: a name is wanted"},
       {"for n,", "schedule: for: a name is wanted"},
@@ -223,6 +232,9 @@ TEST_CASE("a schedule that does not fit the nest is refused by the axis and the 
        "for o by 4: smaller than the register tile's 8"},
       {"for n, o by 12, o, h, w, i, kh, kw; registers o 8 vector 8",
        "for o by 12: not a multiple of the register tile's 8"},
+      {"parallel q", "parallel q: no such axis"},
+      {"parallel n, o by 4; for h, w, i, kh, kw; registers o 8 vector 8",
+       "parallel o by 4: the register tile holds 8 of o (write `o by 8`)"},
       {"for n, o, h, i, kh, kw", "axis w of extent 10 is in no loop (add it: `for w`)"},
       {"for n, o, h, w, i, kh, kw; prefetch z", "prefetch z: this nest has no such operand"},
   };

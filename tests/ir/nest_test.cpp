@@ -66,14 +66,14 @@ TEST_CASE("a nest prints its tables, roles, parameters, strides and placement") 
   p: packed f32[N]
   table0 = [1, 0, 1, 2, 3, 2]
   packs p
-  computed at tile of conv
+  computed for every 1 of tile of conv
   for any N
   parallel n in 0..N
   p[n] = x[table0[n]]
 }
 )";
   CHECK(to_string(program).find(expected) != std::string::npos);
-  CHECK(to_string(program.nests[0], program.buffers).find("computed at tile of nest 1\n") !=
+  CHECK(to_string(program.nests[0], program.buffers).find("computed for every 1 of tile of nest 1\n") !=
         std::string::npos);
 }
 

@@ -50,6 +50,23 @@ TEST_CASE("configurations that differ have keys that differ") {
   CHECK(!is_new(kernel_key(constant_program("w.npy", std::byte{2}), plain)));
 }
 
+TEST_CASE("a large constant enters the key as its digest, a small one by value") {
+  const auto with = [](int64_t elements, std::byte value) {
+    ir::Program p = constant_program("", value);
+    p.values[0].type = row_type(elements);
+    std::get<ir::Const>(p.statements[0].operation).bytes =
+        std::make_shared<const std::vector<std::byte>>(static_cast<size_t>(4 * elements), value);
+    return kernel_key(p, plain);
+  };
+  CHECK(with(1024, std::byte{0}).find("xxh3") == std::string::npos);
+  CHECK(with(1024, std::byte{0}).find("[0, 0, ") != std::string::npos);
+  const std::string large = with(1 << 20, std::byte{1});
+  CHECK(large.find("constant %w xxh3:") != std::string::npos);
+  CHECK(large.size() < 500);
+  CHECK(large == with(1 << 20, std::byte{1}));
+  CHECK(large != with(1 << 20, std::byte{2}));
+}
+
 TEST_CASE("a schedule's lines cannot pass for the key's own") {
   const ir::Program program = constant_program("w.npy", std::byte{1});
   const auto key = [&](const std::string& schedule) {

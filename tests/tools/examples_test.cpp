@@ -69,6 +69,29 @@ TEST_CASE("the stem runs on made-up data and agrees with the reference", "[examp
   CHECK_THAT(ran.out, ContainsSubstring("%y: f32[n=1, c=64, h=56, w=56]"));
 }
 
+TEST_CASE("the quantised layer is exact, and its report says that it cannot wrap", "[examples]") {
+  const Ran ran = run_volute("run examples/int8.vlt --fill random --check");
+  CHECK(ran.err == "");
+  CHECK(ran.status == 0);
+  CHECK_THAT(ran.out,
+             StartsWith("check %y: equal to the reference, all 50176 elements (integers)"));
+  CHECK_THAT(ran.out, ContainsSubstring("\nmin 64, max 255, "));
+  const Ran report = run_volute("inspect examples/int8.vlt --target sapphirerapids");
+  CHECK_THAT(report.out, ContainsSubstring("conv %0: i32: proven (288 taps of up to 128 * 128 "));
+  CHECK_THAT(report.out, ContainsSubstring("conv %0, requantize %1, clamp %y run as one nest"));
+  CHECK_THAT(report.out, ContainsSubstring("4 added at a time by vpdpbusd"));
+}
+
+TEST_CASE("filters laid down side by side add up, and maxima return to their places",
+          "[examples]") {
+  const Ran sum = run_volute("run examples/upsampled.vlt --entry transposed --check");
+  CHECK(sum.status == 0);
+  CHECK_THAT(sum.out, ContainsSubstring("[[[1. 2. 3. 4. 5. 6. 3.]]]"));
+  const Ran back = run_volute("run examples/upsampled.vlt --entry unpooled --check");
+  CHECK(back.status == 0);
+  CHECK_THAT(back.out, ContainsSubstring("[[[[0. 5. 2. 0.]\n   [0. 0. 0. 0.]]]]"));
+}
+
 TEST_CASE("a photograph becomes its edges, and again when they are read back", "[examples]") {
   const TemporaryFolder folder;
   const Ran ran =

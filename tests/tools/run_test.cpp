@@ -237,11 +237,77 @@ TEST_CASE("several threads and the options without an effect yet change nothing"
   CHECK_THAT(verbose.err, StartsWith("volute: @first for "));
 }
 
-TEST_CASE("what no code is generated for yet is refused at its place", "[run]") {
+TEST_CASE("every element type is filled, run, checked, written and read back", "[run]") {
+  const TemporaryFolder folder;
+  for (const std::string type : {"f32", "f64", "f16", "bf16", "i8", "u8", "i32", "i64"}) {
+    INFO(type);
+    const bool is_float = type.find('f') != std::string::npos;
+    const std::string program =
+        " -e 'program @p(%x: " + type + "[n=1, c=1, h=2, w=4]) {\n%y = add %x, %x\nreturn %y }' ";
+    const std::string file = folder / type + ".npy";
+    const Ran first = run_volute("run" + program + "--fill iota --check -o y=" + file);
+    CHECK(first.err == "");
+    CHECK_THAT(first.out, StartsWith("check %y: equal to the reference, all 8 elements (" +
+                                     std::string(is_float ? "exact: " : "integers)")));
+    const Ran second = run_volute("run" + program + "x=" + file);
+    CHECK(second.err == "");
+    CHECK(second.out == "%y: " + type + "[n=1, c=1, h=2, w=4]\n" +
+                            (is_float ? "[[[[ 0.  4.  8. 12.]\n   [16. 20. 24. 28.]]]]\n"
+                                      : "[[[[ 0  4  8 12]\n   [16 20 24 28]]]]\n") +
+                            "min 0, max 28, mean 14\n");
+  }
+  CHECK_THAT(read_file(folder / "bf16.npy"), ContainsSubstring("'<u2'"));
+  CHECK_THAT(read_file(folder / "u8.npy"), ContainsSubstring("'|u1'"));
+}
+
+TEST_CASE("a picture is read as bytes and written from them", "[run]") {
+  const TemporaryFolder folder;
+  const Ran ran = run_volute("run -e 'program @p(%x: u8[n=1, c=1, h=400, w=600]) {\n"
+                             "%y = max_pool %x {kernel = 2}\nreturn %y }' "
+                             "x=examples/photo.png --check -o y=" +
+                             folder / "y.png");
+  CHECK(ran.err == "");
+  CHECK(ran.status == 0);
+  CHECK_THAT(ran.out,
+             StartsWith("check %y: equal to the reference, all 60000 elements (integers)"));
+  CHECK(read_file(folder / "y.png").substr(1, 3) == "PNG");
+}
+
+TEST_CASE("places that no element has are refused when the program runs", "[run]") {
+  const std::string program = "run -e 'program @p(%x: f32[n=1, c=1, w=2], %i: i64[n=1, c=1, w=2]) "
+                              "{\n%y = max_unpool %x, %i {kernel = 2}\nreturn %y }' --check ";
+  const Ran random = run_volute(program + "--fill random");
+  CHECK(random.status == 1);
+  CHECK(random.out == "");
+  CHECK(random.err == "error: p: max_unpool_y: an index in the data is outside its range\n");
+  CHECK(run_volute(program + "--fill iota").status == 0); // places 0 and 1
+}
+
+TEST_CASE("--check takes a program that computes nothing", "[run]") {
   const Ran ran =
-      run_volute("run -e 'program @p(%x: f32[n=1, c=1, w=4]) {\n  %y = lp_pool %x {kernel = "
-                 "2}\n  return %y\n}' --fill ones");
-  if (ran.status == 0) return; // it is by now
-  CHECK(ran.status == 1);
-  CHECK_THAT(ran.err, StartsWith("-e:2:8: error: lp_pool: not compiled yet\n"));
+      run_volute("run -e 'program @p(%x: f32[n=1, c=2]) { return %x }' --fill iota --check");
+  CHECK(ran.err == "");
+  CHECK(ran.status == 0);
+  CHECK_THAT(ran.out, StartsWith("check %x: equal to the reference, all 2 elements"));
+}
+
+TEST_CASE("--check holds quantised chains to their steps and integers to themselves", "[run]") {
+  const Ran ran = run_volute(
+      "run -e 'program @p(%x: f32[n=1, c=3, h=9, w=9], %w: i8[o=8, i=3, h=3, w=3]) {\n"
+      "%s = sigmoid %x\n"
+      "%q = quantize %s {scale = 0.0039, zero_point = 3} : u8[n=1, c=3, h=9, w=9]\n"
+      "%c = conv %q, %w {x_zero_point = 3, w_zero_point = [1, 2, 3, 4, 5, 6, 7, 8], pad = 1}\n"
+      "%r = requantize %c {scale = 0.001, zero_point = 7} : i8[n=1, c=8, h=9, w=9]\n"
+      "%d = dequantize %r {scale = 0.01, zero_point = 7}\n%y = gelu %d\n"
+      "return %y, %r, %q }' --fill random --check");
+  CHECK(ran.err == "");
+  CHECK(ran.status == 0);
+  CHECK_THAT(ran.out, ContainsSubstring("check %y: within the tolerance of the reference, all 648 "
+                                        "elements"));
+  const Ran exact =
+      run_volute("run -e 'program @p(%x: u8[n=1, c=3, w=9], %w: i8[o=8, i=3, w=3]) "
+                 "{\n%c = conv %x, %w {x_zero_point = 3}\n%y = requantize %c {scale = "
+                 "0.001, zero_point = 7} : i8[n=1, c=8, w=7]\nreturn %y }' "
+                 "--fill random --check");
+  CHECK_THAT(exact.out, StartsWith("check %y: equal to the reference, all 56 elements (integers)"));
 }

@@ -1,0 +1,15 @@
+// Nests that read nothing but constant tables run when the program is compiled, and what they write
+// becomes a table: the sums that an integer weight's zero point asks for, factors of a batch_norm.
+#pragma once
+
+#include "ir/nest.h"
+
+namespace volute::compiler {
+
+void fold_tables(ir::NestProgram& program);
+
+/// What a nest that reads only tables writes. Of the memory returned, only what the nest touches is
+/// there.
+ir::Memory evaluate_alone(const ir::Nest& nest, std::vector<ir::Buffer> buffers);
+
+} // namespace volute::compiler
