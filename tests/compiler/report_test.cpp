@@ -88,3 +88,12 @@ TEST_CASE("a report tells what sharing memory saves between steps", "[report]") 
   CHECK(to_string(report).find("  workspace      4096 bytes, shared by buffers of 9000 bytes that "
                                "are not needed at the same time\n") != std::string::npos);
 }
+
+TEST_CASE("fewer multiply-adds than asked for are a constant weight's zeros") {
+  Report report;
+  report.nests.emplace_back();
+  report.nests[0].multiply_adds = 90;
+  report.nests[0].executed_multiply_adds = 50;
+  CHECK(to_string(report).find("50 executed for 90 asked for: weights that are 0 are left out") !=
+        std::string::npos);
+}
