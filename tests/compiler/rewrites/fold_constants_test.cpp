@@ -72,3 +72,9 @@ TEST_CASE("an index that max_unpool has no element for stays an error of the run
                             "  return %y\n";
   CHECK(folded(wrong).find("max_unpool") != std::string::npos);
 }
+
+TEST_CASE("a program without inputs computes what it says") {
+  const std::string text = "program @p() {\n  %k = const [1, 2] : f32[n=1, c=1, w=2]\n"
+                           "  %y = neg %k\n  return %y\n}\n";
+  CHECK(to_string(compiler::fold_constants(ir::parse(text).value())) == text);
+}
