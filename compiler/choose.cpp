@@ -24,8 +24,9 @@ constexpr size_t candidates_reported = 6;
 // Straight-line multiply-adds in one body: more buys nothing and costs compile time (about 0.03 ms
 // each).
 constexpr int64_t most_straight_line = 48;
-// Of a small constant weight, whose taps are copied with their numbers for each kind of border.
-constexpr int64_t most_with_numbers = 256;
+// Loads and multiply-adds of a tile whose weights' numbers stand in the code: there is a copy of it
+// for each kind of border, and of those a filter without zeros gains little.
+constexpr double most_with_numbers = 192;
 constexpr int64_t most_gathered = 4; // registers of a tile whose operands are read lane by lane
 constexpr int64_t most_unrolled = 28, most_vectors = 7;
 constexpr int64_t elementwise_chunk = 4096; // elements of a work item
@@ -226,7 +227,11 @@ private:
   bool has_numbers(const NestAxis& v, const NestAxis* u, int64_t registers, int64_t rows) const {
     if (!constant_ || constant_->moves_along(v.var)) return false;
     if (u && constant_->moves_along(u->var)) registers /= rows;
-    return constant_->count() * registers <= most_with_numbers;
+    int64_t loads = 1; // of a vector: neighbours, or every so many-th
+    for (const Read& read : other_reads_)
+      loads = std::max(loads, stride_along(flat_, read.operand, read.index, v.var));
+    return constant_->density() * static_cast<double>(constant_->count() * registers * loads) <=
+           most_with_numbers;
   }
 
   void put_numbers(Schedule& schedule) const {

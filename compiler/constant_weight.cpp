@@ -163,6 +163,9 @@ Expr ConstantWeight::number(const ExprNode& node, const KnownValues& known) cons
   const View& view = nest_->operands[static_cast<size_t>(read->operand)];
   const Buffer& buffer = (*buffers_)[static_cast<size_t>(view.buffer)];
   if (!buffer.data || buffer.element != node.type) return nullptr;
+  // The weight, and the vectors beside it. A constant image is read where the tile meets it, and is
+  // neutral elsewhere.
+  if (read->operand != nest_->weight && view.dims.size() > 1) return nullptr;
   int64_t offset = 0;
   for (size_t d = 0; d < read->index.size(); ++d) {
     if (read->index[d].table >= 0) return nullptr;

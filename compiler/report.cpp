@@ -45,7 +45,10 @@ std::string short_target(const std::string& canonical) {
 std::string executed_text(const NestReport& nest) {
   if (nest.executed_multiply_adds == 0) return "none";
   std::string text = grouped(nest.executed_multiply_adds);
-  if (nest.multiply_adds > 0)
+  if (nest.multiply_adds > nest.executed_multiply_adds)
+    text += fmt::format(" executed for {} asked for: weights that are 0 are left out",
+                        grouped(nest.multiply_adds));
+  else if (nest.multiply_adds > 0)
     text +=
         fmt::format(" executed for {} asked for: {:.1f} % are useful", grouped(nest.multiply_adds),
                     100.0 * static_cast<double>(nest.multiply_adds) /

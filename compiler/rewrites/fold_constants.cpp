@@ -156,6 +156,7 @@ private:
 } // namespace
 
 Program fold_constants(const Program& program) {
+  if (program.inputs.empty()) return program;
   for (bool movements_only : {false, true}) {
     const Folding folding(program, movements_only);
     if (folding.is_empty()) break;

@@ -8,7 +8,8 @@
 //     %f = const [1, 2, 3] : f32[...]         after
 //     %y = conv %x, %f
 //
-// Their values are the reference's: integers exactly, floats rounded once.
+// Their values are the reference's: integers exactly, floats rounded once. A program without inputs
+// is left as it is: all of it is constants, and computing them is what it was compiled for.
 #pragma once
 
 #include "ir/program.h"

@@ -52,6 +52,9 @@ ir::Memory evaluate_alone(const Nest& nest, std::vector<Buffer> buffers) {
 }
 
 void fold_tables(ir::NestProgram& program) {
+  if (std::none_of(program.buffers.begin(), program.buffers.end(),
+                   [](const Buffer& b) { return b.role == Buffer::Role::input; }))
+    return;
   for (size_t n = 0; n < program.nests.size();) {
     const Nest& nest = program.nests[n];
     if (!is_foldable(nest, program.buffers) || is_shared(program, nest)) {
