@@ -136,14 +136,12 @@ private:
 
   bool is_copied(Var tap) const { return copies_taps_ && (has_numbers_ || weight_->is_tap(tap)); }
 
-  /// Lanes are never told apart: of one that is active alone, the others must still be masked.
-  KnownValues known(const State& state) const {
-    KnownValues values(state.places.size());
-    for (size_t i = 0; i < values.size(); ++i) {
-      const Place& p = state.places[i];
-      const bool in_lanes = frame_.lanes > 1 && i == id(frame_.axes[frame_.vector].axis);
-      if (!in_lanes && p.base.is_constant() && p.active_hi == p.active_lo + 1)
-        values[i] = p.base.constant() + p.active_lo;
+  static KnownValues known(const State& state) {
+    KnownValues values;
+    for (const Place& p : state.places) {
+      values.emplace_back();
+      if (p.base.is_constant() && p.active_hi == p.active_lo + 1)
+        values.back() = p.base.constant() + p.active_lo;
     }
     return values;
   }
