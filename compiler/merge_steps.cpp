@@ -142,7 +142,15 @@ Step merge_steps(const Step& first, const Step& second) {
   append(merged.vars, second.vars);
   append(merged.views, second.views);
   append(merged.tables, second.tables);
-  append(merged.arrays, second.arrays);
+  for (RegisterArray array : second.arrays) { // names are for people, who want to tell them apart
+    const std::string name = array.name;
+    const auto is_taken = [&] {
+      return std::any_of(merged.arrays.begin(), merged.arrays.end(),
+                         [&](const RegisterArray& a) { return a.name == array.name; });
+    };
+    for (int number = 2; is_taken(); ++number) array.name = fmt::format("{}{}", name, number);
+    merged.arrays.push_back(std::move(array));
+  }
   merged.scratch_bytes = std::max(first.scratch_bytes, second.scratch_bytes);
   return merged;
 }
