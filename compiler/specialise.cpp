@@ -136,13 +136,16 @@ private:
 
   bool is_copied(Var tap) const { return copies_taps_ && (has_numbers_ || weight_->is_tap(tap)); }
 
-  static KnownValues known(const State& state) {
+  /// Of all elements that the code being written computes. Lanes are computed together, those too
+  /// that the result does not take.
+  KnownValues known(const State& state) const {
     KnownValues values;
     for (const Place& p : state.places) {
       values.emplace_back();
       if (p.base.is_constant() && p.active_hi == p.active_lo + 1)
         values.back() = p.base.constant() + p.active_lo;
     }
+    if (frame_.lanes > 1) values[id(frame_.axes[frame_.vector].axis)].reset();
     return values;
   }
 

@@ -183,6 +183,12 @@ TEST_CASE("a batch_norm in the weight, two passes and folded tables are the refe
       "%t = const [1, 1, 2, 2, 3, 3] : f32[c=6] %m = const [1, 2, 3, 4, 5, 6] : f32[c=6] "
       "%v = const [4, 16, 4, 1, 4, 4] : f32[c=6] "
       "%y = batch_norm %0, %s, %t, %m, %v {epsilon = 0} return %y }",
+      // A constant image, of which one lane meets a tap: its number is not that of all lanes.
+      "program @p(%x: f32[n=1, c=1, w=4]) { %i = const [1, 2] : f32[n=1, c=1, w=2] "
+      "%w = const [1, 10, 100] : f32[i=1, o=1, w=3] "
+      "%0 = conv_transpose %i, %w {stride = 2, pad = [(0, 1)]} %y = add %0, %x return %y }",
+      "program @p() { %i = const [1, 2] : f32[n=1, c=1, w=2] "
+      "%w = const [1, 10, 100] : f32[o=1, i=1, w=3] %y = conv %i, %w {pad = 2} return %y }",
       // Nothing to fold into: one multiply-add.
       "program @p(%x: f32[n=2, c=2, h=5, w=6]) { %s = const [2, 4] : f32[c=2] "
       "%t = const [1, 3] : f32[c=2] %m = const [1, 2] : f32[c=2] %v = const [4, 16] : f32[c=2] "
