@@ -260,11 +260,18 @@ private:
 
     NestReport report;
     if (result->packing) {
-      const Packing& packing = *result->packing;
+      Packing& packing = *result->packing;
+      const Buffer::Role source =
+          stages_.loops.buffers[static_cast<size_t>(packing.buffer.packed_from)].role;
+      if (source != Buffer::Role::input && source != Buffer::Role::table) {
+        // A weight that the program computes cannot be bound: it is packed on each run, after that.
+        packing.buffer.role = Buffer::Role::intermediate;
+        packing.buffer.packed_from = -1;
+        packing.nest.packs = -1;
+      }
       stages_.loops.buffers.push_back(packing.buffer);
       report.packed_bytes = packing.buffer.elements * size_of(packing.buffer.element);
-      if (stages_.loops.buffers[static_cast<size_t>(packing.buffer.packed_from)].role ==
-          Buffer::Role::table) {
+      if (source == Buffer::Role::table) {
         pack_constant(stages_.loops, packing);
       } else {
         Expected<Step> step = specialise_packing(packing, request_.target);

@@ -311,3 +311,14 @@ TEST_CASE("--check holds quantised chains to their steps and integers to themsel
                  "--fill random --check");
   CHECK_THAT(exact.out, StartsWith("check %y: equal to the reference, all 56 elements (integers)"));
 }
+
+TEST_CASE("weights that the program computes or lays out anew are packed on each run") {
+  for (const char* weight : {"mul %w, %w", "reorder %w : f32[i=3, h=2, w=3, o=17]"}) {
+    const auto result = run_volute(
+        std::string("run --check --fill random:3 -e 'program @p(%x: f32[n=1, c=3, h=6, w=7], "
+                    "%w: f32[o=17, i=3, h=2, w=3]) { %v = ") +
+        weight + " %y = conv %x, %v return %y }'");
+    CAPTURE(result.err);
+    CHECK(result.status == 0);
+  }
+}
