@@ -29,6 +29,7 @@ constexpr int64_t most_straight_line = 48;
 constexpr double most_with_numbers = 192;
 constexpr int64_t most_gathered = 4; // registers of a tile whose operands are read lane by lane
 constexpr int64_t most_unrolled = 28, most_vectors = 7;
+constexpr int64_t longest_step_in_row = 4;
 constexpr int64_t elementwise_chunk = 4096; // elements of a work item
 
 class Chooser {
@@ -183,14 +184,19 @@ private:
   /// axis is tiled, so that borders do not multiply.
   bool worth_unrolling(const NestAxis& u, const NestAxis& v) const {
     if (constrained(u) && constrained(v)) return false;
+    // A phase of a transposed convolution writes every second or third element of a row.
     const Write& w = flat_.writes.front();
-    if (stride_along(flat_, w.operand, w.index, v.var) == 1) {
+    const auto is_along_rows = [&](const NestAxis& axis) {
+      const int64_t stride = stride_along(flat_, w.operand, w.index, axis.var);
+      return stride >= 1 && stride <= longest_step_in_row;
+    };
+    if (is_along_rows(v)) {
       for (const Read& read : reads_)
         if (stride_along(flat_, read.operand, read.index, u.var) == 0)
           return innermost_space(u) || !is_space(u);
       return false;
     }
-    return stride_along(flat_, w.operand, w.index, u.var) == 1;
+    return is_along_rows(u);
   }
 
   bool is_space(const NestAxis& axis) const {
