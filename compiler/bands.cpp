@@ -16,7 +16,8 @@ namespace {
 // Rows computed twice: at most a third more than there are of a convolution's, twice as many of a
 // copy's or a conversion's.
 constexpr double most_recomputed_sums = 1.34, most_recomputed_copies = 2.0;
-constexpr int64_t enough_bands = 8; // to share among threads
+constexpr int64_t small_weight = 2048; // bytes that are in L1 whatever else is
+constexpr int64_t enough_bands = 8;    // to share among threads
 
 size_t at(int32_t index) { return static_cast<size_t>(index); }
 
@@ -226,7 +227,10 @@ private:
           fmt::format("{} is not computed in bands inside {}: {}", from.name, to.name, why));
     };
     if (!sums(to)) return; // element by element: nothing is read twice
-    if (from.weight >= 0 && to.weight >= 0)
+    const auto is_large = [&](const Nest& nest) {
+      return nest.weight >= 0 && bytes(nest.operands[at(nest.weight)].buffer) > small_weight;
+    };
+    if (from.weight >= 0 && to.weight >= 0 && (is_large(from) || is_large(to)))
       return refuse("each would read all its weights again for every band");
     if (to.weight >= 0 && bytes(to.operands[at(to.weight)].buffer) > target_.l2_bytes / 2)
       return refuse("its weights would be read again for every band, and are more than half of L2");

@@ -158,8 +158,8 @@ TEST_CASE("nests stay apart where bands would cost more, and the report says why
       all += sentence + "\n";
     return all;
   };
-  CHECK_THAT(bands(R"(program @p(%x: f32[n=1, h=8, w=8, c=4], %a: f32[o=4, i=4, h=3, w=3],
-                                 %b: f32[o=4, i=4, h=3, w=3]) {
+  CHECK_THAT(bands(R"(program @p(%x: f32[n=1, h=8, w=8, c=32], %a: f32[o=32, i=32, h=3, w=3],
+                                 %b: f32[o=32, i=32, h=3, w=3]) {
       %0 = conv %x, %a {pad = 1}
       %y = conv %0, %b {pad = 1}
       return %y })"),
