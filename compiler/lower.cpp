@@ -91,7 +91,7 @@ void copy_to_output(Lowering& lowering, ValueId value, int32_t output) {
 
 } // namespace
 
-Expected<ir::NestProgram> lower(const ir::Program& program, const LowerOptions& options) {
+Expected<ir::NestProgram> lower(const ir::Program& program, const LowerOptions& options) try {
   Lowering lowering(program, options);
   for (const Fusion::Group& group : fuse(program).groups) {
     const Statement& tail = program.statements[group.statements.back()];
@@ -105,6 +105,10 @@ Expected<ir::NestProgram> lower(const ir::Program& program, const LowerOptions& 
     ++output;
   }
   return std::move(lowering.nests);
+} catch (const InternalError&) {
+  throw;
+} catch (const Error& error) {
+  return Failure{error.diagnostics()};
 }
 
 } // namespace volute::compiler

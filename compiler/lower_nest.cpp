@@ -122,6 +122,15 @@ int32_t Lowering::table(std::string name, ElementType element, const std::vector
   return buffer;
 }
 
+void require_table(const ir::Statement& statement, int64_t entries) {
+  constexpr int64_t most_entries = int64_t{1} << 24;
+  if (entries <= most_entries) return;
+  throw Error({Diagnostic{statement.where, std::string(ir::name(statement.operation)),
+                          fmt::format("its kernel would carry a table of {} entries, more than {}",
+                                      entries, most_entries),
+                          "cut the axis into several tensors"}});
+}
+
 std::string Lowering::unique(const std::string& nest_name) {
   std::string name = nest_name;
   for (int number = 2; !nest_names_.insert(name).second; ++number)

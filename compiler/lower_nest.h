@@ -142,6 +142,9 @@ private:
   std::string origin_, name_;
 };
 
+/// Throws Error when a constant table of so many entries would be larger than an image should be.
+void require_table(const ir::Statement& statement, int64_t entries);
+
 // ---- heads ------------------------------------------------------------------------------------
 // Each lowers the statements of a group: one nest, or several that write parts of the result.
 

@@ -114,6 +114,7 @@ void lower_copies(const GroupLowering& group, PadMode mode, const std::vector<Si
     for (size_t i = 0; i + 1 < axes.size(); ++i) {
       const Axis axis = axes[i];
       group.add_parallel(to, axis, sides[i].output());
+      require_table(group.head, sides[i].output());
       std::vector<int64_t> copied(static_cast<size_t>(sides[i].output()));
       for (const Run& run : runs(sides[i], mode))
         for (int64_t j = 0; j < run.count; ++j)

@@ -89,6 +89,31 @@ std::vector<double> counts(const Window& window, bool with_padding) {
   return all;
 }
 
+// What differs along an axis is looked up where it fits a small table, and computed elsewhere: an
+// image does not grow with the tensor.
+constexpr int64_t longest_table = 4096;
+
+/// The type that holds positions along an axis and a little beyond it.
+ElementType position_type(const Window& window) {
+  const int64_t reach = window.input + window.pad_begin + window.pad_end + 2 * window.span();
+  return reach < std::numeric_limits<int32_t>::max() ? ElementType::i32 : ElementType::i64;
+}
+
+/// counted_taps as arithmetic on the output's position.
+Expr computed_count(const Window& window, const Affine& output, bool with_padding) {
+  const ElementType type = position_type(window);
+  const Expr start = ir::position(output * window.stride - window.pad_begin, type);
+  // Taps k with k * dilation + start < limit: a quotient rounded up, between 0 and the kernel.
+  const auto taps_below = [&](int64_t limit) {
+    const Expr room = number(limit + window.dilation - 1, type) - start;
+    const Expr taps = window.dilation == 1 ? room : room / number(window.dilation, type);
+    return binary(BinaryFn::min, binary(BinaryFn::max, taps, number(0, type)),
+                  number(window.kernel, type));
+  };
+  return with_padding ? taps_below(window.input + window.pad_end) - taps_below(-window.pad_begin)
+                      : taps_below(window.input) - taps_below(0);
+}
+
 /// sum / (constant * count_h[h] * count_w[w]), only axes where the count varies having a table.
 Expr average(NestBuilder& to, const ir::Pool& op, const ir::Statement& statement, const Expr& sum,
              const std::vector<Window>& windows) {
@@ -99,6 +124,12 @@ Expr average(NestBuilder& to, const ir::Pool& op, const ir::Statement& statement
   double constant = 1;
   Expr divisor;
   for (size_t i = 0; i < axes.size(); ++i) {
+    if (windows[i].output > longest_table && is_clipped(windows[i], op.count_include_pad)) {
+      const Expr count =
+          converted(type, computed_count(windows[i], to.at[axes[i]], op.count_include_pad));
+      divisor = divisor ? divisor * count : count;
+      continue;
+    }
     const std::vector<double> counted = counts(windows[i], op.count_include_pad);
     if (counted.size() == 1) {
       constant *= counted[0];
@@ -142,6 +173,19 @@ int64_t first_met(const Window& window, int64_t output) {
   return tap < window.kernel && position < window.input ? position : -1;
 }
 
+/// first_met as arithmetic on the output's position.
+Expr computed_first(const Window& window, const Affine& output, ElementType type) {
+  const Expr start = ir::position(output * window.stride - window.pad_begin, type);
+  const Expr before = binary(BinaryFn::max, number(0, type) - start, number(0, type));
+  const Expr tap = window.dilation == 1 ? before
+                                        : (before + number(window.dilation - 1, type)) /
+                                              number(window.dilation, type);
+  const Expr position = start + (window.dilation == 1 ? tap : tap * number(window.dilation, type));
+  const Expr none = number(-1, type);
+  return select(Compare::lt, tap, number(window.kernel, type),
+                select(Compare::lt, position, number(window.input, type), position, none), none);
+}
+
 /// The index of the first element that a window meets, which it has until another is larger; -1 for
 /// a window that meets none. Read from a table along an axis whose windows reach into the padding.
 Expr first_index(NestBuilder& to, const std::string& name, const std::vector<Axis>& axes,
@@ -154,7 +198,15 @@ Expr first_index(NestBuilder& to, const std::string& name, const std::vector<Axi
     std::vector<double> met;
     bool empty = false;
     const int64_t last = (window.output - 1) * window.stride - window.pad_begin;
-    if (window.pad_begin > 0 || last >= window.input)
+    const bool reaches_out = window.pad_begin > 0 || last >= window.input;
+    if (reaches_out && window.output > longest_table) {
+      const Expr position = computed_first(window, to.at[axes[i]], type);
+      const Expr term = step == 1 ? position : position * number(step, type);
+      first = first ? first + term : term;
+      none = none ? binary(BinaryFn::min, none, position) : position;
+      continue;
+    }
+    if (reaches_out)
       for (int64_t output = 0; output < window.output; ++output) {
         met.push_back(static_cast<double>(first_met(window, output)));
         empty |= met.back() < 0;
@@ -184,12 +236,15 @@ void accumulate_arg_max(Slide& s, const GroupLowering& group, const std::vector<
   const std::vector<Axis> axes = program.type(group.head.operands[0]).spatial_axes();
   Affine here;
   int64_t positions = 1;
+  bool is_wide = false;
   for (size_t i = 0; i < axes.size(); ++i) {
     here += s.input[axes[i]] * index_step(windows, i);
     positions *= windows[i].input;
+    is_wide |= position_type(windows[i]) == ElementType::i64;
   }
-  const ElementType type =
-      positions <= std::numeric_limits<int32_t>::max() ? ElementType::i32 : ElementType::i64;
+  const ElementType type = !is_wide && positions <= std::numeric_limits<int32_t>::max()
+                               ? ElementType::i32
+                               : ElementType::i64;
   const ir::ValueId index_value = group.head.results[1];
   const Expr start = first_index(to, spoken(program.name_of(index_value)), axes, windows, type);
   const Expr best = ir::acc(s.type(), 0);
@@ -348,6 +403,7 @@ void lower_adaptive_pool(const GroupLowering& group) {
       continue;
     }
     input[axis] = to.at[axis] * along.taps + tap; // the subscript of the table
+    require_table(group.head, along.output * along.taps);
     std::vector<int64_t> positions;
     std::vector<double> taps;
     for (int64_t cell = 0; cell < along.output; ++cell) {

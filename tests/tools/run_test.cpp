@@ -322,3 +322,29 @@ TEST_CASE("weights that the program computes or lays out anew are packed on each
     CHECK(result.status == 0);
   }
 }
+
+TEST_CASE(
+    "long axes compute what short ones look up: counts of averages, first elements of maxima") {
+  for (const char* dilation : {"1", "2", "3"})
+    for (const char* target : {"native", "x86-64"}) {
+      const std::string tail = std::string("dilation = [1, ") + dilation + "], ceil_mode = true";
+      const auto result = run_volute(
+          std::string("run --check --fill random:3 --target ") + target +
+          " -e 'program @p(%x: f32[n=1, c=1, h=2, w=9001]) { %y, %i = max_pool %x {kernel = [2, "
+          "3], "
+          "stride = 2, pad = [(0, 0), (2, 2)], " +
+          tail + "} %z = avg_pool %x {kernel = [2, 3], stride = [1, 2], pad = [(0, 0), (1, 2)], " +
+          "count_include_pad = false, " + tail + "} return %y, %i, %z }'");
+      CAPTURE(dilation, target, result.err);
+      CHECK(result.status == 0);
+    }
+  // The shape alone, nothing of this size is allocated.
+  CHECK(
+      run_volute("inspect --stage report -e 'program @p(%x: f32[n=1, c=1, w=4294967296]) { %y, %i "
+                 "= max_pool %x {kernel = 3, stride = 2, pad = 1} return %y, %i }'")
+          .status == 0);
+  const auto refused = run_volute("inspect -e 'program @p(%x: f32[n=1, c=1, w=100000000]) { %y = "
+                                  "adaptive_max_pool %x {output = 99999999} return %y }'");
+  CHECK(refused.status == 1);
+  CHECK_THAT(refused.err, ContainsSubstring("a table of 199999998 entries, more than 16777216"));
+}
