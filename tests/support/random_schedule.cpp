@@ -1,5 +1,6 @@
 #include "tests/support/random_schedule.h"
 
+#include "compiler/bands.h"
 #include "compiler/passes/flatten.h"
 #include "compiler/weight_expression.h"
 
@@ -216,14 +217,35 @@ Schedule random_schedule(Dice& dice, const ir::Nest& nest, int64_t lanes) {
   return Drawer(dice, nest, lanes).run();
 }
 
+namespace {
+
+/// Puts a nest inside a later one, where the two allow it, with a schedule for what they become.
+void place(Dice& dice, ir::NestProgram program, int64_t lanes, compiler::Schedules& schedules) {
+  const auto consumer = static_cast<size_t>(dice.between(1, std::ssize(program.nests) - 1));
+  const auto producer = static_cast<size_t>(dice.between(0, static_cast<int64_t>(consumer) - 1));
+  const std::string axis = dice.one_of<std::string>({"d", "h", "w"});
+  const ir::Placement placement{static_cast<int32_t>(consumer), axis, dice.between(1, 5)};
+  if (compiler::band_obstacle(program, producer, placement)) return;
+  program.nests[producer].placement = placement;
+  for (const ir::Nest& nest : compiler::banded(program, program.buffers, consumer).nests) {
+    schedules.erase(nest.name);
+    if (dice.once_in(2)) schedules[nest.name] = random_schedule(dice, nest, lanes);
+  }
+  schedules[program.nests[consumer].name].compute = {
+      {program.nests[producer].name, axis, placement.tile}};
+}
+
+} // namespace
+
 compiler::Schedules random_schedules(Dice& dice, const ir::Program& program,
                                      compiler::CompileRequest request) {
   request.schedule = "naive";
   const compiler::Stages stages = compiler::specialise_program(program, request).value();
+  const int64_t lanes = request.target.lanes(4);
   compiler::Schedules schedules;
   for (const ir::Nest& nest : stages.nests.nests)
-    if (!dice.once_in(5))
-      schedules[nest.name] = random_schedule(dice, nest, request.target.lanes(4));
+    if (!dice.once_in(5)) schedules[nest.name] = random_schedule(dice, nest, lanes);
+  if (stages.nests.nests.size() > 1 && dice.once_in(2)) place(dice, stages.nests, lanes, schedules);
   return schedules;
 }
 
