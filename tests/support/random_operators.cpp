@@ -111,6 +111,7 @@ std::optional<Made> random_convert(Draft& draft, const Known& x) {
   exact.largest = (x.exact.largest + q.largest_zero_point) * q.largest_scale;
   exact.quantum = q.is_power ? q.smallest_scale : 1e-3;
   const bool is_exact = q.is_power && exact.largest <= exact.quantum * most_quanta(to);
+  if (!is_exact && ir::size_of(to) == 2) exact.quantum = 0; // a product in f32, rounded again
   return typed(fmt::format("dequantize {} {{{}}}", x.name, q.attributes), rounded(exact, is_exact),
                to);
 }
