@@ -1,7 +1,7 @@
 #include "bench/machine.h"
 
-#include "compiler/cpuid.h"
-#include "compiler/target.h"
+#include "compiler/target/cpuid.h"
+#include "compiler/target/target.h"
 
 #include <fmt/format.h>
 

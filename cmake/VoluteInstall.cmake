@@ -26,7 +26,8 @@ endif()
 
 set(complete YES)
 set(objects "")
-foreach(layer IN ITEMS volute_ir volute_compiler volute_codegen volute_runtime)
+foreach(layer IN ITEMS volute_ir volute_target volute_image volute_compiler
+              volute_codegen volute_runtime)
   get_target_property(kind ${layer} TYPE)
   if(kind STREQUAL STATIC_LIBRARY)
     list(APPEND objects $<TARGET_OBJECTS:${layer}>)

@@ -1,7 +1,7 @@
 #include "compiler/compile.h"
 
 #include "compiler/codegen/codegen.h"
-#include "compiler/in_place.h"
+#include "compiler/nests/in_place.h"
 
 #include <fmt/format.h>
 

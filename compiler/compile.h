@@ -2,7 +2,7 @@
 // files, no threads, no environment.
 #pragma once
 
-#include "compiler/image.h"
+#include "compiler/image/image.h"
 #include "compiler/pipeline.h"
 
 namespace volute::compiler {

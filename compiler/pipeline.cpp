@@ -1,16 +1,16 @@
 #include "compiler/pipeline.h"
 
-#include "compiler/bands.h"
-#include "compiler/choose.h"
-#include "compiler/domain_points.h"
-#include "compiler/explain.h"
-#include "compiler/lower.h"
-#include "compiler/merge_steps.h"
-#include "compiler/passes/expand_math.h"
-#include "compiler/passes/flatten.h"
+#include "compiler/lower/lower.h"
+#include "compiler/nests/bands.h"
+#include "compiler/nests/domain_points.h"
+#include "compiler/nests/expand_math.h"
+#include "compiler/nests/flatten.h"
+#include "compiler/report/explain.h"
 #include "compiler/rewrites/fold_tables.h"
 #include "compiler/rewrites/rewrites.h"
-#include "compiler/specialise.h"
+#include "compiler/schedule/choose.h"
+#include "compiler/specialise/merge_steps.h"
+#include "compiler/specialise/specialise.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

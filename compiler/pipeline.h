@@ -2,10 +2,10 @@
 // so that it can be printed and evaluated.
 #pragma once
 
-#include "compiler/report.h"
-#include "compiler/schedule.h"
-#include "compiler/target.h"
-#include "compiler/tensor_strides.h"
+#include "compiler/image/tensor_strides.h"
+#include "compiler/report/report.h"
+#include "compiler/schedule/schedule.h"
+#include "compiler/target/target.h"
 #include "ir/loops.h"
 #include "ir/nest.h"
 #include "ir/program.h"

@@ -1,10 +1,21 @@
 #include "ir/affine.h"
 
+#include "ir/diagnostic.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
 namespace volute::ir {
+
+void Affine::refuse_number() const {
+  std::vector<std::string> names;
+  for (const Term& term : terms_) {
+    names.resize(std::max(names.size(), static_cast<size_t>(term.var.id) + 1));
+    names[static_cast<size_t>(term.var.id)] = fmt::format("v{}", term.var.id);
+  }
+  throw InternalError(fmt::format("{} is taken for a number", to_string(*this, names)));
+}
 
 int64_t Affine::coefficient(Var var) const {
   for (const Term& term : terms_)
@@ -72,7 +83,7 @@ std::string to_string(const Affine& affine, const std::vector<std::string>& name
     if (magnitude != 1) text += fmt::format("{}*", magnitude);
     text += names.at(static_cast<size_t>(term.var.id));
   }
-  const int64_t constant = affine.constant();
+  const int64_t constant = affine.constant_term();
   if (text.empty()) return fmt::format("{}", constant);
   if (constant > 0) text += fmt::format(" + {}", constant);
   if (constant < 0) text += fmt::format(" - {}", -constant);

@@ -34,7 +34,14 @@ public:
   Affine(Var var) : terms_{{var, 1}} {}             // NOLINT: and so is a variable
 
   const std::vector<Term>& terms() const { return terms_; }
-  int64_t constant() const { return constant_; }
+  /// What is left when every variable is 0.
+  int64_t constant_term() const { return constant_; }
+  /// The value of an expression without variables; of another one, an InternalError: a parameter
+  /// is not 0.
+  int64_t number() const {
+    if (!terms_.empty()) refuse_number();
+    return constant_;
+  }
   bool is_constant() const { return terms_.empty(); }
   int64_t coefficient(Var var) const;
   bool depends_on(Var var) const { return coefficient(var) != 0; }
@@ -54,6 +61,7 @@ public:
   int64_t evaluate(const std::function<int64_t(Var)>& value_of) const;
 
 private:
+  [[noreturn]] void refuse_number() const;
   std::vector<Term> terms_; // ordered by variable, no zero coefficients
   int64_t constant_ = 0;
 };

@@ -17,13 +17,13 @@ constexpr int64_t limit = int64_t{1} << 61;
 
 bool is_small(const Affine& affine) {
   const auto small = [](int64_t v) { return -limit < v && v < limit; };
-  return small(affine.constant()) &&
+  return small(affine.constant_term()) &&
          std::all_of(affine.terms().begin(), affine.terms().end(),
                      [&](const Affine::Term& term) { return small(term.coefficient); });
 }
 
 int64_t largest_number(const Affine& affine) {
-  int64_t largest = std::abs(affine.constant());
+  int64_t largest = std::abs(affine.constant_term());
   for (const Affine::Term& term : affine.terms())
     largest = std::max(largest, std::abs(term.coefficient));
   return largest;
@@ -104,7 +104,7 @@ std::optional<int64_t> Bounds::maximum(const Affine& affine) const {
 }
 
 std::optional<int64_t> Bounds::minimum(const Affine& affine, int& budget) const {
-  if (affine.is_constant()) return affine.constant();
+  if (affine.is_constant()) return affine.number();
   if (--budget < 0) return std::nullopt;
   const Var var = innermost(affine);
   const int64_t wanted = affine.coefficient(var);

@@ -14,9 +14,9 @@ bool is_contiguous(const std::vector<Dim>& dims) {
   for (auto dim = dims.rbegin(); dim != dims.rend(); ++dim) {
     if (dim->extent != Affine(1) && dim->stride != stride) return false;
     if (dim->extent.is_constant())
-      stride *= dim->extent.constant();
+      stride *= dim->extent.number();
     else if (stride.is_constant())
-      stride = dim->extent * stride.constant();
+      stride = dim->extent * stride.number();
     else
       return std::all_of(dim + 1, dims.rend(), [](const Dim& d) { return d.extent == Affine(1); });
   }

@@ -15,7 +15,7 @@ void fold_constants(std::vector<Bound>& bounds, bool keep_largest) {
       if (std::find(kept.begin(), kept.end(), bound) == kept.end()) kept.push_back(bound);
       continue;
     }
-    const int64_t value = ceil_div(bound.numerator.constant(), bound.divisor);
+    const int64_t value = ceil_div(bound.numerator.number(), bound.divisor);
     if (!folded) folded = value;
     folded = keep_largest ? std::max(*folded, value) : std::min(*folded, value);
   }
@@ -54,7 +54,7 @@ Stmt substitute_when(const When& when, const std::string& note, Var var, const A
   const Affine tested = when.value.substitute(var, value);
   Stmt body = substitute(when.body, var, value);
   if (!tested.is_constant()) return stmt(When{tested, when.lo, when.hi, std::move(body)}, note);
-  const bool runs = when.lo <= tested.constant() && tested.constant() < when.hi;
+  const bool runs = when.lo <= tested.number() && tested.number() < when.hi;
   return runs ? block({std::move(body)}, note) : block({});
 }
 

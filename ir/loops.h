@@ -41,9 +41,9 @@ struct Range {
   std::vector<Bound> lo = {{0, 1}};
   std::vector<Bound> hi;
   static Range of(int64_t lo, int64_t hi) { return {{{lo, 1}}, {{hi, 1}}}; }
-  bool is_constant() const; // one constant bound on each side
-  int64_t begin() const { return lo.front().numerator.constant(); } // of constant ranges
-  int64_t end() const { return hi.front().numerator.constant(); }
+  bool is_constant() const;                                       // one constant bound on each side
+  int64_t begin() const { return lo.front().numerator.number(); } // of constant ranges
+  int64_t end() const { return hi.front().numerator.number(); }
 };
 
 struct StmtNode;

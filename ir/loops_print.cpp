@@ -20,8 +20,9 @@ std::string indexed(const std::vector<Affine>& index, const std::vector<std::str
 std::string bound_text(const Bound& bound, const std::vector<std::string>& vars) {
   const Affine& n = bound.numerator;
   std::string text = to_string(n, vars);
-  if (!n.terms().empty() && n.terms().front().coefficient < 0 && n.constant() > 0)
-    text = fmt::format("{} - {}", n.constant(), to_string(n - n.constant(), vars).substr(1));
+  if (!n.terms().empty() && n.terms().front().coefficient < 0 && n.constant_term() > 0)
+    text =
+        fmt::format("{} - {}", n.constant_term(), to_string(n - n.constant_term(), vars).substr(1));
   if (bound.divisor == 1) return text;
   return n.is_constant() ? fmt::format("ceil({}/{})", text, bound.divisor)
                          : fmt::format("ceil(({})/{})", text, bound.divisor);

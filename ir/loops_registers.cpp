@@ -90,9 +90,9 @@ private:
     // Bounds that depend on unrolled loops only are numbers here.
     int64_t begin = INT64_MIN, end = INT64_MAX;
     for (const Bound& bound : range.lo)
-      begin = std::max(begin, ceil_div(bound.numerator.constant(), bound.divisor));
+      begin = std::max(begin, ceil_div(bound.numerator.number(), bound.divisor));
     for (const Bound& bound : range.hi)
-      end = std::min(end, ceil_div(bound.numerator.constant(), bound.divisor));
+      end = std::min(end, ceil_div(bound.numerator.number(), bound.divisor));
     copied_.insert(loop.var);
     for (int64_t i = begin; i < end && statements_ <= max_statements; ++i) {
       unrolled_[static_cast<size_t>(loop.var.id)] = i;

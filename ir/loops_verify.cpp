@@ -308,7 +308,7 @@ private:
       if (subscript.table >= 0 || !dim.stride.is_constant() || !least || !most)
         return findings_.add(
             fmt::format("scatter: {} along dimension {} has no constant limits", view.name, d));
-      const __int128 stride = dim.stride.constant();
+      const __int128 stride = dim.stride.number();
       first += stride * (stride < 0 ? *most : *least);
       last += stride * (stride < 0 ? *least : *most);
     }

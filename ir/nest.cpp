@@ -11,7 +11,7 @@ const NestAxis* Nest::axis(std::string_view axis_name) const {
 int64_t Nest::points() const {
   int64_t product = 1;
   for (const NestAxis& a : axes)
-    if (a.extent.is_constant()) product *= a.extent.constant();
+    if (a.extent.is_constant()) product *= a.extent.number();
   return product;
 }
 

@@ -27,10 +27,26 @@
 
 namespace volute::ir {
 
+/// What an axis is to the operator. Decisions are taken by it; names are for people only.
+enum class AxisRole : uint8_t {
+  other,   // nothing is known of it
+  batch,   // n
+  group,   // of channels
+  channel, // of a result, or, in a reduction, of what is summed
+  space,   // d, h, w of a result
+  residue, // of a position in space, modulo the stride of a transposed convolution
+  tap,     // a position of the kernel, or of a window
+  band,    // rows that the nests of one step share
+};
+
 struct NestAxis {
   Var var;       // its name is vars[var.id]
   Affine extent; // constant, or of parameters; the axis runs over [0, extent)
   bool reduction = false;
+  AxisRole role = AxisRole::other;
+  /// Of an axis that is cut into digits: elements of it to the next one of this. The digits of one
+  /// axis have its role.
+  int64_t digit = 1;
 };
 
 /// 0 <= value < extent.
@@ -64,8 +80,18 @@ struct Placement {
   int64_t tile = 1; // elements of the axis
 };
 
+/// What a nest is for.
+enum class NestKind : uint8_t {
+  compute,    // an operator
+  copy,       // moves elements, and changes their place at most
+  stage,      // puts an image in the form that a convolution's instructions take
+  offset,     // sums of a weight, for zero points
+  window_sum, // sums of an image's windows, for zero points
+};
+
 struct Nest {
   std::string name;
+  NestKind kind = NestKind::compute;
   std::vector<std::string> vars; // names by Var::id: axes and parameters
   std::vector<NestAxis> axes;    // parallel axes first, then reduction axes
   std::vector<Var> parameters;   // vars that are named parameters of the program

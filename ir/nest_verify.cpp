@@ -109,9 +109,9 @@ private:
       reducing |= axis.reduction;
       if (!check_affine(axis.extent, parameters, fmt::format("extent of axis {}", name), findings_))
         continue;
-      if (axis.extent.is_constant() && axis.extent.constant() < 1)
+      if (axis.extent.is_constant() && axis.extent.number() < 1)
         findings_.add(fmt::format("axis {} has extent {}; extents are at least 1", name,
-                                  axis.extent.constant()));
+                                  axis.extent.number()));
       if (!axis.reduction) declare(axis, parallel_);
     }
   }
@@ -183,7 +183,7 @@ private:
       const Affine& stride = view.dims[i].stride;
       if (!stride.is_constant() || write.index[i].table >= 0)
         return findings_.add(view.name + ": scatters through a table or a parameter");
-      element += write.index[i].at * stride.constant();
+      element += write.index[i].at * stride.number();
     }
     const int64_t elements = program_.buffers[static_cast<size_t>(view.buffer)].elements;
     if (!parallel_.bounds.is_inside(element, 0, elements))
@@ -209,12 +209,12 @@ private:
         const Affine& stride = view.dims[i].stride;
         moves |= stride != Affine(0);
         known &= stride.is_constant() && write.index[i].table < 0;
-        if (stride.is_constant()) step += static_cast<__int128>(coefficient) * stride.constant();
+        if (stride.is_constant()) step += static_cast<__int128>(coefficient) * stride.number();
       }
       if (!moves || (known && step == 0))
         return collide(view, fmt::format("{} does not move the element", name(axis.var)));
       if (known && step < (__int128{1} << 62) && -step < (__int128{1} << 62))
-        digits.push_back({std::abs(static_cast<int64_t>(step)), axis.extent.constant(), axis.var});
+        digits.push_back({std::abs(static_cast<int64_t>(step)), axis.extent.number(), axis.var});
     }
     std::sort(digits.begin(), digits.end(),
               [](const Digit& a, const Digit& b) { return a.step < b.step; });

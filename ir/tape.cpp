@@ -30,7 +30,7 @@ int64_t operand_lanes(const ExprNode& node, size_t i) {
 
 } // namespace
 
-Linear::Linear(const Affine& affine, size_t variables) : constant_(affine.constant()) {
+Linear::Linear(const Affine& affine, size_t variables) : constant_(affine.constant_term()) {
   for (const Affine::Term& term : affine.terms()) {
     const auto id = static_cast<size_t>(term.var.id);
     if (term.var.id < 0 || id >= variables)

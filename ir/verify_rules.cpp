@@ -49,7 +49,7 @@ struct Reach {
 Reach reach_of(const View& view) {
   Reach reach;
   for (const Dim& dim : view.dims) {
-    const __int128 span = static_cast<__int128>(dim.extent.constant() - 1) * dim.stride.constant();
+    const __int128 span = static_cast<__int128>(dim.extent.number() - 1) * dim.stride.number();
     (span < 0 ? reach.first : reach.last) += span;
   }
   return reach;
@@ -63,9 +63,9 @@ bool check_dims(const View& view, const Scope& scope, Findings& findings) {
     if (!check_affine(dim.extent, scope, where, findings) ||
         !check_affine(dim.stride, scope, where, findings))
       return false;
-    if (dim.extent.is_constant() && dim.extent.constant() < 1) {
+    if (dim.extent.is_constant() && dim.extent.number() < 1) {
       findings.add(fmt::format("view {}: dimension {} has extent {}; extents are at least 1",
-                               view.name, i, dim.extent.constant()));
+                               view.name, i, dim.extent.number()));
       return false;
     }
     constant &= dim.extent.is_constant() && dim.stride.is_constant();
@@ -133,7 +133,7 @@ bool check_affine(const Affine& affine, const Scope& scope, const std::string& w
   // Small enough that sums and differences of a few of them do not overflow.
   constexpr int64_t limit = int64_t{1} << 61;
   const auto is_large = [](int64_t v) { return v <= -limit || v >= limit; };
-  int64_t large = is_large(affine.constant()) ? affine.constant() : 0;
+  int64_t large = is_large(affine.constant_term()) ? affine.constant_term() : 0;
   for (const Affine::Term& term : affine.terms())
     if (is_large(term.coefficient)) large = term.coefficient;
   if (large != 0) {

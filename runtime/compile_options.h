@@ -1,7 +1,7 @@
 // What a caller may say about how a program is compiled.
 #pragma once
 
-#include "compiler/tensor_strides.h"
+#include "compiler/image/tensor_strides.h"
 #include "runtime/tensor.h"
 
 #include <string>

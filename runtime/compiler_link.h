@@ -2,7 +2,7 @@
 // one.
 #pragma once
 
-#include "compiler/image.h"
+#include "compiler/image/image.h"
 #include "ir/diagnostic.h"
 #include "ir/program.h"
 #include "runtime/compile_options.h"

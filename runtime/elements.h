@@ -1,7 +1,7 @@
 // Walking a tensor's elements in the order of a dense one, wherever two lists of strides put them.
 #pragma once
 
-#include "compiler/tensor_strides.h"
+#include "compiler/image/tensor_strides.h"
 #include "ir/types.h"
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 #include "runtime/kernel.h"
 
-#include "compiler/target.h"
+#include "compiler/target/target.h"
 #include "runtime/kernel_state.h"
 
 #include <fmt/format.h>

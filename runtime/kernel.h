@@ -15,7 +15,7 @@
 // on the way to it, `relu(x)` into x or `conv(...) + r` into r, where runs_in_place says so.
 #pragma once
 
-#include "compiler/image.h"
+#include "compiler/image/image.h"
 #include "runtime/status.h"
 #include "runtime/tensor.h"
 #include "runtime/threads.h"

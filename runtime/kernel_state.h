@@ -2,8 +2,8 @@
 // Not installed: kernel.cpp and its neighbours share it.
 #pragma once
 
-#include "compiler/image.h"
-#include "compiler/workspace.h"
+#include "compiler/image/image.h"
+#include "compiler/image/workspace.h"
 #include "runtime/aligned_memory.h"
 #include "runtime/executable_memory.h"
 #include "runtime/kernel.h"

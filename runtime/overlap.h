@@ -1,7 +1,7 @@
 // Whether two tensors share memory, told from addresses, shapes and strides.
 #pragma once
 
-#include "compiler/tensor_strides.h"
+#include "compiler/image/tensor_strides.h"
 #include "ir/types.h"
 
 #include <cstddef>

@@ -1,6 +1,6 @@
 #include "runtime/session.h"
 
-#include "compiler/target.h"
+#include "compiler/target/target.h"
 #include "runtime/compiler_link.h"
 #include "runtime/key.h"
 

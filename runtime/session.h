@@ -8,7 +8,7 @@
 // is compiled once. Copies share everything.
 #pragma once
 
-#include "compiler/image.h"
+#include "compiler/image/image.h"
 #include "ir/diagnostic.h"
 #include "ir/program.h"
 #include "runtime/compile_options.h"

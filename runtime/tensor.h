@@ -10,7 +10,7 @@
 // A tensor that owns its elements is always dense.
 #pragma once
 
-#include "compiler/tensor_strides.h"
+#include "compiler/image/tensor_strides.h"
 #include "ir/diagnostic.h"
 #include "ir/types.h"
 #include "runtime/aligned_memory.h"

@@ -1,7 +1,7 @@
 #include "tools/commands.h"
 
 #include "compiler/codegen/codegen.h"
-#include "compiler/target.h"
+#include "compiler/target/target.h"
 #include "ir/literals.h"
 #include "runtime/options.h"
 #include "tools/output.h"

@@ -1,6 +1,6 @@
 #include "tools/common_options.h"
 
-#include "compiler/schedule.h"
+#include "compiler/schedule/schedule.h"
 #include "runtime/file.h"
 #include "runtime/options.h"
 #include "tools/output.h"

@@ -1,4 +1,4 @@
-#include "compiler/target.h"
+#include "compiler/target/target.h"
 #include "tools/commands.h"
 #include "tools/output.h"
 #include "tools/stop.h"

@@ -1,7 +1,7 @@
 // Loops -> native code. The only door to LLVM: no LLVM header is needed to come in.
 #pragma once
 
-#include "compiler/target.h"
+#include "compiler/target/target.h"
 #include "ir/diagnostic.h"
 #include "ir/loops.h"
 

@@ -4,7 +4,7 @@
 // pointer that the enclosing loop advances plus a constant. No IR pass runs afterwards.
 #pragma once
 
-#include "compiler/target.h"
+#include "compiler/target/target.h"
 #include "ir/loops.h"
 
 #include <llvm/IR/LLVMContext.h>

@@ -37,7 +37,7 @@ int64_t AddressEmitter::constant(const Affine& a) const {
   if (!folded.is_constant())
     throw InternalError(fmt::format("step {}: {} is not a constant after unrolling", step_.name,
                                     to_string(a, step_.vars)));
-  return folded.constant();
+  return folded.number();
 }
 
 std::pair<int64_t, int64_t> AddressEmitter::unrolled_range(const Range& range) const {
@@ -61,9 +61,9 @@ llvm::Value* AddressEmitter::integer(const Affine& a) {
       term = b_.CreateMul(term, b_.getInt64(static_cast<uint64_t>(t.coefficient)));
     sum = sum ? b_.CreateAdd(sum, term) : term;
   }
-  if (!sum) return b_.getInt64(static_cast<uint64_t>(folded.constant()));
-  if (folded.constant() != 0)
-    sum = b_.CreateAdd(sum, b_.getInt64(static_cast<uint64_t>(folded.constant())));
+  if (!sum) return b_.getInt64(static_cast<uint64_t>(folded.number()));
+  if (folded.constant_term() != 0)
+    sum = b_.CreateAdd(sum, b_.getInt64(static_cast<uint64_t>(folded.constant_term())));
   return sum;
 }
 
@@ -122,9 +122,9 @@ llvm::Value* AddressEmitter::entry(int32_t id, const Affine& at) {
   const Affine folded = fold(at);
   if (folded.is_constant()) {
     const std::vector<int64_t>& entries = step_.tables[static_cast<size_t>(id)];
-    return b_.getInt64(static_cast<uint64_t>(entries.at(static_cast<size_t>(folded.constant()))));
+    return b_.getInt64(static_cast<uint64_t>(entries.at(static_cast<size_t>(folded.number()))));
   }
-  const EntryKey k{id, key(0, folded).second, folded.constant()};
+  const EntryKey k{id, key(0, folded).second, folded.constant_term()};
   for (auto scope = scopes_.rbegin(); scope != scopes_.rend(); ++scope)
     if (const auto known = scope->entries.find(k); known != scope->entries.end())
       return known->second;
@@ -150,7 +150,7 @@ AddressEmitter::PointerKey AddressEmitter::key(int32_t view, const Affine& runti
 Affine AddressEmitter::offset(int32_t view, const Index& index) const {
   Affine sum;
   for (size_t d = 0; d < index.size(); ++d)
-    if (index[d].table < 0) sum += index[d].at * view_at(view).dims[d].stride.constant();
+    if (index[d].table < 0) sum += index[d].at * view_at(view).dims[d].stride.number();
   return sum;
 }
 
@@ -174,7 +174,7 @@ llvm::Value* AddressEmitter::access(int32_t view, const Index& index) {
   llvm::Value* looked_up = nullptr;
   for (size_t d = 0; d < index.size(); ++d) {
     if (index[d].table < 0) continue;
-    const int64_t stride = v.dims[d].stride.constant();
+    const int64_t stride = v.dims[d].stride.number();
     llvm::Value* place = entry(index[d].table, index[d].at);
     if (const auto* known = llvm::dyn_cast<llvm::ConstantInt>(place)) {
       constant_part += known->getSExtValue() * stride;
@@ -191,14 +191,14 @@ llvm::Value* AddressEmitter::access(int32_t view, const Index& index) {
 llvm::Value* AddressEmitter::access(int32_t view, const Affine& element) {
   const Affine full = fold(element);
   llvm::Value* base = pointer(view, full.filter([](Var) { return true; }, false));
-  const int64_t bytes = full.constant() * size_of(view_at(view).element);
+  const int64_t bytes = full.constant_term() * size_of(view_at(view).element);
   return bytes ? b_.CreateGEP(b_.getInt8Ty(), base, b_.getInt64(static_cast<uint64_t>(bytes)))
                : base;
 }
 
 int64_t AddressEmitter::element_step(int32_t view, int32_t lane_dim, int64_t lane_step) const {
   if (lane_dim < 0) return 1;
-  return lane_step * view_at(view).dims[static_cast<size_t>(lane_dim)].stride.constant();
+  return lane_step * view_at(view).dims[static_cast<size_t>(lane_dim)].stride.number();
 }
 
 // ---- loops ------------------------------------------------------------------------------------

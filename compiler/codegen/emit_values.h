@@ -9,7 +9,7 @@
 // what rounding once would.
 #pragma once
 
-#include "compiler/target.h"
+#include "compiler/target/target.h"
 #include "ir/expr.h"
 
 #include <llvm/IR/IRBuilder.h>

@@ -1,7 +1,7 @@
 // LLVM IR -> object code and assembly text, through one long-lived TargetMachine a thread.
 #pragma once
 
-#include "compiler/target.h"
+#include "compiler/target/target.h"
 
 #include <llvm/ADT/SmallVector.h>
 #include <llvm/IR/Module.h>

@@ -1,6 +1,6 @@
 #include "compiler/rewrites/fold_constants.h"
 
-#include "compiler/fuse.h"
+#include "compiler/lower/fuse.h"
 #include "compiler/rewrites/edit.h"
 #include "ir/reference.h"
 

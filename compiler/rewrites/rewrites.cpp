@@ -1,6 +1,6 @@
 #include "compiler/rewrites/rewrites.h"
 
-#include "compiler/legalise.h"
+#include "compiler/lower/legalise.h"
 #include "compiler/rewrites/fold_batch_norm.h"
 #include "compiler/rewrites/fold_constants.h"
 #include "compiler/rewrites/separable.h"

@@ -2,7 +2,7 @@
 // computed then, and what is left is brought into the forms that lowering takes.
 #pragma once
 
-#include "compiler/lower.h"
+#include "compiler/lower/lower.h"
 #include "ir/program.h"
 
 #include <string>

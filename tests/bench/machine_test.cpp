@@ -1,5 +1,5 @@
 #include "bench/machine.h"
-#include "compiler/target.h"
+#include "compiler/target/target.h"
 #include "tests/support/catch.h"
 
 using namespace volute::bench;

@@ -78,7 +78,7 @@ private:
           place = table[static_cast<size_t>(place)];
         }
         if (static_cast<int32_t>(d) == lane_dim) place += lane * step;
-        const int64_t extent = step_.views[static_cast<size_t>(view)].dims[d].extent.constant();
+        const int64_t extent = step_.views[static_cast<size_t>(view)].dims[d].extent.number();
         leaves_ |= place < 0 || place >= extent;
       }
     }

@@ -1,10 +1,10 @@
 // The expansions as machine code: over all of f32, and in every lane what the evaluators say.
 
 #include "compiler/codegen/codegen.h"
-#include "compiler/image.h"
+#include "compiler/image/image.h"
 #include "runtime/executable_memory.h"
-#include "tests/compiler/function_of_one.h"
-#include "tests/compiler/stated_errors.h"
+#include "tests/compiler/nests/function_of_one.h"
+#include "tests/compiler/nests/stated_errors.h"
 #include "tests/support/catch.h"
 #include "tests/support/dice.h"
 

@@ -1,7 +1,7 @@
 // Images made by hand, for tests of everything around the code: no compiler involved.
 #pragma once
 
-#include "compiler/image.h"
+#include "compiler/image/image.h"
 
 #include <array>
 #include <cstdint>

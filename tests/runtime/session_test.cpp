@@ -1,4 +1,4 @@
-#include "compiler/target.h"
+#include "compiler/target/target.h"
 #include "runtime/key.h"
 #include "runtime/session.h"
 #include "tests/runtime/failure_text.h"

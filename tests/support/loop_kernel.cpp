@@ -1,6 +1,6 @@
 #include "tests/support/loop_kernel.h"
 
-#include "compiler/target.h"
+#include "compiler/target/target.h"
 #include "ir/number.h"
 
 #include <fmt/format.h>

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "compiler/codegen/codegen.h"
-#include "compiler/image.h"
+#include "compiler/image/image.h"
 #include "ir/loops.h"
 #include "runtime/executable_memory.h"
 #include "tests/support/dice.h"

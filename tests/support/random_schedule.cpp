@@ -1,8 +1,8 @@
 #include "tests/support/random_schedule.h"
 
-#include "compiler/bands.h"
-#include "compiler/passes/flatten.h"
-#include "compiler/weight_expression.h"
+#include "compiler/nests/bands.h"
+#include "compiler/nests/flatten.h"
+#include "compiler/nests/weight_expression.h"
 
 #include <algorithm>
 #include <map>
@@ -71,7 +71,7 @@ private:
     axes.resize(std::min<size_t>(axes.size(), static_cast<size_t>(dice_.between(0, 3))));
     bool has_vector = false;
     for (const ir::NestAxis* axis : axes) {
-      const int64_t extent = axis->extent.constant();
+      const int64_t extent = axis->extent.number();
       RegisterDirective r{name(*axis), 1, 0};
       if (!has_vector && !dice_.once_in(4)) {
         has_vector = true;
@@ -94,7 +94,7 @@ private:
     std::vector<LoopDirective> parallel, reduction;
     for (const ir::NestAxis& axis : nest_.axes) {
       LoopDirective loop{name(axis)};
-      const int64_t extent = axis.extent.constant();
+      const int64_t extent = axis.extent.number();
       if (axis.reduction) {
         if (extent > 3 && !constrained(axis) && dice_.once_in(4)) {
           LoopDirective outer = loop;

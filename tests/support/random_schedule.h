@@ -2,7 +2,7 @@
 #pragma once
 
 #include "compiler/pipeline.h"
-#include "compiler/schedule.h"
+#include "compiler/schedule/schedule.h"
 #include "ir/nest.h"
 #include "tests/support/dice.h"
 

@@ -8,8 +8,8 @@
 // that the compiler refuses is a failure, unless VOLUTE_TORCH_ALLOW_REFUSALS=1: then refusals are
 // counted and printed.
 #include "compiler/compile.h"
-#include "compiler/legalise.h"
-#include "compiler/lower.h"
+#include "compiler/lower/legalise.h"
+#include "compiler/lower/lower.h"
 #include "ir/parse.h"
 #include "ir/reference.h"
 #include "tests/support/catch.h"

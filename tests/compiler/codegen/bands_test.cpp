@@ -1,6 +1,6 @@
 // Nests computed inside others: which, in what bands, and that nothing else changes.
 
-#include "compiler/bands.h"
+#include "compiler/nests/bands.h"
 #include "compiler/pipeline.h"
 #include "ir/parse.h"
 #include "ir/reference.h"

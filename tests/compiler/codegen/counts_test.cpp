@@ -99,7 +99,7 @@ compiler::Compiled compiled(const Layer& layer, const std::string& layout,
 int64_t copies(const compiler::Compiled& layer) {
   const compiler::LoopDirective& innermost = layer.stages.schedules.begin()->second.loops.back();
   if (innermost.unroll != compiler::LoopDirective::full) return innermost.unroll;
-  return layer.stages.nests.nests.front().axis(innermost.axis)->extent.constant();
+  return layer.stages.nests.nests.front().axis(innermost.axis)->extent.number();
 }
 
 } // namespace

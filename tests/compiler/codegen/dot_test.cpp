@@ -1,7 +1,7 @@
 // Dot products as code: bytes exactly on every target, bf16 bit for bit without vdpbf16ps and
 // within the stated rule with it.
 
-#include "compiler/target.h"
+#include "compiler/target/target.h"
 #include "ir/number.h"
 #include "tests/support/catch.h"
 #include "tests/support/loop_kernel.h"

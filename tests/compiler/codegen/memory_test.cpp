@@ -1,7 +1,7 @@
 // Accesses of every element type: parts of vectors, lanes apart, transposed tiles, tables, scratch
 // and scattered writes, as code and on the evaluator.
 
-#include "compiler/target.h"
+#include "compiler/target/target.h"
 #include "tests/support/catch.h"
 #include "tests/support/loop_kernel.h"
 

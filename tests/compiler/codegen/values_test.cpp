@@ -1,7 +1,7 @@
 // Every operation on every element type and number of lanes: code against the evaluator of the
 // loops, bit for bit, on every target.
 
-#include "compiler/target.h"
+#include "compiler/target/target.h"
 #include "tests/support/catch.h"
 #include "tests/support/loop_kernel.h"
 

@@ -1,0 +1,118 @@
+// Convolution in one, two and three dimensions, dense, grouped and depthwise: one general form.
+
+#include "compiler/lower/nest_builder.h"
+
+#include <fmt/format.h>
+
+namespace volute::compiler {
+
+using ir::Affine;
+using ir::Axis;
+using ir::ElementType;
+using ir::Expr;
+using ir::Window;
+
+namespace {
+
+/// The zero point of a weight: a number, or one per output channel, read at `channel`.
+Expr zero_point(NestBuilder& to, const std::vector<int64_t>& points, const std::string& weight,
+                const Affine& channel) {
+  if (points.size() == 1) return ir::imm_integer(points[0], ElementType::i32);
+  const int32_t table =
+      to.lowering.table(weight + "_zero_point", ElementType::i32, {points.begin(), points.end()});
+  return to.read_vector(table, channel);
+}
+
+Expr minus(const Expr& value, const Expr& point) {
+  const auto* constant = std::get_if<ir::Imm>(&point->is);
+  return constant && constant->integer == 0 ? value : value - point;
+}
+
+} // namespace
+
+void add_taps(NestBuilder& to, const std::vector<Axis>& axes, const std::vector<Window>& windows,
+              Coordinates& input, Coordinates& tap) {
+  for (size_t i = 0; i < axes.size(); ++i) {
+    const Axis axis = axes[i];
+    const Window& window = windows[i];
+    tap[axis] = to.reduce(fmt::format("k{}", ir::to_char(axis)), window.kernel);
+    input[axis] = to.at[axis] * window.stride + tap[axis] * window.dilation - window.pad_begin;
+    to.constrain(input[axis], window.input);
+  }
+}
+
+Channels::Channels(const GroupLowering& lowered, int64_t group_count, int64_t per_group,
+                   int64_t results)
+    : groups(group_count), inputs(per_group), outputs(results) {
+  const auto type = [&](size_t operand) -> const ir::TensorType& {
+    return lowered.program.type(lowered.head.operands[operand]);
+  };
+  Boundaries of_result = lowered.cuts(Axis::c);
+  if (lowered.head.operands.size() > 2) of_result.merge(boundaries(type(2), Axis::o));
+  cuts_ = channel_cuts(boundaries(type(0), Axis::c), of_result, type(1), inputs, outputs);
+}
+
+void Channels::add_parallel(NestBuilder& to) {
+  // Depthwise, where each channel is a group of its own, the group is called c, and what is always
+  // 0 is left out.
+  if (groups > 1) group = to.parallel(is_depthwise() ? "c" : "g", groups, cuts_.group);
+  if (!is_depthwise() || outputs != 1) out = to.parallel("o", outputs, cuts_.out);
+  to.at[Axis::c] = group * outputs + out;
+}
+
+Affine Channels::add_reduction(NestBuilder& to) {
+  if (!is_depthwise()) in = to.reduce("i", inputs, cuts_.in);
+  return group * inputs + in;
+}
+
+void accumulate_products(const GroupLowering& group, NestBuilder& to, const Coordinates& input,
+                         const Coordinates& tap) {
+  const ir::Statement& statement = group.head;
+  const ir::ValueId x = statement.operands[0], weight = statement.operands[1];
+  const ElementType type = computed_in(group.program.type(statement.results[0]).element);
+  Expr image = converted(type, to.read(x, input));
+  Expr filter = converted(type, to.read(weight, tap));
+  Coordinates channel;
+  channel[Axis::o] = to.at[Axis::c];
+  const Expr start = statement.operands.size() > 2
+                         ? computed(to.read(statement.operands[2], channel))
+                         : number(0, type);
+  to.nest.weight = to.operand(weight);
+  if (is_integer(type)) {
+    const auto points = [&](const auto& conv) {
+      image = minus(image, ir::imm_integer(conv.x_zero_point, ElementType::i32));
+      filter = minus(filter, zero_point(to, conv.w_zero_point,
+                                        spoken(group.program.name_of(weight)), to.at[Axis::c]));
+    };
+    if (const auto* conv = std::get_if<ir::Conv>(&statement.operation)) points(*conv);
+    if (const auto* conv = std::get_if<ir::ConvTranspose>(&statement.operation)) points(*conv);
+  }
+  to.accumulate(start, [&](const Expr& sum) { return fma(image, filter, sum); });
+}
+
+void lower_conv(const GroupLowering& group) {
+  if (lower_grouped_products(group)) return;
+  const ir::Program& program = group.program;
+  const auto& conv = std::get<ir::Conv>(group.head.operation);
+  const ir::TensorType& x = program.type(group.head.operands[0]);
+  const ir::TensorType& w = program.type(group.head.operands[1]);
+  const std::vector<Axis> axes = x.spatial_axes();
+  const std::vector<Window> windows = ir::windows(program, group.head);
+
+  NestBuilder to = group.start();
+  group.add_parallel(to, Axis::n, x.size(Axis::n));
+  Channels channels(group, conv.groups, w.size(Axis::i), w.size(Axis::o) / conv.groups);
+  channels.add_parallel(to);
+  for (size_t i = 0; i < axes.size(); ++i) group.add_parallel(to, axes[i], windows[i].output);
+
+  Coordinates input, tap;
+  input[Axis::n] = to.at[Axis::n];
+  input[Axis::c] = channels.add_reduction(to);
+  tap[Axis::i] = channels.in;
+  tap[Axis::o] = to.at[Axis::c];
+  add_taps(to, axes, windows, input, tap);
+  accumulate_products(group, to, input, tap);
+  group.finish(std::move(to));
+}
+
+} // namespace volute::compiler

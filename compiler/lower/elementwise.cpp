@@ -1,0 +1,232 @@
+// Statements that make each element from the elements at the same position: folded into the write
+// of the nest that makes their operand, or a nest of their own when there is none.
+
+#include "compiler/lower/nest_builder.h"
+#include "ir/number.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+
+namespace volute::compiler {
+
+using ir::Axis;
+using ir::BinaryFn;
+using ir::Compare;
+using ir::ElementType;
+using ir::Expr;
+using ir::Statement;
+using ir::ValueId;
+
+namespace {
+
+/// max(a, b) and min(a, b) are b where either is NaN: a NaN in `a` is put back.
+Expr or_nan(const Expr& a, Expr chosen) {
+  return is_float(a->type) ? select(Compare::unordered, a, a, a, std::move(chosen)) : chosen;
+}
+
+Expr combine(ir::BinaryKind kind, const Expr& a, const Expr& b) {
+  switch (kind) {
+  case ir::BinaryKind::add: return a + b;
+  case ir::BinaryKind::sub: return a - b;
+  case ir::BinaryKind::mul: return a * b;
+  case ir::BinaryKind::max: return or_nan(a, binary(BinaryFn::max, a, b));
+  case ir::BinaryKind::min: return or_nan(a, binary(BinaryFn::min, a, b));
+  }
+  return a;
+}
+
+// ---- batch_norm -------------------------------------------------------------------------------
+
+std::vector<double> numbers_of(const Lowering& lowering, ValueId value) {
+  const ElementType element = lowering.program.type(value).element;
+  const std::vector<std::byte>& bytes = *lowering.constant(value)->bytes;
+  std::vector<double> numbers;
+  for (size_t at = 0; at < bytes.size(); at += static_cast<size_t>(size_of(element)))
+    numbers.push_back(ir::read_real(bytes.data() + at, element));
+  return numbers;
+}
+
+/// The factor scale / sqrt(var + epsilon) of each channel, computed once a run: a nest before this
+/// one, or a table when scale and var are constants.
+int32_t batch_norm_scale(NestBuilder& to, const Statement& statement, ElementType type) {
+  Lowering& lowering = to.lowering;
+  if (const auto known = lowering.batch_norm_scales.find(statement.results[0]);
+      known != lowering.batch_norm_scales.end())
+    return known->second;
+  const ValueId scale = statement.operands[1];
+  const ValueId var = statement.operands[4];
+  const double epsilon = ir::round_to(type, std::get<ir::BatchNorm>(statement.operation).epsilon);
+  const std::string& result = lowering.program.name_of(statement.results[0]);
+  const std::string name = fmt::format("{}_scale", spoken(result));
+  int32_t& buffer = lowering.batch_norm_scales[statement.results[0]];
+  if (lowering.constant(scale) && lowering.constant(var)) {
+    std::vector<double> factors = numbers_of(lowering, scale);
+    const std::vector<double> vars = numbers_of(lowering, var);
+    for (size_t c = 0; c < factors.size(); ++c) {
+      const double deviation = ir::round_to(type, std::sqrt(ir::round_to(type, vars[c] + epsilon)));
+      factors[c] = ir::round_to(type, factors[c] / deviation);
+    }
+    return buffer = lowering.table(name, type, factors);
+  }
+  const int64_t channels = lowering.program.type(scale).size(Axis::c);
+  NestBuilder factors(lowering, fmt::format("batch_norm_{}_scale", result));
+  factors.nest.origin = fmt::format("batch_norm %{}", result);
+  Boundaries cuts = boundaries(lowering.program.type(scale), Axis::c);
+  cuts.merge(boundaries(lowering.program.type(var), Axis::c));
+  factors.at[Axis::c] = factors.parallel("c", channels, cuts);
+  const Expr variance = computed(factors.read(var, factors.at));
+  const Expr deviation = unary(ir::UnaryFn::sqrt, variance + ir::imm(epsilon, type));
+  factors.value = computed(factors.read(scale, factors.at)) / deviation;
+  buffer = lowering.intermediate(name, type, channels);
+  factors.write_vector(buffer, factors.at[Axis::c], factors.value);
+  factors.finish();
+  return buffer;
+}
+
+/// shift - mean * factor of each channel where all of it is constant and finite, else -1.
+int32_t batch_norm_shift(NestBuilder& to, const Statement& statement, ElementType type) {
+  Lowering& lowering = to.lowering;
+  const ir::Buffer& scale =
+      lowering.nests
+          .buffers[static_cast<size_t>(lowering.batch_norm_scales.at(statement.results[0]))];
+  if (!scale.data || !lowering.constant(statement.operands[2]) ||
+      !lowering.constant(statement.operands[3]))
+    return -1;
+  std::vector<double> shifts = numbers_of(lowering, statement.operands[2]);
+  const std::vector<double> means = numbers_of(lowering, statement.operands[3]);
+  for (size_t c = 0; c < shifts.size(); ++c) {
+    const double factor =
+        ir::read_real(scale.data->data() + c * static_cast<size_t>(size_of(type)), type);
+    shifts[c] = ir::round_to(type, shifts[c] - means[c] * factor);
+    if (!std::isfinite(shifts[c])) return -1;
+  }
+  const std::string& result = lowering.program.name_of(statement.results[0]);
+  return lowering.table(fmt::format("{}_shift", spoken(result)), type, shifts);
+}
+
+Expr batch_norm(NestBuilder& to, const Statement& statement, const Expr& x) {
+  const int32_t scale = batch_norm_scale(to, statement, x->type);
+  if (const int32_t shift = batch_norm_shift(to, statement, x->type); shift >= 0)
+    return fma(x, to.read_vector(scale, to.at[Axis::c]), to.read_vector(shift, to.at[Axis::c]));
+  const Expr mean = computed(to.read(statement.operands[3], to.at));
+  const Expr factor = to.read_vector(scale, to.at[Axis::c]);
+  return fma(x - mean, factor, computed(to.read(statement.operands[2], to.at)));
+}
+
+Expr prelu(NestBuilder& to, const Statement& statement, const Expr& x) {
+  const ValueId slope = statement.operands[1];
+  Coordinates channel = to.at;
+  if (to.lowering.program.type(slope).size(Axis::c) == 1) channel[Axis::c] = 0; // one for all
+  return select(Compare::gt, x, number(0, x->type), x, x * computed(to.read(slope, channel)));
+}
+
+// ---- quantisation -----------------------------------------------------------------------------
+
+/// An attribute that is one number, or one a channel: then a table.
+template <class Number>
+Expr per_channel(NestBuilder& to, const Statement& statement, const std::string& attribute,
+                 const std::vector<Number>& numbers, ElementType type) {
+  if (numbers.size() == 1)
+    return is_float(type) ? ir::imm(static_cast<double>(numbers[0]), type)
+                          : ir::imm_integer(static_cast<int64_t>(numbers[0]), type);
+  const std::string name = spoken(to.lowering.program.name_of(statement.results[0]));
+  const int32_t table = to.lowering.table(fmt::format("{}_{}", name, attribute), type,
+                                          {numbers.begin(), numbers.end()});
+  return to.read_vector(table, to.at[Axis::c]);
+}
+
+/// sat(rne(scaled) + zero_point), NaN giving 0. For bytes all of it in the float's type, where
+/// clamping first makes every number small and exact; for i32 in f64.
+Expr quantum(NestBuilder& to, const Statement& statement, const ir::Quantize& op,
+             const Expr& scaled, ElementType result) {
+  const bool is_byte = size_of(result) == 1;
+  const ElementType type = is_byte ? scaled->type : ElementType::f64;
+  const Expr zero_point = per_channel(to, statement, "zero_point", op.zero_point, type);
+  const Expr whole = unary(ir::UnaryFn::rint, converted(type, scaled));
+  const auto limit = [&](int64_t bound) {
+    return ir::imm(static_cast<double>(bound), type) - zero_point;
+  };
+  // Bounds are written first: max and min give their second operand where that is NaN.
+  const Expr inside = binary(BinaryFn::min, limit(ir::highest(result)),
+                             binary(BinaryFn::max, limit(ir::lowest(result)), whole));
+  return converted(result, inside + zero_point);
+}
+
+Expr quantize(NestBuilder& to, const Statement& statement, const ir::Quantize& op, const Expr& x) {
+  const ElementType result = to.lowering.program.type(statement.results[0]).element;
+  switch (op.kind) {
+  case ir::QuantKind::quantize: {
+    const Expr scale = per_channel(to, statement, "scale", op.scale, x->type);
+    return quantum(to, statement, op, x / scale, result);
+  }
+  case ir::QuantKind::requantize: {
+    const Expr scale = per_channel(to, statement, "scale", op.scale, ElementType::f32);
+    return quantum(to, statement, op, converted(ElementType::f32, x) * scale, result);
+  }
+  case ir::QuantKind::dequantize: {
+    // The difference of two bytes fits i32, that of two i32 does not.
+    const ElementType wide = size_of(x->type) == 1 ? ElementType::i32 : ElementType::i64;
+    const Expr zero_point = per_channel(to, statement, "zero_point", op.zero_point, wide);
+    const ElementType type = computed_in(result);
+    const Expr scale = per_channel(to, statement, "scale", op.scale, type);
+    return converted(type, converted(wide, x) - zero_point) * scale;
+  }
+  }
+  return x;
+}
+
+} // namespace
+
+void fold(NestBuilder& to, const Statement& statement, ValueId through) {
+  const ir::Program& program = to.lowering.program;
+  if (std::holds_alternative<ir::Reorder>(statement.operation)) {
+    // The write's memory order is all of it. Whatever a reorder reads is a stored value: rounded.
+    to.value = converted(program.type(through).element, to.value);
+    return;
+  }
+  to.value = computed(to.value);
+  const auto element = [&](size_t i) {
+    const ValueId operand = statement.operands[i];
+    return operand == through ? to.value : computed(to.read(operand, to.at));
+  };
+  if (const auto* unary = std::get_if<ir::Unary>(&statement.operation))
+    to.value = activation(*unary, to.value);
+  else if (const auto* binary = std::get_if<ir::Binary>(&statement.operation))
+    to.value = combine(binary->kind, element(0), element(1));
+  else if (std::holds_alternative<ir::Prelu>(statement.operation))
+    to.value = prelu(to, statement, to.value);
+  else if (std::holds_alternative<ir::BatchNorm>(statement.operation))
+    to.value = batch_norm(to, statement, to.value);
+  else if (const auto* op = std::get_if<ir::Quantize>(&statement.operation))
+    to.value = quantize(to, statement, *op, to.value);
+  else if (std::holds_alternative<ir::Convert>(statement.operation))
+    to.value = converted(program.type(statement.results[0]).element, to.value);
+  else
+    throw InternalError(
+        fmt::format("lower: {} is not element-wise", ir::name(statement.operation)));
+}
+
+void lower_copy(NestBuilder& to, ValueId operand, const std::function<Boundaries(Axis)>& cuts) {
+  constexpr Axis in_order[] = {Axis::n, Axis::c, Axis::d, Axis::h, Axis::w, Axis::o, Axis::i};
+  const ir::TensorType& type = to.lowering.program.type(operand);
+  for (Axis axis : in_order)
+    if (type.has(axis))
+      to.at[axis] = to.parallel(std::string(1, ir::to_char(axis)), type.size(axis), cuts(axis));
+  to.value = to.read(operand, to.at);
+}
+
+void lower_elementwise(const GroupLowering& group) {
+  NestBuilder to = group.start();
+  const ir::Statement& head = group.head;
+  lower_copy(to, head.operands[0], [&](Axis axis) {
+    Boundaries all = group.cuts(axis);
+    for (ValueId operand : head.operands) all.merge(boundaries(group.program.type(operand), axis));
+    return all;
+  });
+  fold(to, head, head.operands[0]);
+  group.finish(std::move(to));
+}
+
+} // namespace volute::compiler

@@ -1,0 +1,321 @@
+// Convolutions of bytes and of bf16 in the form that dot-product instructions take: u8 times i8,
+// four at a time, or bf16 times bf16, two at a time, along input channels that lie one after the
+// other.
+//
+// Of bytes one is made unsigned and the other signed, and the zero points are taken out of the sum
+// (X and W are the bytes as they are multiplied, p and q their zero points, N the taps of an
+// output):
+//
+//     sum (X - p)(W - q) = sum X W  -  p sum W  -  q sum X  +  N p q
+//
+// The second and the last term depend on the output channel alone: a nest of its own, run when the
+// weight is bound, and the sum starts from it. The third is a sum over each window, wanted only
+// when the weight has a zero point. All of it needs every tap to be there, so an image with padding
+// is copied into a frame of its zero point, which then contributes nothing. The copy also brings
+// channels together, rounds their number up to whole groups, and makes the bytes unsigned.
+// Everything wraps at 32 bits, so the terms may be added in any order.
+
+#include "compiler/lower/nest_builder.h"
+#include "ir/number.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace volute::compiler {
+
+using ir::Affine;
+using ir::Axis;
+using ir::Buffer;
+using ir::ElementType;
+using ir::Expr;
+using ir::Window;
+
+namespace {
+
+struct Problem {
+  const GroupLowering& group;
+  const ir::Conv& conv;
+  ir::ValueId x, w;
+  const ir::TensorType &x_type, &w_type;
+  std::vector<Axis> axes;
+  std::vector<Window> windows;
+  int64_t inputs, outputs; // of a group
+  bool bytes;
+  int64_t ways() const { return bytes ? 4 : 2; }
+
+  bool x_signed() const { return x_type.element == ElementType::i8; }
+  bool w_unsigned() const { return w_type.element == ElementType::u8; }
+  int64_t x_zero_point() const { return conv.x_zero_point + (x_signed() ? 128 : 0); }
+  std::vector<int64_t> w_zero_points() const {
+    std::vector<int64_t> points = conv.w_zero_point;
+    for (int64_t& point : points) point -= w_unsigned() ? 128 : 0;
+    return points;
+  }
+  bool has_w_zero_point() const {
+    const std::vector<int64_t> points = w_zero_points();
+    return std::any_of(points.begin(), points.end(), [](int64_t p) { return p != 0; });
+  }
+  bool has_padding() const {
+    return std::any_of(windows.begin(), windows.end(), [](const Window& w) {
+      return w.pad_begin > 0 || (w.output - 1) * w.stride + w.span() - w.pad_begin > w.input;
+    });
+  }
+  /// Whether the image must be copied: its channels apart, its bytes signed, its padding missed.
+  bool is_staged() const {
+    if (x_type.extents.back().axis != Axis::c || x_type.parts(Axis::c) > 1) return true;
+    if (group.lowering.options.strides.count(group.program.name_of(x))) return true;
+    return bytes && (x_signed() || (has_padding() && (x_zero_point() != 0 || has_w_zero_point())));
+  }
+};
+
+/// The image in whole groups of channels, with its padding; the windows over it have none.
+struct Staged {
+  int32_t buffer = -1;
+  std::vector<ir::Dim> dims; // n, d, h, w, group, channel
+  ElementType element;
+};
+
+Staged stage(const Problem& problem) {
+  NestBuilder to(problem.group.lowering,
+                 fmt::format("stage_{}", problem.group.program.name_of(problem.x)));
+  to.nest.origin = fmt::format("the image %{} of {}", problem.group.program.name_of(problem.x),
+                               ir::name(problem.group.head.operation));
+  const bool padded = problem.bytes;
+  const int64_t channels = ir::ceil_div(problem.inputs, problem.ways()) * problem.ways();
+  Staged staged;
+  staged.element = problem.bytes ? ElementType::u8 : ElementType::bf16;
+  std::vector<int64_t> extents = {problem.x_type.size(Axis::n)};
+  Coordinates input;
+  ir::Index written;
+  const Affine n = to.parallel("n", extents[0], boundaries(problem.x_type, Axis::n));
+  input[Axis::n] = n;
+  written.emplace_back(n);
+  for (size_t i = 0; i < problem.axes.size(); ++i) {
+    const Window& window = problem.windows[i];
+    const int64_t before = padded ? window.pad_begin : 0;
+    const int64_t reached = (window.output - 1) * window.stride + window.span();
+    extents.push_back(padded ? std::max(reached, before + 1) : window.input);
+    const Affine at = to.parallel(std::string(1, ir::to_char(problem.axes[i])), extents.back());
+    input[problem.axes[i]] = at - before;
+    written.emplace_back(at);
+  }
+  const Boundaries cuts = boundaries(problem.x_type, Axis::c);
+  const Affine group = problem.conv.groups > 1
+                           ? to.parallel("g", problem.conv.groups, above(cuts, problem.inputs))
+                           : Affine(0);
+  const Affine channel = to.parallel("c", channels, below(cuts, problem.inputs));
+  extents.push_back(problem.conv.groups);
+  extents.push_back(channels);
+  written.emplace_back(group);
+  written.emplace_back(channel);
+  input[Axis::c] = group * problem.inputs + channel;
+
+  // What lies outside the image is its zero point: 0 for bf16.
+  to.constrain(channel, problem.inputs);
+  for (size_t i = 0; i < problem.axes.size(); ++i)
+    to.constrain(input[problem.axes[i]], problem.windows[i].input);
+  Expr element = to.read(problem.x, input);
+  if (problem.x_signed())
+    element = ir::bitcast_to(ElementType::u8, ir::binary(ir::BinaryFn::bit_xor, element,
+                                                         ir::imm_integer(-128, ElementType::i8)));
+  const Expr outside = number(problem.bytes ? problem.x_zero_point() : 0, staged.element);
+  to.accumulate(outside, [&](const Expr&) { return element; });
+  int64_t elements = 1;
+  for (int64_t extent : extents) elements *= extent;
+  staged.buffer = to.lowering.intermediate(
+      spoken(problem.group.program.name_of(problem.x)) + "_staged", staged.element, elements);
+  staged.dims = ir::contiguous(extents);
+  to.write(spoken(problem.group.program.name_of(problem.x)) + "_staged", staged.buffer, staged.dims,
+           written, to.value);
+  to.finish();
+  return staged;
+}
+
+/// The element of the weight as it is multiplied.
+Expr weight_element(NestBuilder& to, const Problem& problem, const Coordinates& tap) {
+  const Expr element = to.read(problem.w, tap);
+  if (!problem.bytes || !problem.w_unsigned()) return element;
+  return ir::bitcast_to(ElementType::i8, ir::binary(ir::BinaryFn::bit_xor, element,
+                                                    ir::imm_integer(128, ElementType::u8)));
+}
+
+/// A weight's zero point, made for the signed byte: a number, or a table by output channel.
+Expr w_zero_point(NestBuilder& to, const Problem& problem, const Affine& channel, int32_t table) {
+  const std::vector<int64_t> points = problem.w_zero_points();
+  return table < 0 ? ir::imm_integer(points[0], ElementType::i32) : to.read_vector(table, channel);
+}
+
+/// N p q - p sum W for each output channel: made of the weight alone.
+int32_t offsets(const Problem& problem, int32_t points) {
+  Lowering& lowering = problem.group.lowering;
+  const std::string name = spoken(problem.group.program.name_of(problem.w)) + "_offset";
+  const int64_t channels = problem.w_type.size(Axis::o);
+  const int32_t from = lowering.buffer(problem.w);
+  const int32_t buffer = lowering.intermediate(name, ElementType::i32, channels);
+  NestBuilder to(lowering, fmt::format("offset_{}", problem.group.program.name_of(problem.w)));
+  to.nest.origin = fmt::format("the zero points of {} and of the weight %{}",
+                               problem.conv.x_zero_point, problem.group.program.name_of(problem.w));
+  if (lowering.nests.buffers[static_cast<size_t>(from)].role == Buffer::Role::input) {
+    lowering.nests.buffers[static_cast<size_t>(buffer)].role = Buffer::Role::packed;
+    lowering.nests.buffers[static_cast<size_t>(buffer)].packed_from = from;
+    to.nest.packs = buffer;
+  }
+  Coordinates tap;
+  const Affine o = to.parallel("o", channels, boundaries(problem.w_type, Axis::o));
+  tap[Axis::o] = o;
+  tap[Axis::i] = to.reduce("i", problem.inputs, boundaries(problem.w_type, Axis::i));
+  int64_t taps = problem.inputs;
+  for (Axis axis : problem.axes) {
+    tap[axis] = to.reduce(fmt::format("k{}", ir::to_char(axis)), problem.w_type.size(axis));
+    taps *= problem.w_type.size(axis);
+  }
+  const Expr element = converted(ElementType::i32, weight_element(to, problem, tap));
+  const Expr sum = to.accumulate(number(0, ElementType::i32),
+                                 [&](const Expr& so_far) { return so_far + element; });
+  const Expr both = w_zero_point(to, problem, o, points) *
+                    ir::imm_integer(ir::wrap_to(ElementType::i32, taps * problem.x_zero_point()),
+                                    ElementType::i32);
+  to.write_vector(buffer, o, both - sum * number(problem.x_zero_point(), ElementType::i32));
+  to.finish();
+  return buffer;
+}
+
+/// The convolution's own axes, over the image where it is or where it was staged.
+struct Domain {
+  NestBuilder to;
+  Channels channels;
+  Coordinates tap;
+  Expr image;
+};
+
+Domain domain(const Problem& problem, const Staged& staged, const std::string& suffix,
+              bool with_outputs) {
+  const GroupLowering& group = problem.group;
+  Domain d{group.start(suffix),
+           Channels(group, problem.conv.groups, problem.inputs, problem.outputs),
+           {},
+           nullptr};
+  NestBuilder& to = d.to;
+  if (with_outputs) {
+    group.add_parallel(to, Axis::n, problem.x_type.size(Axis::n));
+    d.channels.add_parallel(to);
+  } else {
+    to.at[Axis::n] = to.parallel("n", problem.x_type.size(Axis::n));
+    if (problem.conv.groups > 1) d.channels.group = to.parallel("g", problem.conv.groups);
+  }
+  for (size_t i = 0; i < problem.axes.size(); ++i) {
+    const Axis axis = problem.axes[i];
+    if (with_outputs)
+      group.add_parallel(to, axis, problem.windows[i].output);
+    else
+      to.at[axis] = to.parallel(std::string(1, ir::to_char(axis)), problem.windows[i].output);
+  }
+  Coordinates input;
+  input[Axis::n] = to.at[Axis::n];
+  input[Axis::c] = d.channels.add_reduction(to);
+  d.tap[Axis::i] = d.channels.in;
+  d.tap[Axis::o] = to.at[Axis::c];
+  if (staged.buffer < 0) {
+    add_taps(to, problem.axes, problem.windows, input, d.tap);
+    d.image = to.read(problem.x, input);
+    return d;
+  }
+  std::vector<Window> windows = problem.windows;
+  for (Window& window : windows) {
+    if (!problem.bytes) continue; // its padding is clipped, not copied
+    window.input =
+        std::max((window.output - 1) * window.stride + window.span(), window.pad_begin + 1);
+    window.pad_begin = window.pad_end = 0;
+  }
+  add_taps(to, problem.axes, windows, input, d.tap);
+  ir::Index index = {to.at[Axis::n]};
+  for (Axis axis : problem.axes) index.emplace_back(input[axis]);
+  index.emplace_back(d.channels.group);
+  index.emplace_back(d.channels.in);
+  d.image = to.read(spoken(group.program.name_of(problem.x)) + "_staged", staged.buffer,
+                    staged.dims, std::move(index));
+  return d;
+}
+
+/// sum X over each window of each group, for weights that have a zero point.
+int32_t window_sums(const Problem& problem, const Staged& staged, std::vector<ir::Dim>& dims) {
+  Domain d = domain(problem, staged, "_window_sum", false);
+  std::vector<int64_t> extents = {problem.x_type.size(Axis::n), problem.conv.groups};
+  ir::Index written = {d.to.at[Axis::n], d.channels.group};
+  for (size_t i = 0; i < problem.axes.size(); ++i) {
+    extents.push_back(problem.windows[i].output);
+    written.emplace_back(d.to.at[problem.axes[i]]);
+  }
+  dims = ir::contiguous(extents);
+  int64_t elements = 1;
+  for (int64_t extent : extents) elements *= extent;
+  const std::string name = spoken(problem.group.program.name_of(problem.x)) + "_window_sum";
+  const int32_t buffer = d.to.lowering.intermediate(name, ElementType::i32, elements);
+  const Expr element = converted(ElementType::i32, d.image);
+  d.to.accumulate(number(0, ElementType::i32),
+                  [&](const Expr& so_far) { return so_far + element; });
+  d.to.write(name, buffer, dims, written, d.to.value);
+  d.to.finish();
+  return buffer;
+}
+
+} // namespace
+
+bool lower_grouped_products(const GroupLowering& group) {
+  const auto& conv = std::get<ir::Conv>(group.head.operation);
+  const ir::ValueId x = group.head.operands[0], w = group.head.operands[1];
+  const ir::TensorType &x_type = group.program.type(x), &w_type = group.program.type(w);
+  const bool bytes = is_integer(x_type.element);
+  if (!bytes && !(x_type.element == ElementType::bf16 && group.lowering.options.pairs_of_bf16))
+    return false;
+  Problem problem{group,
+                  conv,
+                  x,
+                  w,
+                  x_type,
+                  w_type,
+                  x_type.spatial_axes(),
+                  ir::windows(group.program, group.head),
+                  w_type.size(Axis::i),
+                  w_type.size(Axis::o) / conv.groups,
+                  bytes};
+  // With one channel a group there is nothing to add along; split channels are summed as they lie.
+  if (problem.inputs < 2 || problem.outputs < 2 || w_type.parts(Axis::i) > 1) return false;
+  if (x_type.parts(Axis::c) > 1 && problem.inputs % problem.ways() != 0) return false;
+
+  const Staged staged = problem.is_staged() ? stage(problem) : Staged{};
+  const ElementType type = bytes ? ElementType::i32 : ElementType::f32;
+  int32_t points = -1, offset = -1, sums = -1;
+  std::vector<ir::Dim> sum_dims;
+  if (bytes && problem.has_w_zero_point() && conv.w_zero_point.size() > 1) {
+    const std::vector<int64_t> all = problem.w_zero_points();
+    points = group.lowering.table(spoken(group.program.name_of(w)) + "_zero_point",
+                                  ElementType::i32, {all.begin(), all.end()});
+  }
+  if (bytes && problem.x_zero_point() != 0) offset = offsets(problem, points);
+  if (bytes && problem.has_w_zero_point()) sums = window_sums(problem, staged, sum_dims);
+
+  Domain d = domain(problem, staged, "", true);
+  NestBuilder& to = d.to;
+  const Expr filter = converted(type, weight_element(to, problem, d.tap));
+  const Expr image = converted(type, d.image);
+  to.nest.weight = to.operand(w);
+  Coordinates channel;
+  channel[Axis::o] = to.at[Axis::c];
+  Expr start = group.head.operands.size() > 2 ? computed(to.read(group.head.operands[2], channel))
+                                              : number(0, type);
+  if (offset >= 0) start = start + to.read_vector(offset, to.at[Axis::c]);
+  to.accumulate(start, [&](const Expr& sum) { return fma(image, filter, sum); });
+  if (sums >= 0) {
+    ir::Index index = {to.at[Axis::n], d.channels.group};
+    for (Axis axis : problem.axes) index.emplace_back(to.at[axis]);
+    const Expr sum =
+        to.read(spoken(group.program.name_of(x)) + "_window_sum", sums, sum_dims, std::move(index));
+    to.value = to.value - w_zero_point(to, problem, to.at[Axis::c], points) * sum;
+  }
+  group.finish(std::move(to));
+  return true;
+}
+
+} // namespace volute::compiler

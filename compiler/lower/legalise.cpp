@@ -1,0 +1,216 @@
+#include "compiler/lower/legalise.h"
+
+#include "compiler/lower/splits.h"
+#include "ir/infer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+namespace volute::compiler {
+
+using ir::Axis;
+using ir::Program;
+using ir::Statement;
+using ir::TensorType;
+using ir::ValueId;
+
+namespace {
+
+constexpr Axis every_axis[] = {Axis::n, Axis::c, Axis::d, Axis::h, Axis::w, Axis::o, Axis::i};
+
+template <class Op>
+bool is(const Statement& statement) {
+  return std::holds_alternative<Op>(statement.operation);
+}
+
+bool is_split(const TensorType& type, Axis axis) { return type.parts(axis) > 1; }
+bool is_split_in_space(const TensorType& type) {
+  return is_split(type, Axis::d) || is_split(type, Axis::h) || is_split(type, Axis::w);
+}
+
+/// Does the operator read its operand at other positions than those it writes?
+bool moves_in_space(const Statement& s) {
+  return is<ir::Conv>(s) || is<ir::ConvTranspose>(s) || is<ir::Pool>(s) || is<ir::GlobalPool>(s) ||
+         is<ir::AdaptivePool>(s) || is<ir::PadOp>(s);
+}
+
+/// Does the operator write the positions of an axis in several runs, or with steps?
+bool writes_in_runs(const Statement& s, Axis axis) {
+  if (!is_spatial(axis)) return false;
+  if (is<ir::ConvTranspose>(s) || is<ir::MaxUnpool>(s)) return true;
+  const auto* pad = std::get_if<ir::PadOp>(&s.operation);
+  return pad && pad->mode != ir::PadMode::zeros && axis == Axis::w;
+}
+
+/// The cuts that the head's own operands ask of its result's axis.
+Boundaries head_cuts(const Program& program, const Statement& head, Axis axis) {
+  Boundaries cuts;
+  if (is<ir::Conv>(head) || is<ir::ConvTranspose>(head)) {
+    if (axis == Axis::n) return boundaries(program.type(head.operands[0]), Axis::n);
+    if (axis != Axis::c) return cuts;
+    const TensorType& w = program.type(head.operands[1]);
+    const auto* conv = std::get_if<ir::Conv>(&head.operation);
+    cuts = boundaries(w, Axis::o);
+    cuts.insert(conv ? w.size(Axis::o) / conv->groups : w.size(Axis::o));
+    if (head.operands.size() > 2) cuts.merge(boundaries(program.type(head.operands[2]), Axis::o));
+    return cuts;
+  }
+  const bool along = axis == Axis::n || axis == Axis::c || !moves_in_space(head);
+  for (ValueId operand : head.operands)
+    if (along) cuts.merge(boundaries(program.type(operand), axis));
+  return cuts;
+}
+
+} // namespace
+
+bool layouts_go_together(const Program& program, const std::vector<const Statement*>& statements) {
+  const Statement& head = *statements.front();
+  for (Axis axis : every_axis) {
+    Boundaries cuts = head_cuts(program, head, axis);
+    Boundaries written = boundaries(program.type(statements.back()->results[0]), axis);
+    if (head.results.size() > 1) written.merge(boundaries(program.type(head.results[1]), axis));
+    for (const Statement* statement : statements)
+      if (statement != &head)
+        for (ValueId operand : statement->operands)
+          written.merge(boundaries(program.type(operand), axis));
+    if (writes_in_runs(head, axis) && !written.empty()) return false;
+    cuts.merge(written);
+    if (!is_chain(cuts)) return false;
+  }
+  if (!is<ir::Conv>(head) && !is<ir::ConvTranspose>(head)) return true;
+  const TensorType& w = program.type(head.operands[1]);
+  const auto* conv = std::get_if<ir::Conv>(&head.operation);
+  const int64_t groups = conv ? conv->groups : std::get<ir::ConvTranspose>(head.operation).groups;
+  Boundaries result = boundaries(program.type(statements.back()->results[0]), Axis::c);
+  return channel_cuts(boundaries(program.type(head.operands[0]), Axis::c), result, w,
+                      w.size(Axis::i) / (conv ? 1 : groups), w.size(Axis::o) / (conv ? groups : 1))
+      .go_together;
+}
+
+namespace {
+
+class Legaliser {
+public:
+  Legaliser(const Program& program, const LowerOptions& options)
+      : before_(program), options_(options), after_(program) {
+    after_.statements.clear();
+  }
+
+  Program run() {
+    for (Statement statement : before_.statements) rewrite(std::move(statement));
+    return std::move(after_);
+  }
+
+private:
+  ValueId new_value(const std::string& name, TensorType type, Location where) {
+    std::string unused = name;
+    for (int number = 2; after_.find(unused); ++number) unused = fmt::format("{}_{}", name, number);
+    after_.values.push_back({unused, std::move(type), where});
+    return static_cast<ValueId>(after_.values.size()) - 1;
+  }
+
+  void add(ValueId result, ir::Operation operation, ValueId operand, Location where) {
+    after_.statements.push_back({{result}, std::move(operation), {operand}, where});
+  }
+
+  /// The value with whole axes.
+  ValueId whole(ValueId value, Location where) {
+    const TensorType& type = after_.type(value);
+    if (unsplit(type) == type) return value;
+    const auto [known, is_new] = whole_.try_emplace(value, -1);
+    if (is_new) {
+      known->second = new_value(after_.name_of(value) + "_whole", unsplit(type), where);
+      add(known->second, ir::Reorder{}, value, where);
+    }
+    return known->second;
+  }
+
+  void rewrite(Statement statement) {
+    if (is<ir::Const>(statement)) return after_.statements.push_back(std::move(statement));
+    if (is<ir::Conv>(statement)) pad_apart(statement);
+    if (moves_in_space(statement))
+      for (ValueId& operand : statement.operands)
+        if (is_split_in_space(after_.type(operand))) operand = whole(operand, statement.where);
+    if (!layouts_go_together(after_, {&statement}))
+      for (ValueId& operand : statement.operands) operand = whole(operand, statement.where);
+    if (layouts_go_together(after_, {&statement}) && can_be_written(statement))
+      return after_.statements.push_back(std::move(statement));
+    // Results in a layout that the operator writes, then in the one that is asked for.
+    const std::vector<ValueId> asked = statement.results;
+    const Location where = statement.where;
+    for (ValueId& result : statement.results) {
+      TensorType type = unsplit(after_.type(result));
+      if (is<ir::MaxUnpool>(statement)) type = in_order(type);
+      result = new_value(after_.name_of(result) + "_whole", std::move(type), where);
+    }
+    const std::vector<ValueId> made = statement.results;
+    after_.statements.push_back(std::move(statement));
+    for (size_t i = 0; i < asked.size(); ++i) add(asked[i], ir::Reorder{}, made[i], where);
+  }
+
+  /// conv with padding that copies elements: a pad, and a conv without.
+  void pad_apart(Statement& statement) {
+    auto& conv = std::get<ir::Conv>(statement.operation);
+    if (conv.padding_mode == ir::PadMode::zeros) return;
+    const std::vector<ir::Window> windows = ir::windows(after_, statement);
+    ir::PadOp pad;
+    pad.mode = conv.padding_mode;
+    conv.padding_mode = ir::PadMode::zeros;
+    conv.pad = {ir::Padding::Rule::numbers, {}};
+    bool any = false;
+    for (const ir::Window& window : windows) {
+      pad.pad.sides.emplace_back(window.pad_begin, window.pad_end);
+      conv.pad.sides.emplace_back(0, 0);
+      any |= window.pad_begin > 0 || window.pad_end > 0;
+    }
+    if (!any) return;
+    ValueId& x = statement.operands[0];
+    if (is_split_in_space(after_.type(x))) x = whole(x, statement.where);
+    TensorType type = after_.type(x);
+    const std::vector<Axis> axes = type.spatial_axes();
+    for (size_t i = 0; i < axes.size(); ++i)
+      for (ir::Extent& extent : type.extents)
+        if (extent.axis == axes[i]) extent.size += windows[i].pad_begin + windows[i].pad_end;
+    const ValueId padded =
+        new_value(after_.name_of(x) + "_padded", std::move(type), statement.where);
+    add(padded, pad, x, statement.where);
+    x = padded;
+  }
+
+  /// Scattered elements are found by one number: space in the order d, h, w, and dense.
+  bool can_be_written(const Statement& statement) const {
+    if (!is<ir::MaxUnpool>(statement)) return true;
+    const ValueId result = statement.results[0];
+    const TensorType& type = after_.type(result);
+    if (options_.strides.count(after_.name_of(result))) return false;
+    std::vector<size_t> at;
+    for (size_t i = 0; i < type.extents.size(); ++i)
+      if (is_spatial(type.extents[i].axis)) at.push_back(i);
+    for (size_t i = 1; i < at.size(); ++i)
+      if (at[i] != at[i - 1] + 1 || type.extents[at[i]].axis < type.extents[at[i - 1]].axis)
+        return false;
+    return true;
+  }
+
+  static TensorType in_order(const TensorType& type) {
+    TensorType ordered{type.element, {}};
+    for (Axis axis : every_axis)
+      if (type.has(axis)) ordered.extents.push_back({axis, type.size(axis)});
+    return ordered;
+  }
+
+  const Program& before_;
+  const LowerOptions& options_;
+  Program after_;
+  std::map<ValueId, ValueId> whole_;
+};
+
+} // namespace
+
+Program legalise(const Program& program, const LowerOptions& options) {
+  return Legaliser(program, options).run();
+}
+
+} // namespace volute::compiler

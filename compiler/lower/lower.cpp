@@ -1,0 +1,114 @@
+#include "compiler/lower/lower.h"
+
+#include "compiler/lower/fuse.h"
+#include "compiler/lower/nest_builder.h"
+
+#include <fmt/format.h>
+
+namespace volute::compiler {
+
+using ir::Axis;
+using ir::Statement;
+using ir::ValueId;
+
+// ---- a group of statements --------------------------------------------------------------------
+
+GroupLowering::GroupLowering(Lowering& whole, const Fusion::Group& group)
+    : head(whole.program.statements[group.statements.front()]), lowering(whole),
+      program(whole.program) {
+  for (size_t s : group.statements) {
+    const Statement& statement = program.statements[s];
+    origin_ += fmt::format("{}{} %{}", origin_.empty() ? "" : ", ", ir::name(statement.operation),
+                           program.name_of(statement.results[0]));
+    if (&statement != &head) folded_.push_back(&statement);
+    result_ = statement.results[0];
+  }
+  name_ = fmt::format("{}_{}", ir::name(head.operation), program.name_of(result_));
+}
+
+NestBuilder GroupLowering::start(const std::string& suffix) const {
+  NestBuilder to(lowering, name_ + suffix);
+  to.nest.origin = origin_;
+  return to;
+}
+
+void GroupLowering::finish(NestBuilder nest) const {
+  ValueId through = head.results[0];
+  for (const Statement* statement : folded_) {
+    fold(nest, *statement, through);
+    through = statement->results[0];
+  }
+  nest.write(spoken(program.name_of(result_)), result_, nest.value);
+  nest.finish();
+}
+
+Boundaries GroupLowering::cuts(Axis axis) const {
+  Boundaries all = boundaries(program.type(result_), axis);
+  if (head.results.size() > 1) all.merge(boundaries(program.type(head.results[1]), axis));
+  if (axis == Axis::n) all.merge(boundaries(program.type(head.operands[0]), axis));
+  for (const Statement* statement : folded_)
+    for (ValueId operand : statement->operands) all.merge(boundaries(program.type(operand), axis));
+  return all;
+}
+
+void GroupLowering::add_parallel(NestBuilder& to, Axis axis, int64_t extent) const {
+  to.at[axis] = to.parallel(std::string(1, ir::to_char(axis)), extent, cuts(axis));
+}
+
+namespace {
+
+void lower_head(const GroupLowering& group) {
+  const ir::Operation& operation = group.head.operation;
+  if (std::holds_alternative<ir::Conv>(operation))
+    lower_conv(group);
+  else if (std::holds_alternative<ir::ConvTranspose>(operation))
+    lower_conv_transpose(group);
+  else if (std::holds_alternative<ir::Pool>(operation))
+    lower_pool(group);
+  else if (std::holds_alternative<ir::GlobalPool>(operation))
+    lower_global_pool(group);
+  else if (std::holds_alternative<ir::AdaptivePool>(operation))
+    lower_adaptive_pool(group);
+  else if (std::holds_alternative<ir::MaxUnpool>(operation))
+    lower_max_unpool(group);
+  else if (std::holds_alternative<ir::PadOp>(operation))
+    lower_pad(group);
+  else
+    lower_elementwise(group);
+}
+
+/// An output that no nest writes: a returned input or constant, or a value returned before.
+void copy_to_output(Lowering& lowering, ValueId value, int32_t output) {
+  const std::string& name = lowering.program.name_of(value);
+  const ir::TensorType& type = lowering.program.type(value);
+  NestBuilder copy(lowering, fmt::format("copy_{}", name));
+  copy.nest.origin = fmt::format("return %{}", name);
+  lower_copy(copy, value, [&](Axis axis) { return boundaries(type, axis); });
+  copy.write(fmt::format("{}_returned", spoken(name)), output, lowering.dims(value),
+             copy.index(type, copy.at), copy.value);
+  copy.finish();
+}
+
+} // namespace
+
+Expected<ir::NestProgram> lower(const ir::Program& program, const LowerOptions& options) try {
+  Lowering lowering(program, options);
+  for (const Fusion::Group& group : fuse(program).groups) {
+    const Statement& tail = program.statements[group.statements.back()];
+    if (program.type(tail.results[0]).elements() > 0) // an empty batch is no work
+      lower_head(GroupLowering(lowering, group));
+  }
+  auto output = static_cast<int32_t>(program.inputs.size());
+  for (ValueId value : program.outputs) {
+    const bool is_empty = program.type(value).elements() == 0;
+    if (!is_empty && lowering.buffer(value) != output) copy_to_output(lowering, value, output);
+    ++output;
+  }
+  return std::move(lowering.nests);
+} catch (const InternalError&) {
+  throw;
+} catch (const Error& error) {
+  return Failure{error.diagnostics()};
+}
+
+} // namespace volute::compiler

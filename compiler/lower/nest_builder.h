@@ -1,0 +1,203 @@
+// What the lowering functions share: where values live, and a nest in the making. Private to the
+// lower*.cpp files.
+#pragma once
+
+#include "compiler/lower/fuse.h"
+#include "compiler/lower/lower.h"
+#include "compiler/lower/splits.h"
+#include "ir/infer.h"
+#include "ir/nest.h"
+#include "ir/program.h"
+
+#include <array>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace volute::compiler {
+
+/// The type in which a kernel computes with elements: f32 for f16 and bf16, else the type itself.
+ir::ElementType computed_in(ir::ElementType element);
+/// The expression in the type that its element type is computed in.
+ir::Expr computed(const ir::Expr& value);
+ir::Expr converted(ir::ElementType to, const ir::Expr& value);
+/// A whole number, in any type.
+ir::Expr number(int64_t value, ir::ElementType type);
+
+/// The nests of a program so far, and the buffer of each value.
+class Lowering {
+public:
+  /// Adds the buffers of inputs and outputs.
+  Lowering(const ir::Program& program, const LowerOptions& options);
+
+  const ir::Program& program;
+  const LowerOptions& options;
+  ir::NestProgram nests;
+
+  /// The buffer that holds a value; made when there is none yet: a table for a constant, else an
+  /// intermediate.
+  int32_t buffer(ir::ValueId value);
+  /// Extents and strides of the value as it lies in memory.
+  std::vector<ir::Dim> dims(ir::ValueId value) const;
+  int32_t intermediate(std::string name, ir::ElementType element, int64_t elements);
+  /// A vector of constants of the program's own.
+  int32_t table(std::string name, ir::ElementType element, const std::vector<double>& numbers);
+  /// A constant's elements; null for every other value.
+  const ir::Const* constant(ir::ValueId value) const;
+  /// The name, or the name and a number when another nest has it.
+  std::string unique(const std::string& nest_name);
+
+  std::map<ir::ValueId, int32_t> batch_norm_scales; // by result: made once, read by many nests
+
+private:
+  ir::ElementType stored_as(ir::ValueId value) const;
+
+  std::vector<int32_t> buffer_of_; // by value, -1 while there is none
+  std::set<std::string> nest_names_;
+};
+
+/// A value's name as a buffer or view carries it: `x`, but `%0`, which would read as a number.
+std::string spoken(const std::string& value_name);
+
+/// A position along each axis of a tensor; axes that a tensor lacks do not count.
+class Coordinates {
+public:
+  ir::Affine& operator[](ir::Axis axis) { return along_[static_cast<size_t>(axis)]; }
+  const ir::Affine& operator[](ir::Axis axis) const { return along_[static_cast<size_t>(axis)]; }
+
+private:
+  std::array<ir::Affine, 7> along_;
+};
+
+/// A nest in the making: domain first, then the value of one element of the result, then the write.
+class NestBuilder {
+public:
+  NestBuilder(Lowering& lowering, const std::string& nest_name);
+
+  ir::Nest nest;
+  Coordinates at; // of the result's element that a point writes
+  ir::Expr value; // that element, over accumulators and operands
+
+  /// An axis of the domain, as a position along it; where tensors cut it, it is several axes.
+  ir::Affine parallel(std::string name, int64_t extent, const Boundaries& cuts = {});
+  ir::Affine reduce(std::string name, int64_t extent, const Boundaries& cuts = {});
+  /// Keeps the domain inside 0 <= position < extent.
+  void constrain(const ir::Affine& position, int64_t extent);
+  /// The operand that views a value in its own memory order.
+  int32_t operand(ir::ValueId value);
+  /// An element as it is stored; `computed` of it takes part in arithmetic.
+  ir::Expr read(ir::ValueId value, const Coordinates& where);
+  /// The same with a constant table between a spatial position and the input's: tables[axis] is an
+  /// index into nest.tables, -1 for none.
+  ir::Expr read_through(ir::ValueId value, const Coordinates& where,
+                        const std::array<int32_t, 7>& tables);
+  /// An element of memory that is no value of the program.
+  ir::Expr read(std::string name, int32_t buffer, const std::vector<ir::Dim>& dims,
+                ir::Index index);
+  ir::Expr read_vector(int32_t buffer, const ir::Affine& where);
+  /// An accumulator; the first one becomes `value`.
+  ir::Expr accumulate(ir::Expr initial, const std::function<ir::Expr(ir::Expr)>& update);
+  /// Writes an element of a result in its buffer's type.
+  void write(std::string name, ir::ValueId value, const ir::Expr& element);
+  /// The same for memory that is no value of the program.
+  void write(std::string name, int32_t buffer, const std::vector<ir::Dim>& dims, ir::Index index,
+             const ir::Expr& element);
+  void write_vector(int32_t buffer, const ir::Affine& where, const ir::Expr& element);
+  /// Adds the nest to the program.
+  void finish();
+
+  /// Subscripts of a value at a position.
+  ir::Index index(const ir::TensorType& type, const Coordinates& where) const;
+
+  Lowering& lowering;
+
+private:
+  ir::Affine add_axis(const std::string& name, int64_t extent, const Boundaries& cuts,
+                      bool reduction);
+  int32_t view(std::string name, int32_t buffer, const std::vector<ir::Dim>& dims);
+};
+
+/// Statements that become nests together: a head and what is folded into its writes.
+class GroupLowering {
+public:
+  GroupLowering(Lowering& lowering, const Fusion::Group& group);
+
+  const ir::Statement& head;
+  Lowering& lowering;
+  const ir::Program& program;
+
+  NestBuilder start(const std::string& suffix = "") const;
+  /// Applies the folded statements to the nest's value, writes the result, adds the nest.
+  void finish(NestBuilder nest) const;
+  /// Where the result and what is folded in cut an axis.
+  Boundaries cuts(ir::Axis axis) const;
+  /// An axis of the result, as wide as it is in its type.
+  void add_parallel(NestBuilder& to, ir::Axis axis, int64_t extent) const;
+
+private:
+  std::vector<const ir::Statement*> folded_;
+  ir::ValueId result_;
+  std::string origin_, name_;
+};
+
+/// Throws Error when a constant table of so many entries would be larger than an image should be.
+void require_table(const ir::Statement& statement, int64_t entries);
+
+// ---- heads ------------------------------------------------------------------------------------
+// Each lowers the statements of a group: one nest, or several that write parts of the result.
+
+void lower_conv(const GroupLowering& group);
+/// A convolution whose products machines add in groups, with the image brought into the order that
+/// this takes; false, and nothing lowered, when the convolution is none.
+bool lower_grouped_products(const GroupLowering& group);
+void lower_conv_transpose(const GroupLowering& group);
+void lower_pool(const GroupLowering& group);
+void lower_global_pool(const GroupLowering& group);
+void lower_adaptive_pool(const GroupLowering& group);
+void lower_max_unpool(const GroupLowering& group);
+void lower_pad(const GroupLowering& group);
+void lower_elementwise(const GroupLowering& group);
+
+/// Every axis of the value's type in parallel, and `value` its element.
+void lower_copy(NestBuilder& to, ir::ValueId operand,
+                const std::function<Boundaries(ir::Axis)>& cuts);
+
+/// Taps along the axes that slide, `kd, kh, kw`; they set the spatial coordinates of the input that
+/// a point reads, which its domain stays inside.
+void add_taps(NestBuilder& to, const std::vector<ir::Axis>& axes,
+              const std::vector<ir::Window>& windows, Coordinates& input, Coordinates& tap);
+
+/// The channel axes of a convolution or its transpose: the group, and channels within it. Channel
+/// `out` of a group is channel group * outputs + out of the result, and so is the input's.
+class Channels {
+public:
+  /// Channels of the image and of the result in each group.
+  Channels(const GroupLowering& lowered, int64_t groups, int64_t inputs, int64_t outputs);
+
+  /// The group and the output channels; sets the position of the result's channel.
+  void add_parallel(NestBuilder& to);
+  /// The input channels, and the position along those of the image.
+  ir::Affine add_reduction(NestBuilder& to);
+  bool is_depthwise() const { return groups > 1 && inputs == 1; }
+
+  int64_t groups, inputs, outputs; // channels a group
+  ir::Affine group, in, out;
+
+private:
+  ChannelCuts cuts_;
+};
+
+/// Starts from the bias and adds the product of the image at `input` and the weight at `tap`.
+void accumulate_products(const GroupLowering& group, NestBuilder& to, const Coordinates& input,
+                         const Coordinates& tap);
+
+// ---- element-wise -----------------------------------------------------------------------------
+
+/// Applies an element-wise statement to `value`, which is the element of its operand `through`.
+void fold(NestBuilder& to, const ir::Statement& statement, ir::ValueId through);
+/// The formula of a unary operator, on values in the type that x is in.
+ir::Expr activation(const ir::Unary& op, const ir::Expr& x);
+
+} // namespace volute::compiler

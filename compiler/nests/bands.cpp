@@ -1,0 +1,439 @@
+#include "compiler/nests/bands.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <map>
+
+namespace volute::compiler {
+
+using namespace ir;
+
+namespace {
+
+// Rows computed twice: at most a third more than there are of a convolution's, twice as many of a
+// copy's or a conversion's.
+constexpr double most_recomputed_sums = 1.34, most_recomputed_copies = 2.0;
+constexpr int64_t small_weight = 2048; // bytes that are in L1 whatever else is
+constexpr int64_t enough_bands = 8;    // to share among threads
+
+size_t at(int32_t index) { return static_cast<size_t>(index); }
+
+void for_each_expression(const Nest& nest, const std::function<void(const Expr&)>& fn) {
+  for (const Accumulator& a : nest.accumulators) fn(a.initial), fn(a.update);
+  for (const Write& w : nest.writes) {
+    fn(w.value);
+    if (w.offset) fn(w.offset);
+  }
+}
+
+std::vector<Read> reads_of(const Nest& nest, int32_t buffer) {
+  std::vector<Read> reads;
+  for_each_expression(nest, [&](const Expr& e) {
+    visit(e, [&](const ExprNode& node) {
+      const auto* read = std::get_if<Read>(&node.is);
+      if (read && nest.operands[at(read->operand)].buffer == buffer) reads.push_back(*read);
+    });
+  });
+  return reads;
+}
+
+bool touches(const Nest& nest, int32_t buffer) {
+  return std::any_of(nest.operands.begin(), nest.operands.end(),
+                     [&](const View& view) { return view.buffer == buffer; });
+}
+
+/// A subscript that is one parallel axis and nothing else.
+const NestAxis* lone_axis(const Nest& nest, const Subscript& s) {
+  for (const NestAxis& axis : nest.axes)
+    if (!axis.reduction && s.table < 0 && s.at == Affine(axis.var)) return &axis;
+  return nullptr;
+}
+
+std::string name_of(const Nest& nest, Var var) { return nest.vars[at(var.id)]; }
+
+/// How a consumer's rows follow from a producer's: the dimension of what passes between them along
+/// which bands are cut, and the rows that one element of the consumer's axis reaches.
+struct Link {
+  int32_t buffer = -1;
+  size_t dim = 0;         // of the rows, in the buffer's view
+  Var row;                // the producer's axis along it
+  Var consumer_axis;      // the consumer's
+  int64_t rows = 0;       // of the buffer
+  int64_t step = 1;       // rows from one element of the consumer's axis to the next
+  int64_t lo = 0, hi = 0; // rows that element 0 reads, first and last
+};
+
+/// The link, or why there is none. `consumer` may be banded already: then `band` is its band axis.
+struct Linked {
+  std::optional<Link> link;
+  std::string why;
+};
+
+Linked link(const Nest& producer, const Nest& consumer, const std::vector<Buffer>& buffers,
+            const NestAxis& axis) {
+  const auto no = [](std::string why) { return Linked{std::nullopt, std::move(why)}; };
+  if (producer.writes.size() != 1 || producer.writes.front().offset)
+    return no("it writes more than one result, or scatters it");
+  const Write& write = producer.writes.front();
+  Link found;
+  found.buffer = producer.operands[at(write.operand)].buffer;
+  found.consumer_axis = axis.var;
+  const Buffer& between = buffers[at(found.buffer)];
+  if (between.role != Buffer::Role::intermediate)
+    return no(fmt::format("%{} is not only passed between them", between.name));
+  const std::vector<Read> reads = reads_of(consumer, found.buffer);
+  if (reads.empty()) return no(fmt::format("{} does not read it", consumer.name));
+  const View& written = producer.operands[at(write.operand)];
+
+  std::optional<size_t> dim;
+  for (const Read& read : reads)
+    for (size_t d = 0; d < read.index.size(); ++d)
+      if (read.index[d].at.depends_on(axis.var)) {
+        if (read.index[d].table >= 0) return no("it is read through a table");
+        if (dim && *dim != d) return no("it is read along two dimensions at once");
+        dim = d;
+      }
+  const std::string axis_name = name_of(consumer, axis.var);
+  if (!dim) return no(fmt::format("what it makes does not move with {}", axis_name));
+  found.dim = *dim;
+  const NestAxis* row = lone_axis(producer, write.index[found.dim]);
+  if (!row) return no("it does not write its rows one after the other");
+  for (size_t d = 0; d < write.index.size(); ++d)
+    if (d != found.dim && write.index[d].at.depends_on(row->var))
+      return no("its rows are written along two dimensions");
+  found.row = row->var;
+  found.rows = written.dims[found.dim].extent.number();
+
+  found.lo = std::numeric_limits<int64_t>::max();
+  found.hi = std::numeric_limits<int64_t>::min();
+  for (const Read& read : reads) {
+    if (consumer.operands[at(read.operand)].dims != written.dims)
+      return no("the two see it in different shapes");
+    const Affine& position = read.index[found.dim].at;
+    found.step = position.coefficient(axis.var);
+    if (found.step < 1) return no("it is read backwards");
+    int64_t lo = position.constant_term(), hi = lo;
+    for (const Affine::Term& term : position.terms()) {
+      if (term.var == axis.var) continue;
+      const auto other = std::find_if(consumer.axes.begin(), consumer.axes.end(),
+                                      [&](const NestAxis& a) { return a.var == term.var; });
+      if (name_of(consumer, term.var) == band_axis) continue;
+      if (!other->reduction) return no("its rows follow from two axes");
+      const int64_t reach = term.coefficient * (other->extent.number() - 1);
+      (reach < 0 ? lo : hi) += reach;
+    }
+    found.lo = std::min(found.lo, lo), found.hi = std::max(found.hi, hi);
+  }
+  return {found, ""};
+}
+
+/// Both walk the batch alike: n indexes the same dimension of what passes between them.
+bool share_batch(const Nest& producer, const Nest& consumer, int32_t buffer) {
+  const NestAxis *of_producer = producer.axis("n"), *of_consumer = consumer.axis("n");
+  if (!of_producer || !of_consumer || of_producer->extent != of_consumer->extent) return false;
+  const Index& to = producer.writes.front().index;
+  for (const Read& read : reads_of(consumer, buffer))
+    for (size_t d = 0; d < to.size(); ++d)
+      if ((lone_axis(producer, to[d]) == of_producer) !=
+          (lone_axis(consumer, read.index[d]) == of_consumer))
+        return false;
+  return true;
+}
+
+int64_t rows_of_band(const Link& link, int64_t tile) {
+  return link.step * (tile - 1) + link.hi - link.lo + 1;
+}
+
+} // namespace
+
+std::optional<std::string> band_obstacle(const NestProgram& program, size_t producer,
+                                         const Placement& placement) {
+  const Nest& from = program.nests[producer];
+  const Nest& to = program.nests[at(placement.consumer)];
+  const NestAxis* axis = to.axis(placement.axis);
+  if (!axis || axis->reduction)
+    return fmt::format("{} has no parallel axis {}", to.name, placement.axis);
+  if (placement.axis == "n") return "images are work items of their own already";
+  if (!to.placement && (placement.tile < 1 || axis->extent.number() % placement.tile != 0))
+    return fmt::format("bands of {} do not divide the {} of {}", placement.tile,
+                       axis->extent.number(), placement.axis);
+  if (to.packs >= 0 || from.packs >= 0) return "a weight is packed by itself";
+  if (std::any_of(to.writes.begin(), to.writes.end(), [](const Write& w) { return w.offset; }))
+    return fmt::format("{} scatters its elements", to.name);
+  const Linked linked = link(from, to, program.buffers, *axis);
+  if (!linked.link) return linked.why;
+  const int32_t buffer = linked.link->buffer;
+  for (size_t n = 0; n < program.nests.size(); ++n)
+    if (n != producer && n != at(placement.consumer) && touches(program.nests[n], buffer))
+      return fmt::format("{} has to do with %{} too", program.nests[n].name,
+                         program.buffers[at(buffer)].name);
+  if (!share_batch(from, to, buffer)) return "the two walk the batch differently";
+  return std::nullopt;
+}
+
+namespace {
+
+class Placer {
+public:
+  Placer(NestProgram program, const Target& target, std::vector<std::string>& whys)
+      : program_(std::move(program)), target_(target), whys_(whys) {}
+
+  NestProgram run() {
+    for (size_t consumer = program_.nests.size(); consumer-- > 0;)
+      for (size_t producer = consumer; producer-- > 0;)
+        if (feeds(producer, consumer)) consider(producer, consumer);
+    return std::move(program_);
+  }
+
+private:
+  static bool sums(const Nest& nest) {
+    return std::any_of(nest.axes.begin(), nest.axes.end(), [](const NestAxis& axis) {
+      return axis.reduction && axis.extent.number() > 1;
+    });
+  }
+
+  bool feeds(size_t producer, size_t consumer) const {
+    const Nest& from = program_.nests[producer];
+    if (from.writes.size() != 1 || from.placement) return false;
+    const int32_t buffer = from.operands[at(from.writes.front().operand)].buffer;
+    return program_.buffers[at(buffer)].role == Buffer::Role::intermediate &&
+           !reads_of(program_.nests[consumer], buffer).empty();
+  }
+
+  int64_t bytes(int32_t buffer) const {
+    const Buffer& b = program_.buffers[at(buffer)];
+    return b.elements * size_of(b.element);
+  }
+
+  /// The outermost axis of space, if another one is left to be walked in vectors.
+  const NestAxis* band_axis_of(const Nest& nest) const {
+    const NestAxis* first = nullptr;
+    for (const char* name : {"d", "h", "w"})
+      if (const NestAxis* axis = nest.axis(name); axis && !axis->reduction) {
+        if (first) return first;
+        if (axis->extent.number() > 1) first = axis;
+      }
+    return nullptr;
+  }
+
+  void consider(size_t producer, size_t consumer) {
+    const Nest& from = program_.nests[producer];
+    const Nest& to = program_.nests[consumer];
+    const auto refuse = [&](const std::string& why) {
+      whys_.push_back(
+          fmt::format("{} is not computed in bands inside {}: {}", from.name, to.name, why));
+    };
+    if (!sums(to)) return; // element by element: nothing is read twice
+    const auto is_large = [&](const Nest& nest) {
+      return nest.weight >= 0 && bytes(nest.operands[at(nest.weight)].buffer) > small_weight;
+    };
+    if (from.weight >= 0 && to.weight >= 0 && (is_large(from) || is_large(to)))
+      return refuse("each would read all its weights again for every band");
+    if (to.weight >= 0 && bytes(to.operands[at(to.weight)].buffer) > target_.l2_bytes / 2)
+      return refuse("its weights would be read again for every band, and are more than half of L2");
+    // A nest that is cut already has its bands; what feeds it follows.
+    const auto cut_already = cuts_.find(consumer);
+    const NestAxis* axis =
+        cut_already == cuts_.end() ? band_axis_of(to) : to.axis(cut_already->second.axis);
+    if (!axis || !to.axis("n"))
+      return refuse("it has no axis to cut but one that vectors run along");
+    Placement placement{static_cast<int32_t>(consumer), to.vars[at(axis->var.id)], 1};
+    if (const auto why = band_obstacle(program_, producer, placement)) return refuse(*why);
+    const Link rows = *link(from, to, program_.buffers, *axis).link;
+    const int64_t extent = axis->extent.number(), batch = to.axis("n")->extent.number();
+    const double limit = sums(from) ? most_recomputed_sums : most_recomputed_copies;
+    const int64_t row_bytes = bytes(rows.buffer) / std::max<int64_t>(rows.rows * batch, 1);
+    const auto fits = [&](int64_t tile, int64_t bands) {
+      const int64_t height = rows_of_band(rows, tile);
+      return height * row_bytes <= target_.l2_bytes / 2 &&
+             static_cast<double>(height * bands) <= limit * static_cast<double>(rows.rows);
+    };
+    int64_t best = 0, bands = 0;
+    if (cut_already != cuts_.end()) {
+      const Cut& cut = cut_already->second;
+      if (fits(cut.tile, cut.bands)) best = cut.tile, bands = cut.bands;
+    } else {
+      for (int64_t tile = 1; tile <= extent; ++tile) {
+        if (extent % tile != 0 || !fits(tile, extent / tile)) continue;
+        const bool enough = extent / tile * batch >= enough_bands;
+        if (best == 0 || enough || extent * batch < enough_bands)
+          best = tile, bands = extent / tile;
+      }
+    }
+    if (best == 0)
+      return refuse(fmt::format("no number of rows that divides {} fits half of L2 with at most "
+                                "{:.0f} % of the rows computed twice",
+                                extent, 100 * (limit - 1)));
+    placement.tile = best;
+    const int64_t height = rows_of_band(rows, best);
+    whys_.push_back(fmt::format("{} is computed inside {}, {} rows for every {} of {}: {} KiB of "
+                                "scratch in place of {} KiB of memory",
+                                from.name, to.name, height, best, placement.axis,
+                                (height * row_bytes + 1023) / 1024,
+                                (bytes(rows.buffer) + 1023) / 1024));
+    cuts_[consumer] = {placement.axis, best, bands};
+    cuts_[producer] = {name_of(from, rows.row), height, bands};
+    program_.nests[producer].placement = std::move(placement);
+  }
+
+  struct Cut {
+    std::string axis;
+    int64_t tile, bands;
+  };
+
+  std::map<size_t, Cut> cuts_; // by nest
+  NestProgram program_;
+  const Target& target_;
+  std::vector<std::string>& whys_;
+};
+
+/// The nest with an axis replaced by an expression, everywhere.
+Nest substitute(Nest nest, Var var, const Affine& value) {
+  const auto in_index = [&](Index index) {
+    for (Subscript& s : index) s.at = s.at.substitute(var, value);
+    return index;
+  };
+  const auto in_expression = [&](const Expr& e) {
+    return rewrite(e, [&](const Expr& node) -> Expr {
+      if (const auto* read = std::get_if<Read>(&node->is))
+        return ir::read(node->type, read->operand, in_index(read->index));
+      if (const auto* position = std::get_if<Position>(&node->is))
+        return ir::position(position->value.substitute(var, value), node->type);
+      return node;
+    });
+  };
+  for (auto* constraints : {&nest.constraints, &nest.domain})
+    for (Constraint& c : *constraints) c.value = c.value.substitute(var, value);
+  for (Accumulator& a : nest.accumulators)
+    a.initial = in_expression(a.initial), a.update = in_expression(a.update);
+  for (Write& w : nest.writes) w.index = in_index(w.index), w.value = in_expression(w.value);
+  return nest;
+}
+
+/// Cuts an axis into bands: position = band * rows_a_band + first + element, for `elements`
+/// elements of each band. Returns the band axis.
+Var cut(Nest& nest, Var axis, int64_t bands, int64_t rows_a_band, int64_t first, int64_t elements) {
+  const Var band{static_cast<int32_t>(nest.vars.size())};
+  nest.vars.emplace_back(band_axis);
+  nest = substitute(std::move(nest), axis, Affine(band) * rows_a_band + first + Affine(axis));
+  for (NestAxis& a : nest.axes)
+    if (a.var == axis) a.extent = elements;
+  const auto after_batch = std::find_if(nest.axes.begin(), nest.axes.end(), [&](const NestAxis& a) {
+    return nest.vars[at(a.var.id)] != "n";
+  });
+  nest.axes.insert(after_batch, {band, bands, false});
+  return band;
+}
+
+class Bander {
+public:
+  Bander(const NestProgram& program, std::vector<Buffer> buffers)
+      : program_(program), result_{{}, std::move(buffers), 0} {}
+
+  Bands run(size_t consumer, const std::string& axis_name, int64_t tile) {
+    Nest root = program_.nests[consumer];
+    const Var axis = root.axis(axis_name)->var;
+    bands_ = root.axis(axis_name)->extent.number() / tile;
+    cut(root, axis, bands_, tile, 0, tile);
+    add_producers(consumer, root, axis, tile);
+    result_.nests.push_back(std::move(root));
+    return std::move(result_);
+  }
+
+private:
+  void add_producers(size_t consumer, Nest& to, Var axis, int64_t tile) {
+    for (size_t producer = 0; producer < consumer; ++producer) {
+      const Nest& from = program_.nests[producer];
+      if (from.placement && at(from.placement->consumer) == consumer)
+        add_producer(producer, to, axis, tile);
+    }
+  }
+
+  void add_producer(size_t producer, Nest& to, Var axis, int64_t tile) {
+    Nest from = program_.nests[producer];
+    const auto of_consumer = std::find_if(to.axes.begin(), to.axes.end(),
+                                          [&](const NestAxis& a) { return a.var == axis; });
+    const Link rows = link(from, to, program_.buffers, *of_consumer).link.value();
+    const Var band_of_consumer = to.axis(band_axis)->var;
+    int64_t rows_a_band = 0;
+    for (const Read& read : reads_of(to, rows.buffer))
+      rows_a_band = read.index[rows.dim].at.coefficient(band_of_consumer);
+    const int64_t height = rows_of_band(rows, tile);
+    const Var band = cut(from, rows.row, bands_, rows_a_band, rows.lo, height);
+    const Affine row = Affine(band) * rows_a_band + rows.lo + Affine(rows.row);
+    const int64_t last = rows_a_band * (bands_ - 1) + rows.lo + height - 1;
+    if (rows.lo < 0 || last >= rows.rows) from.domain.push_back({row, rows.rows});
+    from.placement.reset();
+
+    // In scratch, rows are those of the band and there is one image.
+    const View& written = from.operands[at(from.writes.front().operand)];
+    const NestAxis* batch = from.axis("n");
+    std::optional<size_t> batch_dim;
+    for (size_t d = 0; d < written.dims.size(); ++d)
+      if (batch && from.writes.front().index[d].at == Affine(batch->var)) batch_dim = d;
+    std::vector<int64_t> extents;
+    for (size_t d = 0; d < written.dims.size(); ++d)
+      extents.push_back(d == rows.dim    ? height
+                        : batch_dim == d ? 1
+                                         : written.dims[d].extent.number());
+    const std::vector<Dim> dims = contiguous(extents);
+    Buffer& buffer = result_.buffers[at(rows.buffer)];
+    buffer.role = Buffer::Role::scratch;
+    buffer.elements = 1;
+    for (int64_t extent : extents) buffer.elements *= extent;
+    buffer.scratch_offset = result_.scratch_bytes;
+    result_.scratch_bytes += (buffer.elements * size_of(buffer.element) + 63) / 64 * 64;
+
+    const auto into_scratch = [&](Index index, const Affine& begin) {
+      index[rows.dim].at += begin * -1;
+      if (batch_dim) index[*batch_dim] = Affine(0);
+      return index;
+    };
+    for (Write& w : from.writes) w.index = into_scratch(w.index, row - Affine(rows.row));
+    from.operands[at(from.writes.front().operand)].dims = dims;
+    const Affine begin = Affine(band_of_consumer) * rows_a_band + rows.lo;
+    read_from_scratch(to, rows.buffer, dims,
+                      [&](const Index& index) { return into_scratch(index, begin); });
+    add_producers(producer, from, rows.row, height);
+    result_.nests.push_back(std::move(from));
+  }
+
+  static void read_from_scratch(Nest& nest, int32_t buffer, const std::vector<Dim>& dims,
+                                const std::function<Index(const Index&)>& moved) {
+    const auto in_expression = [&](const Expr& e) {
+      return rewrite(e, [&](const Expr& node) -> Expr {
+        const auto* read = std::get_if<Read>(&node->is);
+        if (!read || nest.operands[at(read->operand)].buffer != buffer) return node;
+        return ir::read(node->type, read->operand, moved(read->index));
+      });
+    };
+    for (Accumulator& a : nest.accumulators)
+      a.initial = in_expression(a.initial), a.update = in_expression(a.update);
+    for (Write& w : nest.writes) w.value = in_expression(w.value);
+    for (View& view : nest.operands)
+      if (view.buffer == buffer) view.dims = dims;
+  }
+
+  const NestProgram& program_;
+  Bands result_;
+  int64_t bands_ = 1;
+};
+
+} // namespace
+
+NestProgram place_bands(NestProgram program, const Target& target, std::vector<std::string>& whys) {
+  return Placer(std::move(program), target, whys).run();
+}
+
+Bands banded(const NestProgram& program, std::vector<Buffer> buffers, size_t consumer) {
+  for (const Nest& nest : program.nests)
+    if (nest.placement && at(nest.placement->consumer) == consumer)
+      return Bander(program, std::move(buffers))
+          .run(consumer, nest.placement->axis, nest.placement->tile);
+  return {{program.nests[consumer]}, std::move(buffers), 0};
+}
+
+} // namespace volute::compiler

@@ -1,0 +1,47 @@
+// Computing one nest inside another, a band of rows at a time, so that what passes between them
+// stays in the cache of one thread:
+//
+//     conv %0:        for all of h: %0[n, o, h, w]        before: %0 goes through memory
+//     max_pool %y:    for all of h: reads %0[n, c, 2*h + kh, w]
+//
+//     for each band of 4 rows of %y:                      after: one step; %0 is the 9 rows that
+//       conv %0:      rows 8*band .. 8*band + 8           those 4 read, in scratch
+//       max_pool %y:  rows 4*band .. 4*band + 3
+//
+// Bands are independent work items. Rows that two bands read are computed twice.
+#pragma once
+
+#include "compiler/target/target.h"
+#include "ir/nest.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace volute::compiler {
+
+/// Why the nest cannot be computed so, in words for whoever asked; nothing when it can.
+std::optional<std::string> band_obstacle(const ir::NestProgram& program, size_t producer,
+                                         const ir::Placement& placement);
+
+/// Chooses which nests to compute inside which: pads, conversions and normalisations before a
+/// convolution or pooling, and convolutions before a pooling, where the rows computed twice and the
+/// weights read again cost less than the memory between. `whys` gets a sentence for each pair that
+/// was considered.
+ir::NestProgram place_bands(ir::NestProgram program, const Target& target,
+                            std::vector<std::string>& whys);
+
+/// A nest and all that is placed inside it, ready to be one step: each has an axis `band` after the
+/// axis n, what passes between them is in scratch, and rows outside the image are outside the
+/// domain. In the order in which they run, the consumer last.
+struct Bands {
+  std::vector<ir::Nest> nests;
+  std::vector<ir::Buffer> buffers; // the program's, those in between as scratch
+  int64_t scratch_bytes = 0;
+};
+Bands banded(const ir::NestProgram& program, std::vector<ir::Buffer> buffers, size_t consumer);
+
+/// The axis that all nests of a banded step share after n.
+inline constexpr std::string_view band_axis = "band";
+
+} // namespace volute::compiler

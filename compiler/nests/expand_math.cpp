@@ -1,0 +1,41 @@
+#include "compiler/nests/expand_math.h"
+
+#include "compiler/nests/expand_math_lanes.h"
+#include "ir/diagnostic.h"
+
+#include <fmt/format.h>
+
+namespace volute::compiler {
+
+using ir::ElementType;
+using ir::Expr;
+using ir::UnaryFn;
+
+Expr expand_math(const Expr& expr) {
+  return rewrite(expr, [](const Expr& node) {
+    const auto* op = std::get_if<ir::UnaryOp>(&node->is);
+    if (!op || op->fn < UnaryFn::exp) return node;
+    if (node->type != ElementType::f32 && node->type != ElementType::f64)
+      throw InternalError(fmt::format("{} of {}: lowering computes functions in f32 or f64",
+                                      to_string(op->fn), to_string(node->type)));
+    const Lanes in{node->type, node->lanes};
+    switch (op->fn) {
+    case UnaryFn::exp: return expand_exp(in, op->a);
+    case UnaryFn::expm1: return expand_expm1(in, op->a);
+    case UnaryFn::log: return expand_log(in, op->a);
+    case UnaryFn::log1p: return expand_log1p(in, op->a);
+    case UnaryFn::tanh: return expand_tanh(in, op->a);
+    case UnaryFn::erf: return expand_erf(in, op->a);
+    default: return node;
+    }
+  });
+}
+
+Expr split_fma(const Expr& expr) {
+  return rewrite(expr, [](const Expr& node) {
+    const auto* op = std::get_if<ir::Fma>(&node->is);
+    return op && is_float(node->type) ? op->a * op->b + op->c : node;
+  });
+}
+
+} // namespace volute::compiler

@@ -1,0 +1,45 @@
+#include "compiler/nests/strides.h"
+
+#include <algorithm>
+
+namespace volute::compiler {
+
+using namespace ir;
+
+int64_t stride_along(const Nest& nest, int32_t operand, const Index& index, Var axis) {
+  int64_t stride = 0;
+  const View& view = nest.operands[static_cast<size_t>(operand)];
+  for (size_t d = 0; d < index.size(); ++d)
+    stride += index[d].at.coefficient(axis) * view.dims[d].stride.number();
+  return stride;
+}
+
+bool shares_border(const Nest& nest, Var axis) {
+  const auto shared = [&](const Constraint& c) {
+    if (!c.value.depends_on(axis)) return false;
+    return std::any_of(nest.axes.begin(), nest.axes.end(), [&](const NestAxis& other) {
+      return !other.reduction && other.var != axis && other.extent != Affine(1) &&
+             c.value.depends_on(other.var);
+    });
+  };
+  return std::any_of(nest.constraints.begin(), nest.constraints.end(), shared);
+}
+
+std::vector<Read> inner_reads(const Nest& nest) {
+  std::vector<Read> reads;
+  const auto collect = [&](const Expr& e) {
+    visit(e, [&](const ExprNode& node) {
+      if (const auto* read = std::get_if<Read>(&node.is))
+        if (std::none_of(reads.begin(), reads.end(), [&](const Read& r) {
+              return r.operand == read->operand && r.index == read->index;
+            }))
+          reads.push_back(*read);
+    });
+  };
+  for (const Accumulator& a : nest.accumulators) collect(a.update);
+  if (nest.accumulators.empty())
+    for (const Write& w : nest.writes) collect(w.value);
+  return reads;
+}
+
+} // namespace volute::compiler

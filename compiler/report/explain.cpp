@@ -1,0 +1,292 @@
+#include "compiler/report/explain.h"
+
+#include "compiler/lower/fuse.h"
+#include "compiler/nests/weight_expression.h"
+#include "compiler/report/integer_bound.h"
+#include "ir/infer.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <set>
+
+namespace volute::compiler {
+
+using ir::Axis;
+using ir::Buffer;
+using ir::ElementType;
+using ir::Nest;
+using ir::Program;
+using ir::Statement;
+using ir::ValueId;
+
+namespace {
+
+std::string_view word(ir::PadMode mode) {
+  switch (mode) {
+  case ir::PadMode::zeros: return "zeros";
+  case ir::PadMode::reflect: return "reflect";
+  case ir::PadMode::replicate: return "replicate";
+  case ir::PadMode::circular: return "circular";
+  }
+  return "";
+}
+
+class Explainer {
+public:
+  Explainer(const Program& written, const Target& target, Stages& stages)
+      : written_(written), target_(target), legal_(stages.program), nests_(stages.nests),
+        schedules_(stages.schedules), report_(stages.report) {}
+
+  void run() {
+    report_.program = written_.name;
+    report_.target = to_string(target_);
+    count_work();
+    tell_fusion();
+    for (const Statement& statement : written_.statements) tell_operator(statement);
+    tell_copies_of_statements();
+    for (const Nest& nest : nests_.nests)
+      for (NestReport& told : report_.nests)
+        if (told.name == nest.name) {
+          tell_copies_of_nest(nest, told);
+          told.products = products(nest);
+        }
+  }
+
+private:
+  std::string named(const Program& program, const Statement& s) const {
+    return fmt::format("{} %{}", name(s.operation), program.name_of(s.results.front()));
+  }
+
+  // ---- the work -----------------------------------------------------------------------------
+
+  void count_work() {
+    for (const NestReport& nest : report_.nests) report_.multiply_adds += nest.multiply_adds;
+    for (ValueId input : written_.inputs) report_.bytes += written_.type(input).bytes();
+    for (ValueId output : written_.outputs) report_.bytes += written_.type(output).bytes();
+    std::set<ValueId> given(written_.inputs.begin(), written_.inputs.end()), parameters;
+    for (const Statement& s : written_.statements) {
+      if (std::holds_alternative<ir::Const>(s.operation)) given.insert(s.results.front());
+      for (ValueId operand : s.operands)
+        if (given.count(operand) && !written_.type(operand).has(Axis::n))
+          parameters.insert(operand);
+    }
+    for (ValueId id : parameters) report_.parameters += written_.type(id).elements();
+  }
+
+  // ---- which statements run together --------------------------------------------------------
+
+  void tell_fusion() {
+    const Fusion fusion = fuse(legal_);
+    for (const Fusion::Group& group : fusion.groups) {
+      heads_.insert(group.statements.front());
+      std::vector<std::string> names;
+      for (size_t at : group.statements) names.push_back(named(legal_, legal_.statements[at]));
+      if (names.size() > 1)
+        report_.fusion.push_back(fmt::format("{} run as one nest", fmt::join(names, ", ")));
+    }
+    for (const Fusion::Reason& reason : fusion.apart)
+      report_.fusion.push_back(
+          fmt::format("{}: {}", named(legal_, legal_.statements[reason.statement]), reason.text));
+  }
+
+  // ---- how an operator is computed ----------------------------------------------------------
+
+  void tell_operator(const Statement& s) {
+    if (const auto* conv = std::get_if<ir::Conv>(&s.operation)) tell_padding(s, *conv);
+    if (std::holds_alternative<ir::ConvTranspose>(s.operation)) tell_phases(s);
+    if (const std::optional<IntegerBound> bound = integer_bound(written_, s))
+      report_.operators.push_back(fmt::format("{}: {}", named(written_, s), to_string(*bound)));
+  }
+
+  void tell_padding(const Statement& s, const ir::Conv& conv) {
+    const std::vector<ir::Window> windows = ir::windows(written_, s);
+    const bool any = std::any_of(windows.begin(), windows.end(), [](const ir::Window& w) {
+      return w.pad_begin > 0 || w.pad_end > 0;
+    });
+    if (!any) return;
+    std::string how = "the taps in its padding of zeros are left out";
+    if (conv.padding_mode != ir::PadMode::zeros)
+      how = fmt::format("its padding ({}) is read from a padded copy", word(conv.padding_mode));
+    else if (is_integer(written_.type(s.operands[0]).element) && reads_staged_image(s))
+      how = "its padding is the zero point, in the staged image";
+    report_.operators.push_back(fmt::format("{}: {}", named(written_, s), how));
+  }
+
+  /// Nests that compute a statement of the program as it was written; its result may have been put
+  /// into another layout first.
+  std::vector<const Nest*> nests_of(const Statement& s) const {
+    const Statement* legal = legal_.definition(s.results.front());
+    if (!legal) return {};
+    if (std::holds_alternative<ir::Reorder>(legal->operation) && is_put_in(legal->operands[0]))
+      legal = legal_.definition(legal->operands[0]);
+    std::vector<const Nest*> nests;
+    for (const Nest& nest : nests_.nests)
+      if (computes(nest, *legal)) nests.push_back(&nest);
+    return nests;
+  }
+  /// Whether a statement of the legal program is the head of the nest.
+  bool computes(const Nest& nest, const Statement& legal) const {
+    const std::string head = named(legal_, legal);
+    return nest.origin == head || nest.origin.starts_with(head + ",");
+  }
+
+  static bool is_staging(const Nest& nest) { return nest.name.starts_with("stage_"); }
+  static int32_t written_buffer(const Nest& nest) {
+    return nest.operands[static_cast<size_t>(nest.writes.front().operand)].buffer;
+  }
+  bool reads_staged_image(const Statement& s) const {
+    std::set<int32_t> staged;
+    for (const Nest& nest : nests_.nests)
+      if (is_staging(nest)) staged.insert(written_buffer(nest));
+    for (const Nest* nest : nests_of(s))
+      for (const ir::View& view : nest->operands)
+        if (staged.count(view.buffer)) return true;
+    return false;
+  }
+
+  void tell_phases(const Statement& s) {
+    std::vector<std::string> taps;
+    int64_t phases = 0, empty = 0;
+    for (const Nest* nest : nests_of(s)) {
+      int64_t of_nest = 1, taps_of_nest = 1;
+      for (const ir::NestAxis& axis : nest->axes) {
+        const char first = nest->vars[static_cast<size_t>(axis.var.id)].front();
+        if (first == 'r') of_nest *= axis.extent.number();
+        if (first == 'k') taps_of_nest *= axis.extent.number();
+      }
+      (nest->weight < 0 ? empty : phases) += of_nest;
+      if (nest->weight >= 0) taps.push_back(std::to_string(taps_of_nest));
+    }
+    if (taps.empty() && empty == 0) return; // no work
+    const bool alike = std::all_of(taps.begin(), taps.end(),
+                                   [&](const std::string& t) { return t == taps.front(); });
+    std::string text =
+        fmt::format("{}: {} phase{} in {} nest{}", named(written_, s), phases,
+                    phases == 1 ? "" : "s", taps.size(), taps.size() == 1 ? "" : "s");
+    if (!taps.empty())
+      text += alike ? fmt::format(" of {} tap{}", taps.front(), taps.front() == "1" ? "" : "s")
+                    : fmt::format(" of {} taps", fmt::join(taps, ", "));
+    if (empty > 0)
+      text += fmt::format("; outputs of {} more, which no input reaches, hold the bias", empty);
+    report_.operators.push_back(std::move(text));
+  }
+
+  // ---- what is moved ------------------------------------------------------------------------
+
+  bool is_put_in(ValueId id) const { return static_cast<size_t>(id) >= written_.values.size(); }
+
+  /// Statements that move elements in a nest of their own: those that were written, and those that
+  /// were put in.
+  void tell_copies_of_statements() {
+    for (size_t at : heads_) {
+      const Statement& s = legal_.statements[at];
+      const bool pads = std::holds_alternative<ir::PadOp>(s.operation);
+      if (!pads && !std::holds_alternative<ir::Reorder>(s.operation)) continue;
+      const ValueId from = s.operands.front(), to = s.results.front();
+      const std::string& source = legal_.name_of(from);
+      std::string why = fmt::format("{} of %{} as the program says",
+                                    pads ? "a padded copy" : "a reorder", source);
+      if (is_put_in(to))
+        why = pads ? fmt::format("a padded copy of %{} ({})", source,
+                                 word(std::get<ir::PadOp>(s.operation).mode))
+                   : fmt::format("a reorder of %{}, whose split axes its reader cannot follow",
+                                 source);
+      else if (is_put_in(from))
+        why = "a reorder into its type's order, which its operator cannot write";
+      if (is_in_bands(s)) why += ", a band of rows at a time in scratch";
+      report_.copies.push_back({"%" + legal_.name_of(to), legal_.type(to).bytes(), why});
+    }
+  }
+
+  bool is_in_bands(const Statement& legal) const {
+    return std::any_of(nests_.nests.begin(), nests_.nests.end(),
+                       [&](const Nest& nest) { return nest.placement && computes(nest, legal); });
+  }
+
+  void tell_copies_of_nest(const Nest& nest, const NestReport& told) {
+    const Buffer& buffer = nests_.buffers[static_cast<size_t>(written_buffer(nest))];
+    const int64_t bytes = buffer.elements * size_of(buffer.element);
+    const bool is_conv = nest.origin.starts_with("conv %");
+    if (is_staging(nest))
+      report_.copies.push_back(
+          {buffer.name, bytes,
+           fmt::format("{}, its channels in groups of {} that are added together", nest.origin,
+                       buffer.element == ElementType::bf16 ? 2 : 4)});
+    else if (nest.name.starts_with("offset_"))
+      report_.copies.push_back(
+          {buffer.name, bytes, "sums of the weight for the zero points, " + when_packed(buffer)});
+    else if (is_conv && nest.weight < 0)
+      report_.copies.push_back(
+          {buffer.name, bytes, "the sum of each window, for the zero points of the weight"});
+    else if (nest.name.starts_with("copy_"))
+      report_.copies.push_back(
+          {buffer.name, bytes, "copied into the output, which no operator writes"});
+    if (told.packed_bytes == 0) return;
+    const ir::View& weight = nest.operands[static_cast<size_t>(nest.weight)];
+    report_.copies.push_back(
+        {weight.name + "_packed", told.packed_bytes,
+         fmt::format("the weight in the order in which {} reads it, {}", nest.name,
+                     when_packed(nests_.buffers[static_cast<size_t>(weight.buffer)]))});
+  }
+
+  static std::string when_packed(const Buffer& source) {
+    switch (source.role) {
+    case Buffer::Role::table: return "made when the program is compiled";
+    case Buffer::Role::input:
+    case Buffer::Role::packed: return "made when it is bound, else on each run";
+    default: return "made on each run";
+    }
+  }
+
+  // ---- which instructions multiply ----------------------------------------------------------
+
+  std::string products(const Nest& nest) const {
+    if (nest.weight < 0 || nest.accumulators.empty()) return "";
+    const ElementType narrow = nest.operands[static_cast<size_t>(nest.weight)].element;
+    const ElementType wide = nest.accumulators.front().type;
+    if (narrow == wide) return "";
+    const auto schedule = schedules_.find(nest.name);
+    const int64_t ways = schedule == schedules_.end() || schedule->second.loops.empty()
+                             ? 0
+                             : schedule->second.loops.back().dot;
+    if (ways == 4)
+      return fmt::format("of bytes, 4 added at a time by {}",
+                         target_.has("avx512vnni") || target_.has("avxvnni")
+                             ? "vpdpbusd"
+                             : "pmaddwd, widened to 16 bits");
+    if (ways == 2)
+      return fmt::format("of bf16, 2 added at a time by {}",
+                         target_.has("avx512bf16") ? "vdpbf16ps" : "multiply-adds of f32, widened");
+    return fmt::format("one at a time, {} widened to {}: {}", to_string(narrow), to_string(wide),
+                       why_single(nest, narrow));
+  }
+
+  std::string why_single(const Nest& nest, ElementType narrow) const {
+    const bool could = std::any_of(nest.axes.begin(), nest.axes.end(), [&](const ir::NestAxis& a) {
+      return a.reduction && dot_form(nest, a.var);
+    });
+    if (narrow == ElementType::f16) return "there is no instruction for more";
+    if (narrow == ElementType::bf16 && !target_.has("avx512bf16"))
+      return "the target has no vdpbf16ps";
+    if (could) return "the schedule has no `dot`";
+    return "of one channel, or of split ones, there are no groups to add";
+  }
+
+  const Program& written_;
+  const Target& target_;
+  const Program& legal_;
+  const ir::NestProgram& nests_;
+  const Schedules& schedules_;
+  Report& report_;
+  std::set<size_t> heads_; // statements of legal_ that begin a nest
+};
+
+} // namespace
+
+void explain(const Program& written, const Target& target, Stages& stages) {
+  Explainer(written, target, stages).run();
+}
+
+} // namespace volute::compiler

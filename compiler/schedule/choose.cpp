@@ -1,0 +1,455 @@
+#include "compiler/schedule/choose.h"
+
+#include "compiler/nests/bands.h"
+#include "compiler/nests/constant_weight.h"
+#include "compiler/nests/flatten.h"
+#include "compiler/nests/strides.h"
+#include "compiler/nests/weight_expression.h"
+#include "compiler/schedule/cost_model.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+namespace volute::compiler {
+
+using namespace ir;
+
+namespace {
+
+constexpr size_t candidates_reported = 6;
+// Straight-line multiply-adds in one body: more buys nothing and costs compile time (about 0.03 ms
+// each).
+constexpr int64_t most_straight_line = 48;
+// Loads and multiply-adds of a tile whose weights' numbers stand in the code: there is a copy of it
+// for each kind of border, and of those a filter without zeros gains little.
+constexpr double most_with_numbers = 192;
+constexpr int64_t most_gathered = 4; // registers of a tile whose operands are read lane by lane
+constexpr int64_t most_unrolled = 28, most_vectors = 7;
+constexpr int64_t longest_step_in_row = 4;
+constexpr int64_t elementwise_chunk = 4096; // elements of a work item
+
+class Chooser {
+public:
+  Chooser(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers)
+      : target_(target), lanes_(std::min<int64_t>(target.lanes(widest_element(nest)), 64)) {
+    flat_ = nest;
+    is_banded_ = nest.axis(band_axis) != nullptr;
+    const std::vector<std::vector<std::string>> groups =
+        is_banded_ ? std::vector<std::vector<std::string>>{} : flattenable(nest);
+    for (const std::vector<std::string>& axes : groups)
+      if (Expected<Nest> joined = flatten(flat_, axes))
+        flat_ = std::move(*joined), flatten_.push_back(axes);
+    reads_ = inner_reads(flat_);
+    constant_ = ConstantWeight::of(flat_, buffers);
+    if (constant_ && !constant_->is_small()) constant_.reset();
+    for (const Read& read : reads_)
+      if (!constant_ || read.operand != flat_.weight) other_reads_.push_back(read);
+  }
+
+  Choice run() {
+    Choice choice;
+    if (flat_.writes.front().offset) return scattered();
+    if (lanes_ > 1)
+      for (const NestAxis& v : flat_.axes)
+        if (!v.reduction && v.extent.number() > 1 && !is_shared(v) &&
+            !shares_border(flat_, v.var) && can_be_vector(v))
+          try_vector(v);
+    if (scored_.empty()) {
+      choice.why = {"no axis can be the vector axis: the naive nest"};
+      if (is_banded_) choice.schedule = plain_loops();
+      return choice;
+    }
+    std::stable_sort(scored_.begin(), scored_.end(), [](const Scored& a, const Scored& b) {
+      return a.cost.cycles < b.cost.cycles;
+    });
+    const Scored& best = scored_.front();
+    choice.schedule = best.schedule;
+    explain(best, choice.why);
+    for (size_t i = 0; i < std::min(scored_.size(), candidates_reported); ++i)
+      choice.candidates.push_back({one_line(*resolve(scored_[i].schedule, flat_)),
+                                   scored_[i].cost.cycles, scored_[i].cost.bound});
+    return choice;
+  }
+
+private:
+  /// Every axis a loop, the step's work items first.
+  Schedule plain_loops() const {
+    Schedule schedule;
+    for (const NestAxis& axis : flat_.axes) {
+      LoopDirective loop{name(axis)};
+      loop.parallel = is_shared(axis);
+      schedule.loops.push_back(loop);
+    }
+    return schedule;
+  }
+
+  /// Elements are scattered one after the other within each plane; planes are apart.
+  Choice scattered() const {
+    Choice choice;
+    choice.why = {"elements are scattered one at a time, the planes that they go to are apart"};
+    std::vector<LoopDirective> inner;
+    for (const NestAxis& axis : flat_.axes) {
+      const Write& w = flat_.writes.front();
+      const bool is_plane = stride_along(flat_, w.operand, w.index, axis.var) != 0;
+      LoopDirective loop{name(axis)};
+      loop.parallel = is_plane;
+      (is_plane ? choice.schedule.loops : inner).push_back(loop);
+    }
+    choice.schedule.flatten = flatten_;
+    choice.schedule.loops.insert(choice.schedule.loops.end(), inner.begin(), inner.end());
+    return choice;
+  }
+
+  /// Bytes of the widest element that a register of the tile holds.
+  static int64_t widest_element(const Nest& nest) {
+    int64_t bytes = 1;
+    for (const Accumulator& a : nest.accumulators) bytes = std::max(bytes, size_of(a.type));
+    if (nest.accumulators.empty())
+      for (const Write& w : nest.writes)
+        visit(w.value, [&](const ExprNode& n) { bytes = std::max(bytes, size_of(n.type)); });
+    return bytes;
+  }
+
+  struct Scored {
+    Schedule schedule;
+    Cost cost;
+  };
+
+  const std::string& name(const NestAxis& axis) const {
+    return flat_.vars[static_cast<size_t>(axis.var.id)];
+  }
+
+  /// Lanes run along one dimension of every operand, and the result moves with them.
+  bool can_be_vector(const NestAxis& v) const {
+    const auto along_one = [&](const Index& index) {
+      return std::count_if(index.begin(), index.end(),
+                           [&](const Subscript& s) { return s.at.depends_on(v.var); }) <= 1 &&
+             std::none_of(index.begin(), index.end(), [&](const Subscript& s) {
+               return s.table >= 0 && s.at.depends_on(v.var);
+             });
+    };
+    for (const Read& read : reads_)
+      if (!along_one(read.index)) return false;
+    for (const Write& w : flat_.writes)
+      if (!along_one(w.index) || stride_along(flat_, w.operand, w.index, v.var) == 0) return false;
+    return true;
+  }
+
+  /// Is some operand read lane by lane along the vector axis? Each such read is a score of
+  /// instructions.
+  bool gathers(const NestAxis& v) const {
+    return std::any_of(reads_.begin(), reads_.end(), [&](const Read& read) {
+      const int64_t stride = stride_along(flat_, read.operand, read.index, v.var);
+      return read.operand != flat_.weight && stride != 0 && stride != 1 &&
+             !(target_.has_masks && stride > 0 && stride <= 4);
+    });
+  }
+
+  /// The work items of a step of several nests.
+  bool is_shared(const NestAxis& axis) const {
+    return is_banded_ && (name(axis) == "n" || name(axis) == band_axis);
+  }
+
+  bool constrained(const NestAxis& axis) const {
+    return std::any_of(flat_.constraints.begin(), flat_.constraints.end(),
+                       [&](const Constraint& c) { return c.value.depends_on(axis.var); });
+  }
+
+  void try_vector(const NestAxis& v) {
+    const int64_t extent = v.extent.number();
+    const int64_t most = flat_.accumulators.empty() ? 4 : most_vectors;
+    for (int64_t vectors = 1; vectors <= most; ++vectors) {
+      const int64_t size = vectors * lanes_;
+      if (vectors > 1 && size - extent >= lanes_) break;
+      if (flat_.accumulators.empty()) {
+        add(v, size, nullptr, 1);
+        continue;
+      }
+      add(v, size, nullptr, 1);
+      for (const NestAxis& u : flat_.axes) {
+        if (u.reduction || u.var == v.var || u.extent.number() < 2) continue;
+        if (shares_border(flat_, u.var) || is_shared(u)) continue;
+        if (!worth_unrolling(u, v)) continue;
+        for (int64_t r = 2; r <= std::min(most_unrolled, u.extent.number()); ++r)
+          add(v, size, &u, r);
+      }
+    }
+  }
+
+  /// The axis along which some operand is shared, or the result is contiguous. At most one padded
+  /// axis is tiled, so that borders do not multiply.
+  bool worth_unrolling(const NestAxis& u, const NestAxis& v) const {
+    if (constrained(u) && constrained(v)) return false;
+    // A phase of a transposed convolution writes every second or third element of a row.
+    const Write& w = flat_.writes.front();
+    const auto is_along_rows = [&](const NestAxis& axis) {
+      const int64_t stride = stride_along(flat_, w.operand, w.index, axis.var);
+      return stride >= 1 && stride <= longest_step_in_row;
+    };
+    if (is_along_rows(v)) {
+      for (const Read& read : reads_)
+        if (stride_along(flat_, read.operand, read.index, u.var) == 0)
+          return innermost_space(u) || !is_space(u);
+      return false;
+    }
+    return is_along_rows(u);
+  }
+
+  bool is_space(const NestAxis& axis) const {
+    return name(axis).find_first_of("dhw") != std::string::npos;
+  }
+  bool innermost_space(const NestAxis& axis) const {
+    for (const NestAxis& other : flat_.axes)
+      if (!other.reduction && is_space(other) && other.extent.number() > 1 &&
+          other.var.id != axis.var.id) {
+        const Write& w = flat_.writes.front();
+        if (stride_along(flat_, w.operand, w.index, other.var) <
+            stride_along(flat_, w.operand, w.index, axis.var))
+          return false;
+      }
+    return is_space(axis);
+  }
+
+  void add(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) {
+    Schedule schedule = build(v, size, u, r);
+    const bool numbers = has_numbers(v, u, r * ceil_div(size, lanes_), r);
+    if (numbers) put_numbers(schedule);
+    const std::vector<Read>& reads = numbers ? other_reads_ : reads_;
+    if (registers_needed(flat_, reads, schedule) > target_.vector_registers - 1) return;
+    if (gathers(v) && r * ceil_div(size, lanes_) > most_gathered) return;
+    Expected<Schedule> resolved = resolve(schedule, flat_);
+    if (!resolved) return;
+    Cost cost = predict(flat_, reads, *resolved, target_);
+    if (numbers) cost.cycles *= constant_->density();
+    scored_.push_back({std::move(schedule), cost});
+  }
+
+  /// Whether the weight's numbers stand in the code: it is small, one number serves all lanes, and
+  /// the copies are not too many.
+  bool has_numbers(const NestAxis& v, const NestAxis* u, int64_t registers, int64_t rows) const {
+    if (!constant_ || constant_->moves_along(v.var)) return false;
+    if (u && constant_->moves_along(u->var)) registers /= rows;
+    int64_t loads = 1; // of a vector: neighbours, or every so many-th
+    for (const Read& read : other_reads_)
+      loads = std::max(loads, stride_along(flat_, read.operand, read.index, v.var));
+    return constant_->density() * static_cast<double>(constant_->count() * registers * loads) <=
+           most_with_numbers;
+  }
+
+  void put_numbers(Schedule& schedule) const {
+    schedule.pack_weight = false;
+    for (LoopDirective& loop : schedule.loops)
+      if (flat_.axis(loop.axis)->reduction) loop.by = loop.dot = 0, loop.unroll = loop.full;
+  }
+
+  // ---- a schedule for a register tile -------------------------------------------------------
+
+  Schedule build(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) const {
+    Schedule schedule;
+    schedule.flatten = flatten_;
+    schedule.pack_weight = flat_.weight >= 0;
+    std::vector<LoopDirective> items, inner;
+    for (const NestAxis* axis : parallel_order()) {
+      const bool tiled = axis->var == v.var || (u && axis->var == u->var);
+      LoopDirective loop{name(*axis)};
+      if (is_banded_) { // work items are those of the step
+        loop.parallel = is_shared(*axis);
+        (loop.parallel ? items : inner).push_back(loop);
+      } else if (tiled && !constrained(*axis) && flat_.accumulators.empty() &&
+                 axis->extent.number() > 2 * elementwise_chunk) {
+        items.push_back({name(*axis), elementwise_chunk, 1, true});
+        inner.push_back(loop);
+      } else if (tiled && constrained(*axis)) {
+        inner.push_back(loop); // its borders are bodies of their own, one after the other
+      } else {
+        loop.parallel = true;
+        items.push_back(loop);
+      }
+    }
+    std::stable_partition(items.begin(), items.end(),
+                          [](const LoopDirective& loop) { return loop.axis == "n"; });
+    schedule.loops = std::move(items);
+    schedule.loops.insert(schedule.loops.end(), inner.begin(), inner.end());
+    const int64_t accumulators = r * ceil_div(size, lanes_);
+    for (LoopDirective& loop : reduction_order(v, accumulators))
+      schedule.loops.push_back(std::move(loop));
+    if (u) schedule.registers.push_back({name(*u), r, 0});
+    schedule.registers.push_back({name(v), size, lanes_});
+    add_prefetch(schedule, v, u);
+    return schedule;
+  }
+
+  /// An input beyond L2 that each tile reads once is asked for a tile ahead. Where it comes in rows
+  /// that the tiles of output channels share, each of those asks for its share, at every trip.
+  void add_prefetch(Schedule& schedule, const NestAxis& v, const NestAxis* u) const {
+    if (flat_.weight < 0 || !flat_.constraints.empty() || input_bytes() <= target_.l2_bytes / 2 ||
+        schedule.loops.empty())
+      return;
+    const NestAxis& tap = *flat_.axis(schedule.loops.back().axis);
+    if (!tap.reduction) return;
+    for (const NestAxis& axis : flat_.axes)
+      if (axis.reduction && axis.var != tap.var && axis.extent.number() > 1) return;
+    for (const Read& read : reads_) {
+      if (read.operand == flat_.weight) continue;
+      const auto moves = [&](const NestAxis& axis) {
+        return stride_along(flat_, read.operand, read.index, axis.var);
+      };
+      const bool rows = moves(v) == 1;
+      const bool block = u && moves(*u) == tap.extent.number() && moves(tap) == 1;
+      if (!rows && !block) continue;
+      schedule.prefetch.push_back(flat_.operands[static_cast<size_t>(read.operand)].name);
+      if (rows && u && moves(*u) == 0) {
+        const int64_t turns = ceil_div(u->extent.number(), schedule.registers.front().size);
+        // Two loops over the taps: a trip of the outer one asks for a row, in each of `by` passes.
+        const int64_t by = std::min<int64_t>(turns, 8);
+        if (by > 1 && tap.extent.number() >= 2 * by) {
+          LoopDirective trips = schedule.loops.back();
+          trips.by = by, trips.unroll = 1;
+          schedule.loops.insert(schedule.loops.end() - 1, std::move(trips));
+        }
+      }
+    }
+  }
+
+  /// n and groups first. Then what is swept again and again should be the smaller: weights that
+  /// fit L2 are the inner sweep (space outermost), else the input is.
+  std::vector<const NestAxis*> parallel_order() const {
+    std::vector<const NestAxis*> channels, space, first;
+    for (const NestAxis& axis : flat_.axes) {
+      if (axis.reduction) continue;
+      const bool is_first = name(axis) == "n" || name(axis) == "g" || name(axis) == band_axis;
+      (is_first ? first : is_space(axis) ? space : channels).push_back(&axis);
+    }
+    std::vector<const NestAxis*> order = first;
+    const bool space_outermost = flat_.weight >= 0 &&
+                                 operand_bytes(flat_.weight) <= target_.l2_bytes / 2 &&
+                                 input_bytes() > target_.l2_bytes / 2;
+    const auto& outer = space_outermost ? space : channels;
+    const auto& inner = space_outermost ? channels : space;
+    order.insert(order.end(), outer.begin(), outer.end());
+    order.insert(order.end(), inner.begin(), inner.end());
+    return order;
+  }
+
+  int64_t operand_bytes(int32_t operand) const {
+    const View& view = flat_.operands[static_cast<size_t>(operand)];
+    int64_t bytes = size_of(view.element);
+    for (const Dim& d : view.dims) bytes *= d.extent.number();
+    return bytes;
+  }
+  int64_t input_bytes() const {
+    int64_t bytes = 0;
+    for (const Read& read : reads_)
+      if (read.operand != flat_.weight) bytes += operand_bytes(read.operand);
+    return bytes;
+  }
+
+  /// Taps and input channels in the order in which they lie in the input, farthest apart outermost.
+  std::vector<LoopDirective> reduction_order(const NestAxis& v, int64_t accumulators) const {
+    struct Loop {
+      const NestAxis* axis;
+      int64_t stride;
+    };
+    std::vector<Loop> loops;
+    for (const NestAxis& axis : flat_.axes) {
+      if (!axis.reduction || axis.extent.number() == 1) continue;
+      int64_t stride = 0;
+      for (const Read& read : reads_)
+        if (read.operand != flat_.weight)
+          stride = std::max(stride, stride_along(flat_, read.operand, read.index, axis.var));
+      loops.push_back({&axis, stride});
+    }
+    std::stable_sort(loops.begin(), loops.end(),
+                     [](const Loop& a, const Loop& b) { return a.stride > b.stride; });
+    // Rows of taps come first even so: their bounds are found once, and channels inside a row
+    // share its lines just as well.
+    const auto is_tap_axis = [&](const Loop& l) { return name(*l.axis).front() == 'k'; };
+    const auto last_tap = std::find_if(loops.rbegin(), loops.rend(), is_tap_axis);
+    const NestAxis* nearest = last_tap == loops.rend() ? nullptr : last_tap->axis;
+    std::stable_partition(loops.begin(), loops.end(),
+                          [&](const Loop& l) { return is_tap_axis(l) && l.axis != nearest; });
+    std::vector<LoopDirective> result;
+    for (const Loop& loop : loops) result.push_back({name(*loop.axis)});
+    if (result.empty()) return result;
+    if (const auto form = dot_form(flat_, loops.back().axis->var);
+        form && vector_is_of_channels(*form, v) && has_instruction(*form)) {
+      result.back().dot = form->ways;
+      if (loops.back().axis->extent.number() >= 4 * form->ways && accumulators <= 16)
+        result.back().unroll = 2;
+      return result;
+    }
+    const int64_t extent = loops.back().axis->extent.number();
+    const bool is_tap = result.back().axis.front() == 'k';
+    if (is_tap && !constrained(*loops.back().axis) && extent * accumulators <= most_straight_line)
+      result.back().unroll = LoopDirective::full;
+    else if (!is_tap && extent >= 4 && accumulators <= 16)
+      result.back().unroll = accumulators <= 8 ? 4 : 2;
+    return result;
+  }
+
+  /// Bytes are added in groups on every target, by wider instructions where there is none for it.
+  bool has_instruction(const DotForm& form) const {
+    return is_integer(form.type) || target_.has("avx512bf16");
+  }
+  bool vector_is_of_channels(const DotForm& form, const NestAxis& v) const {
+    const auto moves = [&](const Expr& e) {
+      bool found = false;
+      visit(e, [&](const ExprNode& node) {
+        if (const auto* read = std::get_if<Read>(&node.is))
+          found |= stride_along(flat_, read->operand, read->index, v.var) != 0;
+      });
+      return found;
+    };
+    return !moves(form.image) && moves(form.weight);
+  }
+
+  static std::string one_line(const Schedule& schedule) {
+    std::string text = to_string(schedule);
+    if (!text.empty()) text.pop_back();
+    for (size_t at; (at = text.find('\n')) != std::string::npos;) text.replace(at, 1, "; ");
+    return text;
+  }
+
+  void explain(const Scored& best, std::vector<std::string>& why) const {
+    const RegisterDirective& v = best.schedule.registers.back();
+    if (constant_ && !best.schedule.pack_weight && !constant_->moves_along(flat_.axis(v.axis)->var))
+      why.push_back(fmt::format("the weight's {} numbers stand in the code, {:.0f} % of them are 0",
+                                constant_->count(), 100 * (1 - constant_->density())));
+    why.push_back(
+        fmt::format("{} register tiles were scored for {}", scored_.size(), target_.name));
+    why.push_back(fmt::format("vectors of {} run along {}", v.lanes, v.axis));
+    why.push_back(fmt::format("{} of {} vector registers are in use in the inner step",
+                              registers_needed(flat_, reads_, best.schedule),
+                              target_.vector_registers));
+    why.push_back(
+        fmt::format("the inner step is bound by {}; {:.0f} % of the arithmetic peak is predicted",
+                    best.cost.bound, 100 * best.cost.efficiency));
+    if (!flatten_.empty())
+      for (const auto& axes : flatten_)
+        why.push_back(fmt::format("{} are one axis: every access walks them together",
+                                  fmt::join(axes, " and ")));
+  }
+
+  const Target& target_;
+  const int64_t lanes_;
+  bool is_banded_ = false;
+  Nest flat_;
+  std::vector<Read> reads_;                // of flat_
+  std::optional<ConstantWeight> constant_; // small enough for its numbers to stand in the code
+  std::vector<Read> other_reads_;          // but the weight's, then
+  std::vector<std::vector<std::string>> flatten_;
+  std::vector<Scored> scored_;
+};
+
+} // namespace
+
+Choice choose(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers) {
+  if (nest.points() == 0) return {{}, {"there is no work"}, {}};
+  return Chooser(nest, target, buffers).run();
+}
+
+} // namespace volute::compiler

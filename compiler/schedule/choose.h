@@ -1,0 +1,23 @@
+// The automatic schedule: a few hundred structured candidates, scored by an analytic model of the
+// target, and the reasons for the one that won.
+#pragma once
+
+#include "compiler/report/report.h"
+#include "compiler/schedule/schedule.h"
+#include "compiler/target/target.h"
+#include "ir/nest.h"
+
+namespace volute::compiler {
+
+struct Choice {
+  Schedule schedule;
+  std::vector<std::string> why;
+  std::vector<Candidate> candidates; // best first
+};
+
+/// Never fails: where no vector schedule fits, the naive one is chosen, and `why` says so.
+/// `buffers` are the program's: a small constant weight asks for other schedules.
+Choice choose(const ir::Nest& nest, const Target& target,
+              const std::vector<ir::Buffer>& buffers = {});
+
+} // namespace volute::compiler

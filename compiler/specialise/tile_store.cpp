@@ -1,0 +1,160 @@
+#include "compiler/specialise/tile_store.h"
+
+#include "compiler/nests/strides.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+namespace volute::compiler {
+
+using namespace ir;
+
+AccumulatorRegister in_frame(const Nest& nest, const TileFrame& frame) {
+  return [&](int32_t a, const std::vector<Affine>& registers) {
+    const auto at = static_cast<size_t>(a);
+    return reg(nest.accumulators[at].type, frame.lanes, frame.accumulators[at], registers);
+  };
+}
+
+std::vector<Affine> bases(const std::vector<Place>& places) {
+  std::vector<Affine> result;
+  for (const Place& place : places) result.push_back(place.base);
+  return result;
+}
+
+namespace {
+
+class TileStore {
+public:
+  TileStore(const Nest& nest, Step& step, const TileFrame& frame)
+      : nest_(nest), step_(step), frame_(frame) {}
+
+  Stmt write(const std::vector<Place>& places) {
+    if (const std::optional<size_t> rows = contiguous_axis()) {
+      for (const Accumulator& a : nest_.accumulators) {
+        turned_.push_back(static_cast<int32_t>(step_.arrays.size()));
+        step_.arrays.push_back({a.name + "_rows", a.type, frame_.lanes, {frame_.lanes}});
+      }
+      return turned_blocks(places, *rows, 0, std::vector<Affine>(frame_.axes.size()), Piece{});
+    }
+    std::vector<TileAxis> axes = frame_.axes;
+    for (TileAxis& axis : axes) axis.pieces = pieces_of(0, places[id(axis.axis)].size, axis.lanes);
+    return write_results(places, std::move(axes), in_frame(nest_, frame_));
+  }
+
+private:
+  static size_t id(Var var) { return static_cast<size_t>(var.id); }
+
+  /// The unrolled axis along which the result is contiguous, when the vector axis is not.
+  std::optional<size_t> contiguous_axis() const {
+    const Write& w = nest_.writes.front();
+    const auto is_contiguous = [&](size_t i) {
+      return stride_along(nest_, w.operand, w.index, frame_.axes[i].axis) == 1;
+    };
+    if (frame_.lanes == 1 || nest_.accumulators.empty() || is_contiguous(frame_.vector))
+      return std::nullopt;
+    for (size_t i = 0; i < frame_.axes.size(); ++i)
+      if (i != frame_.vector && frame_.shape[i] > 1 && is_contiguous(i)) return i;
+    return std::nullopt;
+  }
+
+  Stmt write_results(const std::vector<Place>& places, std::vector<TileAxis> axes,
+                     const AccumulatorRegister& accumulators) {
+    std::vector<Expr> values;
+    for (const Write& w : nest_.writes) values.push_back(w.value);
+    for (const Write& w : nest_.writes)
+      if (w.offset) values.push_back(w.offset);
+    const std::vector<Affine> base = bases(places);
+    TileWriter writer({nest_, step_, base, nullptr, nullptr}, std::move(axes));
+    return writer.write(
+        values, accumulators, [&](const auto& lowered, const auto& registers, const Piece& vector) {
+          std::vector<Stmt> stores;
+          size_t offset = nest_.writes.size();
+          for (size_t i = 0; i < nest_.writes.size(); ++i) {
+            const Write& write = nest_.writes[i];
+            TileWriter::Address to = writer.address(write.index, registers);
+            if (write.offset) { // one element at a time, as resolve sees to
+              stores.push_back(stmt(Scatter{write.operand, std::move(to.index), lowered[offset++],
+                                            write.extent, lowered[i]}));
+              continue;
+            }
+            if (to.lane_dim < 0 && writer.lanes() > 1)
+              throw Error(
+                  fail("schedule",
+                       fmt::format("nest {}: the result does not move along the vector axis",
+                                   nest_.name))
+                      .diagnostics);
+            stores.push_back(
+                stmt(Store{nest_.writes[i].operand, std::move(to.index), to.lane_dim, to.lane_step,
+                           to.lane_dim < 0 ? 1 : vector.count, lowered[i]}));
+          }
+          return block(std::move(stores));
+        });
+  }
+
+  /// Every vector of the tile by every run of at most `lanes` elements along `rows`.
+  Stmt turned_blocks(const std::vector<Place>& places, size_t rows, size_t depth,
+                     std::vector<Affine> registers, const Piece& vector) {
+    std::vector<Stmt> parts;
+    if (depth == frame_.axes.size()) {
+      const int64_t size = places[id(frame_.axes[rows].axis)].size;
+      for (int64_t begin = 0; begin < size; begin += frame_.lanes)
+        parts.push_back(
+            turned_block(places, rows, registers, vector, begin,
+                         static_cast<int32_t>(std::min<int64_t>(size - begin, frame_.lanes))));
+      return block(std::move(parts));
+    }
+    if (depth == rows) return turned_blocks(places, rows, depth + 1, registers, vector);
+    const TileAxis& axis = frame_.axes[depth];
+    for (const Piece& piece : pieces_of(0, places[id(axis.axis)].size, axis.lanes)) {
+      const Var var{static_cast<int32_t>(step_.vars.size())};
+      step_.vars.push_back(axis.name);
+      registers[depth] = var;
+      parts.push_back(for_loop(var, Range::of(piece.begin, piece.end), For::Kind::unrolled,
+                               turned_blocks(places, rows, depth + 1, registers,
+                                             depth == frame_.vector ? piece : vector)));
+    }
+    return block(std::move(parts));
+  }
+
+  Stmt turned_block(std::vector<Place> places, size_t rows, std::vector<Affine> registers,
+                    const Piece& vector, int64_t begin, int32_t count) {
+    std::vector<Stmt> parts;
+    registers[rows] = begin;
+    for (size_t a = 0; a < turned_.size(); ++a)
+      parts.push_back(stmt(Transpose{turned_[a], frame_.accumulators[a], registers,
+                                     static_cast<int32_t>(rows), count}));
+    std::vector<TileAxis> axes;
+    for (size_t i = 0; i < frame_.axes.size(); ++i) {
+      const Var axis = frame_.axes[i].axis;
+      const std::string& name = nest_.vars[id(axis)];
+      places[id(axis)].base += registers[i] * (i == frame_.vector ? frame_.lanes : 1);
+      if (i == frame_.vector)
+        axes.insert(axes.begin(), {axis, 0, pieces_of(0, vector.count, 0), name + "_l"});
+      if (i == rows)
+        axes.push_back({axis, frame_.lanes, pieces_of(0, count, frame_.lanes), name + "_v"});
+    }
+    const AccumulatorRegister from_rows = [this](int32_t a, const std::vector<Affine>& at) {
+      return reg(nest_.accumulators[static_cast<size_t>(a)].type, frame_.lanes,
+                 turned_[static_cast<size_t>(a)], {at.front()});
+    };
+    parts.push_back(write_results(places, std::move(axes), from_rows));
+    return block(std::move(parts));
+  }
+
+  const Nest& nest_;
+  Step& step_;
+  const TileFrame& frame_;
+  std::vector<int32_t> turned_; // register arrays of turned accumulators
+};
+
+} // namespace
+
+Stmt store_tile(const Nest& nest, Step& step, const TileFrame& frame,
+                const std::vector<Place>& places) {
+  return TileStore(nest, step, frame).write(places);
+}
+
+} // namespace volute::compiler

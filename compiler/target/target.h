@@ -1,0 +1,87 @@
+// The machine that code is generated for: its instructions, registers, execution rates and caches.
+//
+// Nothing here is guessed from a CPU's name. A hypervisor may hide AVX-512 from a CPU whose name
+// promises it, or report the model number of another CPU altogether; the host is what CPUID and
+// XGETBV say. A name stands for a known list of features and rates, and code generation receives
+// that list in full, with "-avx512f" for what is absent, so that LLVM reads nothing into the name.
+#pragma once
+
+#include "compiler/target/cpuid.h"
+#include "ir/diagnostic.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace volute::compiler {
+
+struct Target {
+  std::string name;                  // a concrete CPU, "sapphirerapids", never "native"
+  std::vector<std::string> features; // what it has, LLVM's names, sorted; SSE2 is understood
+
+  // Registers. The widest vector is the one to use: on no CPU listed here is a narrower one faster.
+  int vector_bytes = 16;     // 64, 32 or 16
+  int vector_registers = 16; // of that width: 32 with AVX-512, else 16
+  bool has_fma = false;      // else a product and a sum, rounded twice
+  bool has_masks = false;    // AVX-512: every load, store and operation may be masked
+
+  // Rates of vectors of vector_bytes. Without FMA, a multiplication and an addition count as one.
+  double fma_per_cycle = 1;
+  double loads_per_cycle = 1; // from L1, aligned
+  double stores_per_cycle = 1;
+  int fma_latency = 4; // cycles before an accumulator can be added to again
+
+  // Caches as one core sees them; 0 where there is none. L3 is shared by an unknown number.
+  int64_t l1_bytes = 32 << 10;
+  int64_t l2_bytes = 256 << 10;
+  int64_t l3_bytes = 0;
+  int line_bytes = 64;
+  int page_bytes = 4096; // and the distance at which addresses alias in L1
+
+  bool operator==(const Target&) const = default;
+
+  bool has(std::string_view feature) const;
+  /// Vector elements of the given size.
+  int lanes(int64_t element_bytes) const { return static_cast<int>(vector_bytes / element_bytes); }
+  /// Accumulators that keep every FMA unit busy: latency times rate.
+  int accumulators_to_hide_latency() const;
+};
+
+/// This machine. Read once, then remembered.
+const Target& host();
+/// The machine that a record was taken from. A record that is empty gives a target without a name,
+/// which runs nothing.
+Target target_from(const CpuidRecord& record);
+
+/// `native|CPU[+feature,-feature,...][,l1=48K,l2=2M,l3=30M]`. A feature brings what it requires
+/// and takes along what requires it; the sizes replace those that go with the name.
+Expected<Target> parse_target(std::string_view text);
+
+/// The canonical text, part of every cache key: the name, every feature with a +, those that the
+/// name promises and the target lacks with a -, the cache sizes. parse_target gives it back.
+std::string to_string(const Target& target);
+/// The shortest text that parse_target turns into the same target: "sapphirerapids",
+/// "znver4-avx512f". For people.
+std::string short_text(const Target& target);
+
+/// The names that parse_target takes, besides `native`, oldest first within a vendor.
+std::vector<std::string_view> target_names();
+
+/// Features of `target` that `host` lacks, sorted.
+std::vector<std::string> missing_features(const Target& target, const Target& host);
+bool runs_on(const Target& target, const Target& host);
+
+/// One line a name: what it adds to x86-64, and whether `host` runs it or what it lacks.
+std::string list_targets(const Target& host);
+
+// ---- for code generation ------------------------------------------------------------------------
+
+/// "target-cpu": the CPU that implies nothing beyond SSE2. All else is in llvm_features.
+inline constexpr std::string_view llvm_cpu = "x86-64";
+/// "tune-cpu": whose scheduling model LLVM uses. Cannot add an instruction.
+inline std::string_view llvm_tune_cpu(const Target& target) { return target.name; }
+/// "target-features": every known feature with + or -, "-avx512f,+avx2,...".
+std::string llvm_features(const Target& target);
+
+} // namespace volute::compiler
