@@ -1,7 +1,9 @@
 #include "compiler/compile.h"
 
 #include "compiler/codegen/codegen.h"
+#include "compiler/image/preparation.h"
 #include "compiler/nests/in_place.h"
+#include "ir/effects.h"
 
 #include <fmt/format.h>
 
@@ -20,7 +22,6 @@ constexpr int64_t most_workspace_bytes = int64_t{1} << 62;
 ImageBuffer::Role role_of(const Buffer& buffer) {
   switch (buffer.role) {
   case Buffer::Role::output: return ImageBuffer::Role::output;
-  case Buffer::Role::packed: return ImageBuffer::Role::packed;
   case Buffer::Role::intermediate: return ImageBuffer::Role::intermediate;
   default: return ImageBuffer::Role::input;
   }
@@ -29,7 +30,6 @@ ImageBuffer::Role role_of(const Buffer& buffer) {
 /// Buffers that the caller or the runtime provides.
 std::vector<ImageBuffer> image_buffers(const LoopProgram& program, const StridesByName& strides) {
   const std::vector<int32_t> slots = argument_slots(program.buffers);
-  const std::vector<Lifetime> lives = lifetimes(program);
   std::vector<ImageBuffer> result;
   for (size_t i = 0; i < program.buffers.size(); ++i) {
     if (slots[i] < 0) continue;
@@ -39,16 +39,33 @@ std::vector<ImageBuffer> image_buffers(const LoopProgram& program, const Strides
     placed.role = role_of(buffer);
     placed.bytes = buffer.elements * size_of(buffer.element);
     placed.type = buffer.type;
-    placed.lifetime = lives[i];
     const bool is_given =
         placed.role == ImageBuffer::Role::input || placed.role == ImageBuffer::Role::output;
     if (const auto found = strides.find(buffer.name); is_given && found != strides.end())
       placed.strides = found->second;
-    if (buffer.packed_from >= 0)
-      placed.packed_from = slots[static_cast<size_t>(buffer.packed_from)];
     result.push_back(std::move(placed));
   }
   return result;
+}
+
+/// The buffers of an image among those that a step touches: tables and scratch are its own affair.
+std::vector<int32_t> passed(const std::vector<int32_t>& buffers,
+                            const std::vector<int32_t>& slots) {
+  std::vector<int32_t> result;
+  for (const int32_t buffer : buffers)
+    if (const int32_t slot = slots[static_cast<size_t>(buffer)]; slot >= 0) result.push_back(slot);
+  return result;
+}
+
+std::vector<ImageStep> image_steps(const LoopProgram& program) {
+  const std::vector<int32_t> slots = argument_slots(program.buffers);
+  std::vector<ImageStep> steps;
+  for (const Step& step : program.steps) {
+    const Effects touched = effects(step);
+    steps.push_back(
+        {step.name, 0, step.work(), passed(touched.reads, slots), passed(touched.writes, slots)});
+  }
+  return steps;
 }
 
 /// CPU time of the calling thread, in milliseconds.
@@ -60,11 +77,9 @@ double thread_ms() {
 
 /// Says of each output which inputs may lie where it is written.
 void allow_in_place(Image& image, const Stages& stages) {
-  // Steps must be the nests that were looked at, in their order.
-  const auto& steps = stages.loops.steps;
-  const auto computing =
-      std::count_if(steps.begin(), steps.end(), [](const Step& step) { return step.packs < 0; });
-  if (static_cast<size_t>(computing) != stages.nests.nests.size()) return;
+  // The nests must run in the order in which they were looked at.
+  const std::vector<Nest>& nests = stages.nests.nests;
+  if (std::any_of(nests.begin(), nests.end(), [](const Nest& n) { return n.placement; })) return;
   const std::vector<int32_t> slots = argument_slots(stages.loops.buffers);
   for (const auto& [input, output] : in_place_pairs(stages.nests))
     image.buffers[static_cast<size_t>(slots[static_cast<size_t>(output)])].may_alias.push_back(
@@ -87,7 +102,8 @@ Expected<Compiled> compile(const Program& program, const CompileRequest& request
   const LoopProgram& loops = compiled.stages.loops;
   Image& image = compiled.image;
   image.buffers = image_buffers(loops, checked.strides);
-  const std::vector<Resident> residents = workspace_residents(image);
+  image.steps = image_steps(loops);
+  const std::vector<Resident> residents = workspace_residents(image, prepare(image));
   if (unshared_bytes(residents) > most_workspace_bytes)
     return fail(program.name, "the results between its steps take more than 2^62 bytes");
   allow_in_place(image, compiled.stages);
@@ -102,11 +118,9 @@ Expected<Compiled> compile(const Program& program, const CompileRequest& request
   image.bytes = std::move(code->bytes);
   image.text_bytes = code->text_bytes;
   image.parameters = loops.parameters;
-  const std::vector<int32_t> slots = argument_slots(loops.buffers);
   for (size_t i = 0; i < loops.steps.size(); ++i) {
     const Step& step = loops.steps[i];
-    image.steps.push_back({step.name, code->entries[i], step.work(),
-                           step.packs < 0 ? -1 : slots[static_cast<size_t>(step.packs)]});
+    image.steps[i].entry = code->entries[i];
     image.thread_scratch_bytes = std::max(image.thread_scratch_bytes, step.scratch_bytes);
     for (NestReport& report : compiled.report.nests)
       if (report.name == step.name) report.code_bytes = static_cast<int64_t>(code->sizes[i]);

@@ -26,8 +26,7 @@ bool is_contiguous(const std::vector<Dim>& dims) {
 } // namespace
 
 std::string_view to_string(Buffer::Role role) {
-  constexpr std::string_view names[] = {"input",        "output",  "packed",
-                                        "intermediate", "scratch", "table"};
+  constexpr std::string_view names[] = {"input", "output", "intermediate", "scratch", "table"};
   return names[static_cast<size_t>(role)];
 }
 

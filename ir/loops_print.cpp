@@ -82,8 +82,6 @@ private:
                 ? " 1 item"
                 : fmt::format(" {} items of {}", fmt::join(counts, " x "), fmt::join(names, ", "));
     if (!parameters.empty()) text += fmt::format(", for any {}", fmt::join(parameters, ", "));
-    if (step_.packs >= 0)
-      text += fmt::format(", packs {}", buffers_.at(static_cast<size_t>(step_.packs)).name);
     return text;
   }
 

@@ -63,8 +63,6 @@ private:
   void print_roles() {
     if (nest_.weight >= 0)
       line(fmt::format("weight {}", nest_.operands.at(static_cast<size_t>(nest_.weight)).name));
-    if (nest_.packs >= 0)
-      line(fmt::format("packs {}", buffers_.at(static_cast<size_t>(nest_.packs)).name));
     if (nest_.placement) {
       const auto consumer = static_cast<size_t>(nest_.placement->consumer);
       const std::string where = all_ && consumer < all_->size()

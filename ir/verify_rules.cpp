@@ -31,8 +31,6 @@ void check_buffers(const std::vector<Buffer>& buffers, Findings& findings) {
     if (buffer.type && (buffer.type->elements() == 0) != (buffer.elements == 0))
       bad(fmt::format("{} elements, but its type {} has {}", buffer.elements,
                       to_string(*buffer.type), buffer.type->elements()));
-    if (buffer.packed_from >= static_cast<int32_t>(buffers.size()))
-      bad(fmt::format("packed from buffer {} of {}", buffer.packed_from, buffers.size()));
     if (buffer.role == Buffer::Role::table &&
         (!buffer.data || static_cast<int64_t>(buffer.data->size()) != bytes))
       bad(fmt::format("a table of {} bytes with {} bytes of data", bytes,
@@ -261,9 +259,6 @@ void check_writable(int32_t view_id, const Scope& scope, Findings& findings) {
   if (buffer.role == Buffer::Role::input || buffer.role == Buffer::Role::table)
     findings.add(fmt::format("{}: writes buffer {}, which is read only ({})", view.name,
                              buffer.name, to_string(buffer.role)));
-  if (buffer.role == Buffer::Role::packed && view.buffer != scope.packs)
-    findings.add(
-        fmt::format("{}: writes buffer {}, which only its packing may", view.name, buffer.name));
 }
 
 } // namespace volute::ir

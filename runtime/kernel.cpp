@@ -36,7 +36,7 @@ std::optional<Diagnostic> place(const Kernel& kernel, const KernelState& state, 
           fmt::format("there is no {} %{}", word, given.name),
           fmt::format("the {}s are {}", word,
                       listed(role == Role::input ? kernel.inputs() : kernel.outputs()))};
-    if (state.owned[*index])
+    if (state.known.bound[*index])
       return Diagnostic{{}, image.name, fmt::format("%{} is bound already", given.name), ""};
     size_t at = 0;
     while (state.open[at] != *index) ++at;
@@ -111,9 +111,10 @@ Expected<Kernel> Kernel::load(const Image& image, Threads threads) {
   for (const compiler::ImageStep& step : image.steps)
     loaded->entries.push_back(reinterpret_cast<compiler::StepEntry>(
         reinterpret_cast<uintptr_t>(loaded->memory->data() + step.entry)));
-  std::vector<OwnedMemory> owned(image.buffers.size());
-  return Kernel(
-      std::make_shared<const KernelState>(std::move(loaded), std::move(owned), std::move(threads)));
+  Expected<Known> known = known_at_load(*loaded, threads);
+  if (!known) return known.failure();
+  return Kernel(std::make_shared<const KernelState>(std::move(loaded), std::move(*known),
+                                                    std::move(threads)));
 }
 
 Status Kernel::run(const std::vector<Input>& inputs,
@@ -141,15 +142,15 @@ Expected<Kernel> Kernel::try_bind(std::string_view input, const TensorView& view
   if (!index || image.buffers[*index].role != Role::input)
     return fail(name(), fmt::format("there is no input %{}", input),
                 "the inputs are " + listed(inputs()));
-  if (state_->owned[*index]) return fail(name(), fmt::format("%{} is bound already", input));
+  if (state_->known.bound[*index]) return fail(name(), fmt::format("%{} is bound already", input));
   if (Status status = check_tensor(image, image.buffers[*index], view); !status)
     return status.failure();
   if (auto fault = compiler::fault_in_strides(view.type(), view.strides()))
     return fail(name(), fmt::format("%{} {}", input, *fault));
-  Expected<std::vector<OwnedMemory>> owned = own_input(*state_, *index, view);
-  if (!owned) return owned.failure();
+  Expected<Known> known = known_once_bound(*state_, *index, view);
+  if (!known) return known.failure();
   return Kernel(
-      std::make_shared<const KernelState>(state_->loaded, std::move(*owned), state_->threads));
+      std::make_shared<const KernelState>(state_->loaded, std::move(*known), state_->threads));
 }
 
 Kernel Kernel::bind(std::string_view input, const TensorView& view) const {
@@ -158,7 +159,7 @@ Kernel Kernel::bind(std::string_view input, const TensorView& view) const {
 
 Kernel Kernel::with_threads(Threads threads) const {
   return Kernel(
-      std::make_shared<const KernelState>(state_->loaded, state_->owned, std::move(threads)));
+      std::make_shared<const KernelState>(state_->loaded, state_->known, std::move(threads)));
 }
 
 const std::string& Kernel::name() const noexcept { return state_->image().name; }
@@ -195,6 +196,20 @@ bool Kernel::runs_in_place(std::string_view input, std::string_view output) cons
              return buffers[static_cast<size_t>(alias)].name == input;
            });
   });
+}
+
+std::vector<std::string> Kernel::steps() const {
+  std::vector<std::string> names;
+  for (const size_t step : state_->known.preparation.each_call)
+    names.push_back(state_->image().steps[step].name);
+  return names;
+}
+
+int64_t Kernel::owned_bytes() const noexcept {
+  int64_t bytes = 0;
+  for (const OwnedMemory& memory : state_->known.owned)
+    if (memory) bytes += memory->size();
+  return bytes;
 }
 
 int64_t Kernel::workspace_bytes() const noexcept { return state_->workspace_bytes; }

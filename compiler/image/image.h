@@ -4,7 +4,6 @@
 #pragma once
 
 #include "compiler/image/tensor_strides.h"
-#include "compiler/image/workspace.h"
 #include "ir/types.h"
 
 #include <cstddef>
@@ -30,8 +29,7 @@ struct ImageBuffer {
   enum class Role : uint8_t {
     input,        // the caller's, read only
     output,       // the caller's
-    packed,       // a weight in the kernel's own layout: made by bind, or in the workspace each run
-    intermediate, // between steps: in the workspace
+    intermediate, // between steps: in the workspace, or in the kernel's own memory (preparation.h)
   };
   std::string name;
   Role role = Role::input;
@@ -39,15 +37,15 @@ struct ImageBuffer {
   std::optional<ir::TensorType> type; // of inputs and outputs
   TensorStrides strides;              // of inputs and outputs, canonical; empty: dense
   std::vector<int32_t> may_alias;     // outputs: the inputs that may be the very same tensor
-  int32_t packed_from = -1;           // packed: index of the input it is made from
-  Lifetime lifetime;                  // of packed and intermediate buffers: steps that touch it
+  bool operator==(const ImageBuffer&) const = default;
 };
 
 struct ImageStep {
   std::string name;
-  uint64_t entry = 0; // offset of its StepEntry in the text
-  int64_t work = 0;   // the whole range is [0, work)
-  int32_t packs = -1; // index of the packed buffer that this step makes, -1: computes
+  uint64_t entry = 0;                 // offset of its StepEntry in the text
+  int64_t work = 0;                   // the whole range is [0, work)
+  std::vector<int32_t> reads, writes; // indices of Image::buffers
+  bool operator==(const ImageStep&) const = default;
 };
 
 struct Image {
@@ -57,14 +55,12 @@ struct Image {
   uint64_t text_bytes = 0;          // [0, text_bytes) becomes executable, the rest read-only
   std::vector<ImageBuffer> buffers; // inputs and outputs in the program's order, then the rest
   std::vector<std::string> parameters;
-  // Run in this order; a step starts when the one before is done. Between calls nothing is kept:
-  // packed and intermediate buffers share a workspace by their lifetimes.
+  // Run in this order; a step starts when the one before is done. What a step reads is an input, or
+  // written by it or a step before; nothing is written once another step has read it. Steps that
+  // follow from bound inputs alone run once; between calls nothing else is kept.
   std::vector<ImageStep> steps;
   int64_t thread_scratch_bytes = 0; // per thread
+  bool operator==(const Image&) const = default;
 };
-
-/// What a workspace holds, by buffer: packed and intermediate ones; inputs and outputs take
-/// nothing.
-std::vector<Resident> workspace_residents(const Image& image);
 
 } // namespace volute::compiler

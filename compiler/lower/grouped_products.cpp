@@ -151,16 +151,10 @@ int32_t offsets(const Problem& problem, int32_t points) {
   Lowering& lowering = problem.group.lowering;
   const std::string name = spoken(problem.group.program.name_of(problem.w)) + "_offset";
   const int64_t channels = problem.w_type.size(Axis::o);
-  const int32_t from = lowering.buffer(problem.w);
   const int32_t buffer = lowering.intermediate(name, ElementType::i32, channels);
   NestBuilder to(lowering, fmt::format("offset_{}", problem.group.program.name_of(problem.w)));
   to.nest.origin = fmt::format("the zero points of {} and of the weight %{}",
                                problem.conv.x_zero_point, problem.group.program.name_of(problem.w));
-  if (lowering.nests.buffers[static_cast<size_t>(from)].role == Buffer::Role::input) {
-    lowering.nests.buffers[static_cast<size_t>(buffer)].role = Buffer::Role::packed;
-    lowering.nests.buffers[static_cast<size_t>(buffer)].packed_from = from;
-    to.nest.packs = buffer;
-  }
   Coordinates tap;
   const Affine o = to.parallel("o", channels, boundaries(problem.w_type, Axis::o));
   tap[Axis::o] = o;

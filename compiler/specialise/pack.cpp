@@ -80,7 +80,6 @@ Packing make_packing(const Nest& nest, const Expr& weight, const PackedLayout& l
   Nest& copy = packing.nest;
   copy.name = fmt::format("pack_{}", source.name);
   copy.origin = fmt::format("the weight %{} of {}", source.name, nest.name);
-  copy.packs = packed_buffer;
 
   View packed{source.name + "_packed", packed_buffer, weight->type, contiguous(layout.extents())};
   Index to;
@@ -119,8 +118,8 @@ Packing make_packing(const Nest& nest, const Expr& weight, const PackedLayout& l
 
   int64_t elements = 1;
   for (int64_t extent : layout.extents()) elements *= extent;
-  packing.buffer = {packed.name,  Buffer::Role::packed, weight->type, elements,
-                    std::nullopt, source.buffer,        nullptr};
+  packing.buffer = {packed.name, Buffer::Role::intermediate, weight->type, elements, std::nullopt,
+                    nullptr};
   return packing;
 }
 

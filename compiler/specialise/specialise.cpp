@@ -45,7 +45,6 @@ public:
     step_.parameters = nest.parameters;
     step_.views = nest.operands;
     step_.tables = nest.tables;
-    step_.packs = nest.packs;
     step_.origin = nest.origin;
     ranges_.resize(nest.vars.size());
     if (schedule.pack_weight) {
@@ -58,7 +57,7 @@ public:
         packed.dims.back().extent *= layout_->group;
         packed.dims.back().stride = 1;
       }
-      step_.views.push_back(std::move(packed));
+      step_.views[static_cast<size_t>(nest.weight)] = std::move(packed); // read in its place
     }
     if (!schedule.loops.empty() && schedule.loops.back().dot)
       dot_ = dot_form(nest, nest.axis(schedule.loops.back().axis)->var);
@@ -392,7 +391,7 @@ private:
       index.emplace_back(std::move(within));
     }
     if (layout_->group > 1) index.back().at *= layout_->group;
-    return Read{static_cast<int32_t>(step_.views.size()) - 1, std::move(index)};
+    return Read{read.operand, std::move(index)};
   }
 
   double neutral() {

@@ -52,20 +52,18 @@ TEST_CASE("a nest prints its tables, roles, parameters, strides and placement") 
   copy.operands = {{"x", 0, f32, {{4, 2}}}, {"p", 1, f32, {{Affine(size), 1}}}};
   copy.tables = {{1, 0, 1, 2, 3, 2}};
   copy.writes = {{1, {Affine(n)}, read(f32, 0, {{Affine(n), 0}})}};
-  copy.packs = 1;
   copy.placement = Placement{1, "tile"};
   Nest consumer;
   consumer.name = "conv";
   NestProgram program{"test",
                       {small_conv::buffer("x0", Buffer::Role::input, 8),
-                       small_conv::buffer("p", Buffer::Role::packed, 6)},
+                       small_conv::buffer("p", Buffer::Role::intermediate, 6)},
                       {"N"},
                       {copy, consumer}};
   const std::string expected = R"(nest pad {
   x: input f32[4] strides [2] of x0
-  p: packed f32[N]
+  p: intermediate f32[N]
   table0 = [1, 0, 1, 2, 3, 2]
-  packs p
   computed for every 1 of tile of conv
   for any N
   parallel n in 0..N
@@ -73,8 +71,8 @@ TEST_CASE("a nest prints its tables, roles, parameters, strides and placement") 
 }
 )";
   CHECK(to_string(program).find(expected) != std::string::npos);
-  CHECK(to_string(program.nests[0], program.buffers).find("computed for every 1 of tile of nest 1\n") !=
-        std::string::npos);
+  CHECK(to_string(program.nests[0], program.buffers)
+            .find("computed for every 1 of tile of nest 1\n") != std::string::npos);
 }
 
 TEST_CASE("a convolution nest computes what seven plain loops compute") {
