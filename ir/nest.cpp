@@ -8,6 +8,12 @@ const NestAxis* Nest::axis(std::string_view axis_name) const {
   return nullptr;
 }
 
+const NestAxis& Nest::axis(Var var) const {
+  for (const NestAxis& candidate : axes)
+    if (candidate.var == var) return candidate;
+  throw InternalError(name + ": a variable that is no axis");
+}
+
 int64_t Nest::points() const {
   int64_t product = 1;
   for (const NestAxis& a : axes)

@@ -108,6 +108,9 @@ struct Nest {
   std::string origin;  // the statements it came from: "conv %0, relu %y"
 
   const NestAxis* axis(std::string_view axis_name) const;
+  /// The axis of a variable; an InternalError when it is none.
+  const NestAxis& axis(Var var) const;
+  const std::string& name_of(Var var) const { return vars.at(static_cast<size_t>(var.id)); }
   int64_t points() const; // product of all extents (constant ones), the domain's box
 };
 

@@ -5,7 +5,7 @@
 // have bodies of their own. The result is ordinary data: printed, verified, evaluated.
 #pragma once
 
-#include "compiler/schedule/schedule.h"
+#include "compiler/schedule/plan.h"
 #include "ir/loops.h"
 #include "ir/nest.h"
 
@@ -24,11 +24,10 @@ struct Specialised {
   std::optional<Packing> packing;
 };
 
-/// `schedule` is resolved. `packed_buffer` is the index that a packed weight's buffer will have in
+/// `plan` is of this nest. `packed_buffer` is the index that a packed weight's buffer will have in
 /// the program; `buffers` those it has so far: what tables hold may be put into the code. Refuses
 /// what the nest does not allow (a vector axis that no operand can be read along).
-Expected<Specialised> specialise(const ir::Nest& nest, const Schedule& schedule,
-                                 int32_t packed_buffer,
+Expected<Specialised> specialise(const ir::Nest& nest, const Plan& plan, int32_t packed_buffer,
                                  const std::vector<ir::Buffer>& buffers = {});
 
 } // namespace volute::compiler
