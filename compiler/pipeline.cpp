@@ -139,7 +139,7 @@ Expected<Step> specialise_packing(const Packing& packing, const Target& target) 
   const Nest nest = expand(packing.nest, target);
   Expected<Plan> plan = resolve(packing_schedule(nest), nest, target);
   if (!plan) return plan.failure();
-  Expected<Specialised> result = specialise(nest, *plan, -1);
+  Expected<Specialised> result = specialise(nest, *plan, {{}});
   if (!result) return result.failure();
   return std::move(result->step);
 }
@@ -184,6 +184,10 @@ public:
         failures.diagnostics.insert(failures.diagnostics.end(), added.diagnostics().begin(),
                                     added.diagnostics().end());
     }
+    for (Diagnostic& d : failures.diagnostics)
+      if (d.subject == "schedule" && d.where.line > 0)
+        d.in =
+            std::make_shared<const NamedText>(NamedText{request_.schedule_name, request_.schedule});
     if (!failures.diagnostics.empty()) return failures;
     require(verify(stages_.loops), "specialising");
     explain(program_, request_.target, stages_);
@@ -215,11 +219,10 @@ private:
     for (const Nest& nest : bands.nests) {
       Choice choice = requested.for_nest(nest, request_.target, stages_.loops.buffers);
       choice.schedule.compute = computed_inside(nest.name);
-      Expected<Step> step = specialised(nest, choice);
+      Expected<Step> step = specialised(nest, choice, bands.scratch_bytes);
       if (!step) return step.failure();
       whole = whole ? merge_steps(*whole, *step) : std::move(*step);
     }
-    whole->scratch_bytes = bands.scratch_bytes;
     stages_.loops.steps.push_back(std::move(*whole));
     return true;
   }
@@ -240,7 +243,7 @@ private:
   }
 
   /// A nest's own loops; its weight's packing becomes a step or a table on the way.
-  Expected<Step> specialised(const Nest& lowered, const Choice& choice) {
+  Expected<Step> specialised(const Nest& lowered, const Choice& choice, int64_t scratch_bytes) {
     Nest nest = expand(lowered, request_.target);
     for (const std::vector<std::string>& axes : choice.schedule.flatten) {
       Expected<Nest> flat = flatten(nest, axes);
@@ -251,8 +254,9 @@ private:
     Expected<Plan> plan =
         resolve(choice.schedule, nest, request_.target, weight ? &*weight : nullptr);
     if (!plan) return plan.failure();
-    const auto packed_buffer = static_cast<int32_t>(stages_.loops.buffers.size());
-    Expected<Specialised> result = specialise(nest, *plan, packed_buffer, stages_.loops.buffers);
+    std::vector<Buffer>& buffers = stages_.loops.buffers;
+    Expected<Specialised> result =
+        specialise(nest, *plan, {buffers, static_cast<int32_t>(buffers.size()), scratch_bytes});
     if (!result) return result.failure();
 
     NestReport report;
@@ -276,6 +280,7 @@ private:
         stages_.loops.steps.push_back(std::move(*step));
       }
     }
+    buffers.insert(buffers.end(), result->scratch.begin(), result->scratch.end());
     report.name = lowered.name;
     report.origin = lowered.origin;
     report.schedule = to_string(plan->schedule);

@@ -20,6 +20,9 @@ using namespace ir;
 
 namespace {
 
+constexpr int64_t scratch_alignment = 64;          // a line, and the widest vector
+constexpr int64_t most_scratch = int64_t{1} << 28; // bytes of one thread
+
 bool is_empty(const Stmt& s) {
   const auto* inner = std::get_if<Block>(&s->is);
   return inner && std::all_of(inner->stmts.begin(), inner->stmts.end(), is_empty);
@@ -28,15 +31,24 @@ bool is_empty(const Stmt& s) {
 /// Where the code being written is.
 struct State {
   std::vector<Place> places;       // by nest variable; taps too
-  std::vector<Affine> loops;       // value of each loop of the schedule, in units of its tile
+  std::vector<Affine> loops;       // value of each loop of the plan, in units of its tile
   std::vector<Constraint> guarded; // constraints left to a test (copies into a frame only)
+  /// What becomes of a tile here. Where a loop over a reduction axis stands outside of one over a
+  /// parallel axis, sums are partial, and wait in scratch between its trips.
+  enum class Part : uint8_t {
+    whole, // from the initial value to the store
+    begin, // the initial value, to scratch
+    add,   // from scratch, further taps, to scratch
+    end,   // from scratch to the store
+  };
+  Part part = Part::whole;
 };
 
 class Specialiser {
 public:
-  Specialiser(const Nest& nest, const Plan& plan, int32_t packed_buffer,
-              const std::vector<Buffer>& buffers)
-      : nest_(nest), plan_(plan), borders_(nest_), prefetcher_(nest, plan) {
+  Specialiser(const Nest& nest, const Plan& plan, const Surroundings& around)
+      : nest_(nest), plan_(plan), borders_(nest_), prefetcher_(nest, plan),
+        next_buffer_(around.next_buffer), scratch_bytes_(around.scratch_bytes) {
     step_.name = nest.name;
     step_.vars = nest.vars;
     step_.parameters = nest.parameters;
@@ -46,7 +58,7 @@ public:
     step_.origin = nest.origin;
     ranges_.resize(nest.vars.size());
     if (plan.packed) {
-      packing_ = make_packing(nest, packed_expression(nest, plan), *plan.packed, packed_buffer);
+      packing_ = make_packing(nest, packed_expression(nest, plan), *plan.packed, next_buffer_++);
       nest_ = with_packed_weight(nest);
       View packed = packing_->nest.operands[0];
       if (plan.packed->group > 1) { // each lane's group is part of the vector
@@ -54,10 +66,11 @@ public:
         packed.dims.back().extent *= plan.packed->group;
         packed.dims.back().stride = 1;
       }
-      step_.views.push_back(std::move(packed));
+      packed_view_ = add_view(std::move(packed));
     }
     make_frame();
-    use_constants(nest, buffers);
+    if (plan_.weight != WeightUse::loaded)
+      weight_ = ConstantWeight::of(nest, around.buffers).value();
   }
 
   Specialised run() {
@@ -79,7 +92,8 @@ public:
       step_.items = {{new_var("nothing", {0, 0}), 0}};
       step_.body = block({});
     }
-    return {std::move(step_), std::move(packing_)};
+    step_.scratch_bytes = scratch_bytes_;
+    return {std::move(step_), std::move(packing_), std::move(scratch_)};
   }
 
 private:
@@ -90,6 +104,12 @@ private:
     ranges_.resize(step_.vars.size());
     ranges_.back() = range;
     return {static_cast<int32_t>(step_.vars.size()) - 1};
+  }
+
+  int32_t add_view(View view) {
+    nest_.operands.push_back(view);
+    step_.views.push_back(std::move(view));
+    return static_cast<int32_t>(step_.views.size()) - 1;
   }
 
   void make_frame() {
@@ -108,11 +128,6 @@ private:
 
   // ---- weights that are known ---------------------------------------------------------------
 
-  void use_constants(const Nest& nest, const std::vector<Buffer>& buffers) {
-    if (plan_.weight == WeightUse::loaded) return;
-    weight_ = ConstantWeight::of(nest, buffers);
-    if (!weight_) throw InternalError(fmt::format("nest {}: its weight is not known", nest.name));
-  }
   bool has_numbers() const { return plan_.weight == WeightUse::numbers; }
   bool copies_taps() const { return plan_.weight != WeightUse::loaded; }
 
@@ -196,8 +211,9 @@ private:
   }
 
   Stmt parallel_loops(size_t at, const State& state) {
-    if (at == plan_.loops.size() || plan_.loops[at].reduction) return tile(at, state);
+    if (at == plan_.first_tap()) return tile(at, state);
     const PlanLoop& loop = plan_.loops[at];
+    if (loop.reduction) return partial_sums(at, state);
     if (const Constraint* within = domain_of(loop)) return rows_inside(at, state, *within);
     const std::vector<Segment> parts = segments(at, state);
     std::vector<Stmt> stmts;
@@ -266,16 +282,147 @@ private:
     return for_loop(element, Range::of(0, segment.size), For::Kind::serial, std::move(body));
   }
 
+  // ---- sums that wait -----------------------------------------------------------------------
+
+  /// A loop over a reduction axis around loops over parallel ones: what their tiles have summed up
+  /// waits in scratch while the loop turns.
+  Stmt partial_sums(size_t at, State state) {
+    if (state.part == State::Part::begin || state.part == State::Part::end)
+      return parallel_loops(at + 1, state);
+    if (state.part == State::Part::add) return sum_tiles(at, state);
+    open_partial(at, state);
+    std::vector<Stmt> parts;
+    state.part = State::Part::begin;
+    parts.push_back(block({parallel_loops(at + 1, state)}, "sums begin, in scratch"));
+    state.part = State::Part::add;
+    parts.push_back(sum_tiles(at, state));
+    state.part = State::Part::end;
+    parts.push_back(block({parallel_loops(at + 1, state)}, "sums end"));
+    return block(std::move(parts));
+  }
+
+  /// Scratch for the accumulators of all tiles inside loop `at`: a dimension for each parallel axis
+  /// that goes on there, the vector axis last. Other segments of the loops around see the same
+  /// scratch anew.
+  void open_partial(size_t at, const State& state) {
+    partial_index_.clear();
+    std::vector<int64_t> extents;
+    int64_t elements = 1;
+    const auto add = [&](Var axis) {
+      const Place& here = state.places[id(axis)];
+      extents.push_back(here.size);
+      elements *= here.size;
+      partial_index_.emplace_back(Affine(axis) - here.base);
+    };
+    std::optional<Var> vector;
+    if (plan_.vector) vector = plan_.tile[*plan_.vector].axis;
+    for (const NestAxis& axis : nest_.axes)
+      if (!axis.reduction && axis.var != vector && state.places[id(axis.var)].size > 1)
+        add(axis.var);
+    if (vector) add(*vector);
+    partial_.resize(nest_.accumulators.size());
+    for (size_t a = 0; a < partial_.size(); ++a) {
+      const Accumulator& sum = nest_.accumulators[a];
+      if (a == scratch_.size()) {
+        Buffer buffer;
+        buffer.name = sum.name + "_partial";
+        buffer.role = Buffer::Role::scratch;
+        buffer.element = sum.type;
+        scratch_.push_back(std::move(buffer));
+        scratch_numbers_.push_back(next_buffer_++);
+      }
+      Buffer& buffer = scratch_[a];
+      if (elements > buffer.elements) {
+        buffer.elements = elements;
+        buffer.scratch_offset = ceil_div(scratch_bytes_, scratch_alignment) * scratch_alignment;
+        scratch_bytes_ = buffer.scratch_offset + elements * size_of(sum.type);
+      }
+      if (scratch_bytes_ > most_scratch)
+        throw Error(fail("schedule",
+                         fmt::format("nest {}: for {}: {} MiB of sums would wait in each thread's "
+                                     "scratch, {} at most",
+                                     nest_.name, plan_.loops[at].name, scratch_bytes_ >> 20,
+                                     most_scratch >> 20),
+                         "put more of the parallel axes outside of it")
+                        .diagnostics);
+      partial_[a] = add_view({buffer.name, scratch_numbers_[a], sum.type, contiguous(extents)});
+    }
+  }
+
+  Stmt sum_tiles(size_t at, const State& state) {
+    const PlanLoop& loop = plan_.loops[at];
+    const Place& here = state.places[id(loop.axis)];
+    const int64_t trips = here.size / loop.tile, rest = here.size % loop.tile;
+    const auto body = [&](const Affine& tile_index, int64_t size) {
+      State inner = state;
+      inner.places[id(loop.axis)] = {here.base + tile_index * loop.tile, size, 0, size};
+      inner.loops[at] = tile_index;
+      return parallel_loops(at + 1, inner);
+    };
+    std::vector<Stmt> parts;
+    if (trips > 0) {
+      const Var trip = new_var(loop.tile > 1 ? loop.name + "_t" : loop.name, {0, trips - 1});
+      Stmt code = body(trip, loop.tile);
+      parts.push_back(for_loop(trip, Range::of(0, trips), For::Kind::serial, std::move(code)));
+    }
+    if (rest > 0) parts.push_back(body(trips, rest));
+    return block(std::move(parts));
+  }
+
+  std::vector<Expr> partial_values() const {
+    std::vector<Expr> values;
+    for (size_t a = 0; a < partial_.size(); ++a)
+      values.push_back(ir::read(nest_.accumulators[a].type, partial_[a], partial_index_));
+    return values;
+  }
+
+  TileWriter::Sink store_partial(const TileWriter& writer) const {
+    return [&](const std::vector<Expr>& values, const std::vector<Affine>& registers,
+               const Piece& vector) {
+      std::vector<Stmt> stores;
+      for (size_t a = 0; a < values.size(); ++a) {
+        TileWriter::Address to = writer.address(partial_index_, registers);
+        stores.push_back(stmt(Store{partial_[a], std::move(to.index), to.lane_dim, to.lane_step,
+                                    to.lane_dim < 0 ? 1 : vector.count, values[a]}));
+      }
+      return block(std::move(stores));
+    };
+  }
+
   // ---- the register tile --------------------------------------------------------------------
 
+  std::vector<Expr> initial_values() const {
+    std::vector<Expr> initial;
+    for (const Accumulator& a : nest_.accumulators) initial.push_back(a.initial);
+    return initial;
+  }
+
+  Stmt part_of_tile(size_t first_tap_loop, State state) {
+    const std::vector<Affine> base = bases(state.places);
+    TileWriter plain = writer(state, base, false);
+    const AccumulatorRegister sums = in_frame(nest_, frame_);
+    if (state.part == State::Part::begin)
+      return plain.write(initial_values(), sums, store_partial(plain));
+    std::vector<Stmt> parts = {plain.write(partial_values(), sums, set_accumulators())};
+    if (state.part == State::Part::end) {
+      parts.push_back(store_tile(nest_, step_, frame_, state.places));
+    } else {
+      if (narrow_to_frame(state)) parts.push_back(tap_loops(first_tap_loop, state));
+      std::vector<Expr> values;
+      for (size_t a = 0; a < nest_.accumulators.size(); ++a)
+        values.push_back(acc(nest_.accumulators[a].type, static_cast<int32_t>(a)));
+      parts.push_back(plain.write(values, sums, store_partial(plain)));
+    }
+    return block(std::move(parts));
+  }
+
   Stmt tile(size_t first_tap_loop, State state) {
+    if (state.part != State::Part::whole) return part_of_tile(first_tap_loop, std::move(state));
     std::vector<Stmt> parts;
     if (!nest_.accumulators.empty()) {
       const std::vector<Affine> base = bases(state.places);
-      std::vector<Expr> initial;
-      for (const Accumulator& a : nest_.accumulators) initial.push_back(a.initial);
-      parts.push_back(
-          writer(state, base, false).write(initial, in_frame(nest_, frame_), set_accumulators()));
+      parts.push_back(writer(state, base, false)
+                          .write(initial_values(), in_frame(nest_, frame_), set_accumulators()));
       if (narrow_to_frame(state)) parts.push_back(tap_loops(first_tap_loop, state));
     }
     parts.push_back(store_tile(nest_, step_, frame_, state.places));
@@ -361,7 +508,7 @@ private:
       index.emplace_back(std::move(within));
     }
     if (layout.group > 1) index.back().at *= layout.group;
-    return Read{static_cast<int32_t>(step_.views.size()) - 1, std::move(index)};
+    return Read{packed_view_, std::move(index)};
   }
 
   double neutral() {
@@ -637,6 +784,13 @@ private:
   Step step_;
   TileFrame frame_;
   std::optional<Packing> packing_;
+  int32_t packed_view_ = -1;
+  int32_t next_buffer_;
+  int64_t scratch_bytes_;
+  std::vector<Buffer> scratch_; // of partial sums, one an accumulator
+  std::vector<int32_t> scratch_numbers_;
+  std::vector<int32_t> partial_; // views of it
+  Index partial_index_;
   std::optional<ConstantWeight> weight_; // whose taps are copied out
   std::vector<Interval> ranges_;         // by step variable
   std::map<size_t, Var> elements_;       // axes that are walked element by element inside a tile
@@ -645,10 +799,9 @@ private:
 
 } // namespace
 
-Expected<Specialised> specialise(const Nest& nest, const Plan& plan, int32_t packed_buffer,
-                                 const std::vector<Buffer>& buffers) {
+Expected<Specialised> specialise(const Nest& nest, const Plan& plan, const Surroundings& around) {
   try {
-    return Specialiser(nest, plan, packed_buffer, buffers).run();
+    return Specialiser(nest, plan, around).run();
   } catch (const InternalError&) {
     throw;
   } catch (const Error& error) {
