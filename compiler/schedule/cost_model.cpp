@@ -81,7 +81,7 @@ private:
   std::vector<TileSizes> tile_sizes() const {
     std::vector<TileSizes> sizes = {{}};
     for (const PlanTile& t : plan_.tile) {
-      const int64_t extent = nest_.axis(t.axis).extent.number();
+      const int64_t extent = nest_.axis_of(t.axis).extent.number();
       const int64_t lanes = std::max<int64_t>(t.lanes, 1);
       std::vector<TileSizes> next;
       for (const TileSizes& size : sizes) {

@@ -112,14 +112,12 @@ private:
   /// Nests that are computed in one step share its work items: the batch and the bands, no more.
   /// Rows beyond the image are left out of the loop over rows, which is a plain one.
   void share_work_items_of_bands() {
-    if (!nest_.axis(band_axis)) return;
+    if (!band_axis(nest_)) return;
     const Schedule& schedule = plan_.schedule;
     std::vector<std::string> shared, found;
     Location first{};
-    for (const NestAxis& axis : nest_.axes) {
-      const std::string& name = nest_.name_of(axis.var);
-      if (name == "n" || name == band_axis) shared.push_back(name);
-    }
+    for (const NestAxis& axis : nest_.axes)
+      if (is_shared(nest_, axis)) shared.push_back(nest_.name_of(axis.var));
     for (const RegisterDirective& r : schedule.registers)
       if (std::find(shared.begin(), shared.end(), r.axis) != shared.end())
         return refuse(r.at, fmt::format("registers {0} {1}: {0} is shared with the other nests of "
@@ -415,7 +413,7 @@ private:
                    plan_.instruction.kind == Instruction::Kind::combine &&
                    !(plan_.vector && weight_->moves_along(plan_.tile[*plan_.vector].axis));
     for (const PlanLoop& loop : plan_.loops)
-      if (loop.reduction && nest_.axis(loop.axis).extent != Affine(1))
+      if (loop.reduction && nest_.axis_of(loop.axis).extent != Affine(1))
         numbers &= loop.tile == 1 && loop.unrolls_all;
     if (!numbers) return;
     plan_.weight = WeightUse::numbers;

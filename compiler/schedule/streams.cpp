@@ -47,7 +47,7 @@ Expected<std::vector<Stream>> streams(const Nest& nest, const Plan& plan) {
           stream.turns_loop = static_cast<int32_t>(i), stream.turns = loop.trips();
       }
     } else if (stream.tap_stride != 1 ||
-               stride(along->axis) != nest.axis(innermost.axis).extent.number()) {
+               stride(along->axis) != nest.axis_of(innermost.axis).extent.number()) {
       return fail("schedule",
                   fmt::format("nest {}: prefetch {}: a tile of it is neither rows of vectors nor "
                               "one block of memory",

@@ -36,6 +36,8 @@ Packing make_packing(const Nest& nest, const Expr& weight, const PackedLayout& l
   Nest& copy = packing.nest;
   copy.name = fmt::format("pack_{}", source.name);
   copy.origin = fmt::format("the weight %{} of {}", source.name, nest.name);
+  copy.kind = NestKind::pack;
+  copy.statements = nest.statements;
   copy.packs = packed_buffer;
 
   View packed{source.name + "_packed", packed_buffer, weight->type, contiguous(layout.extents())};
@@ -46,7 +48,7 @@ Packing make_packing(const Nest& nest, const Expr& weight, const PackedLayout& l
     const std::string& of = nest.name_of(d.axis);
     const std::string name = d.loop < 0 ? of + "_in" : d.step > 1 ? of + "_t" : of;
     copy.vars.push_back(unused_name(copy.vars, name));
-    copy.axes.push_back({var, d.count, false});
+    copy.axes.push_back({var, d.count, false, nest.axis(d.axis)->role, d.step});
     to.emplace_back(Affine(var));
     value[d.axis] += Affine(var) * d.step;
   }
@@ -61,7 +63,7 @@ Packing make_packing(const Nest& nest, const Expr& weight, const PackedLayout& l
   }
   // Padding of the last tile: points whose axis value lies beyond the axis.
   for (const auto& [axis, at] : value) {
-    const int64_t extent = nest.axis(axis).extent.number();
+    const int64_t extent = nest.axis_of(axis).extent.number();
     int64_t largest = 0;
     for (const PackedLayout::Dimension& d : layout.dimensions)
       if (d.axis == axis) largest += (d.count - 1) * d.step;

@@ -562,7 +562,7 @@ private:
   Stmt tap_loops(size_t at, const State& state) {
     if (at == plan_.loops.size()) return update(state);
     const PlanLoop& loop = plan_.loops[at];
-    const NestAxis& tap = nest_.axis(loop.axis);
+    const NestAxis& tap = nest_.axis_of(loop.axis);
     if (loop.tile > 1) return tap_tiles(at, state);
 
     Range whole = Range::of(0, state.places[id(tap.var)].size);
