@@ -60,9 +60,7 @@ private:
   bool header() {
     if (cursor_.token().kind != Kind::symbol) {
       const Token& token = cursor_.token();
-      cursor_.unexpected("the program's name, such as @main",
-                         token.kind == Kind::word ? fmt::format("did you mean @{}?", token.text)
-                                                  : "");
+      cursor_.unexpected("the program's name, such as @main", with_sign('@', token));
       return false;
     }
     program_.name = cursor_.token().name();
@@ -80,7 +78,7 @@ private:
   bool input() {
     const Token name = cursor_.token();
     if (name.kind != Kind::value) {
-      cursor_.unexpected("an input such as %x: f32[n=1, c=3, h=8, w=8]", with_percent(name));
+      cursor_.unexpected("an input such as %x: f32[n=1, c=3, h=8, w=8]", with_sign('%', name));
       return false;
     }
     cursor_.advance();
@@ -88,13 +86,21 @@ private:
     const auto type = cursor_.type();
     if (!type) {
       define(name, poisoned);
-      while (!cursor_.at_boundary() && !cursor_.is(')') && !cursor_.is('{') &&
-             !(cursor_.is(',') && cursor_.peek().kind == Kind::value))
-        cursor_.advance();
+      skip_input();
       return true;
     }
     program_.inputs.push_back(add_value(name, *type));
     return true;
+  }
+
+  /// Over what is left of a type at fault, to the end of the inputs or the next of them.
+  void skip_input() {
+    for (int64_t depth = 0; !cursor_.at_boundary() && !cursor_.is('{'); cursor_.advance()) {
+      if (cursor_.is(')') && depth == 0) return;
+      if (cursor_.is(',') && cursor_.peek().kind == Kind::value) return;
+      if (cursor_.is('(')) ++depth;
+      if (cursor_.is(')')) --depth;
+    }
   }
 
   // ---- values ----
@@ -153,7 +159,7 @@ private:
       cursor_.advance(); // over `return` or ','
       const Token name = cursor_.token();
       if (name.kind != Kind::value) {
-        cursor_.unexpected("a value to return, such as %y", with_percent(name));
+        cursor_.unexpected("a value to return, such as %y", with_sign('%', name));
         if (name.kind != Kind::word) return;
         cursor_.advance();
         continue;
@@ -195,7 +201,7 @@ private:
       if (cursor_.token().kind != Kind::value) {
         const Token after = cursor_.peek();
         cursor_.unexpected("a statement such as %y = relu %x, or return",
-                           after.is('=') || after.is(',') ? with_percent(cursor_.token()) : "");
+                           after.is('=') || after.is(',') ? with_sign('%', cursor_.token()) : "");
         return false;
       }
       draft.results.push_back(cursor_.token());
@@ -237,7 +243,7 @@ private:
   }
 
   bool known_data(Draft& draft) {
-    auto known = read_const(cursor_, resolver_, draft.results.front().name());
+    auto known = read_const(cursor_, resolver_, described_value(draft.results.front()));
     if (!known) return false;
     draft.operation = std::move(known->data);
     draft.written = {known->type};
@@ -282,10 +288,12 @@ private:
     bool sound = true;
     if (!cursor_.is('}')) {
       do {
-        if (!attribute(draft)) {
-          sound = false;
-          skip_attribute(cursor_);
-        }
+        const Cursor::Position begin = cursor_.position();
+        if (attribute(draft)) continue;
+        sound = false;
+        cursor_.go_to(begin); // the fault may be inside a list, whose commas end no attribute
+        skip_attribute(cursor_);
+        if (!cursor_.is(',') && !cursor_.is('}')) return false; // never closed: one fault, not two
       } while (cursor_.accept(','));
     }
     if (!cursor_.expect('}', "',' or '}' after the attribute")) return false;
@@ -412,8 +420,9 @@ std::vector<Found> read_programs(Cursor& cursor, const Resolver& resolver) {
 
 } // namespace
 
-Expected<std::vector<Program>> parse_file_text(std::string_view text, const Resolver& resolver) {
-  Cursor cursor(text);
+Expected<std::vector<Program>> parse_file_text(std::string_view text, const Resolver& resolver,
+                                               size_t* steps) {
+  Cursor cursor(text, steps);
   std::vector<Found> found = read_programs(cursor, resolver);
   if (!cursor.faultless()) return Failure{cursor.take_faults()};
   std::vector<Program> programs;

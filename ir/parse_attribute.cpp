@@ -196,10 +196,13 @@ bool read_attribute(Cursor& cursor, std::string_view operator_name, const Attrib
 }
 
 void skip_attribute(Cursor& cursor) {
-  for (int64_t depth = 0; !cursor.at_boundary(); cursor.advance()) {
-    if (cursor.is('}') || (cursor.is(',') && depth <= 0)) return;
-    if (cursor.is('[') || cursor.is('(')) ++depth;
-    if (cursor.is(']') || cursor.is(')')) --depth;
+  int64_t lists = 0, braces = 0; // open
+  for (; !cursor.at_boundary(); cursor.advance()) {
+    if (cursor.is(',') && lists <= 0 && braces == 0) return;
+    if (cursor.is('[') || cursor.is('(')) ++lists;
+    if (cursor.is(']') || cursor.is(')')) --lists;
+    if (cursor.is('{')) ++braces;
+    if (cursor.is('}') && braces-- == 0) return;
   }
 }
 

@@ -15,14 +15,15 @@ constexpr size_t longest_number = 20, longest_name = 30; // in a hint
 constexpr size_t longest_tuple = 6;
 } // namespace
 
-std::string with_percent(const Token& token) {
-  return token.kind == Kind::word ? fmt::format("did you mean %{}?", token.text) : "";
+std::string with_sign(char sign, const Token& token) {
+  const bool is_name = token.kind == Kind::word && token.text.size() <= longest_name;
+  return is_name ? fmt::format("did you mean {}{}?", sign, token.text) : "";
 }
 
 std::string operand_instead(const Cursor& cursor) {
   switch (cursor.token().kind) {
   case Kind::word:
-    return cursor.peek().is('=') ? std::string(in_braces) : with_percent(cursor.token());
+    return cursor.peek().is('=') ? std::string(in_braces) : with_sign('%', cursor.token());
   case Kind::string: return "a file has a name: %w = const file(\"w.npy\") : f32[c=8]";
   case Kind::number: return "a number is a tensor with a name: %k = const [2, 2, 2] : f32[c=3]";
   default: return "";

@@ -13,8 +13,8 @@ namespace volute::ir {
 
 inline constexpr std::string_view in_braces = "attributes stand in braces, as in {stride = 2}";
 
-/// x, where a value %x stands.
-std::string with_percent(const Token& token);
+/// x, where a value %x or a program @x stands.
+std::string with_sign(char sign, const Token& token);
 /// A word, a path or a number where an operand stands. The cursor is at it.
 std::string operand_instead(const Cursor& cursor);
 /// conv(%x, %w, stride=2). The cursor is at the parenthesis.

@@ -61,6 +61,9 @@ std::string_view found_in(const Foreign (&table)[size], std::string_view word) {
   return found == std::end(table) ? std::string_view() : found->ours;
 }
 
+/// Longer ones are no slip of anybody's, and spelling them anew takes more than their length.
+bool is_word_of_hand(std::string_view word) { return word.size() <= 64; }
+
 std::string did_you_mean(std::string_view ours) {
   if (ours.empty() || ours.find(' ') != std::string_view::npos) return std::string(ours);
   return fmt::format("did you mean {}?", ours);
@@ -247,6 +250,7 @@ constexpr Foreign axis_words[] = {
 } // namespace
 
 std::string operator_hint(std::string_view word) {
+  if (!is_word_of_hand(word)) return "";
   const std::string plain = reduced_operator(word);
   std::vector<std::string_view> known;
   for (const OperatorRow& row : operators()) {
@@ -261,6 +265,7 @@ std::string operator_hint(std::string_view word) {
 }
 
 std::string attribute_hint(std::string_view word, const OperatorRow& row) {
+  if (!is_word_of_hand(word)) return "";
   const std::string plain = reduced(word);
   std::vector<std::string_view> known;
   std::string all;
@@ -279,6 +284,7 @@ std::string attribute_hint(std::string_view word, const OperatorRow& row) {
 }
 
 std::string choice_hint(std::string_view word, std::span<const std::string_view> words) {
+  if (!is_word_of_hand(word)) return "";
   const auto is_ours = [&](std::string_view candidate) {
     return std::find(words.begin(), words.end(), candidate) != words.end();
   };
@@ -297,11 +303,13 @@ std::string choice_hint(std::string_view word, std::span<const std::string_view>
 }
 
 std::string element_hint(std::string_view word) {
+  if (!is_word_of_hand(word)) return "";
   if (const std::string small = lower(word); element_type_from(small)) return did_you_mean(small);
   return did_you_mean(found_in(element_words, reduced(word)));
 }
 
 std::string axis_hint(std::string_view word) {
+  if (!is_word_of_hand(word)) return "";
   const std::string small = lower(word);
   if (small.size() == 1 && axis_from(small.front())) return did_you_mean(small);
   return did_you_mean(found_in(axis_words, small));

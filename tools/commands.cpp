@@ -46,7 +46,8 @@ std::string footer() {
 std::string usage_error(const CLI::App& app, const CLI::ParseError& error) {
   std::string command = "volute";
   for (const CLI::App* sub : app.get_subcommands()) command += " " + sub->get_name();
-  return fmt::format("error: {}\n`{} --help` shows what there is\n", error.what(), command);
+  return ir::shown(
+      fmt::format("error: {}\n`{} --help` shows what there is\n", error.what(), command));
 }
 
 int dispatch(CLI::App& app, const Actions& actions, const Invocation& invocation) {

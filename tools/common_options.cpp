@@ -26,16 +26,9 @@ std::string read_text_file(const std::string& path) {
   };
   Expected<runtime::OpenFile> file = runtime::open_to_read(path);
   if (!file) refused(file.diagnostics().front());
-  std::string text;
-  char block[1 << 12];
-  while (const size_t got = std::fread(block, 1, sizeof block, file->get()))
-    if (text.append(block, got).size() > longest_schedule)
-      refused({{},
-               "",
-               fmt::format("longer than {} bytes, which no schedule is", longest_schedule),
-               ""});
-  if (std::ferror(file->get())) refused({{}, "", "it cannot be read", ""});
-  return text;
+  Expected<std::string> text = runtime::read_text(file->get(), path, longest_schedule, "schedule");
+  if (!text) refused(text.diagnostics().front());
+  return std::move(*text);
 }
 
 // A schedule is a small language of its own: faults are shown at their places in its text.

@@ -13,27 +13,17 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 
 namespace volute::tools {
 namespace {
 
-// A program is a page or two; its constants in full may be a few hundred MB of text.
-constexpr size_t longest_text = size_t{1} << 30;
+// A program is a page or two; larger constants than this as text belong into files of their own.
+constexpr size_t longest_text = size_t{64} << 20;
 
 Expected<std::string> read_all(std::FILE* file, const std::string& name) {
-  std::string text;
-  char block[1 << 16];
-  errno = 0;
-  while (const size_t got = std::fread(block, 1, sizeof block, file)) {
-    text.append(block, got);
-    if (text.size() > longest_text)
-      return fail(name, fmt::format("longer than {} bytes, which no program is", longest_text));
-  }
-  if (std::ferror(file)) return fail(name, runtime::system_words(errno));
-  return text;
+  return runtime::read_text(file, name, longest_text, "program");
 }
 
 ir::Resolver files_beside(const std::filesystem::path& folder) {
