@@ -13,6 +13,7 @@ namespace {
 constexpr size_t most_kept = 20;      // nobody reads further
 constexpr size_t most_counted = 1000; // a text with so many is none
 
+constexpr std::string_view known_size = "every size is a number: code is made for just these sizes";
 constexpr std::string_view element_words = "f32, f64, f16, bf16, i8, u8, i32 or i64";
 
 } // namespace
@@ -92,7 +93,9 @@ bool Cursor::at_boundary() const {
 
 std::optional<int64_t> Cursor::extent(Axis axis) {
   if (token_.kind != Token::Kind::number) {
-    unexpected(fmt::format("a size for the axis {}", to_char(axis)));
+    const bool left_open = token_.kind == Token::Kind::word || token_.text == "?";
+    unexpected(fmt::format("a size for the axis {}", to_char(axis)),
+               left_open ? std::string(known_size) : "");
     return std::nullopt;
   }
   const std::optional<int64_t> size = parse_integer(token_.text);
@@ -112,7 +115,9 @@ std::optional<int64_t> Cursor::extent(Axis axis) {
     refuse(token_.where, "",
            fmt::format("the size of {} must be at least {}, not {}", to_char(axis), least,
                        quoted(token_.text)),
-           axis == Axis::n ? "" : "only the batch n may be 0");
+           negative          ? std::string(known_size)
+           : axis == Axis::n ? ""
+                             : "only the batch n may be 0");
   else
     refuse(token_.where, "",
            fmt::format("the size {} of {} takes more than 2^62 bytes", quoted(token_.text),

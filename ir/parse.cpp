@@ -125,16 +125,21 @@ private:
     return safe.substr(1, safe.size() - 2);
   }
 
+  std::string similar_value(const Token& name) const {
+    constexpr size_t most_compared = 1000;
+    if (defined_.size() > most_compared) return "";
+    std::vector<std::string_view> known;
+    for (const auto& [word, definition] : defined_)
+      if (definition.where.line > 0) known.push_back(word);
+    std::sort(known.begin(), known.end());
+    return ir::similar_value(name.name(), known);
+  }
+
   /// The value that a name stands for; `poisoned` when it is not known, which is said once.
   ValueId look_up(const Token& name) {
     const auto found = defined_.find(name.name());
     if (found != defined_.end()) return found->second.id;
-    std::vector<std::string_view> known;
-    for (const auto& [word, definition] : defined_) known.push_back(word);
-    std::sort(known.begin(), known.end());
-    const auto similar = known.size() < 1000 ? nearest_word(name.name(), known) : std::nullopt;
-    cursor_.refuse(name.where, described_value(name), "is not defined",
-                   similar ? fmt::format("did you mean %{}?", *similar) : "");
+    cursor_.refuse(name.where, described_value(name), "is not defined", similar_value(name));
     defined_.try_emplace(name.name(), Definition{poisoned, {}});
     return poisoned;
   }
@@ -207,13 +212,17 @@ private:
       draft.results.push_back(cursor_.token());
       cursor_.advance();
     } while (cursor_.accept(','));
-    return cursor_.expect('=', "'=' after the statement's result");
+    if (cursor_.accept('=')) return true;
+    cursor_.unexpected("'=' after the statement's result",
+                       cursor_.is(':') ? "its type stands at the end: %y = relu %x : f32[...]"
+                                       : "");
+    return false;
   }
 
   bool operator_word(Draft& draft) {
     const Token word = cursor_.token();
     if (word.kind != Kind::word) {
-      cursor_.unexpected("an operator after '='");
+      cursor_.unexpected("an operator after '='", operator_instead(cursor_));
       return false;
     }
     draft.row = find_operator(word.text);
@@ -260,7 +269,8 @@ private:
     do {
       const Token name = cursor_.token();
       if (name.kind != Kind::value) {
-        cursor_.unexpected("an operand such as %x", operand_instead(cursor_));
+        cursor_.unexpected("an operand such as %x",
+                           operand_instead(cursor_, *draft.row, draft.operands.size()));
         return false;
       }
       cursor_.advance();
@@ -353,7 +363,7 @@ private:
     const bool missing_braces =
         bare && (cursor_.is('(') || cursor_.is('[') || cursor_.peek().is('='));
     cursor_.unexpected(missing_comma ? "',' between the operands" : "the end of the statement",
-                       missing_braces ? std::string(in_braces) : "");
+                       missing_braces ? std::string(in_braces) : infix_hint(cursor_.token()));
     return false;
   }
 
@@ -406,7 +416,9 @@ std::vector<Found> read_programs(Cursor& cursor, const Resolver& resolver) {
   do {
     const Location where = cursor.token().where;
     if (!cursor.token().is_word("program")) {
-      cursor.unexpected("'program'");
+      cursor.unexpected("'program'", cursor.token().kind == Kind::word
+                                         ? "a program begins with program @name"
+                                         : "");
       while (!cursor.at_end() && !cursor.token().is_word("program")) cursor.advance();
       continue;
     }

@@ -93,7 +93,8 @@ public:
 private:
   bool refused(std::string_view rule, std::string hint = "") {
     const Token& token = cursor_.token();
-    if (hint.empty() && (token.is_word("None") || token.is_word("none") || token.is_word("null")))
+    if (hint.empty() && (token.is_word("None") || token.is_word("none") || token.is_word("null") ||
+                         token.is_word("NOTSET")))
       hint = fmt::format("leave {} out", row_.name);
     if (token.kind == Kind::invalid)
       cursor_.unexpected("");
@@ -163,13 +164,19 @@ private:
 
   // [1, 2] or [(0, 1), (2, 2)], numbers only or pairs only
   bool sides(std::vector<std::pair<int64_t, int64_t>>& sides) {
+    const auto paired = [&, ahead = cursor_.position().lexer] {
+      const std::string all = as_pairs(ahead, rank_);
+      return all.empty() ? all : fmt::format("write {}", all);
+    };
     cursor_.advance();
     const bool pairs = cursor_.is('(');
+    if (cursor_.is('[')) return refused("takes numbers or pairs in its list", paired());
     if (cursor_.is(']')) return refused("takes a list with one entry or more");
     sides.clear();
     do {
       if (cursor_.is('(') != pairs)
-        return refused(pairs ? "takes pairs after a pair" : "takes numbers after a number");
+        return refused(pairs ? "takes pairs after a pair" : "takes numbers after a number",
+                       paired());
       int64_t begin = 0, end = 0;
       if (pairs) cursor_.advance();
       if (!integer(begin)) return false;

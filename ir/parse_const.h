@@ -14,7 +14,8 @@ struct KnownData {
   Location type_where;
 };
 
-/// Reads what follows the word `const`, or refuses. `subject`, %k, is what a fault of a file is about.
+/// Reads what follows the word `const`, or refuses. `subject`, %k, is what a fault of a file is
+/// about.
 std::optional<KnownData> read_const(Cursor& cursor, const Resolver& resolver,
                                     const std::string& subject);
 

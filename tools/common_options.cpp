@@ -1,6 +1,7 @@
 #include "tools/common_options.h"
 
 #include "compiler/schedule/schedule.h"
+#include "ir/literals.h"
 #include "runtime/file.h"
 #include "runtime/options.h"
 #include "tools/output.h"
@@ -37,6 +38,11 @@ std::string schedule_text(const std::string& option) {
   const bool is_file = !option.empty() && option.front() == '@';
   const std::string text = is_file ? read_text_file(option.substr(1)) : option;
   const Expected<compiler::Schedules> parsed = compiler::parse_schedules(text);
+  const bool is_path = !is_file && option.find_first_of(" \n;") == std::string::npos &&
+                       option.find_first_of("./") != std::string::npos;
+  if (!parsed && is_path)
+    misuse(fmt::format("--schedule: {} is no schedule", ir::quoted(option)),
+           fmt::format("a file that holds one is named with an @: --schedule @{}", option));
   if (!parsed)
     throw Stop(exit_refused,
                render(parsed.diagnostics(), is_file ? option.substr(1) : "--schedule", text));

@@ -94,7 +94,20 @@ const ir::Program& ProgramSource::entry(const std::string& wanted) const {
          fmt::format("it holds {}", names_of(programs)));
 }
 
+void check_is_program(const std::string& path) {
+  std::error_code ignored;
+  if (path.find('=') != std::string::npos && !std::filesystem::exists(path, ignored))
+    misuse(fmt::format("{} is no program's file", ir::quoted(path)),
+           "a FILE with the program comes first; run alone takes NAME=FILE after it, the other "
+           "commands make up their inputs");
+  for (const char* ending : {".npy", ".png"})
+    if (path.ends_with(ending))
+      misuse(fmt::format("{} is data, and the program comes first", ir::quoted(path)),
+             fmt::format("as in volute run FILE x={}", path));
+}
+
 ProgramSource read_source(const std::string& path, Invocation& invocation) {
+  check_is_program(path);
   ProgramSource source;
   source.name = path;
   std::filesystem::path folder;
@@ -119,6 +132,12 @@ ProgramSource read_source(const std::string& path, Invocation& invocation) {
 }
 
 ProgramSource source_from_text(const std::string& expression) {
+  const bool is_path = expression.find_first_of(" \n{") == std::string::npos &&
+                       expression.find('.') != std::string::npos;
+  if (is_path)
+    misuse(
+        fmt::format("-e takes a program's text, and {} looks like a file", ir::quoted(expression)),
+        "a file is named without -e");
   ProgramSource source{"-e", expression, {}};
   parse_into(source, {});
   return source;

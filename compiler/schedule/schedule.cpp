@@ -3,6 +3,7 @@
 #include "compiler/nests/bands.h"
 #include "compiler/nests/strides.h"
 #include "compiler/nests/weight_expression.h"
+#include "compiler/schedule/directive_hint.h"
 #include "ir/literals.h"
 
 #include <fmt/format.h>
@@ -267,10 +268,8 @@ Expected<bool> parse_directive(Words& words, Schedules& schedules, std::string& 
     if (!operands) return operands.failure();
     schedule.prefetch.insert(schedule.prefetch.end(), operands->begin(), operands->end());
   } else {
-    return refuse(
-        where, fmt::format("unknown directive {}", ir::quoted(word)),
-        "the directives are parallel, for, registers, flatten, pack weight, prefetch, compute and "
-        "nest");
+    return refuse(where, fmt::format("unknown directive {}", ir::quoted(word)),
+                  directive_hint(word));
   }
   if (!words.at_end()) {
     const Location rest = words.here(); // before next() moves on
