@@ -63,6 +63,8 @@ int thread_count(const std::string& option) {
 
 void add_common_options(CLI::App& app, CommonOptions& options) {
   constexpr const char* group = "Options of run, inspect and bench";
+  // Taken so that command lines last; an option leaves this group when it does something.
+  constexpr const char* without_effect = "Without effect yet";
   app.add_option("--target", options.target,
                  "What to compile for: native, or a CPU of `volute targets`,\n"
                  "with features added or taken away, as in znver4-avx512f")
@@ -75,26 +77,24 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
   app.add_option("--threads", options.threads, "Threads that run a kernel: a number, or all (1)")
       ->type_name("N")
       ->group(group);
+  app.add_flag("--verbose", options.verbose,
+               "Say on standard error what was compiled, and how long it took")
+      ->group(group);
   app.add_option("--accuracy", options.accuracy,
                  "Largest error of an algorithm, in multiples of direct f32's (10);\n"
                  "0 allows direct ones only, and today there are no others")
       ->type_name("X")
-      ->group(group);
+      ->group(without_effect);
   app.add_flag("--deterministic", options.deterministic,
-               "Fix the order of summation whatever the batch; without effect yet:\n"
-               "the order follows the schedule")
-      ->group(group);
+               "Fix the order of summation whatever the batch; today it follows\n"
+               "the schedule")
+      ->group(without_effect);
   app.add_option("--cache-dir", options.cache_dir,
-                 "Where compiled kernels are kept; without effect yet: there is no\n"
-                 "cache on disk")
+                 "Where compiled kernels are kept; today there is no cache on disk")
       ->type_name("DIR")
-      ->group(group);
-  app.add_flag("--no-cache", options.no_cache,
-               "Compile anew; without effect yet: that is always so")
-      ->group(group);
-  app.add_flag("--verbose", options.verbose,
-               "Say on standard error what was compiled, and how long it took")
-      ->group(group);
+      ->group(without_effect);
+  app.add_flag("--no-cache", options.no_cache, "Compile anew; today that is always so")
+      ->group(without_effect);
 }
 
 Settings settings_of(const CommonOptions& options) {
