@@ -79,7 +79,7 @@ Expected<Entrant> volute_entrant(const ir::Program& program,
   report = compiled->report;
   Expected<Kernel> kernel = Kernel::load(compiled->image, threads);
   if (!kernel) return kernel.failure();
-  std::vector<Kernel::Argument> arguments;
+  std::vector<runtime::TensorRef> arguments;
   for (size_t i = 0; i < data.inputs.size(); ++i) {
     if (!is_weight(data.inputs[i].type())) {
       arguments.emplace_back(std::as_const(data.inputs[i]));

@@ -2,6 +2,7 @@
 
 #include "compiler/target/target.h"
 #include "runtime/compiler_link.h"
+#include "runtime/function_table.h"
 #include "runtime/key.h"
 
 #include <fmt/format.h>
@@ -34,6 +35,7 @@ struct Session::State {
   const Threads threads;
   const CompileImage compile_image;
   MemoryCache cache;
+  FunctionTable functions;
 };
 
 Expected<Kernel> Session::State::compile(const ir::Program& program,
@@ -77,8 +79,25 @@ Kernel Session::compile(const ir::Program& program, const CompileOptions& option
   return std::move(try_compile(program, options)).value();
 }
 
-MemoryCache::Counters Session::cache_counters() const { return state_->cache.counters(); }
-void Session::clear_cache() { state_->cache.clear(); }
+std::optional<Kernel> Session::recall(const FunctionKey& key) const {
+  return state_->functions.find(key);
+}
+
+void Session::remember(const FunctionKey& key, const Kernel& kernel) {
+  state_->functions.remember(key, kernel);
+}
+
+MemoryCache::Counters Session::cache_counters() const {
+  MemoryCache::Counters counters = state_->cache.counters();
+  counters.hits += state_->functions.hits();
+  return counters;
+}
+
+void Session::clear_cache() {
+  state_->functions.clear();
+  state_->cache.clear();
+}
+
 const Threads& Session::threads() const { return state_->threads; }
 
 } // namespace volute::runtime

@@ -24,6 +24,8 @@
 
 namespace volute::runtime {
 
+class FunctionKey; // function_key.h
+
 /// From a program to an image: the compiler, as a session sees it. Called from any thread.
 using CompileImage =
     std::function<Expected<compiler::Image>(const ir::Program&, const CompileOptions&)>;
@@ -41,6 +43,12 @@ public:
   Kernel compile(const ir::Program& program, const CompileOptions& options = {});
   /// The same with the failure as a value.
   Expected<Kernel> try_compile(const ir::Program& program, const CompileOptions& options = {});
+
+  /// The kernel that was remembered under the key, as long as somebody holds it: the cache does,
+  /// within its limit. Takes no part in compiling, builds no text and allocates nothing.
+  std::optional<Kernel> recall(const FunctionKey& key) const;
+  /// Lets a kernel of this session's be found by a key of plain numbers.
+  void remember(const FunctionKey& key, const Kernel& kernel);
 
   MemoryCache::Counters cache_counters() const;
   /// Lets go of every kernel that nobody else holds.

@@ -122,7 +122,7 @@ int run(const RunOptions& options, Invocation& invocation) {
 
   std::vector<runtime::Tensor> outputs;
   std::map<std::string, runtime::TensorView> by_name;
-  std::vector<runtime::Kernel::Argument> arguments;
+  std::vector<runtime::TensorRef> arguments;
   for (const runtime::Tensor& input : inputs) arguments.emplace_back(input);
   outputs.reserve(program.outputs.size());
   for (const ir::ValueId id : program.outputs) {
