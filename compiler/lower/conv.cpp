@@ -1,8 +1,7 @@
 // Convolution in one, two and three dimensions, dense, grouped and depthwise: one general form.
 
 #include "compiler/lower/nest_builder.h"
-
-#include <fmt/format.h>
+#include "ir/operators.h"
 
 namespace volute::compiler {
 
@@ -35,33 +34,39 @@ void add_taps(NestBuilder& to, const std::vector<Axis>& axes, const std::vector<
   for (size_t i = 0; i < axes.size(); ++i) {
     const Axis axis = axes[i];
     const Window& window = windows[i];
-    tap[axis] = to.reduce(fmt::format("k{}", ir::to_char(axis)), window.kernel);
+    tap[axis] = to.reduce_taps(axis, window.kernel);
     input[axis] = to.at[axis] * window.stride + tap[axis] * window.dilation - window.pad_begin;
     to.constrain(input[axis], window.input);
   }
 }
 
-Channels::Channels(const GroupLowering& lowered, int64_t group_count, int64_t per_group,
-                   int64_t results)
-    : groups(group_count), inputs(per_group), outputs(results) {
+Channels::Channels(const GroupLowering& lowered) {
+  const ir::Convolution conv = convolution(lowered.head.operation).value();
+  const ir::TensorType& weight = lowered.program.type(lowered.head.operands[1]);
+  groups = conv.groups;
+  inputs = conv.inputs(weight);
+  outputs = conv.outputs(weight);
   const auto type = [&](size_t operand) -> const ir::TensorType& {
     return lowered.program.type(lowered.head.operands[operand]);
   };
   Boundaries of_result = lowered.cuts(Axis::c);
   if (lowered.head.operands.size() > 2) of_result.merge(boundaries(type(2), Axis::o));
-  cuts_ = channel_cuts(boundaries(type(0), Axis::c), of_result, type(1), inputs, outputs);
+  cuts_ = channel_cuts(boundaries(type(0), Axis::c), of_result, weight, inputs, outputs);
 }
 
 void Channels::add_parallel(NestBuilder& to) {
-  // Depthwise, where each channel is a group of its own, the group is called c, and what is always
-  // 0 is left out.
-  if (groups > 1) group = to.parallel(is_depthwise() ? "c" : "g", groups, cuts_.group);
-  if (!is_depthwise() || outputs != 1) out = to.parallel("o", outputs, cuts_.out);
+  // Depthwise, where each channel is a group of its own, the groups are channels, and what is
+  // always 0 is left out.
+  if (is_depthwise())
+    group = to.parallel(Axis::c, groups, cuts_.group);
+  else if (groups > 1)
+    group = to.parallel_groups(groups, cuts_.group);
+  if (!is_depthwise() || outputs != 1) out = to.parallel(Axis::o, outputs, cuts_.out);
   to.at[Axis::c] = group * outputs + out;
 }
 
 Affine Channels::add_reduction(NestBuilder& to) {
-  if (!is_depthwise()) in = to.reduce("i", inputs, cuts_.in);
+  if (!is_depthwise()) in = to.reduce(Axis::i, inputs, cuts_.in);
   return group * inputs + in;
 }
 
@@ -79,13 +84,10 @@ void accumulate_products(const GroupLowering& group, NestBuilder& to, const Coor
                          : number(0, type);
   to.nest.weight = to.operand(weight);
   if (is_integer(type)) {
-    const auto points = [&](const auto& conv) {
-      image = minus(image, ir::imm_integer(conv.x_zero_point, ElementType::i32));
-      filter = minus(filter, zero_point(to, conv.w_zero_point,
-                                        spoken(group.program.name_of(weight)), to.at[Axis::c]));
-    };
-    if (const auto* conv = std::get_if<ir::Conv>(&statement.operation)) points(*conv);
-    if (const auto* conv = std::get_if<ir::ConvTranspose>(&statement.operation)) points(*conv);
+    const ir::Convolution conv = convolution(statement.operation).value();
+    image = minus(image, ir::imm_integer(conv.x_zero_point, ElementType::i32));
+    filter = minus(filter, zero_point(to, conv.w_zero_points, spoken(group.program.name_of(weight)),
+                                      to.at[Axis::c]));
   }
   to.accumulate(start, [&](const Expr& sum) { return fma(image, filter, sum); });
 }
@@ -93,15 +95,13 @@ void accumulate_products(const GroupLowering& group, NestBuilder& to, const Coor
 void lower_conv(const GroupLowering& group) {
   if (lower_grouped_products(group)) return;
   const ir::Program& program = group.program;
-  const auto& conv = std::get<ir::Conv>(group.head.operation);
   const ir::TensorType& x = program.type(group.head.operands[0]);
-  const ir::TensorType& w = program.type(group.head.operands[1]);
   const std::vector<Axis> axes = x.spatial_axes();
   const std::vector<Window> windows = ir::windows(program, group.head);
 
   NestBuilder to = group.start();
   group.add_parallel(to, Axis::n, x.size(Axis::n));
-  Channels channels(group, conv.groups, w.size(Axis::i), w.size(Axis::o) / conv.groups);
+  Channels channels(group);
   channels.add_parallel(to);
   for (size_t i = 0; i < axes.size(); ++i) group.add_parallel(to, axes[i], windows[i].output);
 

@@ -4,6 +4,7 @@
 #include "compiler/nests/weight_expression.h"
 #include "compiler/report/integer_bound.h"
 #include "ir/infer.h"
+#include "ir/operators.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -14,9 +15,11 @@
 namespace volute::compiler {
 
 using ir::Axis;
+using ir::AxisRole;
 using ir::Buffer;
 using ir::ElementType;
 using ir::Nest;
+using ir::NestKind;
 using ir::Program;
 using ir::Statement;
 using ir::ValueId;
@@ -114,12 +117,18 @@ private:
     report_.operators.push_back(fmt::format("{}: {}", named(written_, s), how));
   }
 
+  /// Moves elements to other places in memory, and to no other positions.
+  static bool is_reorder(const Statement& s) {
+    const ir::OperatorTraits& traits = traits_of(s.operation);
+    return traits.copies && traits.elementwise;
+  }
+
   /// Nests that compute a statement of the program as it was written; its result may have been put
   /// into another layout first.
   std::vector<const Nest*> nests_of(const Statement& s) const {
     const Statement* legal = legal_.definition(s.results.front());
     if (!legal) return {};
-    if (std::holds_alternative<ir::Reorder>(legal->operation) && is_put_in(legal->operands[0]))
+    if (is_reorder(*legal) && is_put_in(legal->operands[0]))
       legal = legal_.definition(legal->operands[0]);
     std::vector<const Nest*> nests;
     for (const Nest& nest : nests_.nests)
@@ -128,18 +137,17 @@ private:
   }
   /// Whether a statement of the legal program is the head of the nest.
   bool computes(const Nest& nest, const Statement& legal) const {
-    const std::string head = named(legal_, legal);
-    return nest.origin == head || nest.origin.starts_with(head + ",");
+    return (nest.kind == NestKind::compute || nest.kind == NestKind::copy) &&
+           !nest.statements.empty() && &legal_.statements[nest.statements.front()] == &legal;
   }
 
-  static bool is_staging(const Nest& nest) { return nest.name.starts_with("stage_"); }
   static int32_t written_buffer(const Nest& nest) {
     return nest.operands[static_cast<size_t>(nest.writes.front().operand)].buffer;
   }
   bool reads_staged_image(const Statement& s) const {
     std::set<int32_t> staged;
     for (const Nest& nest : nests_.nests)
-      if (is_staging(nest)) staged.insert(written_buffer(nest));
+      if (nest.kind == NestKind::stage) staged.insert(written_buffer(nest));
     for (const Nest* nest : nests_of(s))
       for (const ir::View& view : nest->operands)
         if (staged.count(view.buffer)) return true;
@@ -152,9 +160,8 @@ private:
     for (const Nest* nest : nests_of(s)) {
       int64_t of_nest = 1, taps_of_nest = 1;
       for (const ir::NestAxis& axis : nest->axes) {
-        const char first = nest->vars[static_cast<size_t>(axis.var.id)].front();
-        if (first == 'r') of_nest *= axis.extent.number();
-        if (first == 'k') taps_of_nest *= axis.extent.number();
+        if (axis.role == AxisRole::residue) of_nest *= axis.extent.number();
+        if (axis.role == AxisRole::tap) taps_of_nest *= axis.extent.number();
       }
       (nest->weight < 0 ? empty : phases) += of_nest;
       if (nest->weight >= 0) taps.push_back(std::to_string(taps_of_nest));
@@ -182,8 +189,8 @@ private:
   void tell_copies_of_statements() {
     for (size_t at : heads_) {
       const Statement& s = legal_.statements[at];
-      const bool pads = std::holds_alternative<ir::PadOp>(s.operation);
-      if (!pads && !std::holds_alternative<ir::Reorder>(s.operation)) continue;
+      if (!traits_of(s.operation).copies) continue;
+      const bool pads = !is_reorder(s);
       const ValueId from = s.operands.front(), to = s.results.front();
       const std::string& source = legal_.name_of(from);
       std::string why = fmt::format("{} of %{} as the program says",
@@ -208,21 +215,26 @@ private:
   void tell_copies_of_nest(const Nest& nest, const NestReport& told) {
     const Buffer& buffer = nests_.buffers[static_cast<size_t>(written_buffer(nest))];
     const int64_t bytes = buffer.elements * size_of(buffer.element);
-    const bool is_conv = nest.origin.starts_with("conv %");
-    if (is_staging(nest))
-      report_.copies.push_back(
-          {buffer.name, bytes,
-           fmt::format("{}, its channels in groups of {} that are added together", nest.origin,
-                       buffer.element == ElementType::bf16 ? 2 : 4)});
-    else if (nest.name.starts_with("offset_"))
-      report_.copies.push_back(
-          {buffer.name, bytes, "sums of the weight for the zero points, " + when_packed(buffer)});
-    else if (is_conv && nest.weight < 0)
-      report_.copies.push_back(
-          {buffer.name, bytes, "the sum of each window, for the zero points of the weight"});
-    else if (nest.name.starts_with("copy_"))
-      report_.copies.push_back(
-          {buffer.name, bytes, "copied into the output, which no operator writes"});
+    const auto copied = [&](std::string why) {
+      report_.copies.push_back({buffer.name, bytes, std::move(why)});
+    };
+    switch (nest.kind) {
+    case NestKind::stage:
+      copied(fmt::format("{}, its channels in groups of {} that are added together", nest.origin,
+                         buffer.element == ElementType::bf16 ? 2 : 4));
+      break;
+    case NestKind::offset:
+      copied("sums of the weight for the zero points, " + when_packed(buffer));
+      break;
+    case NestKind::window_sum:
+      copied("the sum of each window, for the zero points of the weight");
+      break;
+    case NestKind::copy: // those of statements are told of with them
+      if (nest.statements.empty()) copied("copied into the output, which no operator writes");
+      break;
+    case NestKind::compute:
+    case NestKind::pack: break;
+    }
     if (told.packed_bytes == 0) return;
     const ir::View& weight = nest.operands[static_cast<size_t>(nest.weight)];
     report_.copies.push_back(

@@ -37,7 +37,7 @@ public:
   Chooser(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers)
       : target_(target), lanes_(std::min<int64_t>(target.lanes(widest_element(nest)), 64)) {
     flat_ = nest;
-    is_banded_ = nest.axis(band_axis) != nullptr;
+    is_banded_ = band_axis(nest) != nullptr;
     const std::vector<std::vector<std::string>> groups =
         is_banded_ ? std::vector<std::vector<std::string>>{} : flattenable(nest);
     for (const std::vector<std::string>& axes : groups)
@@ -45,9 +45,6 @@ public:
         flat_ = std::move(*joined), flatten_.push_back(axes);
     reads_ = inner_reads(flat_);
     constant_ = ConstantWeight::of(flat_, buffers);
-    if (constant_ && !constant_->is_small()) constant_.reset();
-    for (const Read& read : reads_)
-      if (!constant_ || read.operand != flat_.weight) other_reads_.push_back(read);
   }
 
   Choice run() {
@@ -55,8 +52,9 @@ public:
     if (flat_.writes.front().offset) return scattered();
     if (lanes_ > 1)
       for (const NestAxis& v : flat_.axes)
-        if (!v.reduction && v.extent.number() > 1 && !is_shared(v) &&
-            !shares_border(flat_, v.var) && can_be_vector(v))
+        if (!v.reduction && v.extent.number() > 1 && !is_shared(flat_, v) &&
+            !shares_border(flat_, v.var) && lanes_may_run_along(flat_, v.var) &&
+            is_written_along(v))
           try_vector(v);
     if (scored_.empty()) {
       choice.why = {"no axis can be the vector axis: the naive nest"};
@@ -70,8 +68,8 @@ public:
     choice.schedule = best.schedule;
     explain(best, choice.why);
     for (size_t i = 0; i < std::min(scored_.size(), candidates_reported); ++i)
-      choice.candidates.push_back({one_line(*resolve(scored_[i].schedule, flat_)),
-                                   scored_[i].cost.cycles, scored_[i].cost.bound});
+      choice.candidates.push_back(
+          {one_line(scored_[i].plan.schedule), scored_[i].cost.cycles, scored_[i].cost.bound});
     return choice;
   }
 
@@ -81,7 +79,7 @@ private:
     Schedule schedule;
     for (const NestAxis& axis : flat_.axes) {
       LoopDirective loop{name(axis)};
-      loop.parallel = is_shared(axis);
+      loop.parallel = is_shared(flat_, axis);
       schedule.loops.push_back(loop);
     }
     return schedule;
@@ -116,6 +114,7 @@ private:
 
   struct Scored {
     Schedule schedule;
+    Plan plan;
     Cost cost;
   };
 
@@ -123,35 +122,17 @@ private:
     return flat_.vars[static_cast<size_t>(axis.var.id)];
   }
 
-  /// Lanes run along one dimension of every operand, and the result moves with them.
-  bool can_be_vector(const NestAxis& v) const {
-    const auto along_one = [&](const Index& index) {
-      return std::count_if(index.begin(), index.end(),
-                           [&](const Subscript& s) { return s.at.depends_on(v.var); }) <= 1 &&
-             std::none_of(index.begin(), index.end(), [&](const Subscript& s) {
-               return s.table >= 0 && s.at.depends_on(v.var);
-             });
-    };
-    for (const Read& read : reads_)
-      if (!along_one(read.index)) return false;
-    for (const Write& w : flat_.writes)
-      if (!along_one(w.index) || stride_along(flat_, w.operand, w.index, v.var) == 0) return false;
-    return true;
-  }
-
-  /// Is some operand read lane by lane along the vector axis? Each such read is a score of
-  /// instructions.
-  bool gathers(const NestAxis& v) const {
-    return std::any_of(reads_.begin(), reads_.end(), [&](const Read& read) {
-      const int64_t stride = stride_along(flat_, read.operand, read.index, v.var);
-      return read.operand != flat_.weight && stride != 0 && stride != 1 &&
-             !(target_.has_masks && stride > 0 && stride <= 4);
+  /// Whether the results move with the axis.
+  bool is_written_along(const NestAxis& v) const {
+    return std::none_of(flat_.writes.begin(), flat_.writes.end(), [&](const Write& w) {
+      return stride_along(flat_, w.operand, w.index, v.var) == 0;
     });
   }
 
-  /// The work items of a step of several nests.
-  bool is_shared(const NestAxis& axis) const {
-    return is_banded_ && (name(axis) == "n" || name(axis) == band_axis);
+  /// Is some operand read lane by lane? Each such read is a score of instructions.
+  static bool gathers(const Plan& plan) {
+    return std::any_of(plan.reads.begin(), plan.reads.end(),
+                       [&](const PlannedRead& read) { return read.arrival == Arrival::gathered; });
   }
 
   bool constrained(const NestAxis& axis) const {
@@ -172,7 +153,7 @@ private:
       add(v, size, nullptr, 1);
       for (const NestAxis& u : flat_.axes) {
         if (u.reduction || u.var == v.var || u.extent.number() < 2) continue;
-        if (shares_border(flat_, u.var) || is_shared(u)) continue;
+        if (shares_border(flat_, u.var) || is_shared(flat_, u)) continue;
         if (!worth_unrolling(u, v)) continue;
         for (int64_t r = 2; r <= std::min(most_unrolled, u.extent.number()); ++r)
           add(v, size, &u, r);
@@ -200,7 +181,7 @@ private:
   }
 
   bool is_space(const NestAxis& axis) const {
-    return name(axis).find_first_of("dhw") != std::string::npos;
+    return axis.role == AxisRole::space || axis.role == AxisRole::residue;
   }
   bool innermost_space(const NestAxis& axis) const {
     for (const NestAxis& other : flat_.axes)
@@ -216,26 +197,27 @@ private:
 
   void add(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) {
     Schedule schedule = build(v, size, u, r);
-    const bool numbers = has_numbers(v, u, r * ceil_div(size, lanes_), r);
-    if (numbers) put_numbers(schedule);
-    const std::vector<Read>& reads = numbers ? other_reads_ : reads_;
-    if (registers_needed(flat_, reads, schedule) > target_.vector_registers - 1) return;
-    if (gathers(v) && r * ceil_div(size, lanes_) > most_gathered) return;
-    Expected<Schedule> resolved = resolve(schedule, flat_);
-    if (!resolved) return;
-    Cost cost = predict(flat_, reads, *resolved, target_);
-    if (numbers) cost.cycles *= constant_->density();
-    scored_.push_back({std::move(schedule), cost});
+    if (has_numbers(v, u, r * ceil_div(size, lanes_), r)) put_numbers(schedule);
+    Expected<Plan> plan = resolve(schedule, flat_, target_, constant_ ? &*constant_ : nullptr);
+    if (!plan) {
+      ++refused_;
+      return;
+    }
+    if (plan->registers_needed(flat_) > target_.vector_registers - 1) return;
+    if (gathers(*plan) && plan->tile_registers() > most_gathered) return;
+    Cost cost = predict(flat_, *plan, target_);
+    scored_.push_back({std::move(schedule), std::move(*plan), std::move(cost)});
   }
 
   /// Whether the weight's numbers stand in the code: it is small, one number serves all lanes, and
   /// the copies are not too many.
   bool has_numbers(const NestAxis& v, const NestAxis* u, int64_t registers, int64_t rows) const {
-    if (!constant_ || constant_->moves_along(v.var)) return false;
+    if (!constant_ || !constant_->is_small() || constant_->moves_along(v.var)) return false;
     if (u && constant_->moves_along(u->var)) registers /= rows;
     int64_t loads = 1; // of a vector: neighbours, or every so many-th
-    for (const Read& read : other_reads_)
-      loads = std::max(loads, stride_along(flat_, read.operand, read.index, v.var));
+    for (const Read& read : reads_)
+      if (read.operand != flat_.weight)
+        loads = std::max(loads, stride_along(flat_, read.operand, read.index, v.var));
     return constant_->density() * static_cast<double>(constant_->count() * registers * loads) <=
            most_with_numbers;
   }
@@ -257,7 +239,7 @@ private:
       const bool tiled = axis->var == v.var || (u && axis->var == u->var);
       LoopDirective loop{name(*axis)};
       if (is_banded_) { // work items are those of the step
-        loop.parallel = is_shared(*axis);
+        loop.parallel = is_shared(flat_, *axis);
         (loop.parallel ? items : inner).push_back(loop);
       } else if (tiled && !constrained(*axis) && flat_.accumulators.empty() &&
                  axis->extent.number() > 2 * elementwise_chunk) {
@@ -270,8 +252,9 @@ private:
         items.push_back(loop);
       }
     }
-    std::stable_partition(items.begin(), items.end(),
-                          [](const LoopDirective& loop) { return loop.axis == "n"; });
+    std::stable_partition(items.begin(), items.end(), [&](const LoopDirective& loop) {
+      return flat_.axis(loop.axis)->role == AxisRole::batch;
+    });
     schedule.loops = std::move(items);
     schedule.loops.insert(schedule.loops.end(), inner.begin(), inner.end());
     const int64_t accumulators = r * ceil_div(size, lanes_);
@@ -321,7 +304,8 @@ private:
     std::vector<const NestAxis*> channels, space, first;
     for (const NestAxis& axis : flat_.axes) {
       if (axis.reduction) continue;
-      const bool is_first = name(axis) == "n" || name(axis) == "g" || name(axis) == band_axis;
+      const bool is_first = axis.role == AxisRole::batch || axis.role == AxisRole::group ||
+                            axis.role == AxisRole::band;
       (is_first ? first : is_space(axis) ? space : channels).push_back(&axis);
     }
     std::vector<const NestAxis*> order = first;
@@ -367,7 +351,7 @@ private:
                      [](const Loop& a, const Loop& b) { return a.stride > b.stride; });
     // Rows of taps come first even so: their bounds are found once, and channels inside a row
     // share its lines just as well.
-    const auto is_tap_axis = [&](const Loop& l) { return name(*l.axis).front() == 'k'; };
+    const auto is_tap_axis = [](const Loop& l) { return l.axis->role == AxisRole::tap; };
     const auto last_tap = std::find_if(loops.rbegin(), loops.rend(), is_tap_axis);
     const NestAxis* nearest = last_tap == loops.rend() ? nullptr : last_tap->axis;
     std::stable_partition(loops.begin(), loops.end(),
@@ -383,7 +367,7 @@ private:
       return result;
     }
     const int64_t extent = loops.back().axis->extent.number();
-    const bool is_tap = result.back().axis.front() == 'k';
+    const bool is_tap = is_tap_axis(loops.back());
     if (is_tap && !constrained(*loops.back().axis) && extent * accumulators <= most_straight_line)
       result.back().unroll = LoopDirective::full;
     else if (!is_tap && extent >= 4 && accumulators <= 16)
@@ -416,15 +400,14 @@ private:
 
   void explain(const Scored& best, std::vector<std::string>& why) const {
     const RegisterDirective& v = best.schedule.registers.back();
-    if (constant_ && !best.schedule.pack_weight && !constant_->moves_along(flat_.axis(v.axis)->var))
+    if (best.plan.weight == WeightUse::numbers)
       why.push_back(fmt::format("the weight's {} numbers stand in the code, {:.0f} % of them are 0",
                                 constant_->count(), 100 * (1 - constant_->density())));
     why.push_back(
         fmt::format("{} register tiles were scored for {}", scored_.size(), target_.name));
     why.push_back(fmt::format("vectors of {} run along {}", v.lanes, v.axis));
     why.push_back(fmt::format("{} of {} vector registers are in use in the inner step",
-                              registers_needed(flat_, reads_, best.schedule),
-                              target_.vector_registers));
+                              best.plan.registers_needed(flat_), target_.vector_registers));
     why.push_back(
         fmt::format("the inner step is bound by {}; {:.0f} % of the arithmetic peak is predicted",
                     best.cost.bound, 100 * best.cost.efficiency));
@@ -439,10 +422,10 @@ private:
   bool is_banded_ = false;
   Nest flat_;
   std::vector<Read> reads_;                // of flat_
-  std::optional<ConstantWeight> constant_; // small enough for its numbers to stand in the code
-  std::vector<Read> other_reads_;          // but the weight's, then
+  std::optional<ConstantWeight> constant_; // the weight, where it is one
   std::vector<std::vector<std::string>> flatten_;
   std::vector<Scored> scored_;
+  int64_t refused_ = 0; // candidates that do not fit: none should be made
 };
 
 } // namespace
