@@ -10,8 +10,8 @@
 namespace volute::runtime {
 namespace {
 
-// More than any program's tensor has, and few enough that a field full of nonsense is not walked.
-constexpr int32_t most_extents = 64;
+// The most that a program's type has: a field full of nonsense is not walked.
+constexpr int32_t most_extents = 32;
 
 std::optional<std::string> fault_in(const TensorRef& tensor) {
   if (tensor.element > ir::ElementType::i64)
