@@ -1,7 +1,9 @@
 #include "compiler/compile.h"
 
 #include "compiler/codegen/codegen.h"
+#include "compiler/codegen/compiling.h"
 #include "compiler/nests/in_place.h"
+#include "ir/verify.h"
 
 #include <fmt/format.h>
 
@@ -75,10 +77,14 @@ void allow_in_place(Image& image, const Stages& stages) {
 
 Expected<Compiled> compile(const Program& program, const CompileRequest& request) {
   const double start_ms = thread_ms();
+  if (std::vector<Diagnostic> faults = verify(program); !faults.empty())
+    return Failure{std::move(faults)};
   const Expected<StridesByName> strides = checked_strides(program, request.strides);
   if (!strides) return strides.failure();
   CompileRequest checked = request;
   checked.strides = *strides;
+  const Compiling under_way(request.target);
+  if (!under_way) return fail(program.name, "the process is ending, and nothing is compiled now");
   Expected<Stages> stages = specialise_program(program, checked);
   if (!stages) return stages.failure();
   Compiled compiled;

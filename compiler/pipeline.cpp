@@ -11,6 +11,7 @@
 #include "compiler/schedule/choose.h"
 #include "compiler/specialise/merge_steps.h"
 #include "compiler/specialise/specialise.h"
+#include "ir/verify.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -315,6 +316,8 @@ private:
 } // namespace
 
 Expected<Stages> specialise_program(const Program& program, const CompileRequest& request) {
+  if (std::vector<Diagnostic> faults = verify(program); !faults.empty())
+    return Failure{std::move(faults)};
   return Pipeline(program, request).run();
 }
 

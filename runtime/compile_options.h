@@ -21,6 +21,8 @@ struct CompileOptions {
   /// of the type, outermost first. 0 or more; along outputs, no two elements in one place. A
   /// kernel takes views of these strides only.
   compiler::StridesByName strides = {};
+  /// What messages call the schedule's text; no part of a kernel's key.
+  std::string schedule_name = "schedule";
 
   /// The same, for views like this one: `session.compile(program, CompileOptions{}.like("x", x))`.
   [[nodiscard]] CompileOptions like(const std::string& name, const TensorView& view) const;

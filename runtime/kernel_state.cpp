@@ -90,17 +90,11 @@ Status refuse(const Image& image, Words words) noexcept {
 } // namespace
 
 Status check_tensor(const Image& image, const ImageBuffer& buffer,
-                    const Kernel::Argument& argument) noexcept {
-  if (*argument.type != *buffer.type)
+                    const TensorRef& argument) noexcept {
+  if (!has_type(argument, *buffer.type))
     return refuse(image, [&] {
       return fmt::format("%{} is {}, not {}", buffer.name, ir::to_string(*buffer.type),
-                         ir::to_string(*argument.type));
-    });
-  if (argument.strides && !argument.strides->empty() &&
-      argument.strides->size() != buffer.type->extents.size())
-    return refuse(image, [&] {
-      return fmt::format("%{} {}", buffer.name,
-                         *compiler::fault_in_strides(*buffer.type, *argument.strides));
+                         type_text(argument));
     });
   if (buffer.bytes == 0) return {};
   if (!argument.data)
@@ -121,16 +115,16 @@ Status check_tensor(const Image& image, const ImageBuffer& buffer,
 }
 
 Status check_argument(const Image& image, const ImageBuffer& buffer,
-                      const Kernel::Argument& argument) noexcept {
+                      const TensorRef& argument) noexcept {
   if (Status status = check_tensor(image, buffer, argument); !status) return status;
-  static const TensorStrides none;
-  const TensorStrides& given = argument.strides ? *argument.strides : none;
+  std::span<const int64_t> given;
+  if (argument.strides) given = {argument.strides, buffer.type->extents.size()};
   if (compiler::same_strides(*buffer.type, given, buffer.strides)) return {};
   return refuse(image, [&] {
-    const auto text = [&](const TensorStrides& strides) {
-      return fmt::format(
-          "{}[{}]", strides.empty() ? "dense, " : "",
-          fmt::join(strides.empty() ? compiler::dense_strides(*buffer.type) : strides, ", "));
+    const auto text = [&](std::span<const int64_t> strides) {
+      const TensorStrides dense = compiler::dense_strides(*buffer.type);
+      if (strides.empty()) return fmt::format("dense, [{}]", fmt::join(dense, ", "));
+      return fmt::format("[{}]", fmt::join(strides, ", "));
     };
     return fmt::format("%{} has the strides {}, and the kernel was compiled for {}", buffer.name,
                        text(given), text(buffer.strides));
@@ -139,11 +133,12 @@ Status check_argument(const Image& image, const ImageBuffer& buffer,
 
 namespace {
 
-Footprint footprint(const ImageBuffer& buffer, const Kernel::Argument& argument) {
-  return {argument.data, buffer.bytes, &*buffer.type, &buffer.strides};
+Footprint footprint(const ImageBuffer& buffer, const TensorRef& argument) {
+  return {static_cast<const std::byte*>(argument.data), buffer.bytes, &*buffer.type,
+          &buffer.strides};
 }
 
-bool is_allowed_in_place(const KernelState& kernel, std::span<const Kernel::Argument> arguments,
+bool is_allowed_in_place(const KernelState& kernel, std::span<const TensorRef> arguments,
                          size_t output, size_t input) {
   const ImageBuffer& written = kernel.image().buffers[kernel.open[output]];
   const auto index = static_cast<int32_t>(kernel.open[input]);
@@ -152,7 +147,7 @@ bool is_allowed_in_place(const KernelState& kernel, std::span<const Kernel::Argu
              written.may_alias.end();
 }
 
-Status overlap_status(const KernelState& kernel, std::span<const Kernel::Argument> arguments,
+Status overlap_status(const KernelState& kernel, std::span<const TensorRef> arguments,
                       size_t output, size_t other) noexcept {
   const Image& image = kernel.image();
   const ImageBuffer& a = image.buffers[kernel.open[output]];
@@ -171,9 +166,10 @@ Status overlap_status(const KernelState& kernel, std::span<const Kernel::Argumen
   });
 }
 
-Status check_arguments(const KernelState& kernel,
-                       std::span<const Kernel::Argument> arguments) noexcept {
+Status check_arguments(const KernelState& kernel, std::span<const TensorRef> arguments) noexcept {
   const Image& image = kernel.image();
+  if (!arguments.empty() && !arguments.data())
+    return refuse(image, [] { return std::string("the list of arguments is a null pointer"); });
   if (arguments.size() != kernel.open.size())
     return refuse(image, [&] {
       return fmt::format("takes {} inputs and {} outputs, {} arguments were given",
@@ -194,7 +190,7 @@ Status check_arguments(const KernelState& kernel,
   return {};
 }
 
-Status check_workspace(const KernelState& kernel, std::span<const Kernel::Argument> arguments,
+Status check_workspace(const KernelState& kernel, std::span<const TensorRef> arguments,
                        std::span<std::byte> workspace) noexcept {
   const Image& image = kernel.image();
   if (static_cast<int64_t>(workspace.size()) < kernel.workspace_bytes)
@@ -203,6 +199,8 @@ Status check_workspace(const KernelState& kernel, std::span<const Kernel::Argume
                          kernel.workspace_bytes);
     });
   if (kernel.workspace_bytes == 0) return {};
+  if (!workspace.data())
+    return refuse(image, [] { return std::string("the workspace is a null pointer"); });
   if (reinterpret_cast<uintptr_t>(workspace.data()) % 64 != 0)
     return refuse(image, [] { return std::string("the workspace is not at a multiple of 64"); });
   for (size_t i = 0; i < arguments.size(); ++i) {
@@ -213,7 +211,7 @@ Status check_workspace(const KernelState& kernel, std::span<const Kernel::Argume
   return {};
 }
 
-Status run_steps(const KernelState& kernel, std::span<const Kernel::Argument> arguments,
+Status run_steps(const KernelState& kernel, std::span<const TensorRef> arguments,
                  std::byte* workspace) noexcept {
   const Image& image = kernel.image();
   std::array<std::byte*, stack_table> few;
@@ -224,7 +222,7 @@ Status run_steps(const KernelState& kernel, std::span<const Kernel::Argument> ar
     // Bound memory is only read: steps write no input, and packing is not run again.
     table[i] = kernel.owned[i] ? kernel.owned[i]->data() : workspace + kernel.plan.offsets[i];
   for (size_t i = 0; i < arguments.size(); ++i)
-    table[kernel.open[i]] = const_cast<std::byte*>(arguments[i].data);
+    table[kernel.open[i]] = static_cast<std::byte*>(arguments[i].data);
 
   const compiler::StepArguments step_arguments{table, nullptr};
   for (const size_t step : kernel.steps)
@@ -285,7 +283,7 @@ KernelState::KernelState(std::shared_ptr<const LoadedImage> loaded_image,
   workspaces = std::make_unique<WorkspacePool>(workspace_bytes);
 }
 
-Status KernelState::call(std::span<const Kernel::Argument> arguments,
+Status KernelState::call(std::span<const TensorRef> arguments,
                          const std::span<std::byte>* workspace) const noexcept {
   if (Status status = check_arguments(*this, arguments); !status) return status;
   if (workspace) {

@@ -108,10 +108,11 @@ read_options(const std::function<std::optional<std::string>(std::string_view)>& 
 }
 
 const Expected<Options>& options() {
-  static const Expected<Options> read = read_options([](std::string_view name) {
+  // Never destroyed: threads may make sessions while the process ends.
+  static const auto& read = *new Expected<Options>(read_options([](std::string_view name) {
     const char* value = std::getenv(std::string(name).c_str());
     return value ? std::optional<std::string>(value) : std::nullopt;
-  });
+  }));
   return read;
 }
 

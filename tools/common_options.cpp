@@ -100,45 +100,39 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
 Settings settings_of(const CommonOptions& options) {
   const Expected<runtime::Options>& environment = runtime::options();
   if (!environment) throw Stop(exit_misused, render(environment.diagnostics(), "", ""));
-  Settings settings;
-  settings.verbose = options.verbose || environment->verbose;
-  settings.threads = options.threads.empty() ? environment->threads : thread_count(options.threads);
+  runtime::Options session = *environment;
+  session.verbose = session.verbose || options.verbose;
+  if (!options.threads.empty()) session.threads = thread_count(options.threads);
   if (!(options.accuracy >= 0) || !std::isfinite(options.accuracy))
     misuse(fmt::format("--accuracy: {} is not a number of 0 or more", options.accuracy));
   const bool has_target = !options.target.empty();
-  const Expected<compiler::Target> target =
-      compiler::parse_target(has_target ? options.target : environment->target);
+  if (has_target) session.target = options.target;
+  const Expected<compiler::Target> target = compiler::parse_target(session.target);
   if (!target) {
     const Diagnostic& fault = target.diagnostics().front();
     misuse(fmt::format("{}: {}", has_target ? "--target" : "VOLUTE_TARGET", fault.message),
            fault.hint);
   }
-  settings.request.target = *target;
-  settings.request.schedule = schedule_text(options.schedule);
+  runtime::CompileOptions compile;
+  compile.schedule = schedule_text(options.schedule);
   const bool is_file = !options.schedule.empty() && options.schedule.front() == '@';
-  settings.request.schedule_name = is_file ? options.schedule.substr(1) : "--schedule";
-  return settings;
-}
-
-compiler::Compiled compile_program(const ProgramSource& source, const ir::Program& program,
-                                   const compiler::CompileRequest& request, bool verbose) {
-  const Progress progress(fmt::format("compiling @{}", program.name));
-  compiler::Compiled compiled = source.value_of(compiler::compile(program, request));
-  if (verbose) {
-    const compiler::Report& r = compiled.report;
-    fmt::print(stderr,
-               "volute: @{} for {}: {} bytes of code, {} of workspace, {:.1f} ms (lower {:.1f}, "
-               "emit {:.1f}, object {:.1f}, link {:.1f})\n",
-               program.name, compiler::short_text(request.target), r.text_bytes, r.workspace_bytes,
-               r.total_ms(), r.lower_ms, r.emit_ms, r.object_ms, r.link_ms);
-  }
-  return compiled;
-}
-
-runtime::Threads make_threads(int count) {
-  Expected<runtime::Threads> threads = runtime::Threads::pool(count);
+  compile.schedule_name = is_file ? options.schedule.substr(1) : "--schedule";
+  compile.accuracy = options.accuracy;
+  compile.deterministic = options.deterministic;
+  Expected<runtime::Threads> threads = runtime::Threads::pool(session.threads);
   if (!threads) refuse(threads.diagnostics().front());
-  return std::move(*threads);
+  return {runtime::Session(session, std::move(*threads)), std::move(compile)};
+}
+
+runtime::Kernel compile_program(const ProgramSource& source, const ir::Program& program,
+                                Settings& settings) {
+  const Progress progress(fmt::format("compiling @{}", program.name));
+  return source.value_of(settings.session.try_compile(program, settings.compile));
+}
+
+compiler::CompileRequest request_of(const ProgramSource& source, const ir::Program& program,
+                                    const Settings& settings) {
+  return source.value_of(settings.session.request(program, settings.compile));
 }
 
 } // namespace volute::tools
