@@ -1,5 +1,6 @@
 #include "compiler/pipeline.h"
 
+#include "compiler/lower/copy_limit.h"
 #include "compiler/lower/lower.h"
 #include "compiler/nests/bands.h"
 #include "compiler/nests/domain_points.h"
@@ -175,6 +176,7 @@ public:
     }
     nests = requested->place(std::move(*nests), request_.target, stages_.report.bands);
     if (!nests) return nests.failure();
+    if (auto refused = refuse_large_copies(program_, stages_.program, *nests)) return *refused;
     stages_.nests = std::move(*nests);
 
     stages_.loops.name = stages_.nests.name;

@@ -16,7 +16,7 @@
 namespace volute::tools {
 namespace {
 
-// Some 10^7 to 10^8 steps a second, three times over: beyond this, minutes.
+// Some 10^8 to 10^9 steps a second, three times over: beyond this, minutes.
 constexpr double check_steps = 2e9;
 
 constexpr const char* examples =
