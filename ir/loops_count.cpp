@@ -51,10 +51,16 @@ bool has_fma(const Stmt& s) {
 
 class Counter {
 public:
+  explicit Counter(const Step& step) {
+    for (const ParameterVar& parameter : step.parameters)
+      values_[parameter.var] =
+          ceil_div(parameter.range.least, parameter.range.multiple) * parameter.range.multiple;
+  }
+
   int64_t count_items(const Step& step, size_t depth = 0) {
     if (depth == step.items.size()) return count(step.body);
     const ItemLoop& item = step.items[depth];
-    return sum_over(item.var, 0, item.count, deciding(step.body).count(item.var) > 0,
+    return sum_over(item.var, 0, value_of(item.count), deciding(step.body).count(item.var) > 0,
                     [&] { return count_items(step, depth + 1); });
   }
 
@@ -151,7 +157,7 @@ private:
 } // namespace
 
 int64_t count_fmas(const Step& step) {
-  return step.body && has_fma(step.body) ? Counter().count_items(step) : 0;
+  return step.body && has_fma(step.body) ? Counter(step).count_items(step) : 0;
 }
 
 } // namespace volute::ir

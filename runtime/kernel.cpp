@@ -107,6 +107,7 @@ Expected<Kernel> Kernel::load(const Image& image, Threads threads) {
   loaded->image.text_bytes = image.text_bytes;
   loaded->image.buffers = image.buffers;
   loaded->image.steps = image.steps;
+  loaded->image.parameters = image.parameters;
   loaded->image.thread_scratch_bytes = image.thread_scratch_bytes;
   for (const compiler::ImageStep& step : image.steps)
     loaded->entries.push_back(reinterpret_cast<compiler::StepEntry>(
@@ -142,6 +143,9 @@ Expected<Kernel> Kernel::try_bind(std::string_view input, const TensorView& view
     return fail(name(), fmt::format("there is no input %{}", input),
                 "the inputs are " + listed(inputs()));
   if (state_->owned[*index]) return fail(name(), fmt::format("%{} is bound already", input));
+  if (!image.buffers[*index].dims.empty())
+    return fail(name(),
+                fmt::format("%{} has another size in each call, and cannot be bound", input));
   if (Status status = check_tensor(image, image.buffers[*index], view); !status)
     return status.failure();
   if (auto fault = compiler::fault_in_strides(view.type(), view.strides()))
@@ -195,6 +199,10 @@ bool Kernel::runs_in_place(std::string_view input, std::string_view output) cons
              return buffers[static_cast<size_t>(alias)].name == input;
            });
   });
+}
+
+const std::vector<ir::Parameter>& Kernel::parameters() const noexcept {
+  return state_->image().parameters;
 }
 
 int64_t Kernel::workspace_bytes() const noexcept { return state_->workspace_bytes; }

@@ -105,10 +105,14 @@ public:
   /// The inputs still to be given, and the outputs, in the order of a call by position.
   std::vector<std::string> inputs() const;
   std::vector<std::string> outputs() const;
-  /// Type of an input or output, bound or not; null when there is none of the name.
+  /// Type of an input or output, bound or not, the largest where parameters say its size; null when
+  /// there is none of the name.
   const ir::TensorType* type(std::string_view name) const noexcept;
   /// The strides that views of an input or output must have, in elements; empty: dense.
   TensorStrides strides(std::string_view name) const;
+  /// Sizes and strides that each call's tensors give, within the ranges that are known here; none
+  /// for a kernel of fixed shapes, which is what `compile` makes of a program.
+  const std::vector<ir::Parameter>& parameters() const noexcept;
   /// Whether a call may be given one tensor as this input and as this output.
   bool runs_in_place(std::string_view input, std::string_view output) const noexcept;
   /// What one call needs, all threads together; depends on what is bound and on the threads.

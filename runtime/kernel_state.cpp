@@ -1,6 +1,7 @@
 #include "runtime/kernel_state.h"
 
 #include "runtime/overlap.h"
+#include "runtime/parameters.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -32,7 +33,7 @@ bool is_in_workspace(const ImageBuffer& buffer) {
 }
 
 bool is_alike(const ImageBuffer& a, const ImageBuffer& b) {
-  return a.type == b.type && a.strides == b.strides && a.bytes == b.bytes;
+  return a.type == b.type && a.strides == b.strides && a.bytes == b.bytes && a.dims == b.dims;
 }
 
 std::optional<std::string> fault_in(const ImageBuffer& buffer, const Image& image) {
@@ -47,7 +48,8 @@ std::optional<std::string> fault_in(const ImageBuffer& buffer, const Image& imag
                            ? compiler::fault_in_output_strides(*buffer.type, buffer.strides)
                            : compiler::fault_in_strides(*buffer.type, buffer.strides);
     if (fault) return fault;
-    if (compiler::checked_span_bytes(*buffer.type, buffer.strides) != buffer.bytes)
+    if (buffer.dims.empty() &&
+        compiler::checked_span_bytes(*buffer.type, buffer.strides) != buffer.bytes)
       return fmt::format("has {} bytes, its type is {}{}", buffer.bytes,
                          ir::to_string(*buffer.type),
                          buffer.strides.empty()
@@ -91,7 +93,7 @@ Status refuse(const Image& image, Words words) noexcept {
 
 Status check_tensor(const Image& image, const ImageBuffer& buffer,
                     const Kernel::Argument& argument) noexcept {
-  if (*argument.type != *buffer.type)
+  if (buffer.dims.empty() && *argument.type != *buffer.type)
     return refuse(image, [&] {
       return fmt::format("%{} is {}, not {}", buffer.name, ir::to_string(*buffer.type),
                          ir::to_string(*argument.type));
@@ -123,6 +125,7 @@ Status check_tensor(const Image& image, const ImageBuffer& buffer,
 Status check_argument(const Image& image, const ImageBuffer& buffer,
                       const Kernel::Argument& argument) noexcept {
   if (Status status = check_tensor(image, buffer, argument); !status) return status;
+  if (!buffer.dims.empty()) return {}; // as the parameters were read
   static const TensorStrides none;
   const TensorStrides& given = argument.strides ? *argument.strides : none;
   if (compiler::same_strides(*buffer.type, given, buffer.strides)) return {};
@@ -140,6 +143,12 @@ Status check_argument(const Image& image, const ImageBuffer& buffer,
 namespace {
 
 Footprint footprint(const ImageBuffer& buffer, const Kernel::Argument& argument) {
+  static const TensorStrides dense;
+  if (!buffer.dims.empty()) {
+    const TensorStrides& strides = argument.strides ? *argument.strides : dense;
+    return {argument.data, compiler::checked_span_bytes(*argument.type, strides).value_or(0),
+            argument.type, &strides};
+  }
   return {argument.data, buffer.bytes, &*buffer.type, &buffer.strides};
 }
 
@@ -214,7 +223,7 @@ Status check_workspace(const KernelState& kernel, std::span<const Kernel::Argume
 }
 
 Status run_steps(const KernelState& kernel, std::span<const Kernel::Argument> arguments,
-                 std::byte* workspace) noexcept {
+                 const ParameterValues& parameters, std::byte* workspace) noexcept {
   const Image& image = kernel.image();
   std::array<std::byte*, stack_table> few;
   std::byte** table = few.data();
@@ -226,7 +235,7 @@ Status run_steps(const KernelState& kernel, std::span<const Kernel::Argument> ar
   for (size_t i = 0; i < arguments.size(); ++i)
     table[kernel.open[i]] = const_cast<std::byte*>(arguments[i].data);
 
-  const compiler::StepArguments step_arguments{table, nullptr};
+  const compiler::StepArguments step_arguments{table, parameters.data()};
   for (const size_t step : kernel.steps)
     if (Status status =
             run_step(image, image.steps[step], kernel.loaded->entries[step], step_arguments,
@@ -243,10 +252,7 @@ std::optional<Failure> check_image(const Image& image) {
   if (image.thread_scratch_bytes < 0 || image.thread_scratch_bytes > (int64_t{1} << 40))
     return refuse(
         fmt::format("the image asks for {} bytes of scratch a thread", image.thread_scratch_bytes));
-  if (!image.parameters.empty())
-    return refuse(
-        fmt::format("the image leaves the parameter {} open; kernels are called with fixed shapes",
-                    image.parameters.front()));
+  if (auto fault = fault_in_parameters(image)) return refuse("the image " + *fault);
   for (const ImageBuffer& buffer : image.buffers)
     if (auto fault = fault_in(buffer, image))
       return refuse(fmt::format("the image's buffer {} {}", buffer.name, *fault));
@@ -287,14 +293,18 @@ KernelState::KernelState(std::shared_ptr<const LoadedImage> loaded_image,
 
 Status KernelState::call(std::span<const Kernel::Argument> arguments,
                          const std::span<std::byte>* workspace) const noexcept {
+  ParameterValues parameters;
+  if (!image().parameters.empty())
+    if (Status status = read_parameters(image(), open, arguments, parameters); !status)
+      return status;
   if (Status status = check_arguments(*this, arguments); !status) return status;
   if (workspace) {
     if (Status status = check_workspace(*this, arguments, *workspace); !status) return status;
-    return run_steps(*this, arguments, workspace->data());
+    return run_steps(*this, arguments, parameters, workspace->data());
   }
-  if (workspace_bytes == 0) return run_steps(*this, arguments, nullptr);
+  if (workspace_bytes == 0) return run_steps(*this, arguments, parameters, nullptr);
   const WorkspacePool::Loan loan(*workspaces);
-  if (loan.data()) return run_steps(*this, arguments, loan.data());
+  if (loan.data()) return run_steps(*this, arguments, parameters, loan.data());
   return Status::failed(StatusCode::out_of_memory, [&] {
     return Diagnostic{{},
                       image().name,
@@ -352,10 +362,11 @@ Status step_status(const Image& image, const ImageStep& step, int32_t code) noex
 Status run_step(const Image& image, const ImageStep& step, compiler::StepEntry entry,
                 const compiler::StepArguments& arguments, const Threads& threads,
                 std::byte* scratch, int64_t scratch_bytes) noexcept {
-  if (step.work == 0) return {};
-  const int64_t pieces = std::min<int64_t>(threads.count(), step.work);
-  if (pieces == 1) return step_status(image, step, entry(&arguments, scratch, 0, step.work));
-  SplitStep split{entry, &arguments, scratch, scratch_bytes, step.work, pieces};
+  const int64_t work = compiler::work_of(step, {arguments.parameters, image.parameters.size()});
+  if (work == 0) return {};
+  const int64_t pieces = std::min<int64_t>(threads.count(), work);
+  if (pieces == 1) return step_status(image, step, entry(&arguments, scratch, 0, work));
+  SplitStep split{entry, &arguments, scratch, scratch_bytes, work, pieces};
   const Status status = threads.run(
       pieces, [](void* context, int64_t piece) { static_cast<SplitStep*>(context)->run(piece); },
       &split);

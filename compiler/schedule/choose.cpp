@@ -6,6 +6,7 @@
 #include "compiler/nests/strides.h"
 #include "compiler/nests/weight_expression.h"
 #include "compiler/schedule/cost_model.h"
+#include "compiler/schedule/parameters.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -43,6 +44,8 @@ public:
     for (const std::vector<std::string>& axes : groups)
       if (Expected<Nest> joined = flatten(flat_, axes))
         flat_ = std::move(*joined), flatten_.push_back(axes);
+    scheduled_ = flat_;
+    flat_ = at_least(flat_);
     reads_ = inner_reads(flat_);
     constant_ = ConstantWeight::of(flat_, buffers);
     if (constant_ && !constant_->is_small()) constant_.reset();
@@ -70,7 +73,7 @@ public:
     choice.schedule = best.schedule;
     explain(best, choice.why);
     for (size_t i = 0; i < std::min(scored_.size(), candidates_reported); ++i)
-      choice.candidates.push_back({one_line(*resolve(scored_[i].schedule, flat_)),
+      choice.candidates.push_back({one_line(*resolve(scored_[i].schedule, scheduled_)),
                                    scored_[i].cost.cycles, scored_[i].cost.bound});
     return choice;
   }
@@ -221,7 +224,7 @@ private:
     const std::vector<Read>& reads = numbers ? other_reads_ : reads_;
     if (registers_needed(flat_, reads, schedule) > target_.vector_registers - 1) return;
     if (gathers(v) && r * ceil_div(size, lanes_) > most_gathered) return;
-    Expected<Schedule> resolved = resolve(schedule, flat_);
+    Expected<Schedule> resolved = resolve(schedule, scheduled_);
     if (!resolved) return;
     Cost cost = predict(flat_, reads, *resolved, target_);
     if (numbers) cost.cycles *= constant_->density();
@@ -437,7 +440,8 @@ private:
   const Target& target_;
   const int64_t lanes_;
   bool is_banded_ = false;
-  Nest flat_;
+  Nest scheduled_;                         // flattened
+  Nest flat_;                              // the same with the least that each parameter may be
   std::vector<Read> reads_;                // of flat_
   std::optional<ConstantWeight> constant_; // small enough for its numbers to stand in the code
   std::vector<Read> other_reads_;          // but the weight's, then

@@ -3,6 +3,7 @@
 #include "compiler/nests/bands.h"
 #include "compiler/nests/strides.h"
 #include "compiler/nests/weight_expression.h"
+#include "compiler/schedule/parameters.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -453,6 +454,7 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
 
   if (auto failure = misfit_of_scatter(full, nest)) return *failure;
   if (auto failure = misfit_of_bands(full, nest)) return *failure;
+  if (auto failure = misfit_of_parameters(full, nest)) return *failure;
 
   std::map<std::string, int64_t> tile; // of register axes
   bool has_vector = false;
@@ -497,9 +499,6 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
     const ir::NestAxis* axis = nest.axis(loop.axis);
     const std::string written = fmt::format("{} {}", loop.parallel ? "parallel" : "for", loop.axis);
     if (!axis) return misfit(nest, fmt::format("{}: no such axis", written), axes_of(nest));
-    if (!axis->extent.is_constant())
-      return misfit(nest,
-                    fmt::format("{}: extents that are parameters are not compiled yet", written));
     if (axis->reduction) {
       reduction_seen = loop.axis;
       if (loop.parallel)
@@ -541,7 +540,7 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
       return misfit(nest, fmt::format("{} by {}: smaller than the register tile's {}", written,
                                       loop.by, inner));
     const auto outer = covered.find(loop.axis);
-    const int64_t extent = outer == covered.end() ? axis->extent.number() : outer->second;
+    const int64_t extent = outer == covered.end() ? most_elements(nest, *axis) : outer->second;
     if (!last && inner > 1 && loop.by % inner != 0)
       return misfit(nest, fmt::format("{} by {}: not a multiple of the register tile's {}", written,
                                       loop.by, inner));
@@ -553,7 +552,7 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
   }
   int64_t copies = registers;
   for (const LoopDirective& loop : loops) {
-    const int64_t extent = nest.axis(loop.axis)->extent.number();
+    const int64_t extent = most_elements(nest, *nest.axis(loop.axis));
     const int64_t unrolled =
         loop.unroll == LoopDirective::full ? ir::ceil_div(extent, loop.by) : loop.unroll;
     copies *= std::min(std::max<int64_t>(unrolled, 1), most_copies + 1);
@@ -570,14 +569,15 @@ Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
     const std::string& name = nest.vars[static_cast<size_t>(axis.var.id)];
     const auto in_tile = tile.find(name);
     const int64_t held = in_tile == tile.end() ? 1 : in_tile->second;
-    if (axis.reduction && !covered.count(name) && axis.extent.number() == 1 &&
+    if (axis.reduction && !covered.count(name) && axis.extent == ir::Affine(1) &&
         constrained(nest, axis.var)) {
       const bool before_dot = !full.loops.empty() && full.loops.back().dot;
       full.loops.insert(full.loops.end() - (before_dot ? 1 : 0), {name, 1});
     }
-    if (!covered.count(name) && axis.extent.number() > held)
+    if (!covered.count(name) && most_elements(nest, axis) > held)
       return misfit(nest,
-                    fmt::format("axis {} of extent {} is in no loop", name, axis.extent.number()),
+                    fmt::format("axis {} of extent {} is in no loop", name,
+                                to_string(axis.extent, nest.vars)),
                     fmt::format("add it: `for {}`", name));
   }
   for (const std::string& operand : full.prefetch)

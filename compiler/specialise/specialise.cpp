@@ -48,6 +48,8 @@ public:
     step_.packs = nest.packs;
     step_.origin = nest.origin;
     ranges_.resize(nest.vars.size());
+    for (const ParameterVar& p : nest.parameters)
+      ranges_[id(p.var)] = {p.range.least, p.range.most};
     if (schedule.pack_weight) {
       layout_ = packed_layout(nest, schedule);
       packing_ = make_packing(nest, packed_expression(nest, schedule), *layout_, packed_buffer);
@@ -72,7 +74,7 @@ public:
     for (size_t i = 0; i < nest_.vars.size(); ++i)
       state.places.push_back({Affine(Var{static_cast<int32_t>(i)}), 1, 0, 1});
     for (const NestAxis& axis : nest_.axes) {
-      const int64_t extent = axis.extent.number();
+      const int64_t extent = most(axis.extent);
       state.places[id(axis.var)] = {0, extent, 0, extent};
       has_work &= extent > 0;
     }
@@ -82,7 +84,7 @@ public:
         if (loop.parallel) add_items(loop);
       step_.body = parallel_loops(0, state);
     } else { // an empty batch
-      step_.items = {{new_var("nothing", {0, 0}), 0}};
+      step_.items = {{new_var("nothing", {0, 0}), Affine(0)}};
       step_.body = block({});
     }
     return {std::move(step_), std::move(packing_)};
@@ -176,8 +178,14 @@ private:
 
   // ---- loops over parallel axes -------------------------------------------------------------
 
+  /// The most that an extent can be: of a parameter, which only a plain loop runs along.
+  int64_t most(const Affine& extent) const {
+    return extent.is_constant() ? extent.number() : bounds(extent, ranges_).hi;
+  }
+
   void add_items(const LoopDirective& loop) {
-    int64_t extent = nest_.axis(loop.axis)->extent.number();
+    const Affine& whole = nest_.axis(loop.axis)->extent;
+    int64_t extent = most(whole);
     for (size_t i = 0; i < step_.items.size(); ++i) {
       const LoopDirective& outer = schedule_.loops[i];
       if (outer.axis != loop.axis) continue;
@@ -189,8 +197,8 @@ private:
       extent = outer.by;
     }
     const int64_t count = ceil_div(extent, loop.by);
-    step_.items.push_back(
-        {new_var(loop.by > 1 ? loop.axis + "_t" : loop.axis, {0, count - 1}), count});
+    step_.items.push_back({new_var(loop.by > 1 ? loop.axis + "_t" : loop.axis, {0, count - 1}),
+                           whole.is_constant() ? Affine(count) : whole});
   }
 
   std::vector<Segment> segments(size_t at, const State& state) const {
@@ -250,7 +258,10 @@ private:
         const auto kind =
             loop.unroll == LoopDirective::full ? For::Kind::unrolled : For::Kind::serial;
         Stmt code = tile_body(at, state, s, var);
-        stmts.push_back(for_loop(var, Range::of(s.first, end), kind, std::move(code), s.note));
+        const Affine& extent = nest_.axis(loop.axis)->extent;
+        Range range = Range::of(s.first, end);
+        if (!extent.is_constant()) range.hi = {{extent, 1}};
+        stmts.push_back(for_loop(var, std::move(range), kind, std::move(code), s.note));
       }
     }
     return block(std::move(stmts));
