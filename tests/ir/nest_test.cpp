@@ -77,7 +77,7 @@ nest pad {
   p[n] = x[table0[n]]
 }
 )";
-CHECK(to_string(program).find(expected) == 0);
+  CHECK(to_string(program).find(expected) == 0);
   CHECK(to_string(program.nests[0], program.buffers)
             .find("computed for every 1 of axis 0 of nest 1\n") != std::string::npos);
 }

@@ -17,6 +17,7 @@
 
 using namespace volute;
 using tests::GuardedBuffer;
+using tests::failure_text;
 using tests::NamedBatch;
 
 namespace {
