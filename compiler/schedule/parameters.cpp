@@ -13,8 +13,10 @@ using namespace ir;
 
 namespace {
 
-Failure misfit(const Nest& nest, const std::string& message, std::string hint = "") {
-  return fail("schedule", fmt::format("nest {}: {}", nest.name, message), std::move(hint));
+Failure misfit(const Nest& nest, const std::string& message, std::string hint = "",
+               Location at = {}) {
+  return fail(
+      Diagnostic{at, "schedule", fmt::format("nest {}: {}", nest.name, message), std::move(hint)});
 }
 
 bool depends_on_any(const Affine& affine, const std::vector<ParameterVar>& parameters) {
@@ -42,18 +44,23 @@ void for_each_access(const Nest& nest, const std::function<void(const View&, con
   }
 }
 
+struct Directive {
+  std::string text;
+  Location at;
+};
+
 /// What a schedule does along an axis that is more than one plain loop.
-std::optional<std::string> more_than_a_loop(const Schedule& schedule, const std::string& axis) {
+std::optional<Directive> more_than_a_loop(const Schedule& schedule, const std::string& axis) {
   int loops = 0;
   for (const LoopDirective& loop : schedule.loops) {
     if (loop.axis != axis) continue;
     const char* word = loop.parallel ? "parallel" : "for";
-    if (loop.by > 1) return fmt::format("{} {} by {}", word, axis, loop.by);
-    if (loop.unroll != 1) return fmt::format("{} {} unroll", word, axis);
-    if (++loops > 1) return fmt::format("{} {} in two loops", word, axis);
+    if (loop.by > 1) return Directive{fmt::format("{} {} by {}", word, axis, loop.by), loop.at};
+    if (loop.unroll != 1) return Directive{fmt::format("{} {} unroll", word, axis), loop.at};
+    if (++loops > 1) return Directive{fmt::format("{} {} in two loops", word, axis), loop.at};
   }
   for (const RegisterDirective& r : schedule.registers)
-    if (r.axis == axis) return fmt::format("registers {} {}", axis, r.size);
+    if (r.axis == axis) return Directive{fmt::format("registers {} {}", axis, r.size), r.at};
   return std::nullopt;
 }
 
@@ -73,8 +80,8 @@ std::optional<Failure> misfit_of_axis(const Schedule& schedule, const Nest& nest
     return misfit(nest,
                   fmt::format("{}: {}, and such an axis is one plain loop, neither tiled nor "
                               "unrolled",
-                              *what, is_parameter),
-                  fmt::format("write `parallel {}`", name));
+                              what->text, is_parameter),
+                  fmt::format("write `parallel {}`", name), what->at);
   return std::nullopt;
 }
 
