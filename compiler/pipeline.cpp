@@ -10,6 +10,7 @@
 #include "compiler/rewrites/fold_tables.h"
 #include "compiler/rewrites/rewrites.h"
 #include "compiler/schedule/choose.h"
+#include "compiler/schedule/parameters.h"
 #include "compiler/specialise/merge_steps.h"
 #include "compiler/specialise/specialise.h"
 #include "ir/verify.h"
@@ -148,6 +149,11 @@ Expected<Step> specialise_packing(const Packing& packing, const Target& target) 
   return std::move(result->step);
 }
 
+/// Work items for the least that every parameter may be.
+int64_t least_work(const Step& step) {
+  return step.work([&](Var var) { return span_of(Affine(var), step.parameters).value().least; });
+}
+
 std::string tile_text(const Step& step, const Plan& plan) {
   if (plan.tile.empty()) return "one scalar";
   std::vector<std::string> sizes;
@@ -174,7 +180,26 @@ public:
       nests = std::move(as_auto);
       requested = std::move(again);
     }
-    nests = requested->place(std::move(*nests), request_.target, stages_.report.bands);
+    if (auto added = add_steps(std::move(*nests), *requested); !added) return added.failure();
+    explain(program_, request_.target, stages_);
+    stages_.report.lower_ms =
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    return std::move(stages_);
+  }
+
+  /// The same from nests that somebody else has made: `program` has nothing in it.
+  Expected<Stages> run(const NestProgram& nests) {
+    if (auto found = verify(nests); !found.empty()) return Failure{std::move(found)};
+    Expected<Requested> requested = Requested::from(nests, request_.schedule);
+    if (!requested) return requested.failure();
+    if (auto added = add_steps(nests, *requested); !added) return added.failure();
+    return std::move(stages_);
+  }
+
+private:
+  Expected<bool> add_steps(NestProgram program, const Requested& requested) {
+    Expected<NestProgram> nests =
+        requested.place(std::move(program), request_.target, stages_.report.bands);
     if (!nests) return nests.failure();
     if (auto refused = refuse_large_copies(program_, stages_.program, *nests)) return *refused;
     stages_.nests = std::move(*nests);
@@ -185,7 +210,7 @@ public:
     Failure failures;
     for (size_t n = 0; n < stages_.nests.nests.size(); ++n) {
       if (stages_.nests.nests[n].placement) continue; // part of its consumer's step
-      if (auto added = add_step(n, *requested); !added)
+      if (auto added = add_step(n, requested); !added)
         failures.diagnostics.insert(failures.diagnostics.end(), added.diagnostics().begin(),
                                     added.diagnostics().end());
     }
@@ -195,13 +220,9 @@ public:
             std::make_shared<const NamedText>(NamedText{request_.schedule_name, request_.schedule});
     if (!failures.diagnostics.empty()) return failures;
     require(verify(stages_.loops), "specialising");
-    explain(program_, request_.target, stages_);
-    stages_.report.lower_ms =
-        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-    return std::move(stages_);
+    return true;
   }
 
-private:
   /// The program's nests; in the forms that `auto` may give its operators, or as it is written.
   Expected<NestProgram> lowered(bool free_form) {
     const LowerOptions options{request_.strides, request_.target.has("avx512bf16")};
@@ -293,18 +314,18 @@ private:
     report.schedule = to_string(plan->schedule);
     report.why = choice.why;
     report.candidates = choice.candidates;
-    const Cost cost = predict(nest, *plan, request_.target);
+    const Cost cost = predict(at_least(nest), *plan, request_.target);
     report.cycles = cost.cycles;
     report.registers_needed = plan->registers_needed(nest);
     if (choice.candidates.empty()) {
       const std::vector<std::string> told = in_words(nest, *plan, cost, request_.target);
       report.why.insert(report.why.end(), told.begin(), told.end());
     }
-    report.multiply_adds = multiply_adds_asked_for(as_lowered(lowered.name));
+    report.multiply_adds = multiply_adds_asked_for(at_least(as_lowered(lowered.name)));
     report.executed_multiply_adds = count_fmas(result->step);
     report.registers = result->step.arrays.empty() ? 0 : result->step.arrays.front().count();
     report.register_tile = tile_text(result->step, *plan);
-    report.work_items = result->step.work();
+    report.work_items = least_work(result->step);
     stages_.report.nests.push_back(std::move(report));
     stages_.schedules[lowered.name] = std::move(plan->schedule);
     return std::move(result->step);
@@ -321,6 +342,10 @@ Expected<Stages> specialise_program(const Program& program, const CompileRequest
   if (std::vector<Diagnostic> faults = verify(program); !faults.empty())
     return Failure{std::move(faults)};
   return Pipeline(program, request).run();
+}
+
+Expected<Stages> specialise_nests(const NestProgram& nests, const CompileRequest& request) {
+  return Pipeline(Program(), request).run(nests);
 }
 
 } // namespace volute::compiler

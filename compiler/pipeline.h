@@ -38,4 +38,7 @@ struct Stages {
 /// (an operator that is not compiled yet) or the schedule's.
 Expected<Stages> specialise_program(const ir::Program& program, const CompileRequest& request);
 
+/// The same from nests on, which may have parameters; nests that do not pass verify are refused.
+Expected<Stages> specialise_nests(const ir::NestProgram& nests, const CompileRequest& request);
+
 } // namespace volute::compiler

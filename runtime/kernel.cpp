@@ -151,6 +151,7 @@ Expected<Kernel> Kernel::load(const Image& image, Threads threads) {
   loaded->image.text_bytes = image.text_bytes;
   loaded->image.buffers = image.buffers;
   loaded->image.steps = image.steps;
+  loaded->image.parameters = image.parameters;
   loaded->image.thread_scratch_bytes = image.thread_scratch_bytes;
   for (const compiler::ImageStep& step : image.steps)
     loaded->entries.push_back(reinterpret_cast<compiler::StepEntry>(
@@ -184,6 +185,9 @@ Expected<Kernel> Kernel::try_bind(std::string_view input, const TensorView& view
   if (!index || image.buffers[*index].role != Role::input)
     return fail(no_such("input", input, *state_, Role::input));
   if (state_->owned[*index]) return fail(name(), fmt::format("%{} is bound already", input));
+  if (!image.buffers[*index].dims.empty())
+    return fail(name(),
+                fmt::format("%{} has another size in each call, and cannot be bound", input));
   if (Status status = check_tensor(image, image.buffers[*index], view); !status)
     return status.failure();
   if (auto fault = compiler::fault_in_strides(view.type(), view.strides()))
@@ -251,6 +255,10 @@ void Kernel::mark_used() const noexcept {
 
 bool Kernel::take_used() const noexcept {
   return state_->used.exchange(false, std::memory_order_relaxed);
+}
+
+const std::vector<ir::Parameter>& Kernel::parameters() const noexcept {
+  return state_->image().parameters;
 }
 
 int64_t Kernel::workspace_bytes() const noexcept { return state_->workspace_bytes; }

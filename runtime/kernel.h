@@ -107,10 +107,13 @@ public:
   /// Type of the tensor at a position of a call. Throws Error when there are fewer.
   const ir::TensorType& type_at(size_t position) const;
   // The three below throw Error with the names there are when there is none of the name.
-  /// Type of an input or output, bound or not.
+  /// Type of an input or output, bound or not, the largest where parameters say its size.
   const ir::TensorType& type(std::string_view name) const;
   /// The strides that views of an input or output must have, in elements; empty: dense.
   const TensorStrides& strides(std::string_view name) const;
+  /// Sizes and strides that each call's tensors give, within the ranges that are known here; none
+  /// for a kernel of fixed shapes, which is what `compile` makes of a program.
+  const std::vector<ir::Parameter>& parameters() const noexcept;
   /// Whether a call may be given one tensor as this input and as this output.
   bool runs_in_place(std::string_view input, std::string_view output) const;
   /// What one call needs, all threads together; depends on what is bound and on the threads.

@@ -1,6 +1,7 @@
 #include "runtime/kernel_state.h"
 
 #include "runtime/overlap.h"
+#include "runtime/parameters.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -32,7 +33,7 @@ bool is_in_workspace(const ImageBuffer& buffer) {
 }
 
 bool is_alike(const ImageBuffer& a, const ImageBuffer& b) {
-  return a.type == b.type && a.strides == b.strides && a.bytes == b.bytes;
+  return a.type == b.type && a.strides == b.strides && a.bytes == b.bytes && a.dims == b.dims;
 }
 
 std::optional<std::string> fault_in(const ImageBuffer& buffer, const Image& image) {
@@ -47,7 +48,8 @@ std::optional<std::string> fault_in(const ImageBuffer& buffer, const Image& imag
                            ? compiler::fault_in_output_strides(*buffer.type, buffer.strides)
                            : compiler::fault_in_strides(*buffer.type, buffer.strides);
     if (fault) return fault;
-    if (compiler::checked_span_bytes(*buffer.type, buffer.strides) != buffer.bytes)
+    if (buffer.dims.empty() &&
+        compiler::checked_span_bytes(*buffer.type, buffer.strides) != buffer.bytes)
       return fmt::format("has {} bytes, its type is {}{}", buffer.bytes,
                          ir::to_string(*buffer.type),
                          buffer.strides.empty()
@@ -91,7 +93,7 @@ Status refuse(const Image& image, Words words) noexcept {
 
 Status check_tensor(const Image& image, const ImageBuffer& buffer,
                     const TensorRef& argument) noexcept {
-  if (!has_type(argument, *buffer.type))
+  if (buffer.dims.empty() && !has_type(argument, *buffer.type))
     return refuse(image, [&] {
       return fmt::format("%{} is {}, not {}", buffer.name, ir::to_string(*buffer.type),
                          type_text(argument));
@@ -117,6 +119,7 @@ Status check_tensor(const Image& image, const ImageBuffer& buffer,
 Status check_argument(const Image& image, const ImageBuffer& buffer,
                       const TensorRef& argument) noexcept {
   if (Status status = check_tensor(image, buffer, argument); !status) return status;
+  if (!buffer.dims.empty()) return {}; // as the parameters were read
   std::span<const int64_t> given;
   if (argument.strides) given = {argument.strides, buffer.type->extents.size()};
   if (compiler::same_strides(*buffer.type, given, buffer.strides)) return {};
@@ -133,7 +136,21 @@ Status check_argument(const Image& image, const ImageBuffer& buffer,
 
 namespace {
 
+/// Of a tensor whose size its call says: all between its first element and its last.
+Footprint span_of(const TensorRef& argument) {
+  int64_t last = 0, dense = 1;
+  for (int32_t d = argument.rank; d-- > 0;) {
+    const int64_t size = argument.extents[d].size;
+    if (size == 0) return {};
+    last += (size - 1) * (argument.strides ? argument.strides[d] : dense);
+    dense *= size;
+  }
+  return {static_cast<const std::byte*>(argument.data), (last + 1) * ir::size_of(argument.element),
+          nullptr, nullptr};
+}
+
 Footprint footprint(const ImageBuffer& buffer, const TensorRef& argument) {
+  if (!buffer.dims.empty()) return span_of(argument);
   return {static_cast<const std::byte*>(argument.data), buffer.bytes, &*buffer.type,
           &buffer.strides};
 }
@@ -212,7 +229,7 @@ Status check_workspace(const KernelState& kernel, std::span<const TensorRef> arg
 }
 
 Status run_steps(const KernelState& kernel, std::span<const TensorRef> arguments,
-                 std::byte* workspace) noexcept {
+                 const ParameterValues& parameters, std::byte* workspace) noexcept {
   const Image& image = kernel.image();
   std::array<std::byte*, stack_table> few;
   std::byte** table = few.data();
@@ -224,7 +241,7 @@ Status run_steps(const KernelState& kernel, std::span<const TensorRef> arguments
   for (size_t i = 0; i < arguments.size(); ++i)
     table[kernel.open[i]] = static_cast<std::byte*>(arguments[i].data);
 
-  const compiler::StepArguments step_arguments{table, nullptr};
+  const compiler::StepArguments step_arguments{table, parameters.data()};
   for (const size_t step : kernel.steps)
     if (Status status =
             run_step(image, image.steps[step], kernel.loaded->entries[step], step_arguments,
@@ -241,10 +258,7 @@ std::optional<Failure> check_image(const Image& image) {
   if (image.thread_scratch_bytes < 0 || image.thread_scratch_bytes > (int64_t{1} << 40))
     return refuse(
         fmt::format("the image asks for {} bytes of scratch a thread", image.thread_scratch_bytes));
-  if (!image.parameters.empty())
-    return refuse(
-        fmt::format("the image leaves the parameter {} open; kernels are called with fixed shapes",
-                    image.parameters.front()));
+  if (auto fault = fault_in_parameters(image)) return refuse("the image " + *fault);
   for (const ImageBuffer& buffer : image.buffers)
     if (auto fault = fault_in(buffer, image))
       return refuse(fmt::format("the image's buffer {} {}", buffer.name, *fault));
@@ -285,14 +299,18 @@ KernelState::KernelState(std::shared_ptr<const LoadedImage> loaded_image,
 
 Status KernelState::call(std::span<const TensorRef> arguments,
                          const std::span<std::byte>* workspace) const noexcept {
+  ParameterValues parameters;
+  if (!image().parameters.empty())
+    if (Status status = read_parameters(image(), open, arguments, parameters); !status)
+      return status;
   if (Status status = check_arguments(*this, arguments); !status) return status;
   if (workspace) {
     if (Status status = check_workspace(*this, arguments, *workspace); !status) return status;
-    return run_steps(*this, arguments, workspace->data());
+    return run_steps(*this, arguments, parameters, workspace->data());
   }
-  if (workspace_bytes == 0) return run_steps(*this, arguments, nullptr);
+  if (workspace_bytes == 0) return run_steps(*this, arguments, parameters, nullptr);
   const WorkspacePool::Loan loan(*workspaces);
-  if (loan.data()) return run_steps(*this, arguments, loan.data());
+  if (loan.data()) return run_steps(*this, arguments, parameters, loan.data());
   return Status::failed(StatusCode::out_of_memory, [&] {
     return Diagnostic{{},
                       image().name,
@@ -350,10 +368,11 @@ Status step_status(const Image& image, const ImageStep& step, int32_t code) noex
 Status run_step(const Image& image, const ImageStep& step, compiler::StepEntry entry,
                 const compiler::StepArguments& arguments, const Threads& threads,
                 std::byte* scratch, int64_t scratch_bytes) noexcept {
-  if (step.work == 0) return {};
-  const int64_t pieces = std::min<int64_t>(threads.count(), step.work);
-  if (pieces == 1) return step_status(image, step, entry(&arguments, scratch, 0, step.work));
-  SplitStep split{entry, &arguments, scratch, scratch_bytes, step.work, pieces};
+  const int64_t work = compiler::work_of(step, {arguments.parameters, image.parameters.size()});
+  if (work == 0) return {};
+  const int64_t pieces = std::min<int64_t>(threads.count(), work);
+  if (pieces == 1) return step_status(image, step, entry(&arguments, scratch, 0, work));
+  SplitStep split{entry, &arguments, scratch, scratch_bytes, work, pieces};
   const Status status = threads.run(
       pieces, [](void* context, int64_t piece) { static_cast<SplitStep*>(context)->run(piece); },
       &split);

@@ -6,6 +6,7 @@
 #include "compiler/nests/strides.h"
 #include "compiler/nests/weight_expression.h"
 #include "compiler/schedule/cost_model.h"
+#include "compiler/schedule/parameters.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -43,6 +44,8 @@ public:
     for (const std::vector<std::string>& axes : groups)
       if (Expected<Nest> joined = flatten(flat_, axes))
         flat_ = std::move(*joined), flatten_.push_back(axes);
+    scheduled_ = flat_;
+    flat_ = at_least(flat_);
     reads_ = inner_reads(flat_);
     constant_ = ConstantWeight::of(flat_, buffers);
   }
@@ -209,10 +212,11 @@ private:
   }
 
   void score(Schedule schedule) {
-    Expected<Plan> plan = resolve(schedule, flat_, target_, constant_ ? &*constant_ : nullptr);
+    const ConstantWeight* weight = constant_ ? &*constant_ : nullptr;
+    Expected<Plan> plan = resolve(schedule, scheduled_, target_, weight);
     if (!plan && !schedule.prefetch.empty()) { // its tiles do not lie so that they can be asked for
       schedule.prefetch.clear();
-      plan = resolve(schedule, flat_, target_, constant_ ? &*constant_ : nullptr);
+      plan = resolve(schedule, scheduled_, target_, weight);
     }
     if (!plan) {
       ++refused_;
@@ -430,7 +434,8 @@ private:
   const Target& target_;
   const int64_t lanes_;
   bool is_banded_ = false;
-  Nest flat_;
+  Nest scheduled_;                         // flattened
+  Nest flat_;                              // the same with the least that each parameter may be
   std::vector<Read> reads_;                // of flat_
   std::optional<ConstantWeight> constant_; // the weight, where it is one
   std::vector<std::vector<std::string>> flatten_;

@@ -46,8 +46,19 @@ TEST_CASE("an image whose tables do not hold together is refused") {
   CHECK(refusal([](auto&) {}) == "no failure");
   CHECK(refusal([](auto& i) { i.thread_scratch_bytes = -8; }) ==
         "packing: the image asks for -8 bytes of scratch a thread");
-  CHECK(refusal([](auto& i) { i.parameters = {"h"}; }) ==
-        "packing: the image leaves the parameter h open; kernels are called with fixed shapes");
+  CHECK(refusal([](auto& i) {
+          i.parameters = {{"h", {1, 8}}};
+        }) == "packing: the image leaves the parameter h open: no input or output says its value");
+  CHECK(refusal([](auto& i) { i.parameters = std::vector<ir::Parameter>(17); }) ==
+        "packing: the image has 17 parameters, more than 16");
+  CHECK(refusal([](auto& i) { i.steps[1].work_by = {ir::Var{0}}; }) ==
+        "packing: the image has the step add with a parameter that it does not have");
+  CHECK(refusal([](auto& i) {
+          i.buffers[0].dims = {{1, 37}, {1, 37}, {ir::Var{2}, 1}};
+        }) == "packing: the image has the buffer x with a parameter that it does not have");
+  CHECK(refusal([](auto& i) {
+          i.buffers[0].dims = {{37, 1}};
+        }) == "packing: the image has the buffer x of 1 dimensions and another type");
   CHECK(refusal([](auto& i) { i.buffers[0].type.reset(); }) ==
         "packing: the image's buffer x is given by the caller and has no type");
   CHECK(refusal([](auto& i) { i.buffers[0].bytes = 4; }) ==
