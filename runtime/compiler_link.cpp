@@ -10,6 +10,7 @@ Expected<compiler::Image> compile_image(const ir::Program& program, const Compil
   compiler::CompileRequest request;
   request.target = std::move(*target);
   request.schedule = options.schedule;
+  if (options.accuracy) request.accuracy = *options.accuracy;
   request.strides = options.strides;
   Expected<compiler::Compiled> compiled = compiler::compile(program, request);
   if (!compiled) return compiled.failure();

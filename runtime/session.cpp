@@ -66,6 +66,7 @@ Expected<Kernel> Session::try_compile(const ir::Program& program, const CompileO
       options.target.empty() ? state_->target : canonical_target(options.target);
   if (!target) return target.failure();
   complete.target = *target;
+  if (!complete.accuracy) complete.accuracy = state_->options.accuracy;
   Expected<compiler::StridesByName> strides = compiler::checked_strides(program, options.strides);
   if (!strides) return strides.failure();
   complete.strides = std::move(*strides);

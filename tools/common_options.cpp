@@ -77,13 +77,13 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
       ->type_name("N")
       ->group(group);
   app.add_option("--accuracy", options.accuracy,
-                 "Largest error of an algorithm, in multiples of direct f32's (10);\n"
-                 "0 allows direct ones only, and today there are no others")
+                 "Largest error of an algorithm, in multiples of the largest that a\n"
+                 "direct sum in f32 makes (2); 0 allows direct sums only")
       ->type_name("X")
       ->group(group);
   app.add_flag("--deterministic", options.deterministic,
-               "Fix the order of summation whatever the batch; without effect yet:\n"
-               "the order follows the schedule")
+               "Fix the algorithm and the order of summation whatever the batch;\n"
+               "without effect yet: both follow the schedule")
       ->group(group);
   app.add_option("--cache-dir", options.cache_dir,
                  "Where compiled kernels are kept; without effect yet: there is no\n"
@@ -104,8 +104,9 @@ Settings settings_of(const CommonOptions& options) {
   Settings settings;
   settings.verbose = options.verbose || environment->verbose;
   settings.threads = options.threads.empty() ? environment->threads : thread_count(options.threads);
-  if (!(options.accuracy >= 0) || !std::isfinite(options.accuracy))
-    misuse(fmt::format("--accuracy: {} is not a number of 0 or more", options.accuracy));
+  settings.request.accuracy = options.accuracy.value_or(environment->accuracy);
+  if (!(settings.request.accuracy >= 0) || !std::isfinite(settings.request.accuracy))
+    misuse(fmt::format("--accuracy: {} is not a number of 0 or more", settings.request.accuracy));
   const bool has_target = !options.target.empty();
   const Expected<compiler::Target> target =
       compiler::parse_target(has_target ? options.target : environment->target);

@@ -208,6 +208,12 @@ private:
 
 } // namespace
 
+std::string nest_name(const Program& program, const Fusion::Group& group) {
+  const Statement& head = program.statements[group.statements.front()];
+  const Statement& last = program.statements[group.statements.back()];
+  return fmt::format("{}_{}", name(head.operation), program.name_of(last.results[0]));
+}
+
 bool is_elementwise(const Operation& operation) {
   return std::holds_alternative<ir::Unary>(operation) ||
          std::holds_alternative<ir::Binary>(operation) ||

@@ -23,7 +23,7 @@ GroupLowering::GroupLowering(Lowering& whole, const Fusion::Group& group)
     if (&statement != &head) folded_.push_back(&statement);
     result_ = statement.results[0];
   }
-  name_ = fmt::format("{}_{}", ir::name(head.operation), program.name_of(result_));
+  name_ = nest_name(program, group);
 }
 
 NestBuilder GroupLowering::start(const std::string& suffix) const {

@@ -92,6 +92,26 @@ void append(std::string& text, const NestReport& nest) {
   }
 }
 
+/// What of a statement's forms bears telling: "error at most 0.9 times a direct sum's".
+std::string error_text(double error) {
+  return error > 0 ? fmt::format("error at most {} times that of a direct sum", error)
+                   : "a direct sum";
+}
+
+void append(std::string& text, const StatementForms& statement) {
+  text += fmt::format("  {}: {} ({})", statement.nest, statement.chosen, statement.sentence);
+  if (statement.error > 0) text += fmt::format(", {}", error_text(statement.error));
+  if (!statement.why.empty()) text += fmt::format("; {}", statement.why);
+  text += '\n';
+  for (const FormReport& form : statement.forms) {
+    if (!form.refused.empty())
+      text += fmt::format("    {:<12} {:>12}  {}\n", form.name, "not taken", form.refused);
+    else if (form.cycles > 0)
+      text += fmt::format("    {:<12} {:>12}  predicted cycles, {}\n", form.name,
+                          grouped(static_cast<int64_t>(form.cycles)), error_text(form.error));
+  }
+}
+
 } // namespace
 
 std::string grouped(int64_t number) {
@@ -114,6 +134,8 @@ std::string to_string(const Report& report) {
   if (!report.fusion.empty() || !report.bands.empty()) text += "\nfusion\n";
   for (const std::string& sentence : report.fusion) text += fmt::format("  {}\n", sentence);
   for (const std::string& sentence : report.bands) text += fmt::format("  {}\n", sentence);
+  if (!report.forms.empty()) text += "\nforms\n";
+  for (const StatementForms& statement : report.forms) append(text, statement);
   if (!report.operators.empty()) text += "\noperators\n";
   for (const std::string& sentence : report.operators) text += fmt::format("  {}\n", sentence);
   if (!report.copies.empty()) text += "\ncopies\n";

@@ -27,7 +27,7 @@ TEST_CASE("--help lists every command and every environment variable", "[command
   CHECK(ran.err == "");
   for (const char* word :
        {"run", "inspect", "bench", "targets", "compile", "tune", "cache", "VOLUTE_THREADS",
-        "VOLUTE_TARGET", "VOLUTE_MEMORY_CACHE", "VOLUTE_VERBOSE", "Exit status"})
+        "VOLUTE_TARGET", "VOLUTE_ACCURACY", "VOLUTE_MEMORY_CACHE", "VOLUTE_VERBOSE", "Exit status"})
     CHECK_THAT(ran.out, ContainsSubstring(word));
 }
 
