@@ -94,8 +94,8 @@ double cycles_of(const Program& program, const LowerOptions& options, const Targ
   double cycles = 0, far = 0;
   int count = 0;
   for (size_t n = 0; n < nests.nests.size(); ++n) {
-    // What depends on the weight alone is prepared when it is bound.
-    if (nests.nests[n].placement || nests.nests[n].packs >= 0) continue;
+    // Sums of a weight are made when it is bound.
+    if (nests.nests[n].placement || nests.nests[n].kind == ir::NestKind::offset) continue;
     const Bands bands = banded(nests, nests.buffers, n);
     for (const ir::Nest& nest : bands.nests) {
       cycles += predicted_cycles(nest, target, bands.buffers, !options.dot_products.empty());
