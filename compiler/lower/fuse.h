@@ -35,9 +35,6 @@ struct Fusion {
 /// The name of the nest, or of the one that writes the result: "conv_y".
 std::string nest_name(const ir::Program& program, const Fusion::Group& group);
 
-/// A statement applied to each element by itself: what can be folded.
-bool is_elementwise(const ir::Operation& operation);
-
 Fusion fuse(const ir::Program& program);
 
 } // namespace volute::compiler
