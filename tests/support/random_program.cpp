@@ -94,8 +94,8 @@ void Draft::make_separable(const TensorType& type, std::vector<double>& elements
   const ir::Strides strides(type);
   for (int64_t o = 0; o < type.size(Axis::o); ++o)
     for (int64_t h = 1; h < type.size(Axis::h); ++h) {
-      const auto times = static_cast<double>(
-          type.element == ElementType::u8 ? 1 : dice.one_of({-1, 0, 1, 1}));
+      const auto times =
+          static_cast<double>(type.element == ElementType::u8 ? 1 : dice.one_of({-1, 0, 1, 1}));
       for (int64_t w = 0; w < type.size(Axis::w); ++w) {
         const int64_t first = strides.offset(Axis::o, o) + strides.offset(Axis::w, w);
         elements[static_cast<size_t>(first + strides.offset(Axis::h, h))] =
