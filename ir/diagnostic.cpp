@@ -35,6 +35,12 @@ std::string render(const std::vector<Diagnostic>& diagnostics, std::string_view 
                    std::string_view source) {
   std::string text;
   for (const Diagnostic& d : diagnostics) {
+    if (d.in) {
+      Diagnostic there = d;
+      there.in = nullptr;
+      text += render({there}, d.in->name, d.in->text);
+      continue;
+    }
     if (d.where.line == 0) {
       text += file.empty() ? fmt::format("error: {}\n", to_string(d))
                            : fmt::format("{}: error: {}\n", file, to_string(d));
@@ -42,8 +48,7 @@ std::string render(const std::vector<Diagnostic>& diagnostics, std::string_view 
     }
     text += fmt::format("{}:{}:{}: error: {}\n", file, d.where.line, d.where.column, to_string(d));
     const std::string_view line = line_of(source, d.where.line);
-    if (!line.empty())
-      text += fmt::format("  {}\n  {}\n", line, caret_under(line, d.where.column));
+    if (!line.empty()) text += fmt::format("  {}\n  {}\n", line, caret_under(line, d.where.column));
   }
   return text;
 }
@@ -51,6 +56,7 @@ std::string render(const std::vector<Diagnostic>& diagnostics, std::string_view 
 Error::Error(std::vector<Diagnostic> diagnostics) : diagnostics_(std::move(diagnostics)) {
   for (const Diagnostic& d : diagnostics_) {
     if (!text_.empty()) text_ += '\n';
+    if (d.in) text_ += d.in->name + ':';
     text_ += d.where.line ? fmt::format("{}:{}: {}", d.where.line, d.where.column, to_string(d))
                           : to_string(d);
   }
