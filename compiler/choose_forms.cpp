@@ -3,11 +3,11 @@
 #include "compiler/lower/fuse.h"
 #include "compiler/nests/bands.h"
 #include "compiler/nests/flatten.h"
-#include "compiler/nests/strides.h"
 #include "compiler/rewrites/fold_tables.h"
 #include "compiler/rewrites/form.h"
 #include "compiler/schedule/choose.h"
 #include "compiler/schedule/cost_model.h"
+#include "compiler/schedule/plan.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -69,7 +69,7 @@ double predicted_cycles(const ir::Nest& nest, const Target& target,
   ir::Nest flat = nest;
   for (const std::vector<std::string>& axes : choice.schedule.flatten)
     flat = flatten(flat, axes).value();
-  return predict(flat, inner_reads(flat), resolve(choice.schedule, flat).value(), target).cycles;
+  return predict(flat, resolve(choice.schedule, flat, target).value(), target).cycles;
 }
 
 /// Of a nest's images on their way from and to where L2 does not hold them, each once.
@@ -232,8 +232,10 @@ private:
         best = &dot;
         told.why = fmt::format("the schedule has a loop `{} dot {}`", loop->axis, loop->dot);
         if (error_of(dot, head) > request_.accuracy)
-          return fail("schedule", fmt::format("nest {}: for {} dot {}: {}", head.nest, loop->axis,
-                                              loop->dot, too_inaccurate(error_of(dot, head))));
+          return fail(Diagnostic{loop->at, "schedule",
+                                 fmt::format("nest {}: for {} dot {}: {}", head.nest, loop->axis,
+                                             loop->dot, too_inaccurate(error_of(dot, head))),
+                                 those_that_apply(head)});
       } else {
         told.why = request_.naive ? "naive is asked for" : "the schedule says no more of it";
       }

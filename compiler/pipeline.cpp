@@ -165,7 +165,7 @@ public:
                                    : parse_schedules(request_.schedule);
     if (!text) return text.failure();
     Expected<NestProgram> nests = lowered(*text, naive);
-    if (!nests) return nests.failure();
+    if (!nests) return in_the_schedule(nests.failure());
     Expected<Requested> requested = Requested::from(*nests, *text, naive);
     if (!requested) return requested.failure();
     nests = requested->place(std::move(*nests), request_.target, stages_.report.bands);
@@ -182,11 +182,7 @@ public:
         failures.diagnostics.insert(failures.diagnostics.end(), added.diagnostics().begin(),
                                     added.diagnostics().end());
     }
-    for (Diagnostic& d : failures.diagnostics)
-      if (d.subject == "schedule" && d.where.line > 0)
-        d.in =
-            std::make_shared<const NamedText>(NamedText{request_.schedule_name, request_.schedule});
-    if (!failures.diagnostics.empty()) return failures;
+    if (!failures.diagnostics.empty()) return in_the_schedule(std::move(failures));
     require(verify(stages_.loops), "specialising");
     explain(program_, request_.target, stages_);
     stages_.report.lower_ms =
@@ -195,6 +191,16 @@ public:
   }
 
 private:
+  /// Places of what the schedule's text is refused for are places in that.
+  Failure in_the_schedule(Failure failure) const {
+    for (Diagnostic& d : failure.diagnostics)
+      if (d.subject == "schedule" && d.where.line > 0)
+        d.in =
+            std::make_shared<const NamedText>(NamedText{request_.schedule_name, request_.schedule});
+    return failure;
+  }
+
+  /// The program's nests, in the forms that were chosen or asked for.
   Expected<NestProgram> lowered(const Schedules& text, bool naive) {
     const LowerOptions options{request_.strides, {}};
     const Program direct = rewrite(program_, options, stages_.report.fusion);

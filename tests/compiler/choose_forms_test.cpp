@@ -135,7 +135,7 @@ TEST_CASE("a dot loop in a schedule says the form too, and nothing else may be s
   CHECK(given.report.forms[0].chosen == "dot");
   CHECK(nests(given).front() == "stage_x");
   CHECK(refusal(stages(bytes, "form conv_y direct; " + loops)) ==
-        "schedule: line 1: form conv_y direct: it has no `for i dot 4` (write `form conv_y dot`)");
+        "schedule: form conv_y direct: it has no `for i dot 4` (write `form conv_y dot`)");
   CHECK_THAT(refusal(stages(narrow("f32", "f32"), loops)),
              ContainsSubstring("for i dot 4: the nest adds no products of u8 and i8"));
 }
@@ -178,27 +178,37 @@ TEST_CASE("a form that cannot be is refused with its line, its rule and those th
     return refusal(stages(program, text, "znver4", accuracy));
   };
   CHECK(refused(blur(7), "form conv_z separable") ==
-        "schedule: line 1: form conv_z separable: no statement is the nest conv_z (the nests of "
+        "schedule: form conv_z separable: no statement is the nest conv_z (the nests of "
         "statements are conv_y)");
   CHECK(refused(blur(7), "\nform conv_y winograd") ==
-        "schedule: line 2: form conv_y winograd: there is no such form (conv_y may be direct or "
+        "schedule: form conv_y winograd: there is no such form (conv_y may be direct or "
         "separable)");
   CHECK(refused(blur(7), "form conv_y dot") ==
-        "schedule: line 1: form conv_y dot: its elements are f32, and there are instructions for "
+        "schedule: form conv_y dot: its elements are f32, and there are instructions for "
         "bytes and bf16 (conv_y may be direct or separable)");
   CHECK(refused(narrow("f32", "f32"), "form conv_y separable") ==
-        "schedule: line 1: form conv_y separable: its filter %w is not a constant (conv_y may be "
+        "schedule: form conv_y separable: its filter %w is not a constant (conv_y may be "
         "direct)");
   CHECK(refused(blur(7), "form conv_y separable", 0) ==
-        "schedule: line 1: form conv_y separable: its error is up to 0.94 times that of a direct "
+        "schedule: form conv_y separable: its error is up to 0.94 times that of a direct "
         "sum, and 0 is asked for (conv_y may be direct; accuracy 0.94 allows separable)");
   CHECK(refused(narrow("bf16", "bf16"),
                 "nest conv_y: for h, w by 3, kh, kw, i dot 2; registers w 3, o 16 vector 16; "
                 "pack weight",
                 0) == "schedule: nest conv_y: for i dot 2: its error is up to 1.5 times that of a "
-                      "direct sum, and 0 is asked for");
+                      "direct sum, and 0 is asked for (conv_y may be direct)");
   CHECK(refusal(stages(narrow("bf16", "bf16"), "form conv_y dot", "haswell")) ==
-        "schedule: line 1: form conv_y dot: the target has no vdpbf16ps (conv_y may be direct)");
+        "schedule: form conv_y dot: the target has no vdpbf16ps (conv_y may be direct)");
+}
+
+TEST_CASE("a refusal stands at its place in the schedule's text") {
+  const auto refused = stages(blur(7), "nest conv_y:\n  for h; form conv_y winograd");
+  REQUIRE(!refused);
+  const Diagnostic& d = refused.diagnostics().front();
+  CHECK(d.where.line == 2);
+  CHECK(d.where.column == 10);
+  REQUIRE(d.in != nullptr);
+  CHECK(d.in->text == "nest conv_y:\n  for h; form conv_y winograd");
 }
 
 TEST_CASE("an accuracy that is no number of 0 or more is refused") {
