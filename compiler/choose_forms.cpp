@@ -111,8 +111,6 @@ void apply(const Form& form, ValueId result, Program& program, LowerOptions& opt
   if (form.lower) form.lower(options, result);
 }
 
-std::string times(double error) { return fmt::format("{}", std::ceil(error * 100) / 100); }
-
 class FormChooser {
 public:
   FormChooser(const Program& program, const LowerOptions& options, const FormRequest& request)
@@ -171,9 +169,9 @@ private:
     if (const auto why = obstacle(*form, *head)) return refused(*why, those_that_apply(*head));
     const double error = error_of(*form, *head);
     if (error > request_.accuracy)
-      return refused(too_inaccurate(error),
-                     fmt::format("{}; accuracy {} allows {}", those_that_apply(*head), times(error),
-                                 form->name));
+      return refused(
+          too_inaccurate(error),
+          fmt::format("{}; accuracy {} allows {}", those_that_apply(*head), error, form->name));
     const Form& dot = *find_form("dot");
     if (form != &dot && !obstacle(dot, *head))
       if (const LoopDirective* loop = dot_loop(*head))
@@ -185,12 +183,13 @@ private:
   std::optional<std::string> obstacle(const Form& form, const Head& head) const {
     return form.obstacle(head.alone, head.statement, request_.target);
   }
+  /// As it is printed, too: an accuracy of what is printed allows the form.
   double error_of(const Form& form, const Head& head) const {
-    return form.error(head.alone, head.statement);
+    return std::ceil(100 * form.error(head.alone, head.statement)) / 100;
   }
   std::string too_inaccurate(double error) const {
     return fmt::format("its error is up to {} times that of a direct sum, and {} is asked for",
-                       times(error), request_.accuracy);
+                       error, request_.accuracy);
   }
   std::string those_that_apply(const Head& head) const {
     std::vector<std::string_view> names;

@@ -11,13 +11,23 @@ using namespace ir;
 
 namespace {
 
-/// Operations of an expression that a port executes (a select with its compare counts as two).
+/// A narrow element on its way into arithmetic: once for every register that holds it, however
+/// often it is used.
+bool is_widened_read(const ExprNode& node) {
+  const auto* op = std::get_if<UnaryOp>(&node.is);
+  return op && op->fn == UnaryFn::convert && std::holds_alternative<Read>(op->a->is);
+}
+
+/// Operations of an expression that a port executes (a select with its compare counts as two, and
+/// so does a multiply-add of integers), but for widened reads.
 int64_t operations(const Expr& e) {
   int64_t count = 0;
   visit(e, [&](const ExprNode& node) {
+    if (is_widened_read(node)) return;
     if (std::holds_alternative<UnaryOp>(node.is) || std::holds_alternative<BinaryOp>(node.is) ||
         std::holds_alternative<Fma>(node.is))
       ++count;
+    if (std::holds_alternative<Fma>(node.is) && is_integer(node.type)) ++count;
     if (std::holds_alternative<Select>(node.is)) count += 2;
     if (const auto* op = std::get_if<BinaryOp>(&node.is); op && op->fn == BinaryFn::div)
       count += 15;
@@ -116,9 +126,10 @@ private:
   double step_cycles(const TileSizes& size, std::string& bound) const {
     double all = 1;
     for (int64_t r : size.registers) all *= static_cast<double>(r);
-    double loads = 0, extra = 0;
+    double loads = 0, extra = 0, widenings = 0;
     for (const PlannedRead& read : plan_.reads) {
       const double count = registers_of(read, size);
+      if (is_widened(read)) widenings += count;
       switch (read.arrival) {
       case Arrival::broadcast:
       case Arrival::loaded:
@@ -144,11 +155,12 @@ private:
       double cycles;
       const char* name;
     };
-    const Term terms[] = {{arithmetic / instructions_per_cycle_ + extra, "FMA"},
-                          {loads / target_.loads_per_cycle, "loads"},
-                          {chain, "latency"},
-                          {arrival(size), "L2"},
-                          {(arithmetic + loads + extra + 3) / issue_width, "issue"}};
+    const Term terms[] = {
+        {arithmetic / instructions_per_cycle_ + widenings / target_.fma_per_cycle + extra, "FMA"},
+        {loads / target_.loads_per_cycle, "loads"},
+        {chain, "latency"},
+        {arrival(size), "L2"},
+        {(arithmetic + loads + widenings + extra + 3) / issue_width, "issue"}};
     const Term* worst =
         std::max_element(std::begin(terms), std::end(terms),
                          [](const Term& a, const Term& b) { return a.cycles < b.cycles; });
@@ -158,6 +170,13 @@ private:
     for (const Term& t : terms)
       if (&t != worst) second = std::max(second, t.cycles);
     return worst->cycles + 0.03 * second;
+  }
+
+  /// Whether an operand's elements are narrower than they are computed with: a packed one's are
+  /// not, and those of dot products are computed with as they are.
+  bool is_widened(const PlannedRead& read) const {
+    const int64_t bytes = element_bytes(read.read.operand);
+    return bytes < 4 && !read.is_packed && plan_.instruction.kind != Instruction::Kind::dot;
   }
 
   /// Vectors of an operand whose rows, or taps, do not start at multiples of a vector.
