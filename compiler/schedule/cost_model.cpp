@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 namespace volute::compiler {
 
@@ -56,6 +57,13 @@ public:
       : nest_(nest), plan_(plan), target_(target), lanes_(plan.lanes) {
     for (const Accumulator& a : nest.accumulators) update_operations_ += operations(a.update);
     for (const Write& w : nest.writes) write_operations_ += operations(w.value);
+    const auto note_widened = [&](const ExprNode& node) {
+      if (is_widened_read(node))
+        widened_.insert(std::get<Read>(std::get<UnaryOp>(node.is).a->is).operand);
+    };
+    for (const Accumulator& a : nest.accumulators) visit(a.update, note_widened);
+    if (nest.accumulators.empty())
+      for (const Write& w : nest.writes) visit(w.value, note_widened);
     for (const NestAxis& axis : nest.axes)
       if (axis.reduction) steps_ *= static_cast<double>(axis.extent.number());
     if (plan.instruction.kind == Instruction::Kind::dot) { // one instruction a group
@@ -172,11 +180,11 @@ private:
     return worst->cycles + 0.03 * second;
   }
 
-  /// Whether an operand's elements are narrower than they are computed with: a packed one's are
-  /// not, and those of dot products are computed with as they are.
+  /// Whether an operand's elements are widened when they have been read: those of a packed weight
+  /// were before, and dot products take them as they are.
   bool is_widened(const PlannedRead& read) const {
-    const int64_t bytes = element_bytes(read.read.operand);
-    return bytes < 4 && !read.is_packed && plan_.instruction.kind != Instruction::Kind::dot;
+    return widened_.contains(read.read.operand) && !read.is_packed &&
+           plan_.instruction.kind != Instruction::Kind::dot;
   }
 
   /// Vectors of an operand whose rows, or taps, do not start at multiples of a vector.
@@ -305,6 +313,7 @@ private:
   const Nest& nest_;
   const Plan& plan_;
   const Target& target_;
+  std::set<int32_t> widened_; // operands
   int64_t lanes_ = 1;
   int64_t update_operations_ = 0, write_operations_ = 0, ways_ = 1;
   double instructions_per_cycle_ = target_.fma_per_cycle;
