@@ -176,17 +176,18 @@ TEST_CASE("a convolution of bytes reports its staged image, its sums and its ins
   const std::string program =
       "program @p(%x: u8[n=1, h=6, w=6, c=6], %w: i8[o=16, i=6, h=3, w=3], %b: i32[o=16]) {\n"
       "%y = conv %x, %w, %b {pad = 1, x_zero_point = 9, w_zero_point = 3}\nreturn %y }";
-  const Report report = report_of(program);
+  const char* const dot = "form conv_y dot";
+  const Report report = report_of(program, "znver4", dot);
   CHECK(copies(report) ==
         Sentences{"x_staged 512", "w_offset 64", "x_window_sum 144", "w_packed 1152"});
   CHECK(report.operators[0] == "conv %y: its padding is the zero point, in the staged image");
   CHECK_THAT(products(report), ContainsSubstring("4 added at a time by vpdpbusd"));
-  CHECK_THAT(products(report_of(program, "haswell")), ContainsSubstring("pmaddwd"));
+  CHECK_THAT(products(report_of(program, "haswell", dot)), ContainsSubstring("pmaddwd"));
   CHECK_THAT(products(report_of(program, "haswell", "naive")),
-             ContainsSubstring("one at a time, i8 widened to i32: the schedule has no `dot`"));
+             ContainsSubstring("one at a time, i8 widened to i32: its form is direct"));
   const std::string pairs = "program @p(%x: bf16[n=1, w=6, c=8], %w: bf16[o=16, i=8, w=3]) {\n"
                             "%y = conv %x, %w\nreturn %y }";
-  CHECK_THAT(products(report_of(pairs)), ContainsSubstring("2 added at a time by vdpbf16ps"));
+  CHECK_THAT(products(report_of(pairs, "znver4")), ContainsSubstring("2 added at a time by vdpbf16ps"));
   CHECK_THAT(products(report_of(pairs, "haswell")),
              ContainsSubstring("bf16 widened to f32: the target has no vdpbf16ps"));
 }
