@@ -187,7 +187,8 @@ TEST_CASE("a convolution of bytes reports its staged image, its sums and its ins
              ContainsSubstring("one at a time, i8 widened to i32: its form is direct"));
   const std::string pairs = "program @p(%x: bf16[n=1, w=6, c=8], %w: bf16[o=16, i=8, w=3]) {\n"
                             "%y = conv %x, %w\nreturn %y }";
-  CHECK_THAT(products(report_of(pairs, "znver4")), ContainsSubstring("2 added at a time by vdpbf16ps"));
+  CHECK_THAT(products(report_of(pairs, "znver4")),
+             ContainsSubstring("2 added at a time by vdpbf16ps"));
   CHECK_THAT(products(report_of(pairs, "haswell")),
              ContainsSubstring("bf16 widened to f32: the target has no vdpbf16ps"));
 }

@@ -139,8 +139,9 @@ TEST_CASE("a printed schedule parses to itself") {
 
 TEST_CASE("a text that is no schedule is refused with its line, column and rule") {
   const std::vector<std::pair<const char*, const char*>> refusals = {
-      {"tile n by 3", "1:1: schedule: unknown directive 'tile' (the directives are parallel, for, "
-                      "registers, flatten, pack weight, prefetch, compute, form and nest)"},
+      {"colour n by 3",
+       "1:1: schedule: unknown directive 'colour' (the directives are parallel, for, "
+       "registers, flatten, pack weight, prefetch, compute, form and nest)"},
       {"for n\nfor 3", "2:5: schedule: for: a name is wanted"},
       {"parallel", "schedule: parallel: a name is wanted"},
       {"for n,", "schedule: for: a name is wanted"},
@@ -183,6 +184,14 @@ TEST_CASE("a text that is no schedule is refused with its line, column and rule"
 
 TEST_CASE("every fault of a text is told at once") {
   CHECK(parse_schedules("tile n; for 3; for n by 0\npack input").diagnostics().size() == 4);
+}
+
+TEST_CASE("a text that is no schedule at all is not read to its end") {
+  std::string text;
+  for (int i = 0; i < 5000; ++i) text += "tile;";
+  CHECK(parse_schedules(text).diagnostics().size() == 1000);
+  text = std::string(1 << 20, ';') + "tile"; // on one line, which is looked at once
+  CHECK(parse_schedules(text).diagnostics().front().where.column == (1 << 20) + 1);
 }
 
 TEST_CASE("any bytes are a schedule or refused") {
