@@ -141,10 +141,8 @@ private:
 
   static Failure refuse(const std::string& nest, const FormDirective& directive,
                         const std::string& why, const std::string& hint) {
-    return fail(
-        "schedule",
-        fmt::format("line {}: form {} {}: {}", directive.where.line, nest, directive.form, why),
-        hint);
+    return fail(Diagnostic{directive.where, "schedule",
+                           fmt::format("form {} {}: {}", nest, directive.form, why), hint});
   }
 
   const Head* find(const std::string& nest) const {

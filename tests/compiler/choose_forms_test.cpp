@@ -153,6 +153,16 @@ TEST_CASE("bytes and bf16 are added in groups where that is predicted to be fast
     CHECK(loop.dot == 0);
 }
 
+TEST_CASE(
+    "bf16 is widened where that is twice as fast as vdpbf16ps, and added in pairs elsewhere") {
+  const std::string layer =
+      "program @p(%x: bf16[n=1, h=28, w=28, c=64], %w: bf16[o=64, i=64, h=3, w=3]) {\n"
+      "  %y = conv %x, %w {pad = 1}\n  return %y\n}\n";
+  for (const auto& [target, form] :
+       {std::pair("sapphirerapids", "direct"), {"emeraldrapids", "direct"}, {"znver4", "dot"}})
+    CHECK(stages(layer, "auto", target).value().report.forms[0].chosen == form);
+}
+
 TEST_CASE("accuracy 0 bans all but direct sums and what is exact") {
   const compiler::Stages blurred = stages(blur(7), "auto", "znver4", 0).value();
   CHECK(nests(blurred) == Names{"conv_y"});

@@ -3,6 +3,7 @@
 #include "ir/infer.h"
 #include "ir/number.h"
 #include "ir/parse.h"
+#include "ir/tensor_data.h"
 #include "tests/support/random_draft.h"
 #include "tests/support/random_layout.h"
 
