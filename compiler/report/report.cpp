@@ -92,22 +92,20 @@ void append(std::string& text, const NestReport& nest) {
   }
 }
 
-/// What of a statement's forms bears telling: "error at most 0.9 times a direct sum's".
+/// ", error at most 0.94 times that of a direct sum"; nothing of what makes no more.
 std::string error_text(double error) {
-  return error > 0 ? fmt::format("error at most {} times that of a direct sum", error)
-                   : "a direct sum";
+  return error > 0 ? fmt::format(", error at most {} times that of a direct sum", error) : "";
 }
 
 void append(std::string& text, const StatementForms& statement) {
-  text += fmt::format("  {}: {} ({})", statement.nest, statement.chosen, statement.sentence);
-  if (statement.error > 0) text += fmt::format(", {}", error_text(statement.error));
-  if (!statement.why.empty()) text += fmt::format("; {}", statement.why);
-  text += '\n';
+  text +=
+      fmt::format("  {}: {} ({}){}{}{}\n", statement.nest, statement.chosen, statement.sentence,
+                  error_text(statement.error), statement.why.empty() ? "" : "; ", statement.why);
   for (const FormReport& form : statement.forms) {
     if (!form.refused.empty())
       text += fmt::format("    {:<12} {:>12}  {}\n", form.name, "not taken", form.refused);
     else if (form.cycles > 0)
-      text += fmt::format("    {:<12} {:>12}  predicted cycles, {}\n", form.name,
+      text += fmt::format("    {:<12} {:>12}  predicted cycles{}\n", form.name,
                           grouped(static_cast<int64_t>(form.cycles)), error_text(form.error));
   }
 }

@@ -193,6 +193,29 @@ TEST_CASE("a convolution of bytes reports its staged image, its sums and its ins
              ContainsSubstring("bf16 widened to f32: the target has no vdpbf16ps"));
 }
 
+TEST_CASE("the forms of a convolution are told with their cycles, errors and obstacles",
+          "[report]") {
+  const auto forms = [](const std::string& schedule) {
+    const std::string program =
+        "program @p(%x: f32[n=1, c=1, h=64, w=64]) {\n"
+        "%k = const [1, 2, 1, 0, 2, 4, 2, 0, 1, 2, 1, 0, 3, 6, 3, 0] : f32[o=1, i=1, h=4, w=4]\n"
+        "%y = conv %x, %k\nreturn %y }";
+    const std::string text = to_string(report_of(program, "haswell", schedule));
+    const size_t begin = text.find("\nforms\n");
+    REQUIRE(begin != std::string::npos);
+    return text.substr(begin + 1, text.find("\n\n", begin) - begin - 1);
+  };
+  CHECK(forms("naive") == "forms\n  conv_y: direct (one sum over all taps); naive is asked for");
+  CHECK(
+      forms("form conv_y separable") ==
+      "forms\n  conv_y: separable (a filter that is a column times a row, as two passes), error at "
+      "most 1.24 times that of a direct sum; the schedule says so");
+  const std::string scored = forms("auto");
+  CHECK_THAT(scored, ContainsSubstring("  predicted cycles\n"));
+  CHECK_THAT(scored, ContainsSubstring("  predicted cycles, error at most 1.24 times that of"));
+  CHECK_THAT(scored, ContainsSubstring("dot             not taken  its elements are f32"));
+}
+
 TEST_CASE("integer sums are proven to fit, or the taps are named above which they may wrap",
           "[report]") {
   const std::string u8 = "%x: u8[n=1, c=4, w=9]", i8 = "%x: i8[n=1, c=4, w=9]";
