@@ -1,5 +1,6 @@
 #include "compiler/pipeline.h"
 
+#include "compiler/choose_forms.h"
 #include "compiler/lower/copy_limit.h"
 #include "compiler/lower/lower.h"
 #include "compiler/nests/bands.h"
@@ -51,13 +52,10 @@ Nest expand(Nest nest, const Target& target) {
 /// The schedules that were asked for, by nest.
 class Requested {
 public:
-  static Expected<Requested> from(const NestProgram& program, const std::string& text) {
+  static Expected<Requested> from(const NestProgram& program, const Schedules& text, bool naive) {
     Requested requested;
-    requested.naive_ = text == "naive";
-    if (text == "auto" || requested.naive_) return requested;
-    Expected<Schedules> parsed = parse_schedules(text);
-    if (!parsed) return parsed.failure();
-    requested.schedules_ = std::move(*parsed);
+    requested.naive_ = naive;
+    requested.schedules_ = text;
     std::vector<std::string> names;
     for (const Nest& nest : program.nests) names.push_back(nest.name);
     for (const auto& [name, schedule] : requested.schedules_) {
@@ -107,13 +105,13 @@ public:
     return program;
   }
 
-  Choice for_nest(const Nest& nest, const Target& target,
-                  const std::vector<Buffer>& buffers) const {
+  Choice for_nest(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers,
+                  bool dot_products) const {
     if (naive_) return {{}, {"the naive nest was asked for: every axis a plain loop"}, {}};
     for (const std::string& name : {nest.name, std::string()})
       if (const auto found = schedules_.find(name); found != schedules_.end())
         return {found->second, {"the schedule was given"}, {}};
-    return choose(nest, target, buffers);
+    return choose(nest, target, buffers, dot_products);
   }
 
 private:
@@ -169,17 +167,13 @@ public:
 
   Expected<Stages> run() {
     const auto start = std::chrono::steady_clock::now();
-    Expected<NestProgram> nests = lowered(request_.schedule == "auto");
-    if (!nests) return nests.failure();
-    Expected<Requested> requested = Requested::from(*nests, request_.schedule);
-    if (!requested && request_.schedule != "auto") {
-      // A text that was printed for a program in the form that `auto` gives it, perhaps.
-      NestProgram as_auto = lowered(true).value();
-      Expected<Requested> again = Requested::from(as_auto, request_.schedule);
-      if (!again) return requested.failure();
-      nests = std::move(as_auto);
-      requested = std::move(again);
-    }
+    const bool naive = request_.schedule == "naive";
+    const Expected<Schedules> text = schedules_given();
+    if (!text) return text.failure();
+    Expected<NestProgram> nests = lowered(*text, naive);
+    if (!nests) return in_the_schedule(nests.failure());
+    Expected<Requested> requested = Requested::from(*nests, *text, naive);
+    if (!requested) return requested.failure();
     if (auto added = add_steps(std::move(*nests), *requested); !added) return added.failure();
     explain(program_, request_.target, stages_);
     stages_.report.lower_ms =
@@ -190,13 +184,20 @@ public:
   /// The same from nests that somebody else has made: `program` has nothing in it.
   Expected<Stages> run(const NestProgram& nests) {
     if (auto found = verify(nests); !found.empty()) return Failure{std::move(found)};
-    Expected<Requested> requested = Requested::from(nests, request_.schedule);
+    const Expected<Schedules> text = schedules_given();
+    if (!text) return text.failure();
+    Expected<Requested> requested = Requested::from(nests, *text, request_.schedule == "naive");
     if (!requested) return requested.failure();
     if (auto added = add_steps(nests, *requested); !added) return added.failure();
     return std::move(stages_);
   }
 
 private:
+  Expected<Schedules> schedules_given() const {
+    if (request_.schedule == "naive" || request_.schedule == "auto") return Schedules{};
+    return parse_schedules(request_.schedule);
+  }
+
   Expected<bool> add_steps(NestProgram program, const Requested& requested) {
     Expected<NestProgram> nests =
         requested.place(std::move(program), request_.target, stages_.report.bands);
@@ -214,21 +215,33 @@ private:
         failures.diagnostics.insert(failures.diagnostics.end(), added.diagnostics().begin(),
                                     added.diagnostics().end());
     }
-    for (Diagnostic& d : failures.diagnostics)
-      if (d.subject == "schedule" && d.where.line > 0)
-        d.in =
-            std::make_shared<const NamedText>(NamedText{request_.schedule_name, request_.schedule});
-    if (!failures.diagnostics.empty()) return failures;
+    if (!failures.diagnostics.empty()) return in_the_schedule(std::move(failures));
     require(verify(stages_.loops), "specialising");
     return true;
   }
 
-  /// The program's nests; in the forms that `auto` may give its operators, or as it is written.
-  Expected<NestProgram> lowered(bool free_form) {
-    const LowerOptions options{request_.strides, request_.target.has("avx512bf16")};
-    stages_.report.fusion.clear();
-    stages_.program = rewrite(program_, options, free_form, stages_.report.fusion);
-    Expected<NestProgram> nests = lower(stages_.program, options);
+  /// Places of what the schedule's text is refused for are places in that.
+  Failure in_the_schedule(Failure failure) const {
+    for (Diagnostic& d : failure.diagnostics)
+      if (d.subject == "schedule" && d.where.line > 0)
+        d.in =
+            std::make_shared<const NamedText>(NamedText{request_.schedule_name, request_.schedule});
+    return failure;
+  }
+
+  /// The program's nests, in the forms that were chosen or asked for.
+  Expected<NestProgram> lowered(const Schedules& text, bool naive) {
+    const LowerOptions options{request_.strides, {}};
+    const Program direct = rewrite(program_, options, stages_.report.fusion);
+    Expected<FormedProgram> formed =
+        choose_forms(direct, options, {request_.target, request_.accuracy, naive, text});
+    if (!formed) return formed.failure();
+    for (const StatementForms& statement : formed->statements)
+      if (statement.chosen != "direct")
+        stages_.schedules.forms[statement.nest] = {statement.chosen, {}};
+    stages_.program = std::move(formed->program);
+    stages_.report.forms = std::move(formed->statements);
+    Expected<NestProgram> nests = lower(stages_.program, formed->options);
     if (!nests) return nests;
     fold_tables(*nests);
     require(verify(*nests), "lowering");
@@ -243,7 +256,9 @@ private:
     stages_.loops.buffers = std::move(bands.buffers);
     std::optional<Step> whole;
     for (const Nest& nest : bands.nests) {
-      Choice choice = requested.for_nest(nest, request_.target, stages_.loops.buffers);
+      Choice choice = requested.for_nest(nest, request_.target, stages_.loops.buffers,
+                                         stages_.schedules.forms.contains(nest.name) &&
+                                             stages_.schedules.forms.at(nest.name).form == "dot");
       choice.schedule.compute = computed_inside(nest.name);
       Expected<Step> step = specialised(nest, choice, bands.scratch_bytes);
       if (!step) return step.failure();

@@ -9,6 +9,7 @@ Expected<compiler::CompileRequest> compile_request(const CompileOptions& options
   request.target = std::move(*target);
   request.schedule = options.schedule;
   request.schedule_name = options.schedule_name;
+  if (options.accuracy) request.accuracy = *options.accuracy;
   request.strides = options.strides;
   return request;
 }

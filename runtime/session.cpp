@@ -81,6 +81,7 @@ Expected<CompileOptions> Session::State::completed(const ir::Program& program,
       complete.target.empty() ? target : canonical_target(complete.target);
   if (!found) return found.failure();
   complete.target = *found;
+  if (!complete.accuracy) complete.accuracy = options.accuracy;
   Expected<compiler::StridesByName> strides = compiler::checked_strides(program, complete.strides);
   if (!strides) return strides.failure();
   complete.strides = std::move(*strides);

@@ -77,17 +77,17 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
   app.add_option("--threads", options.threads, "Threads that run a kernel: a number, or all (1)")
       ->type_name("N")
       ->group(group);
+  app.add_option("--accuracy", options.accuracy,
+                 "Largest error of an algorithm, in multiples of the largest that a\n"
+                 "direct sum in f32 makes (2); 0 allows direct sums only")
+      ->type_name("X")
+      ->group(group);
   app.add_flag("--verbose", options.verbose,
                "Say on standard error what was compiled, and how long it took")
       ->group(group);
-  app.add_option("--accuracy", options.accuracy,
-                 "Largest error of an algorithm, in multiples of direct f32's (10);\n"
-                 "0 allows direct ones only, and today there are no others")
-      ->type_name("X")
-      ->group(without_effect);
   app.add_flag("--deterministic", options.deterministic,
-               "Fix the order of summation whatever the batch; today it follows\n"
-               "the schedule")
+               "Fix the algorithm and the order of summation whatever the batch;\n"
+               "today both follow the schedule")
       ->group(without_effect);
   app.add_option("--cache-dir", options.cache_dir,
                  "Where compiled kernels are kept; today there is no cache on disk")
@@ -103,8 +103,9 @@ Settings settings_of(const CommonOptions& options) {
   runtime::Options session = *environment;
   session.verbose = session.verbose || options.verbose;
   if (!options.threads.empty()) session.threads = thread_count(options.threads);
-  if (!(options.accuracy >= 0) || !std::isfinite(options.accuracy))
-    misuse(fmt::format("--accuracy: {} is not a number of 0 or more", options.accuracy));
+  if (options.accuracy) session.accuracy = *options.accuracy;
+  if (!(session.accuracy >= 0) || !std::isfinite(session.accuracy))
+    misuse(fmt::format("--accuracy: {} is not a number of 0 or more", session.accuracy));
   const bool has_target = !options.target.empty();
   if (has_target) session.target = options.target;
   const Expected<compiler::Target> target = compiler::parse_target(session.target);

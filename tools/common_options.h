@@ -5,6 +5,7 @@
 #include "runtime/session.h"
 #include "tools/program_source.h"
 
+#include <optional>
 #include <string>
 
 namespace volute::tools {
@@ -13,7 +14,7 @@ struct CommonOptions {
   std::string target;            // empty: what VOLUTE_TARGET says
   std::string schedule = "auto"; // auto, naive, a text, or @file
   std::string threads;           // empty: what VOLUTE_THREADS says
-  double accuracy = 10;
+  std::optional<double> accuracy; // empty: what VOLUTE_ACCURACY says
   bool deterministic = false;
   std::string cache_dir;
   bool no_cache = false;

@@ -161,8 +161,8 @@ void require_table(const ir::Statement& statement, int64_t entries);
 // group: one nest, or several that write parts of the result.
 
 void lower_conv(const GroupLowering& group);
-/// A convolution whose products machines add in groups, with the image brought into the order that
-/// this takes; false, and nothing lowered, when the convolution is none.
+/// A convolution of LowerOptions::dot_products, with the image brought into the order that this
+/// takes; false, and nothing lowered, for every other.
 bool lower_grouped_products(const GroupLowering& group);
 void lower_conv_transpose(const GroupLowering& group);
 void lower_pool(const GroupLowering& group);

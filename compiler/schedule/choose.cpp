@@ -35,8 +35,10 @@ constexpr int64_t elementwise_chunk = 4096; // elements of a work item
 
 class Chooser {
 public:
-  Chooser(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers)
-      : target_(target), lanes_(std::min<int64_t>(target.lanes(widest_element(nest)), 64)) {
+  Chooser(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers,
+          bool dot_products)
+      : target_(target), dot_products_(dot_products),
+        lanes_(std::min<int64_t>(target.lanes(widest_element(nest)), 64)) {
     flat_ = nest;
     is_banded_ = band_axis(nest) != nullptr;
     const std::vector<std::vector<std::string>> groups =
@@ -203,11 +205,6 @@ private:
   void add(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) {
     Schedule schedule = build(v, size, u, r);
     if (has_numbers(v, u, r * ceil_div(size, lanes_), r)) put_numbers(schedule);
-    if (!schedule.loops.empty() && schedule.loops.back().dot) { // or one product after the other
-      Schedule single = schedule;
-      single.loops.back().dot = 0;
-      score(std::move(single));
-    }
     score(std::move(schedule));
   }
 
@@ -379,7 +376,7 @@ private:
     for (const Loop& loop : loops) result.push_back({name(*loop.axis)});
     if (result.empty()) return result;
     if (const auto form = dot_form(flat_, loops.back().axis->var);
-        form && vector_is_of_channels(*form, v) && has_instruction(*form)) {
+        form && dot_products_ && vector_is_of_channels(*form, v)) {
       result.back().dot = form->ways;
       if (loops.back().axis->extent.number() >= 4 * form->ways && accumulators <= 16)
         result.back().unroll = 2;
@@ -394,10 +391,6 @@ private:
     return result;
   }
 
-  /// Bytes are added in groups on every target, by wider instructions where there is none for it.
-  bool has_instruction(const DotForm& form) const {
-    return is_integer(form.type) || target_.has("avx512bf16");
-  }
   bool vector_is_of_channels(const DotForm& form, const NestAxis& v) const {
     const auto moves = [&](const Expr& e) {
       bool found = false;
@@ -432,6 +425,7 @@ private:
   }
 
   const Target& target_;
+  const bool dot_products_; // are taken
   const int64_t lanes_;
   bool is_banded_ = false;
   Nest scheduled_;                         // flattened
@@ -464,9 +458,10 @@ std::vector<std::string> in_words(const Nest& nest, const Plan& plan, const Cost
   return told;
 }
 
-Choice choose(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers) {
+Choice choose(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers,
+              bool dot_products) {
   if (nest.points() == 0) return {{}, {"there is no work"}, {}};
-  return Chooser(nest, target, buffers).run();
+  return Chooser(nest, target, buffers, dot_products).run();
 }
 
 } // namespace volute::compiler

@@ -225,6 +225,8 @@ TEST_CASE("a fill, a target and a number of threads that make no sense are named
         "error: --threads: 'two' is not a number from 1 to 1024, or all\n");
   CHECK_THAT(refused("--accuracy -1"),
              StartsWith("error: --accuracy: -1 is not a number of 0 or more"));
+  CHECK_THAT(refused("--accuracy nan"),
+             StartsWith("error: --accuracy: nan is not a number of 0 or more"));
   CHECK_THAT(refused("--fast"), ContainsSubstring("--fast"));
 }
 
