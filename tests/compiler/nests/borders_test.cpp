@@ -1,6 +1,6 @@
 // The arithmetic of borders, against every element and every tap tried one by one.
 
-#include "compiler/specialise/borders.h"
+#include "compiler/nests/borders.h"
 #include "tests/support/catch.h"
 #include "tests/support/dice.h"
 
