@@ -333,7 +333,7 @@ private:
     report.cycles = cost.cycles;
     report.registers_needed = plan->registers_needed(nest);
     if (choice.candidates.empty()) {
-      const std::vector<std::string> told = in_words(nest, *plan, cost, request_.target);
+      const std::vector<std::string> told = in_words(at_least(nest), *plan, cost, request_.target);
       report.why.insert(report.why.end(), told.begin(), told.end());
     }
     report.multiply_adds = multiply_adds_asked_for(at_least(as_lowered(lowered.name)));
