@@ -26,12 +26,19 @@ concept Same = std::same_as<std::remove_const_t<T>, U>;
 
 auto members(Same<ir::Extent> auto& extent) { return std::tie(extent.axis, extent.size); }
 auto members(Same<ir::TensorType> auto& type) { return std::tie(type.element, type.extents); }
+auto members(Same<ir::Dim> auto& dim) { return std::tie(dim.extent, dim.stride); }
+auto members(Same<ir::ParameterRange> auto& range) {
+  return std::tie(range.least, range.most, range.multiple);
+}
+auto members(Same<ir::Parameter> auto& parameter) {
+  return std::tie(parameter.name, parameter.range);
+}
 auto members(Same<ImageBuffer> auto& buffer) {
   return std::tie(buffer.name, buffer.role, buffer.bytes, buffer.type, buffer.strides,
-                  buffer.may_alias);
+                  buffer.may_alias, buffer.dims);
 }
 auto members(Same<ImageStep> auto& step) {
-  return std::tie(step.name, step.entry, step.work, step.reads, step.writes);
+  return std::tie(step.name, step.entry, step.work, step.reads, step.writes, step.work_by);
 }
 auto members(Same<Image> auto& image) {
   return std::tie(image.name, image.target, image.bytes, image.text_bytes, image.buffers,
@@ -75,6 +82,14 @@ public:
   void write(const std::optional<T>& value) {
     write(uint8_t{value.has_value()});
     if (value) write(*value);
+  }
+  void write(const ir::Affine& affine) {
+    write(affine.constant_term());
+    write(uint64_t{affine.terms().size()});
+    for (const ir::Affine::Term& term : affine.terms()) {
+      write(term.var.id);
+      write(term.coefficient);
+    }
   }
   template <Fields T>
   void write(const T& value) {
@@ -140,6 +155,22 @@ public:
     read(is_there);
     failed_ |= is_there > 1;
     if (!failed_ && is_there) read(value.emplace());
+  }
+  /// In normal form: variables in order, no coefficient of 0.
+  void read(ir::Affine& affine) {
+    int64_t constant = 0;
+    read(constant);
+    affine = constant;
+    ir::Var before;
+    for (uint64_t left = length(); left > 0 && !failed_; --left) {
+      ir::Var var;
+      int64_t coefficient = 0;
+      read(var.id);
+      read(coefficient);
+      failed_ |= coefficient == 0 || var <= before;
+      if (!failed_) affine += ir::Affine(var) * coefficient;
+      before = var;
+    }
   }
   template <Fields T>
   void read(T& value) {

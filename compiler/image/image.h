@@ -4,11 +4,14 @@
 #pragma once
 
 #include "compiler/image/tensor_strides.h"
+#include "ir/buffer.h"
+#include "ir/parameter.h"
 #include "ir/types.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,7 +20,7 @@ namespace volute::compiler {
 /// What a step receives. `buffers[i]` belongs to Image::buffers[i].
 struct StepArguments {
   std::byte* const* buffers;
-  const int64_t* parameters; // named extents and strides; null when there are none
+  const int64_t* parameters; // values of Image::parameters; null when there are none
 };
 
 /// A step works on the flat range [begin, end) of independent work items. `scratch` is the calling
@@ -33,28 +36,32 @@ struct ImageBuffer {
   };
   std::string name;
   Role role = Role::input;
-  int64_t bytes = 0;                  // to the end of the last element, gaps between them included
+  int64_t bytes = 0; // to the end of the last element, gaps between them included: the most
   std::optional<ir::TensorType> type; // of inputs and outputs
   TensorStrides strides;              // of inputs and outputs, canonical; empty: dense
   std::vector<int32_t> may_alias;     // outputs: the inputs that may be the very same tensor
+  /// Where parameters say what its size is: extents and strides in the type's order, over
+  /// Image::parameters (Var::id is the place in the list); the type has the largest extents.
+  std::vector<ir::Dim> dims = {};
   bool operator==(const ImageBuffer&) const = default;
 };
 
 struct ImageStep {
   std::string name;
-  uint64_t entry = 0;                 // offset of its StepEntry in the text
-  int64_t work = 0;                   // the whole range is [0, work)
-  std::vector<int32_t> reads, writes; // indices of Image::buffers
+  uint64_t entry = 0; // offset of its StepEntry in the text
+  int64_t work = 0;   // the whole range is [0, work), or so many times each of `work_by`
+  std::vector<int32_t> reads, writes;   // indices of Image::buffers
+  std::vector<ir::Affine> work_by = {}; // factors that depend on Image::parameters
   bool operator==(const ImageStep&) const = default;
 };
 
 struct Image {
-  std::string name;                 // symbol-like: conv2d_3x3s1_i64o64_56x56_nchw_avx512
-  std::string target;               // canonical target text, for the check before mapping
-  std::vector<std::byte> bytes;     // text, then (on a page of its own) read-only data
-  uint64_t text_bytes = 0;          // [0, text_bytes) becomes executable, the rest read-only
-  std::vector<ImageBuffer> buffers; // inputs and outputs in the program's order, then the rest
-  std::vector<std::string> parameters;
+  std::string name;                      // symbol-like: conv2d_3x3s1_i64o64_56x56_nchw_avx512
+  std::string target;                    // canonical target text, for the check before mapping
+  std::vector<std::byte> bytes;          // text, then (on a page of its own) read-only data
+  uint64_t text_bytes = 0;               // [0, text_bytes) becomes executable, the rest read-only
+  std::vector<ImageBuffer> buffers;      // inputs and outputs in the program's order, then the rest
+  std::vector<ir::Parameter> parameters; // in the order of StepArguments::parameters
   // Run in this order; a step starts when the one before is done. What a step reads is an input, or
   // written by it or a step before; nothing is written once another step has read it. Steps that
   // follow from bound inputs alone run once; between calls nothing else is kept.
@@ -62,5 +69,8 @@ struct Image {
   int64_t thread_scratch_bytes = 0; // per thread
   bool operator==(const Image&) const = default;
 };
+
+/// The items of a step for given values of the image's parameters.
+int64_t work_of(const ImageStep& step, std::span<const int64_t> parameters);
 
 } // namespace volute::compiler

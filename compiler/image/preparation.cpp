@@ -27,10 +27,13 @@ public:
     }
     for (size_t buffer = 0; buffer < image.buffers.size(); ++buffer) {
       const bool is_bound = buffer < bound.size() && bound[buffer];
+      const ImageBuffer& here = image.buffers[buffer];
       const bool is_made =
-          image.buffers[buffer].role == ImageBuffer::Role::intermediate && is_written[buffer];
+          here.role == ImageBuffer::Role::intermediate && is_written[buffer] && here.dims.empty();
       if (!is_bound && !is_made) set_varying(buffer);
     }
+    for (size_t step = 0; step < image.steps.size(); ++step)
+      if (!image.steps[step].work_by.empty()) set_waiting(step);
     while (!to_look_at_.empty()) follow();
   }
 
@@ -47,11 +50,13 @@ private:
   void follow() {
     const size_t buffer = to_look_at_.back();
     to_look_at_.pop_back();
-    for (const size_t step : touching_[buffer]) {
-      if (waits_[step]) continue;
-      waits_[step] = true;
-      for (const int32_t written : image_.steps[step].writes) set_varying(at(written));
-    }
+    for (const size_t step : touching_[buffer]) set_waiting(step);
+  }
+
+  void set_waiting(size_t step) {
+    if (waits_[step]) return;
+    waits_[step] = true;
+    for (const int32_t written : image_.steps[step].writes) set_varying(at(written));
   }
 
   const Image& image_;

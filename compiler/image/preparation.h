@@ -5,9 +5,10 @@
 //     pack_w2            w2         w2_packed      once: a packed weight is a result like any other
 //     conv_y             x, w2_packed   y          on each call; of the rest only w2_packed is kept
 //
-// Inputs that are not bound and outputs vary from call to call. A step that touches what varies
-// runs on each call, and all that it writes varies; every other step runs once, when the last of
-// what it reads becomes known. That follows from what is bound, not from the order of binding.
+// Inputs that are not bound and outputs vary from call to call, and so does all whose size a
+// parameter decides. A step that touches what varies runs on each call, and all that it writes
+// varies; every other step runs once, when the last of what it reads becomes known. That follows
+// from what is bound, not from the order of binding.
 #pragma once
 
 #include "compiler/image/image.h"

@@ -23,11 +23,30 @@ struct NestReport {
   int64_t multiply_adds = 0;          // that the statement asks for, taps in the padding left out
   int64_t executed_multiply_adds = 0; // that the step executes: lanes and tiles beyond the edge too
   int64_t registers = 0;              // vector registers of the register tile
+  int64_t registers_needed = 0;       // in the inner step: those, and operands beside them
+  double cycles = 0;                  // predicted by the model, of this schedule, given or chosen
   std::string register_tile;          // "14 x 2 of f32x16"
   std::string products;               // of narrow elements: how many at a time, by what
   int64_t code_bytes = 0;
   int64_t packed_bytes = 0;
   int64_t work_items = 0;
+};
+
+/// A form that a statement might be computed in.
+struct FormReport {
+  std::string name;
+  double cycles = 0;   // predicted; 0 where it was not scored
+  double error = 0;    // in multiples of a direct sum's
+  std::string refused; // why it was not a candidate; empty: it was
+};
+
+/// How the form of a statement was chosen.
+struct StatementForms {
+  std::string nest;              // the one that writes its result
+  std::string chosen, why;       // why: empty where the fewest cycles decided
+  std::vector<FormReport> forms; // of `auto` only
+  std::string sentence;          // what the chosen one is
+  double error = 0;              // of the chosen one
 };
 
 /// Elements that a step moves and does not compute: a copy, a reorder, sums beside a convolution.
@@ -49,6 +68,7 @@ struct Report {
   std::vector<NestReport> nests;
   std::vector<std::string> fusion;    // a sentence a statement: with what it runs, or why alone
   std::vector<std::string> bands;     // a sentence a pair of nests that could share a step
+  std::vector<StatementForms> forms;  // of convolutions
   std::vector<std::string> operators; // how one is computed, where that is not plain
   std::vector<Copy> copies;
   int64_t text_bytes = 0, constant_bytes = 0;

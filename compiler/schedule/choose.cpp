@@ -6,6 +6,7 @@
 #include "compiler/nests/strides.h"
 #include "compiler/nests/weight_expression.h"
 #include "compiler/schedule/cost_model.h"
+#include "compiler/schedule/parameters.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -34,8 +35,10 @@ constexpr int64_t elementwise_chunk = 4096; // elements of a work item
 
 class Chooser {
 public:
-  Chooser(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers)
-      : target_(target), lanes_(std::min<int64_t>(target.lanes(widest_element(nest)), 64)) {
+  Chooser(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers,
+          bool dot_products)
+      : target_(target), dot_products_(dot_products),
+        lanes_(std::min<int64_t>(target.lanes(widest_element(nest)), 64)) {
     flat_ = nest;
     is_banded_ = band_axis(nest) != nullptr;
     const std::vector<std::vector<std::string>> groups =
@@ -43,6 +46,8 @@ public:
     for (const std::vector<std::string>& axes : groups)
       if (Expected<Nest> joined = flatten(flat_, axes))
         flat_ = std::move(*joined), flatten_.push_back(axes);
+    scheduled_ = flat_;
+    flat_ = at_least(flat_);
     reads_ = inner_reads(flat_);
     constant_ = ConstantWeight::of(flat_, buffers);
   }
@@ -66,6 +71,8 @@ public:
     });
     const Scored& best = scored_.front();
     choice.schedule = best.schedule;
+    choice.cycles = best.cost.cycles;
+    choice.refused = refused_;
     explain(best, choice.why);
     for (size_t i = 0; i < std::min(scored_.size(), candidates_reported); ++i)
       choice.candidates.push_back(
@@ -198,7 +205,16 @@ private:
   void add(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) {
     Schedule schedule = build(v, size, u, r);
     if (has_numbers(v, u, r * ceil_div(size, lanes_), r)) put_numbers(schedule);
-    Expected<Plan> plan = resolve(schedule, flat_, target_, constant_ ? &*constant_ : nullptr);
+    score(std::move(schedule));
+  }
+
+  void score(Schedule schedule) {
+    const ConstantWeight* weight = constant_ ? &*constant_ : nullptr;
+    Expected<Plan> plan = resolve(schedule, scheduled_, target_, weight);
+    if (!plan && !schedule.prefetch.empty()) { // its tiles do not lie so that they can be asked for
+      schedule.prefetch.clear();
+      plan = resolve(schedule, scheduled_, target_, weight);
+    }
     if (!plan) {
       ++refused_;
       return;
@@ -360,7 +376,7 @@ private:
     for (const Loop& loop : loops) result.push_back({name(*loop.axis)});
     if (result.empty()) return result;
     if (const auto form = dot_form(flat_, loops.back().axis->var);
-        form && vector_is_of_channels(*form, v) && has_instruction(*form)) {
+        form && dot_products_ && vector_is_of_channels(*form, v)) {
       result.back().dot = form->ways;
       if (loops.back().axis->extent.number() >= 4 * form->ways && accumulators <= 16)
         result.back().unroll = 2;
@@ -375,10 +391,6 @@ private:
     return result;
   }
 
-  /// Bytes are added in groups on every target, by wider instructions where there is none for it.
-  bool has_instruction(const DotForm& form) const {
-    return is_integer(form.type) || target_.has("avx512bf16");
-  }
   bool vector_is_of_channels(const DotForm& form, const NestAxis& v) const {
     const auto moves = [&](const Expr& e) {
       bool found = false;
@@ -399,18 +411,13 @@ private:
   }
 
   void explain(const Scored& best, std::vector<std::string>& why) const {
-    const RegisterDirective& v = best.schedule.registers.back();
     if (best.plan.weight == WeightUse::numbers)
       why.push_back(fmt::format("the weight's {} numbers stand in the code, {:.0f} % of them are 0",
                                 constant_->count(), 100 * (1 - constant_->density())));
     why.push_back(
         fmt::format("{} register tiles were scored for {}", scored_.size(), target_.name));
-    why.push_back(fmt::format("vectors of {} run along {}", v.lanes, v.axis));
-    why.push_back(fmt::format("{} of {} vector registers are in use in the inner step",
-                              best.plan.registers_needed(flat_), target_.vector_registers));
-    why.push_back(
-        fmt::format("the inner step is bound by {}; {:.0f} % of the arithmetic peak is predicted",
-                    best.cost.bound, 100 * best.cost.efficiency));
+    const std::vector<std::string> told = in_words(flat_, best.plan, best.cost, target_);
+    why.insert(why.end(), told.begin(), told.end());
     if (!flatten_.empty())
       for (const auto& axes : flatten_)
         why.push_back(fmt::format("{} are one axis: every access walks them together",
@@ -418,9 +425,11 @@ private:
   }
 
   const Target& target_;
+  const bool dot_products_; // are taken
   const int64_t lanes_;
   bool is_banded_ = false;
-  Nest flat_;
+  Nest scheduled_;                         // flattened
+  Nest flat_;                              // the same with the least that each parameter may be
   std::vector<Read> reads_;                // of flat_
   std::optional<ConstantWeight> constant_; // the weight, where it is one
   std::vector<std::vector<std::string>> flatten_;
@@ -430,9 +439,29 @@ private:
 
 } // namespace
 
-Choice choose(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers) {
+std::vector<std::string> in_words(const Nest& nest, const Plan& plan, const Cost& cost,
+                                  const Target& target) {
+  std::vector<std::string> told;
+  if (plan.vector)
+    told.push_back(
+        fmt::format("vectors of {} run along {}", plan.lanes, plan.tile[*plan.vector].name));
+  const int64_t needed = plan.registers_needed(nest);
+  told.push_back(needed <= target.vector_registers
+                     ? fmt::format("{} of {} vector registers are in use in the inner step", needed,
+                                   target.vector_registers)
+                     : fmt::format("the inner step needs {} vector registers, and there are {}: "
+                                   "the others wait in memory",
+                                   needed, target.vector_registers));
+  told.push_back(
+      fmt::format("the inner step is bound by {}; {:.0f} % of the arithmetic peak is predicted",
+                  cost.bound, 100 * cost.efficiency));
+  return told;
+}
+
+Choice choose(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers,
+              bool dot_products) {
   if (nest.points() == 0) return {{}, {"there is no work"}, {}};
-  return Chooser(nest, target, buffers).run();
+  return Chooser(nest, target, buffers, dot_products).run();
 }
 
 } // namespace volute::compiler

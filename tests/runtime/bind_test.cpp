@@ -50,9 +50,9 @@ public:
   std::string fault(const Kernel& kernel) const {
     std::vector<std::unique_ptr<GuardedBuffer>> memory;
     std::vector<std::unique_ptr<MutableTensorView>> views;
-    std::vector<Kernel::Argument> arguments;
+    std::vector<TensorRef> arguments;
     const auto add = [&](const std::string& name) {
-      const ir::TensorType& type = *kernel.type(name);
+      const ir::TensorType& type = kernel.type(name);
       memory.push_back(std::make_unique<GuardedBuffer>(static_cast<size_t>(type.bytes())));
       views.push_back(std::make_unique<MutableTensorView>(type, memory.back()->data()));
       arguments.emplace_back(*views.back());
@@ -73,7 +73,7 @@ public:
       const std::string name = kernel.outputs()[i];
       if (!found.margin_is_untouched()) return "wrote outside %" + name;
       if (auto words =
-              tests::difference(*kernel.type(name), {found.data(), found.data() + found.size()},
+              tests::difference(kernel.type(name), {found.data(), found.data() + found.size()},
                                 wanted_.at(name).bytes, {tests::Closeness::Kind::values, 0}))
         return "%" + name + ": " + *words;
     }
@@ -306,8 +306,8 @@ TEST_CASE("a step that fails when it is prepared fails the binding, in the step'
                  "           %w: f32[o=3, i=2, h=2, w=2]) {"
                  "  %0 = max_unpool %x, %i {kernel = 2} %y = conv %0, %w return %y }");
   const Kernel kernel = session.compile(program, {.schedule = "naive"});
-  const Tensor x = *Tensor::allocate(*kernel.type("x")), w = *Tensor::allocate(*kernel.type("w"));
-  Tensor i = *Tensor::allocate(*kernel.type("i")), y = *Tensor::allocate(*kernel.type("y"));
+  const Tensor x = *Tensor::allocate(kernel.type("x")), w = *Tensor::allocate(kernel.type("w"));
+  Tensor i = *Tensor::allocate(kernel.type("i")), y = *Tensor::allocate(kernel.type("y"));
   CHECK(kernel.bind("x", x).bind("i", i).steps() == Names{"conv_y"});
   CHECK(kernel.bind("x", x).bind("i", i)(w, y).ok());
   i.as<int64_t>()[5] = 16;

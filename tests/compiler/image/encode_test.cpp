@@ -38,6 +38,13 @@ ir::TensorType random_type(Dice& dice) {
   return type;
 }
 
+ir::Affine random_affine(Dice& dice) {
+  ir::Affine affine = static_cast<int64_t>(dice.bits());
+  for (int32_t var = 0; var < 4; ++var)
+    if (dice.once_in(3)) affine += ir::Affine(ir::Var{var}) * dice.between(-9, 9);
+  return affine;
+}
+
 /// Every field drawn over all of its range; nothing of it need make sense.
 Image random_image(Dice& dice) {
   Image image;
@@ -54,12 +61,19 @@ Image random_image(Dice& dice) {
     if (dice.once_in(2)) buffer.type = random_type(dice);
     buffer.strides = random_list<int64_t>(dice);
     buffer.may_alias = random_list<int32_t>(dice);
+    if (dice.once_in(3)) buffer.dims = {{random_affine(dice), random_affine(dice)}};
     image.buffers.push_back(std::move(buffer));
   }
-  for (int64_t n = dice.between(0, 2); n > 0; --n) image.parameters.push_back(random_text(dice));
-  for (int64_t n = dice.between(0, 5); n > 0; --n)
+  for (int64_t n = dice.between(0, 2); n > 0; --n)
+    image.parameters.push_back(
+        {random_text(dice),
+         {static_cast<int64_t>(dice.bits()), static_cast<int64_t>(dice.bits()),
+          static_cast<int64_t>(dice.bits())}});
+  for (int64_t n = dice.between(0, 5); n > 0; --n) {
     image.steps.push_back({random_text(dice), dice.bits(), static_cast<int64_t>(dice.bits()),
                            random_list<int32_t>(dice), random_list<int32_t>(dice)});
+    if (dice.once_in(3)) image.steps.back().work_by = {random_affine(dice), random_affine(dice)};
+  }
   image.thread_scratch_bytes = static_cast<int64_t>(dice.bits());
   return image;
 }

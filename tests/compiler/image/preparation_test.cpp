@@ -149,6 +149,17 @@ TEST_CASE("a weight that is returned is the caller's, and so is what follows fro
   CHECK(prepare(image, these(image, {w, s})).each_call == Indices{0, 1, 2});
 }
 
+TEST_CASE("what a parameter decides varies from call to call") {
+  Image image = computed_weight();
+  const std::vector<bool> bound = these(image, {w, s});
+  image.steps[1].work_by = {volute::ir::Var{0}};
+  CHECK(prepare(image, bound).once == Indices{0});
+  CHECK(prepare(image, bound).kept == these(image, {w2}));
+  image = computed_weight();
+  image.buffers[w2].dims = {{volute::ir::Var{0}, 1}};
+  CHECK(prepare(image, bound).once.empty());
+}
+
 TEST_CASE("a buffer lives from the first step of a call that touches it to the last") {
   Image image;
   for (int i = 0; i < 5; ++i) image.buffers.push_back(buffer("t", Role::intermediate));
