@@ -55,7 +55,7 @@ public:
       const ir::TensorType& type = kernel.type(name);
       memory.push_back(std::make_unique<GuardedBuffer>(static_cast<size_t>(type.bytes())));
       views.push_back(std::make_unique<MutableTensorView>(type, memory.back()->data()));
-      arguments.emplace_back(*views.back());
+      arguments.push_back(*views.back());
     };
     for (const std::string& name : kernel.inputs()) {
       add(name);
