@@ -1,19 +1,20 @@
 #include "compiler/pipeline.h"
 
+#include "compiler/lower/legalise.h"
 #include "compiler/lower/lower.h"
-#include "compiler/nests/bands.h"
-#include "compiler/nests/domain_points.h"
+#include "compiler/nests/cut_bands.h"
 #include "compiler/nests/expand_math.h"
 #include "compiler/nests/flatten.h"
 #include "compiler/report/explain.h"
+#include "compiler/report/nest_report.h"
+#include "compiler/rewrites/fold_batch_norm.h"
+#include "compiler/rewrites/fold_constants.h"
 #include "compiler/rewrites/fold_tables.h"
-#include "compiler/rewrites/rewrites.h"
-#include "compiler/schedule/choose.h"
-#include "compiler/specialise/merge_steps.h"
-#include "compiler/specialise/specialise.h"
+#include "compiler/rewrites/separable.h"
+#include "ir/print.h"
+#include "ir/verify.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
@@ -24,285 +25,318 @@ using namespace ir;
 
 namespace {
 
-/// Throws what a verifier found: a bug of the pass before it.
-void require(const std::vector<Diagnostic>& found, std::string_view pass) {
-  if (found.empty()) return;
-  std::vector<Diagnostic> diagnostics = found;
-  for (Diagnostic& d : diagnostics) d.message = fmt::format("after {}: {}", pass, d.message);
-  throw InternalError(std::move(diagnostics));
+// ---- levels -----------------------------------------------------------------------------------
+
+std::vector<Section> sections(const NestProgram& program) {
+  std::vector<Section> all;
+  for (const Nest& nest : program.nests)
+    all.push_back({"nest " + nest.name, to_string(nest, program)});
+  return all;
 }
 
-Nest expand(Nest nest, const Target& target) {
-  const auto expand_one = [&](Expr& e) {
-    e = expand_math(e);
-    if (!target.has_fma) e = split_fma(e);
-  };
-  for (Accumulator& a : nest.accumulators) expand_one(a.initial), expand_one(a.update);
-  for (Write& w : nest.writes) {
-    expand_one(w.value);
-    if (w.offset) expand_one(w.offset);
-  }
-  return nest;
+constexpr Level program_level = {
+    "program", [](const Stages& s) { return verify(s.program, Gaps::allowed); },
+    [](const Stages& s) {
+      return std::vector<Section>{{"program @" + s.program.name, to_string(s.program)}};
+    }};
+
+constexpr Level nest_level = {"nests", [](const Stages& s) { return verify(s.nests); },
+                              [](const Stages& s) { return sections(s.nests); }};
+
+/// Nests that are the pieces of steps: only what a schedule does to them is still missing.
+constexpr Level piece_level = {"pieces", [](const Stages& s) { return verify(s.pieces); },
+                               [](const Stages& s) { return sections(s.pieces); }};
+
+constexpr Level schedule_level = {
+    "schedules", [](const Stages&) { return std::vector<Diagnostic>(); },
+    [](const Stages& s) {
+      std::vector<Section> all;
+      for (const auto& [name, schedule] : s.schedules)
+        all.push_back({"schedule of " + name, to_string(Schedules{{name, schedule}})});
+      return all;
+    }};
+
+constexpr Level loop_level = {
+    "loops", [](const Stages& s) { return verify(s.loops); },
+    [](const Stages& s) {
+      std::vector<Section> all;
+      for (const Step& step : s.loops.steps)
+        all.push_back({"step " + step.name, to_string(step, s.loops.buffers)});
+      return all;
+    }};
+
+constexpr Level report_level = {"report", [](const Stages&) { return std::vector<Diagnostic>(); },
+                                [](const Stages& s) {
+                                  return std::vector<Section>{{"report", to_string(s.report)}};
+                                }};
+
+// ---- passes -----------------------------------------------------------------------------------
+// What a row needs around a pass of another shape.
+
+using Request = const CompileRequest&;
+
+LowerOptions lower_options(Request request) {
+  return {request.strides, request.target.has("avx512bf16")};
 }
 
-/// The schedules that were asked for, by nest.
-class Requested {
-public:
-  static Expected<Requested> from(const NestProgram& program, const std::string& text) {
-    Requested requested;
-    requested.naive_ = text == "naive";
-    if (text == "auto" || requested.naive_) return requested;
-    Expected<Schedules> parsed = parse_schedules(text);
-    if (!parsed) return parsed.failure();
-    requested.schedules_ = std::move(*parsed);
-    std::vector<std::string> names;
-    for (const Nest& nest : program.nests) names.push_back(nest.name);
-    for (const auto& [name, schedule] : requested.schedules_) {
-      if (name.empty() && names.size() > 1)
-        return fail(
-            "schedule",
-            fmt::format("the program has {} nests, and the text does not say which one it is for",
-                        names.size()),
-            fmt::format("write `nest NAME:` above it; the nests are {}", fmt::join(names, ", ")));
-      if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end())
-        return fail("schedule", fmt::format("there is no nest {}", name),
-                    fmt::format("the nests are {}", fmt::join(names, ", ")));
-    }
-    return requested;
-  }
+template <Program (*pass)(const Program&)>
+Expected<Stages> on_program(Stages s, Request) {
+  s.program = pass(s.program);
+  return s;
+}
 
-  /// Which nests are computed inside which: as `auto` chooses, or as the texts say.
-  Expected<NestProgram> place(NestProgram program, const Target& target,
-                              std::vector<std::string>& whys) const {
-    if (naive_) return program;
-    if (schedules_.empty()) return place_bands(std::move(program), target, whys);
-    for (size_t consumer = program.nests.size(); consumer-- > 0;) {
-      const std::string& name = program.nests[consumer].name;
-      const auto given = schedules_.find(name);
-      if (given == schedules_.end()) continue;
-      for (const ComputeDirective& compute : given->second.compute) {
-        const auto refuse = [&](const std::string& why) {
-          return fail("schedule", fmt::format("nest {}: compute {} at {} by {}: {}", name,
-                                              compute.nest, compute.axis, compute.by, why));
-        };
-        const auto producer =
-            std::find_if(program.nests.begin(), program.nests.end(),
-                         [&](const Nest& nest) { return nest.name == compute.nest; });
-        const auto index = static_cast<size_t>(producer - program.nests.begin());
-        if (index >= consumer) return refuse("there is no such nest before this one");
-        const Placement placement{static_cast<int32_t>(consumer), compute.axis, compute.by};
-        for (const Nest& other : program.nests)
-          if (other.placement && other.placement->consumer == placement.consumer &&
-              (other.placement->axis != placement.axis || other.placement->tile != placement.tile))
-            return refuse("another nest is computed at other bands");
-        if (const auto why = band_obstacle(program, index, placement)) return refuse(*why);
-        producer->placement = placement;
-      }
-    }
-    return program;
-  }
+template <Program (*pass)(const Program&, std::vector<std::string>& notes)>
+Expected<Stages> on_program(Stages s, Request) {
+  s.program = pass(s.program, s.report.fusion);
+  return s;
+}
 
-  Choice for_nest(const Nest& nest, const Target& target,
-                  const std::vector<Buffer>& buffers) const {
-    if (naive_) return {{}, {"the naive nest was asked for: every axis a plain loop"}, {}};
-    for (const std::string& name : {nest.name, std::string()})
-      if (const auto found = schedules_.find(name); found != schedules_.end())
-        return {found->second, {"the schedule was given"}, {}};
-    return choose(nest, target, buffers);
-  }
+Expected<Stages> in_other_forms(Stages s, Request request) {
+  return s.free_forms ? on_program<separable>(std::move(s), request) : std::move(s);
+}
 
-private:
-  bool naive_ = false;
-  Schedules schedules_;
+Expected<Stages> into_legal_statements(Stages s, Request request) {
+  s.program = legalise(s.program, lower_options(request));
+  return s;
+}
+
+Expected<Stages> into_nests(Stages s, Request request) {
+  Expected<NestProgram> nests = lower(s.program, lower_options(request));
+  if (!nests) return nests.failure();
+  s.nests = std::move(*nests);
+  return s;
+}
+
+template <NestProgram (*pass)(NestProgram)>
+Expected<Stages> on_nests(Stages s, Request) {
+  s.nests = pass(std::move(s.nests));
+  return s;
+}
+
+Expected<Stages> in_bands(Stages s, Request request) {
+  Expected<NestProgram> placed = s.asked.place(std::move(s.nests), request.target, s.report.bands);
+  if (!placed) return placed.failure();
+  s.nests = std::move(*placed);
+  return s;
+}
+
+Expected<Stages> into_pieces(Stages s, Request) {
+  s.pieces = cut_bands(s.nests);
+  return s;
+}
+
+template <Expr (*pass)(const Expr&)>
+Expected<Stages> on_expressions(Stages s, Request) {
+  for (Nest& piece : s.pieces.nests) piece = with_expressions(std::move(piece), pass);
+  return s;
+}
+
+Expected<Stages> without_fma(Stages s, Request request) {
+  return request.target.has_fma ? std::move(s) : on_expressions<split_fma>(std::move(s), request);
+}
+
+Expected<Stages> into_schedules(Stages s, Request request) {
+  for (const Nest& piece : s.pieces.nests) {
+    Choice choice = s.asked.for_nest(piece, s.pieces, request.target);
+    s.schedules[piece.name] = choice.schedule;
+    s.why[piece.name] = std::move(choice);
+  }
+  return s;
+}
+
+/// `pass` on each piece and its schedule; those that are refused are refused together.
+template <class PieceAndSchedule>
+Expected<Stages> on_each(Stages s, PieceAndSchedule pass) {
+  Failure refused;
+  for (Nest& piece : s.pieces.nests) {
+    const std::vector<Diagnostic> faults = pass(piece, s.schedules.at(piece.name));
+    refused.diagnostics.insert(refused.diagnostics.end(), faults.begin(), faults.end());
+  }
+  if (!refused.diagnostics.empty()) return refused;
+  return s;
+}
+
+std::vector<Diagnostic> flatten_piece(Nest& piece, Schedule& schedule) {
+  for (const std::vector<std::string>& axes : schedule.flatten) {
+    Expected<Nest> flat = flatten(piece, axes);
+    if (!flat) return flat.diagnostics();
+    piece = std::move(*flat);
+  }
+  return {};
+}
+
+std::vector<Diagnostic> resolve_schedule(Nest& piece, Schedule& schedule) {
+  Expected<Schedule> resolved = resolve(schedule, piece);
+  if (!resolved) return resolved.diagnostics();
+  schedule = std::move(*resolved);
+  return {};
+}
+
+template <std::vector<Diagnostic> (*pass)(Nest&, Schedule&)>
+Expected<Stages> on_pieces(Stages s, Request) {
+  return on_each(std::move(s), pass);
+}
+
+Expected<Stages> into_loops(Stages s, Request) {
+  Expected<Steps> steps =
+      specialise_nests(s.pieces, s.schedules, [&](const Nest& piece, const Specialised& made) {
+        s.report.nests.push_back(
+            report_of(piece, s.nests, s.schedules.at(piece.name), s.why.at(piece.name), made));
+      });
+  if (!steps) return steps.failure();
+  s.loops = std::move(steps->loops);
+  s.packings = std::move(steps->packings);
+  return s;
+}
+
+Expected<Stages> into_steps(Stages s, Request) {
+  Steps merged = merge_placed({std::move(s.loops), std::move(s.packings)}, s.pieces);
+  s.loops = std::move(merged.loops);
+  s.packings = std::move(merged.packings);
+  return s;
+}
+
+Expected<Stages> with_packed_weights(Stages s, Request request) {
+  Expected<LoopProgram> packed =
+      pack_weights({std::move(s.loops), std::move(s.packings)}, request.target);
+  if (!packed) return packed.failure();
+  s.loops = std::move(*packed);
+  s.packings.clear();
+  return s;
+}
+
+Expected<Stages> in_words(Stages s, Request request) {
+  explain(s.written, request.target, s);
+  return s;
+}
+
+// ---- the table --------------------------------------------------------------------------------
+// clang-format off
+
+constexpr Pass passes[] = {
+    {"fold_constants", program_level,
+     "what depends on constants only is computed now", on_program<fold_constants>},
+    {"fold_batch_norm", program_level,
+     "a batch_norm after a convolution disappears into a constant weight", on_program<fold_batch_norm>},
+    {"separable", program_level,
+     "a constant filter that is a column times a row runs as two passes", in_other_forms},
+    {"legalise", program_level,
+     "copies are put in where an operator is not one nest over its operands' memory", into_legal_statements},
+    {"fold_copies", program_level,
+     "copies of constants that legalising has put in are made now", on_program<fold_constants>},
+
+    {"lower", nest_level,
+     "statements become nests: domains, accesses and what is combined", into_nests},
+    {"fold_tables", nest_level,
+     "nests that read nothing but constant tables are run now", on_nests<fold_tables>},
+    {"place_bands", nest_level,
+     "which nests are computed inside which, a band of rows at a time", in_bands},
+
+    {"cut_bands", piece_level,
+     "the nests of one step share an axis of bands, with scratch between them", into_pieces},
+    {"choose", schedule_level,
+     "each nest gets the schedule that was asked for, or the cheapest by the model", into_schedules},
+    {"expand_math", piece_level,
+     "exp, log, tanh and erf become exactly rounded operations", on_expressions<expand_math>},
+    {"split_fma", piece_level,
+     "a multiply-add becomes a product and a sum where the target has no such instruction", without_fma},
+    {"flatten", piece_level,
+     "axes that every access walks together are joined, as the schedules say", on_pieces<flatten_piece>},
+    {"resolve", schedule_level,
+     "what a nest implies is filled in: loops, tile sizes", on_pieces<resolve_schedule>},
+
+    {"specialise", loop_level,
+     "a nest and its schedule become loops: borders split off, tiles in registers", into_loops},
+    {"merge_steps", loop_level,
+     "nests that are computed inside others run in the steps of those", into_steps},
+    {"pack", loop_level,
+     "weights are brought into the order in which loops read them, constant ones now", with_packed_weights},
+    {"explain", report_level,
+     "what was done and why is read off all of it, in words", in_words},
 };
 
-/// A packed copy of a constant weight is made now and travels in the image.
-void pack_constant(LoopProgram& program, const Packing& packing) {
-  Memory memory = evaluate_alone(packing.nest, program.buffers);
-  Buffer& packed = program.buffers[static_cast<size_t>(packing.nest.operands[0].buffer)];
-  packed.role = Buffer::Role::table;
-  packed.packed_from = -1;
-  packed.data = std::make_shared<const std::vector<std::byte>>(
-      std::move(memory[static_cast<size_t>(packing.nest.operands[0].buffer)]));
+// clang-format on
+
+constexpr std::span<const Pass> all_passes = passes;
+
+/// The passes up to the one that needs to know whether a schedule's text fits.
+constexpr std::span<const Pass> to_nests = all_passes.first(7);
+static_assert(all_passes[7].name == "place_bands");
+
+/// Throws what a verifier found: a bug of the pass before it.
+void require(std::vector<Diagnostic> found, std::string_view pass) {
+  if (found.empty()) return;
+  for (Diagnostic& d : found) d.message = fmt::format("after {}: {}", pass, d.message);
+  throw InternalError(std::move(found));
 }
 
-/// Packing is a plain copy; its work items are the outermost loop's tiles.
-Schedule packing_schedule(const Nest& nest) {
-  Schedule schedule;
-  for (const NestAxis& axis : nest.axes)
-    schedule.loops.push_back(
-        {nest.vars[static_cast<size_t>(axis.var.id)], 0, 1, schedule.loops.empty()});
-  return schedule;
-}
-
-Expected<Step> specialise_packing(const Packing& packing, const Target& target) {
-  const Nest nest = expand(packing.nest, target);
-  Expected<Schedule> schedule = resolve(packing_schedule(nest), nest);
-  if (!schedule) return schedule.failure();
-  Expected<Specialised> result = specialise(nest, *schedule, -1);
-  if (!result) return result.failure();
-  return std::move(result->step);
-}
-
-std::string tile_text(const Step& step, const Schedule& schedule) {
-  if (schedule.registers.empty()) return "one scalar";
-  std::vector<std::string> sizes;
-  int64_t lanes = 1;
-  for (const RegisterDirective& r : schedule.registers) {
-    sizes.push_back(fmt::format("{} {}", r.lanes ? ceil_div(r.size, r.lanes) : r.size, r.axis));
-    lanes = std::max(lanes, r.lanes);
-  }
-  const ElementType type = step.arrays.empty() ? ElementType::f32 : step.arrays.front().type;
-  return fmt::format("{} of {}x{}", fmt::join(sizes, " x "), to_string(type), lanes);
-}
-
-class Pipeline {
+class Stopwatch {
 public:
-  Pipeline(const Program& program, const CompileRequest& request)
-      : program_(program), request_(request) {}
-
-  Expected<Stages> run() {
-    const auto start = std::chrono::steady_clock::now();
-    Expected<NestProgram> nests = lowered(request_.schedule == "auto");
-    if (!nests) return nests.failure();
-    Expected<Requested> requested = Requested::from(*nests, request_.schedule);
-    if (!requested && request_.schedule != "auto") {
-      // A text that was printed for a program in the form that `auto` gives it, perhaps.
-      NestProgram as_auto = lowered(true).value();
-      Expected<Requested> again = Requested::from(as_auto, request_.schedule);
-      if (!again) return requested.failure();
-      nests = std::move(as_auto);
-      requested = std::move(again);
-    }
-    nests = requested->place(std::move(*nests), request_.target, stages_.report.bands);
-    if (!nests) return nests.failure();
-    stages_.nests = std::move(*nests);
-
-    stages_.loops.name = stages_.nests.name;
-    stages_.loops.buffers = stages_.nests.buffers;
-    stages_.loops.parameters = stages_.nests.parameters;
-    Failure failures;
-    for (size_t n = 0; n < stages_.nests.nests.size(); ++n) {
-      if (stages_.nests.nests[n].placement) continue; // part of its consumer's step
-      if (auto added = add_step(n, *requested); !added)
-        failures.diagnostics.insert(failures.diagnostics.end(), added.diagnostics().begin(),
-                                    added.diagnostics().end());
-    }
-    if (!failures.diagnostics.empty()) return failures;
-    require(verify(stages_.loops), "specialising");
-    explain(program_, request_.target, stages_);
-    stages_.report.lower_ms =
-        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-    return std::move(stages_);
+  /// Milliseconds since the last lap.
+  double lap() {
+    const auto now = std::chrono::steady_clock::now();
+    const double ms = std::chrono::duration<double, std::milli>(now - last_).count();
+    last_ = now;
+    return ms;
   }
 
 private:
-  /// The program's nests; in the forms that `auto` may give its operators, or as it is written.
-  Expected<NestProgram> lowered(bool free_form) {
-    const LowerOptions options{request_.strides, request_.target.has("avx512bf16")};
-    stages_.report.fusion.clear();
-    stages_.program = rewrite(program_, options, free_form, stages_.report.fusion);
-    Expected<NestProgram> nests = lower(stages_.program, options);
-    if (!nests) return nests;
-    fold_tables(*nests);
-    require(verify(*nests), "lowering");
-    return nests;
-  }
-
-  /// The step of a nest and of all that is computed inside it.
-  Expected<bool> add_step(size_t consumer, const Requested& requested) {
-    Bands bands = banded(stages_.nests, stages_.loops.buffers, consumer);
-    require(verify(NestProgram{"bands", bands.buffers, stages_.nests.parameters, bands.nests}),
-            "cutting into bands");
-    stages_.loops.buffers = std::move(bands.buffers);
-    std::optional<Step> whole;
-    for (const Nest& nest : bands.nests) {
-      Choice choice = requested.for_nest(nest, request_.target, stages_.loops.buffers);
-      choice.schedule.compute = computed_inside(nest.name);
-      Expected<Step> step = specialised(nest, choice);
-      if (!step) return step.failure();
-      whole = whole ? merge_steps(*whole, *step) : std::move(*step);
-    }
-    whole->scratch_bytes = bands.scratch_bytes;
-    stages_.loops.steps.push_back(std::move(*whole));
-    return true;
-  }
-
-  std::vector<ComputeDirective> computed_inside(const std::string& consumer) const {
-    std::vector<ComputeDirective> all;
-    for (const Nest& nest : stages_.nests.nests)
-      if (nest.placement &&
-          stages_.nests.nests[static_cast<size_t>(nest.placement->consumer)].name == consumer)
-        all.push_back({nest.name, nest.placement->axis, nest.placement->tile});
-    return all;
-  }
-
-  /// The nest before it was cut into bands.
-  const Nest& as_lowered(const std::string& name) const {
-    return *std::find_if(stages_.nests.nests.begin(), stages_.nests.nests.end(),
-                         [&](const Nest& nest) { return nest.name == name; });
-  }
-
-  /// A nest's own loops; its weight's packing becomes a step or a table on the way.
-  Expected<Step> specialised(const Nest& lowered, const Choice& choice) {
-    Nest nest = expand(lowered, request_.target);
-    for (const std::vector<std::string>& axes : choice.schedule.flatten) {
-      Expected<Nest> flat = flatten(nest, axes);
-      if (!flat) return flat.failure();
-      nest = std::move(*flat);
-    }
-    Expected<Schedule> schedule = resolve(choice.schedule, nest);
-    if (!schedule) return schedule.failure();
-    const auto packed_buffer = static_cast<int32_t>(stages_.loops.buffers.size());
-    Expected<Specialised> result =
-        specialise(nest, *schedule, packed_buffer, stages_.loops.buffers);
-    if (!result) return result.failure();
-
-    NestReport report;
-    if (result->packing) {
-      Packing& packing = *result->packing;
-      const Buffer::Role source =
-          stages_.loops.buffers[static_cast<size_t>(packing.buffer.packed_from)].role;
-      if (source != Buffer::Role::input && source != Buffer::Role::table) {
-        // A weight that the program computes cannot be bound: it is packed on each run, after that.
-        packing.buffer.role = Buffer::Role::intermediate;
-        packing.buffer.packed_from = -1;
-        packing.nest.packs = -1;
-      }
-      stages_.loops.buffers.push_back(packing.buffer);
-      report.packed_bytes = packing.buffer.elements * size_of(packing.buffer.element);
-      if (source == Buffer::Role::table) {
-        pack_constant(stages_.loops, packing);
-      } else {
-        Expected<Step> step = specialise_packing(packing, request_.target);
-        if (!step) return step.failure();
-        stages_.loops.steps.push_back(std::move(*step));
-      }
-    }
-    report.name = lowered.name;
-    report.origin = lowered.origin;
-    report.schedule = to_string(*schedule);
-    report.why = choice.why;
-    report.candidates = choice.candidates;
-    report.multiply_adds = multiply_adds_asked_for(as_lowered(lowered.name));
-    report.executed_multiply_adds = count_fmas(result->step);
-    report.registers = result->step.arrays.empty() ? 0 : result->step.arrays.front().count();
-    report.register_tile = tile_text(result->step, *schedule);
-    report.work_items = result->step.work();
-    stages_.report.nests.push_back(std::move(report));
-    stages_.schedules[lowered.name] = std::move(*schedule);
-    return std::move(result->step);
-  }
-
-  const Program& program_;
-  const CompileRequest& request_;
-  Stages stages_;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
 } // namespace
 
+std::span<const Pass> passes_to_loops() { return passes; }
+
+Expected<Stages> run(std::span<const Pass> table, Stages value, const CompileRequest& request) {
+  for (const Pass& pass : table) {
+    Stopwatch watch;
+    Expected<Stages> made = pass.run(std::move(value), request);
+    if (!made) return made;
+    value = std::move(*made);
+    const double ms = watch.lap();
+    require(pass.makes.verify(value), pass.name);
+    value.report.passes.push_back({std::string(pass.name), ms, watch.lap()});
+    if (request.watch) request.watch(pass, value);
+  }
+  return value;
+}
+
 Expected<Stages> specialise_program(const Program& program, const CompileRequest& request) {
-  return Pipeline(program, request).run();
+  if (std::vector<Diagnostic> faults = verify(program); !faults.empty())
+    return Failure{std::move(faults)};
+  Expected<Asked> asked = Asked::parse(request.schedule);
+  if (!asked) return asked.failure();
+  Stages start;
+  start.written = start.program = program;
+  start.asked = std::move(*asked);
+  start.free_forms = request.schedule == "auto";
+  Expected<Stages> lowered = run(to_nests, start, request);
+  if (!lowered) return lowered;
+  if (std::vector<Diagnostic> misfit = start.asked.misfit(lowered->nests); !misfit.empty()) {
+    // A text that was printed for a program in the forms that `auto` gives it, perhaps.
+    start.free_forms = true;
+    lowered = run(to_nests, std::move(start), request);
+    if (!lowered || !lowered->asked.misfit(lowered->nests).empty())
+      return Failure{std::move(misfit)};
+  }
+  Expected<Stages> done = run(all_passes.subspan(to_nests.size()), std::move(*lowered), request);
+  if (done)
+    for (const PassTime& pass : done->report.passes) done->report.lower_ms += pass.total_ms();
+  return done;
+}
+
+std::string to_string(std::span<const Pass> table) {
+  size_t name = 0, level = 0;
+  for (const Pass& pass : table) {
+    name = std::max(name, pass.name.size());
+    level = std::max(level, pass.makes.name.size());
+  }
+  std::string text;
+  for (const Pass& pass : table)
+    text +=
+        fmt::format("{:{}}  {:{}}  {}\n", pass.name, name, pass.makes.name, level, pass.sentence);
+  return text;
 }
 
 } // namespace volute::compiler

@@ -1,0 +1,51 @@
+#include "compiler/report/nest_report.h"
+
+#include "compiler/nests/domain_points.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+namespace volute::compiler {
+
+using namespace ir;
+
+namespace {
+
+std::string tile_text(const Step& step, const Schedule& schedule) {
+  if (schedule.registers.empty()) return "one scalar";
+  std::vector<std::string> sizes;
+  int64_t lanes = 1;
+  for (const RegisterDirective& r : schedule.registers) {
+    sizes.push_back(fmt::format("{} {}", r.lanes ? ceil_div(r.size, r.lanes) : r.size, r.axis));
+    lanes = std::max(lanes, r.lanes);
+  }
+  const ElementType type = step.arrays.empty() ? ElementType::f32 : step.arrays.front().type;
+  return fmt::format("{} of {}x{}", fmt::join(sizes, " x "), to_string(type), lanes);
+}
+
+} // namespace
+
+NestReport report_of(const Nest& piece, const NestProgram& lowered, const Schedule& schedule,
+                     const Choice& choice, const Specialised& made) {
+  const Step& step = made.step;
+  const Nest& whole = *std::find_if(lowered.nests.begin(), lowered.nests.end(),
+                                    [&](const Nest& nest) { return nest.name == piece.name; });
+  NestReport report;
+  report.name = piece.name;
+  report.origin = piece.origin;
+  report.schedule = to_string(schedule);
+  report.why = choice.why;
+  report.candidates = choice.candidates;
+  report.multiply_adds = multiply_adds_asked_for(whole);
+  report.executed_multiply_adds = count_fmas(step);
+  report.registers = step.arrays.empty() ? 0 : step.arrays.front().count();
+  report.register_tile = tile_text(step, schedule);
+  report.work_items = step.work();
+  if (made.packing)
+    report.packed_bytes = made.packing->buffer.elements * size_of(made.packing->buffer.element);
+  return report;
+}
+
+} // namespace volute::compiler
