@@ -137,7 +137,7 @@ Expected<Stages> without_fma(Stages s, Request request) {
 
 Expected<Stages> into_schedules(Stages s, Request request) {
   for (const Nest& piece : s.pieces.nests) {
-    Choice choice = s.asked.for_nest(piece, s.pieces, request.target);
+    Choice choice = s.asked.for_nest(piece, s.pieces.buffers, s.nests, request.target);
     s.schedules[piece.name] = choice.schedule;
     s.why[piece.name] = std::move(choice);
   }
@@ -179,7 +179,7 @@ Expected<Stages> on_pieces(Stages s, Request) {
 
 Expected<Stages> into_loops(Stages s, Request) {
   Expected<Steps> steps =
-      specialise_nests(s.pieces, s.schedules, [&](const Nest& piece, const Specialised& made) {
+      specialise_each(s.pieces, s.schedules, [&](const Nest& piece, const Specialised& made) {
         s.report.nests.push_back(
             report_of(piece, s.nests, s.schedules.at(piece.name), s.why.at(piece.name), made));
       });
@@ -257,11 +257,12 @@ constexpr Pass passes[] = {
 
 // clang-format on
 
-constexpr std::span<const Pass> all_passes = passes;
+/// The last of the passes from a program to nests, where a schedule's text must fit.
+constexpr size_t passes_to_nests = 7;
+static_assert(passes[passes_to_nests].name == "place_bands");
 
-/// The passes up to the one that needs to know whether a schedule's text fits.
-constexpr std::span<const Pass> to_nests = all_passes.first(7);
-static_assert(all_passes[7].name == "place_bands");
+constexpr std::span<const Pass> to_nests = std::span(passes).first(passes_to_nests);
+constexpr std::span<const Pass> from_nests = std::span(passes).subspan(passes_to_nests);
 
 /// Throws what a verifier found: a bug of the pass before it.
 void require(std::vector<Diagnostic> found, std::string_view pass) {
@@ -302,6 +303,18 @@ Expected<Stages> run(std::span<const Pass> table, Stages value, const CompileReq
   return value;
 }
 
+namespace {
+
+/// The passes after lowering.
+Expected<Stages> finish(Stages lowered, const CompileRequest& request) {
+  Expected<Stages> done = run(from_nests, std::move(lowered), request);
+  if (done)
+    for (const PassTime& pass : done->report.passes) done->report.lower_ms += pass.total_ms();
+  return done;
+}
+
+} // namespace
+
 Expected<Stages> specialise_program(const Program& program, const CompileRequest& request) {
   if (std::vector<Diagnostic> faults = verify(program); !faults.empty())
     return Failure{std::move(faults)};
@@ -320,10 +333,21 @@ Expected<Stages> specialise_program(const Program& program, const CompileRequest
     if (!lowered || !lowered->asked.misfit(lowered->nests).empty())
       return Failure{std::move(misfit)};
   }
-  Expected<Stages> done = run(all_passes.subspan(to_nests.size()), std::move(*lowered), request);
-  if (done)
-    for (const PassTime& pass : done->report.passes) done->report.lower_ms += pass.total_ms();
-  return done;
+  return finish(std::move(*lowered), request);
+}
+
+Expected<Stages> specialise_nests(const NestProgram& nests, const CompileRequest& request) {
+  if (std::vector<Diagnostic> faults = verify(nests); !faults.empty())
+    return Failure{std::move(faults)};
+  Expected<Asked> asked = Asked::parse(request.schedule);
+  if (!asked) return asked.failure();
+  if (std::vector<Diagnostic> misfit = asked->misfit(nests); !misfit.empty())
+    return Failure{std::move(misfit)};
+  Stages start;
+  start.written.name = start.program.name = nests.name;
+  start.nests = nests;
+  start.asked = std::move(*asked);
+  return finish(std::move(start), request);
 }
 
 std::string to_string(std::span<const Pass> table) {

@@ -46,6 +46,9 @@ Expected<Stages> run(std::span<const Pass> passes, Stages value, const CompileRe
 /// yet) or the schedule's.
 Expected<Stages> specialise_program(const ir::Program& program, const CompileRequest& request);
 
+/// The same from nests on: those of a program that was lowered before, or written by hand.
+Expected<Stages> specialise_nests(const ir::NestProgram& nests, const CompileRequest& request);
+
 /// A table of passes for people, a line each: "legalise  program -> program  ...".
 std::string to_string(std::span<const Pass> passes);
 

@@ -34,9 +34,10 @@ NestProgram cut_bands(const NestProgram& program) {
       if (!nest.placement) continue;
       const auto at = static_cast<size_t>(place_of(nest.name));
       if (at == cut.nests.size()) continue; // of another step
-      Placement placement = *nest.placement;
-      placement.consumer = place_of(program.nests[static_cast<size_t>(placement.consumer)].name);
-      cut.nests[at].placement = std::move(placement);
+      const int32_t inside =
+          place_of(program.nests[static_cast<size_t>(nest.placement->consumer)].name);
+      const Nest& to = cut.nests[static_cast<size_t>(inside)];
+      cut.nests[at].placement = {inside, band_axis(to)->var, 1};
     }
   }
   return cut;

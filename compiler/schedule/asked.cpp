@@ -59,7 +59,9 @@ Expected<NestProgram> Asked::place(NestProgram program, const Target& target,
                        [&](const Nest& nest) { return nest.name == compute.nest; });
       const auto index = static_cast<size_t>(producer - program.nests.begin());
       if (index >= consumer) return refuse("there is no such nest before this one");
-      const Placement placement{static_cast<int32_t>(consumer), compute.axis, compute.by};
+      const NestAxis* axis = program.nests[consumer].axis(compute.axis);
+      if (!axis) return refuse(fmt::format("{} has no parallel axis {}", name, compute.axis));
+      const Placement placement{static_cast<int32_t>(consumer), axis->var, compute.by};
       for (const Nest& other : program.nests)
         if (other.placement && other.placement->consumer == placement.consumer &&
             (other.placement->axis != placement.axis || other.placement->tile != placement.tile))
@@ -71,13 +73,18 @@ Expected<NestProgram> Asked::place(NestProgram program, const Target& target,
   return program;
 }
 
-Choice Asked::for_nest(const Nest& nest, const NestProgram& program, const Target& target) const {
-  Choice choice = own(nest, target, program.buffers);
+Choice Asked::for_nest(const Nest& nest, const std::vector<Buffer>& buffers,
+                       const NestProgram& placed, const Target& target) const {
+  Choice choice = own(nest, target, buffers);
   choice.schedule.compute.clear();
-  for (const Nest& inner : program.nests)
-    if (inner.placement &&
-        program.nests[static_cast<size_t>(inner.placement->consumer)].name == nest.name)
-      choice.schedule.compute.push_back({inner.name, inner.placement->axis, inner.placement->tile});
+  for (const Nest& inner : placed.nests) {
+    if (!inner.placement) continue;
+    const Nest& consumer = placed.nests[static_cast<size_t>(inner.placement->consumer)];
+    if (consumer.name == nest.name)
+      choice.schedule.compute.push_back(
+          {inner.name, consumer.vars[static_cast<size_t>(inner.placement->axis.id)],
+           inner.placement->tile});
+  }
   return choice;
 }
 

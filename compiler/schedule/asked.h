@@ -24,8 +24,10 @@ public:
   Expected<ir::NestProgram> place(ir::NestProgram program, const Target& target,
                                   std::vector<std::string>& whys) const;
 
-  /// How a nest is scheduled. What is computed inside it is told by the placements of `program`.
-  Choice for_nest(const ir::Nest& nest, const ir::NestProgram& program, const Target& target) const;
+  /// How a nest is scheduled, as it comes with `buffers`. What is computed inside it is told by the
+  /// placements of the nests as they were before they were cut into bands, `placed`.
+  Choice for_nest(const ir::Nest& nest, const std::vector<ir::Buffer>& buffers,
+                  const ir::NestProgram& placed, const Target& target) const;
 
 private:
   Choice own(const ir::Nest& nest, const Target& target,

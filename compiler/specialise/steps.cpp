@@ -12,8 +12,8 @@ namespace volute::compiler {
 
 using namespace ir;
 
-Expected<Steps> specialise_nests(const NestProgram& program, const Schedules& schedules,
-                                 const std::function<void(const Nest&, const Specialised&)>& seen) {
+Expected<Steps> specialise_each(const NestProgram& program, const Schedules& schedules,
+                                const std::function<void(const Nest&, const Specialised&)>& seen) {
   Steps steps;
   steps.loops = {program.name, program.buffers, program.parameters, {}};
   Failure refused;

@@ -25,8 +25,8 @@ struct Steps {
 /// Each nest's loops in a step of its own. `schedules` are resolved. `seen` is called with each
 /// nest and what became of it. Nests that are refused are refused together.
 Expected<Steps>
-specialise_nests(const ir::NestProgram& program, const Schedules& schedules,
-                 const std::function<void(const ir::Nest&, const Specialised&)>& seen);
+specialise_each(const ir::NestProgram& program, const Schedules& schedules,
+                const std::function<void(const ir::Nest&, const Specialised&)>& seen);
 
 /// Steps of nests that are placed inside others run in the steps of those. `pieces` are the nests
 /// that the steps were made of.
