@@ -27,10 +27,17 @@ namespace {
 
 // ---- levels -----------------------------------------------------------------------------------
 
+/// A program of nests in its parts, which blank lines separate.
 std::vector<Section> sections(const NestProgram& program) {
+  const std::string text = to_string(program);
   std::vector<Section> all;
-  for (const Nest& nest : program.nests)
-    all.push_back({"nest " + nest.name, to_string(nest, program)});
+  size_t at = text.find("\n\n"); // ends the line that names the program
+  for (const Nest& nest : program.nests) {
+    const size_t begin = at + 2;
+    at = text.find("\n\n", begin);
+    const size_t end = at == std::string::npos ? text.size() : at + 1;
+    all.push_back({"nest " + nest.name, text.substr(begin, end - begin)});
+  }
   return all;
 }
 

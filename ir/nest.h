@@ -126,8 +126,6 @@ struct NestProgram {
 std::string_view to_string(AxisRole role);
 std::string_view to_string(NestKind kind);
 std::string to_string(const Nest& nest, const std::vector<Buffer>& buffers);
-/// As a part of its program: a placement names the nest that it is in.
-std::string to_string(const Nest& nest, const NestProgram& program);
 std::string to_string(const NestProgram& program);
 
 /// Well-formedness: names and ids in range, extents positive, every subscript provably inside its

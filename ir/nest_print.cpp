@@ -112,13 +112,10 @@ std::string to_string(const Nest& nest, const std::vector<Buffer>& buffers) {
   return NestPrinter(nest, buffers, nullptr).print();
 }
 
-std::string to_string(const Nest& nest, const NestProgram& program) {
-  return NestPrinter(nest, program.buffers, &program.nests).print();
-}
-
 std::string to_string(const NestProgram& program) {
   std::string text = fmt::format("nests {}\n", program.name);
-  for (const Nest& nest : program.nests) text += "\n" + to_string(nest, program);
+  for (const Nest& nest : program.nests)
+    text += "\n" + NestPrinter(nest, program.buffers, &program.nests).print();
   return text;
 }
 
