@@ -1,6 +1,7 @@
 #include "compiler/lower/nest_builder.h"
 
 #include "ir/number.h"
+#include "ir/operators.h"
 
 #include <fmt/format.h>
 
@@ -80,11 +81,10 @@ ElementType Lowering::stored_as(ValueId value) const {
   if (computed_in(element) == element || program.uses(value) != 1) return element;
   for (const ir::Statement& statement : program.statements)
     if (std::find(statement.operands.begin(), statement.operands.end(), value) !=
-        statement.operands.end())
-      return is_elementwise(statement.operation) &&
-                     !std::holds_alternative<ir::Reorder>(statement.operation)
-                 ? computed_in(element)
-                 : element;
+        statement.operands.end()) {
+      const ir::OperatorTraits& reader = traits_of(statement.operation);
+      return reader.elementwise && !reader.copies ? computed_in(element) : element;
+    }
   return element;
 }
 
