@@ -2,6 +2,7 @@
 
 #include "compiler/lower/legalise.h"
 #include "compiler/lower/lower.h"
+#include "compiler/nests/constant_weight.h"
 #include "compiler/nests/cut_bands.h"
 #include "compiler/nests/expand_math.h"
 #include "compiler/nests/flatten.h"
@@ -11,6 +12,7 @@
 #include "compiler/rewrites/fold_constants.h"
 #include "compiler/rewrites/fold_tables.h"
 #include "compiler/rewrites/separable.h"
+#include "compiler/schedule/plan.h"
 #include "ir/print.h"
 #include "ir/verify.h"
 
@@ -62,6 +64,8 @@ constexpr Level schedule_level = {
         all.push_back({"schedule of " + name, to_string(Schedules{{name, schedule}})});
       return all;
     }};
+
+constexpr Level plan_level = {"plans", schedule_level.verify, schedule_level.text};
 
 constexpr Level loop_level = {
     "loops", [](const Stages& s) { return verify(s.loops); },
@@ -151,44 +155,55 @@ Expected<Stages> into_schedules(Stages s, Request request) {
   return s;
 }
 
-/// `pass` on each piece and its schedule; those that are refused are refused together.
-template <class PieceAndSchedule>
-Expected<Stages> on_each(Stages s, PieceAndSchedule pass) {
+/// Those of all pieces together, so that a schedule's faults are all told at once.
+void add(Failure& refused, const std::vector<Diagnostic>& faults) {
+  refused.diagnostics.insert(refused.diagnostics.end(), faults.begin(), faults.end());
+}
+
+Expected<Nest> flattened(Nest piece, const Schedule& schedule) {
+  for (const std::vector<std::string>& axes : schedule.flatten) {
+    Expected<Nest> flat = flatten(piece, axes);
+    if (!flat) return flat;
+    piece = std::move(*flat);
+  }
+  return piece;
+}
+
+Expected<Stages> with_joined_axes(Stages s, Request) {
   Failure refused;
   for (Nest& piece : s.pieces.nests) {
-    const std::vector<Diagnostic> faults = pass(piece, s.schedules.at(piece.name));
-    refused.diagnostics.insert(refused.diagnostics.end(), faults.begin(), faults.end());
+    Expected<Nest> flat = flattened(piece, s.schedules.at(piece.name));
+    if (flat)
+      piece = std::move(*flat);
+    else
+      add(refused, flat.diagnostics());
   }
   if (!refused.diagnostics.empty()) return refused;
   return s;
 }
 
-std::vector<Diagnostic> flatten_piece(Nest& piece, Schedule& schedule) {
-  for (const std::vector<std::string>& axes : schedule.flatten) {
-    Expected<Nest> flat = flatten(piece, axes);
-    if (!flat) return flat.diagnostics();
-    piece = std::move(*flat);
+Expected<Stages> into_plans(Stages s, Request request) {
+  Failure refused;
+  for (const Nest& piece : s.pieces.nests) {
+    const std::optional<ConstantWeight> weight = ConstantWeight::of(piece, s.pieces.buffers);
+    Schedule& schedule = s.schedules.at(piece.name);
+    Expected<Plan> plan = resolve(schedule, piece, request.target, weight ? &*weight : nullptr);
+    if (plan) {
+      schedule = plan->schedule;
+      s.plans.insert_or_assign(piece.name, std::move(*plan));
+    } else {
+      add(refused, plan.diagnostics());
+    }
   }
-  return {};
-}
-
-std::vector<Diagnostic> resolve_schedule(Nest& piece, Schedule& schedule) {
-  Expected<Schedule> resolved = resolve(schedule, piece);
-  if (!resolved) return resolved.diagnostics();
-  schedule = std::move(*resolved);
-  return {};
-}
-
-template <std::vector<Diagnostic> (*pass)(Nest&, Schedule&)>
-Expected<Stages> on_pieces(Stages s, Request) {
-  return on_each(std::move(s), pass);
+  if (!refused.diagnostics.empty()) return refused;
+  return s;
 }
 
 Expected<Stages> into_loops(Stages s, Request) {
   Expected<Steps> steps =
-      specialise_each(s.pieces, s.schedules, [&](const Nest& piece, const Specialised& made) {
+      specialise_each(s.pieces, s.plans, [&](const Nest& piece, const Specialised& made) {
         s.report.nests.push_back(
-            report_of(piece, s.nests, s.schedules.at(piece.name), s.why.at(piece.name), made));
+            report_of(piece, s.nests, s.plans.at(piece.name), s.why.at(piece.name), made));
       });
   if (!steps) return steps.failure();
   s.loops = std::move(steps->loops);
@@ -248,9 +263,9 @@ constexpr Pass passes[] = {
     {"split_fma", piece_level,
      "a multiply-add becomes a product and a sum where the target has no such instruction", without_fma},
     {"flatten", piece_level,
-     "axes that every access walks together are joined, as the schedules say", on_pieces<flatten_piece>},
-    {"resolve", schedule_level,
-     "what a nest implies is filled in: loops, tile sizes", on_pieces<resolve_schedule>},
+     "axes that every access walks together are joined, as the schedules say", with_joined_axes},
+    {"resolve", plan_level,
+     "what a schedule means for its nest is worked out: loops, tiles, registers, how operands arrive", into_plans},
 
     {"specialise", loop_level,
      "a nest and its schedule become loops: borders split off, tiles in registers", into_loops},
@@ -315,8 +330,15 @@ namespace {
 /// The passes after lowering.
 Expected<Stages> finish(Stages lowered, const CompileRequest& request) {
   Expected<Stages> done = run(from_nests, std::move(lowered), request);
-  if (done)
-    for (const PassTime& pass : done->report.passes) done->report.lower_ms += pass.total_ms();
+  if (!done) { // a schedule's faults are shown in its text
+    Failure refused = done.failure();
+    for (Diagnostic& d : refused.diagnostics)
+      if (d.subject == "schedule" && d.where.line > 0)
+        d.in =
+            std::make_shared<const NamedText>(NamedText{request.schedule_name, request.schedule});
+    return refused;
+  }
+  for (const PassTime& pass : done->report.passes) done->report.lower_ms += pass.total_ms();
   return done;
 }
 

@@ -6,6 +6,7 @@
 #include "compiler/report/report.h"
 #include "compiler/schedule/asked.h"
 #include "compiler/schedule/choose.h"
+#include "compiler/schedule/plan.h"
 #include "compiler/schedule/schedule.h"
 #include "compiler/specialise/steps.h"
 #include "compiler/target/target.h"
@@ -27,7 +28,8 @@ struct Stages;
 
 struct CompileRequest {
   Target target = host();
-  std::string schedule = "auto"; // auto, naive, or a schedule's text
+  std::string schedule = "auto";          // auto, naive, or a schedule's text
+  std::string schedule_name = "schedule"; // what messages call that text
   /// Of inputs and outputs that are not dense, by name, in elements; `compile` checks them.
   StridesByName strides;
   bool llvm_text = false; // keep the LLVM IR as text

@@ -1,11 +1,12 @@
 // A program's nests to steps: `specialise` for each, what runs together merged, weights packed.
 #pragma once
 
-#include "compiler/schedule/schedule.h"
+#include "compiler/schedule/plan.h"
 #include "compiler/specialise/specialise.h"
 #include "compiler/target/target.h"
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -22,10 +23,10 @@ struct Steps {
   std::vector<PendingPacking> packings;
 };
 
-/// Each nest's loops in a step of its own. `schedules` are resolved. `seen` is called with each
-/// nest and what became of it. Nests that are refused are refused together.
+/// Each nest's loops in a step of its own, by its plan. `seen` is called with each nest and what
+/// became of it. Nests that are refused are refused together.
 Expected<Steps>
-specialise_each(const ir::NestProgram& program, const Schedules& schedules,
+specialise_each(const ir::NestProgram& pieces, const std::map<std::string, Plan>& plans,
                 const std::function<void(const ir::Nest&, const Specialised&)>& seen);
 
 /// Steps of nests that are placed inside others run in the steps of those. `pieces` are the nests
