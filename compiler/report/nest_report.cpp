@@ -13,21 +13,17 @@ using namespace ir;
 
 namespace {
 
-std::string tile_text(const Step& step, const Schedule& schedule) {
-  if (schedule.registers.empty()) return "one scalar";
+std::string tile_text(const Step& step, const Plan& plan) {
+  if (plan.tile.empty()) return "one scalar";
   std::vector<std::string> sizes;
-  int64_t lanes = 1;
-  for (const RegisterDirective& r : schedule.registers) {
-    sizes.push_back(fmt::format("{} {}", r.lanes ? ceil_div(r.size, r.lanes) : r.size, r.axis));
-    lanes = std::max(lanes, r.lanes);
-  }
+  for (const PlanTile& t : plan.tile) sizes.push_back(fmt::format("{} {}", t.registers(), t.name));
   const ElementType type = step.arrays.empty() ? ElementType::f32 : step.arrays.front().type;
-  return fmt::format("{} of {}x{}", fmt::join(sizes, " x "), to_string(type), lanes);
+  return fmt::format("{} of {}x{}", fmt::join(sizes, " x "), to_string(type), plan.lanes);
 }
 
 } // namespace
 
-NestReport report_of(const Nest& piece, const NestProgram& lowered, const Schedule& schedule,
+NestReport report_of(const Nest& piece, const NestProgram& lowered, const Plan& plan,
                      const Choice& choice, const Specialised& made) {
   const Step& step = made.step;
   const Nest& whole = *std::find_if(lowered.nests.begin(), lowered.nests.end(),
@@ -35,13 +31,13 @@ NestReport report_of(const Nest& piece, const NestProgram& lowered, const Schedu
   NestReport report;
   report.name = piece.name;
   report.origin = piece.origin;
-  report.schedule = to_string(schedule);
+  report.schedule = to_string(plan.schedule);
   report.why = choice.why;
   report.candidates = choice.candidates;
   report.multiply_adds = multiply_adds_asked_for(whole);
   report.executed_multiply_adds = count_fmas(step);
   report.registers = step.arrays.empty() ? 0 : step.arrays.front().count();
-  report.register_tile = tile_text(step, schedule);
+  report.register_tile = tile_text(step, plan);
   report.work_items = step.work();
   if (made.packing)
     report.packed_bytes = made.packing->buffer.elements * size_of(made.packing->buffer.element);

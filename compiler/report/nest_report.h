@@ -3,14 +3,14 @@
 
 #include "compiler/report/report.h"
 #include "compiler/schedule/choose.h"
+#include "compiler/schedule/plan.h"
 #include "compiler/specialise/specialise.h"
 #include "ir/nest.h"
 
 namespace volute::compiler {
 
-/// `piece` is the nest as it was specialised, `lowered` the program's nests as they were lowered;
-/// the schedule is resolved.
-NestReport report_of(const ir::Nest& piece, const ir::NestProgram& lowered,
-                     const Schedule& schedule, const Choice& choice, const Specialised& made);
+/// `piece` is the nest as it was specialised, `lowered` the program's nests as they were lowered.
+NestReport report_of(const ir::Nest& piece, const ir::NestProgram& lowered, const Plan& plan,
+                     const Choice& choice, const Specialised& made);
 
 } // namespace volute::compiler

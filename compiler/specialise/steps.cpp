@@ -12,26 +12,36 @@ namespace volute::compiler {
 
 using namespace ir;
 
-Expected<Steps> specialise_each(const NestProgram& program, const Schedules& schedules,
+Expected<Steps> specialise_each(const NestProgram& pieces, const std::map<std::string, Plan>& plans,
                                 const std::function<void(const Nest&, const Specialised&)>& seen) {
   Steps steps;
-  steps.loops = {program.name, program.buffers, program.parameters, {}};
+  steps.loops = {pieces.name, pieces.buffers, pieces.parameters, {}};
+  std::vector<Buffer>& buffers = steps.loops.buffers;
+  // Of each step: what its nests pass on, and behind that what they have for themselves.
+  const std::vector<size_t> step_of = step_of_each(pieces);
+  std::vector<int64_t> scratch(pieces.nests.size());
+  for (size_t n = 0; n < pieces.nests.size(); ++n)
+    scratch[step_of[n]] =
+        std::max(scratch[step_of[n]], scratch_bytes(pieces.nests[n], pieces.buffers));
   Failure refused;
-  for (const Nest& nest : program.nests) {
-    const auto packed_buffer = static_cast<int32_t>(steps.loops.buffers.size());
-    Expected<Specialised> made =
-        specialise(nest, schedules.at(nest.name), packed_buffer, steps.loops.buffers);
+  for (size_t n = 0; n < pieces.nests.size(); ++n) {
+    const Nest& nest = pieces.nests[n];
+    int64_t& used = scratch[step_of[n]];
+    Expected<Specialised> made = specialise(nest, plans.at(nest.name),
+                                            {buffers, static_cast<int32_t>(buffers.size()), used});
     if (!made) {
       refused.diagnostics.insert(refused.diagnostics.end(), made.diagnostics().begin(),
                                  made.diagnostics().end());
       continue;
     }
+    used = made->step.scratch_bytes;
     seen(nest, *made);
-    made->step.scratch_bytes = scratch_bytes(nest, program.buffers);
     steps.loops.steps.push_back(std::move(made->step));
-    if (!made->packing) continue;
-    steps.loops.buffers.push_back(made->packing->buffer);
-    steps.packings.push_back({nest.name, std::move(*made->packing)});
+    if (made->packing) {
+      buffers.push_back(made->packing->buffer);
+      steps.packings.push_back({nest.name, std::move(*made->packing)});
+    }
+    buffers.insert(buffers.end(), made->scratch.begin(), made->scratch.end());
   }
   if (!refused.diagnostics.empty()) return refused;
   return steps;
@@ -81,9 +91,9 @@ Schedule packing_schedule(const Nest& nest) {
 Expected<Step> packing_step(Nest nest, const Target& target) {
   nest = with_expressions(std::move(nest), expand_math);
   if (!target.has_fma) nest = with_expressions(std::move(nest), split_fma);
-  Expected<Schedule> schedule = resolve(packing_schedule(nest), nest);
-  if (!schedule) return schedule.failure();
-  Expected<Specialised> result = specialise(nest, *schedule, -1);
+  Expected<Plan> plan = resolve(packing_schedule(nest), nest, target);
+  if (!plan) return plan.failure();
+  Expected<Specialised> result = specialise(nest, *plan, {{}});
   if (!result) return result.failure();
   return std::move(result->step);
 }
