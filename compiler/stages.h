@@ -45,6 +45,7 @@ struct Stages {
   ir::NestProgram pieces;               // cut into bands, flattened, math expanded: as specialised
   std::map<std::string, Choice> why;    // by nest: its schedule as asked for or chosen
   Schedules schedules;                  // by nest, every default filled in
+  std::map<std::string, Plan> plans;    // by nest: what they mean for it
   ir::LoopProgram loops;                // what the code generator receives
   std::vector<PendingPacking> packings; // weights that are still to be packed
   std::shared_ptr<Generation> generation; // of code, on its way
