@@ -199,11 +199,11 @@ Expected<Stages> into_plans(Stages s, Request request) {
   return s;
 }
 
-Expected<Stages> into_loops(Stages s, Request) {
+Expected<Stages> into_loops(Stages s, Request request) {
   Expected<Steps> steps =
       specialise_each(s.pieces, s.plans, [&](const Nest& piece, const Specialised& made) {
-        s.report.nests.push_back(
-            report_of(piece, s.nests, s.plans.at(piece.name), s.why.at(piece.name), made));
+        s.report.nests.push_back(report_of(piece, s.nests, s.plans.at(piece.name),
+                                           s.why.at(piece.name), made, request.target));
       });
   if (!steps) return steps.failure();
   s.loops = std::move(steps->loops);
@@ -227,7 +227,7 @@ Expected<Stages> with_packed_weights(Stages s, Request request) {
   return s;
 }
 
-Expected<Stages> in_words(Stages s, Request request) {
+Expected<Stages> told(Stages s, Request request) {
   explain(s.written, request.target, s);
   return s;
 }
@@ -274,7 +274,7 @@ constexpr Pass passes[] = {
     {"pack", loop_level,
      "weights are brought into the order in which loops read them, constant ones now", with_packed_weights},
     {"explain", report_level,
-     "what was done and why is read off all of it, in words", in_words},
+     "what was done and why is read off all of it, in words", told},
 };
 
 // clang-format on

@@ -32,25 +32,43 @@ int64_t fmas_in(const Expr& expr) {
   return count;
 }
 
-int64_t fmas_in(const Scatter& scatter) {
-  return plus(fmas_in(scatter.offset), fmas_in(scatter.value));
+int64_t loads_in(const Expr& expr) {
+  int64_t count = 0;
+  visit(expr, [&](const ExprNode& node) { count += std::holds_alternative<Load>(node.is); });
+  return count;
+}
+
+/// What one statement without a body counts for.
+using Weight = int64_t (*)(const Stmt&);
+
+template <int64_t (*in)(const Expr&)>
+int64_t expressions_of(const Stmt& s) {
+  if (const auto* set = std::get_if<Set>(&s->is)) return in(set->value);
+  if (const auto* store = std::get_if<Store>(&s->is)) return in(store->value);
+  if (const auto* scatter = std::get_if<Scatter>(&s->is))
+    return plus(in(scatter->offset), in(scatter->value));
+  return 0;
+}
+
+int64_t stores_of(const Stmt& s) {
+  return std::holds_alternative<Store>(s->is) || std::holds_alternative<Scatter>(s->is) ? 1 : 0;
 }
 
 constexpr int64_t longest_border = 256;
 
-bool has_fma(const Stmt& s) {
+bool has_any(const Stmt& s, Weight weight) {
+  const auto in = [&](const Stmt& child) { return has_any(child, weight); };
   if (const auto* block = std::get_if<Block>(&s->is))
-    return std::any_of(block->stmts.begin(), block->stmts.end(), has_fma);
-  if (const auto* loop = std::get_if<For>(&s->is)) return has_fma(loop->body);
-  if (const auto* when = std::get_if<When>(&s->is)) return has_fma(when->body);
-  if (const auto* set = std::get_if<Set>(&s->is)) return fmas_in(set->value) > 0;
-  if (const auto* store = std::get_if<Store>(&s->is)) return fmas_in(store->value) > 0;
-  if (const auto* scatter = std::get_if<Scatter>(&s->is)) return fmas_in(*scatter) > 0;
-  return false;
+    return std::any_of(block->stmts.begin(), block->stmts.end(), in);
+  if (const auto* loop = std::get_if<For>(&s->is)) return in(loop->body);
+  if (const auto* when = std::get_if<When>(&s->is)) return in(when->body);
+  return weight(s) > 0;
 }
 
 class Counter {
 public:
+  explicit Counter(Weight weight) : weight_(weight) {}
+
   int64_t count_items(const Step& step, size_t depth = 0) {
     if (depth == step.items.size()) return count(step.body);
     const ItemLoop& item = step.items[depth];
@@ -138,20 +156,28 @@ private:
       const int64_t value = value_of(when->value);
       return when->lo <= value && value < when->hi ? count(when->body) : 0;
     }
-    if (const auto* set = std::get_if<Set>(&s->is)) return fmas_in(set->value);
-    if (const auto* store = std::get_if<Store>(&s->is)) return fmas_in(store->value);
-    if (const auto* scatter = std::get_if<Scatter>(&s->is)) return fmas_in(*scatter);
-    return 0;
+    return weight_(s);
   }
 
+  Weight weight_;
   std::unordered_map<const StmtNode*, Vars> deciding_;
   std::map<Var, int64_t> values_;
 };
 
 } // namespace
 
-int64_t count_fmas(const Step& step) {
-  return step.body && has_fma(step.body) ? Counter().count_items(step) : 0;
+namespace {
+
+int64_t count(const Step& step, Weight weight) {
+  return step.body && has_any(step.body, weight) ? Counter(weight).count_items(step) : 0;
+}
+
+} // namespace
+
+int64_t count_fmas(const Step& step) { return count(step, expressions_of<fmas_in>); }
+
+StepWork count_work(const Step& step) {
+  return {count_fmas(step), count(step, expressions_of<loads_in>), count(step, stores_of)};
 }
 
 } // namespace volute::ir

@@ -1,6 +1,7 @@
 #include "compiler/report/nest_report.h"
 
 #include "compiler/nests/domain_points.h"
+#include "compiler/schedule/cost_model.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -24,7 +25,7 @@ std::string tile_text(const Step& step, const Plan& plan) {
 } // namespace
 
 NestReport report_of(const Nest& piece, const NestProgram& lowered, const Plan& plan,
-                     const Choice& choice, const Specialised& made) {
+                     const Choice& choice, const Specialised& made, const Target& target) {
   const Step& step = made.step;
   const Nest& whole = *std::find_if(lowered.nests.begin(), lowered.nests.end(),
                                     [&](const Nest& nest) { return nest.name == piece.name; });
@@ -34,6 +35,13 @@ NestReport report_of(const Nest& piece, const NestProgram& lowered, const Plan& 
   report.schedule = to_string(plan.schedule);
   report.why = choice.why;
   report.candidates = choice.candidates;
+  const Cost cost = predict(piece, plan, target);
+  report.cycles = cost.cycles;
+  report.registers_needed = plan.registers_needed(piece);
+  if (choice.candidates.empty()) {
+    const std::vector<std::string> told = in_words(piece, plan, cost, target);
+    report.why.insert(report.why.end(), told.begin(), told.end());
+  }
   report.multiply_adds = multiply_adds_asked_for(whole);
   report.executed_multiply_adds = count_fmas(step);
   report.registers = step.arrays.empty() ? 0 : step.arrays.front().count();

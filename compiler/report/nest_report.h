@@ -5,12 +5,13 @@
 #include "compiler/schedule/choose.h"
 #include "compiler/schedule/plan.h"
 #include "compiler/specialise/specialise.h"
+#include "compiler/target/target.h"
 #include "ir/nest.h"
 
 namespace volute::compiler {
 
 /// `piece` is the nest as it was specialised, `lowered` the program's nests as they were lowered.
 NestReport report_of(const ir::Nest& piece, const ir::NestProgram& lowered, const Plan& plan,
-                     const Choice& choice, const Specialised& made);
+                     const Choice& choice, const Specialised& made, const Target& target);
 
 } // namespace volute::compiler
