@@ -227,7 +227,7 @@ Expected<Stages> with_packed_weights(Stages s, Request request) {
   return s;
 }
 
-Expected<Stages> told(Stages s, Request request) {
+Expected<Stages> with_words(Stages s, Request request) {
   explain(s.written, request.target, s);
   return s;
 }
@@ -274,7 +274,7 @@ constexpr Pass passes[] = {
     {"pack", loop_level,
      "weights are brought into the order in which loops read them, constant ones now", with_packed_weights},
     {"explain", report_level,
-     "what was done and why is read off all of it, in words", told},
+     "what was done and why is read off all of it, in words", with_words},
 };
 
 // clang-format on
