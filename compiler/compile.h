@@ -18,5 +18,7 @@ struct Compiled {
 std::span<const Pass> passes_to_code();
 
 Expected<Compiled> compile(const ir::Program& program, const CompileRequest& request = {});
+/// The same from nests on, which may have parameters.
+Expected<Compiled> compile(const ir::NestProgram& nests, const CompileRequest& request = {});
 
 } // namespace volute::compiler

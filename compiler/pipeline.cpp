@@ -1,5 +1,7 @@
 #include "compiler/pipeline.h"
 
+#include "compiler/choose_forms.h"
+#include "compiler/lower/copy_limit.h"
 #include "compiler/lower/legalise.h"
 #include "compiler/lower/lower.h"
 #include "compiler/nests/constant_weight.h"
@@ -11,7 +13,6 @@
 #include "compiler/rewrites/fold_batch_norm.h"
 #include "compiler/rewrites/fold_constants.h"
 #include "compiler/rewrites/fold_tables.h"
-#include "compiler/rewrites/separable.h"
 #include "compiler/schedule/plan.h"
 #include "ir/print.h"
 #include "ir/verify.h"
@@ -60,8 +61,13 @@ constexpr Level schedule_level = {
     "schedules", [](const Stages&) { return std::vector<Diagnostic>(); },
     [](const Stages& s) {
       std::vector<Section> all;
-      for (const auto& [name, schedule] : s.schedules)
-        all.push_back({"schedule of " + name, to_string(Schedules{{name, schedule}})});
+      for (const auto& [name, schedule] : s.schedules) {
+        Schedules one;
+        one[name] = schedule;
+        if (const auto form = s.schedules.forms.find(name); form != s.schedules.forms.end())
+          one.forms.insert(*form);
+        all.push_back({"schedule of " + name, to_string(one)});
+      }
       return all;
     }};
 
@@ -86,10 +92,6 @@ constexpr Level report_level = {"report", [](const Stages&) { return std::vector
 
 using Request = const CompileRequest&;
 
-LowerOptions lower_options(Request request) {
-  return {request.strides, request.target.has("avx512bf16")};
-}
-
 template <Program (*pass)(const Program&)>
 Expected<Stages> on_program(Stages s, Request) {
   s.program = pass(s.program);
@@ -102,17 +104,27 @@ Expected<Stages> on_program(Stages s, Request) {
   return s;
 }
 
-Expected<Stages> in_other_forms(Stages s, Request request) {
-  return s.free_forms ? on_program<separable>(std::move(s), request) : std::move(s);
-}
-
 Expected<Stages> into_legal_statements(Stages s, Request request) {
-  s.program = legalise(s.program, lower_options(request));
+  s.lowering.strides = request.strides;
+  s.program = legalise(s.program, s.lowering);
   return s;
 }
 
-Expected<Stages> into_nests(Stages s, Request request) {
-  Expected<NestProgram> nests = lower(s.program, lower_options(request));
+Expected<Stages> in_chosen_forms(Stages s, Request request) {
+  Expected<FormedProgram> formed =
+      choose_forms(s.program, s.lowering,
+                   {request.target, request.accuracy, s.asked.is_naive(), s.asked.text()});
+  if (!formed) return formed.failure();
+  s.program = std::move(formed->program);
+  s.lowering = std::move(formed->options);
+  for (const StatementForms& statement : formed->statements)
+    if (statement.chosen != "direct") s.schedules.forms[statement.nest] = {statement.chosen, {}};
+  s.report.forms = std::move(formed->statements);
+  return s;
+}
+
+Expected<Stages> into_nests(Stages s, Request) {
+  Expected<NestProgram> nests = lower(s.program, s.lowering);
   if (!nests) return nests.failure();
   s.nests = std::move(*nests);
   return s;
@@ -128,6 +140,11 @@ Expected<Stages> in_bands(Stages s, Request request) {
   Expected<NestProgram> placed = s.asked.place(std::move(s.nests), request.target, s.report.bands);
   if (!placed) return placed.failure();
   s.nests = std::move(*placed);
+  return s;
+}
+
+Expected<Stages> with_small_copies(Stages s, Request) {
+  if (auto refused = refuse_large_copies(s.written, s.program, s.nests)) return *refused;
   return s;
 }
 
@@ -147,8 +164,13 @@ Expected<Stages> without_fma(Stages s, Request request) {
 }
 
 Expected<Stages> into_schedules(Stages s, Request request) {
+  const auto is_dot = [&](const std::string& nest) {
+    const auto form = s.schedules.forms.find(nest);
+    return form != s.schedules.forms.end() && form->second.form == "dot";
+  };
   for (const Nest& piece : s.pieces.nests) {
-    Choice choice = s.asked.for_nest(piece, s.pieces.buffers, s.nests, request.target);
+    Choice choice =
+        s.asked.for_nest(piece, s.pieces.buffers, s.nests, is_dot(piece.name), request.target);
     s.schedules[piece.name] = choice.schedule;
     s.why[piece.name] = std::move(choice);
   }
@@ -240,12 +262,12 @@ constexpr Pass passes[] = {
      "what depends on constants only is computed now", on_program<fold_constants>},
     {"fold_batch_norm", program_level,
      "a batch_norm after a convolution disappears into a constant weight", on_program<fold_batch_norm>},
-    {"separable", program_level,
-     "a constant filter that is a column times a row runs as two passes", in_other_forms},
     {"legalise", program_level,
      "copies are put in where an operator is not one nest over its operands' memory", into_legal_statements},
     {"fold_copies", program_level,
      "copies of constants that legalising has put in are made now", on_program<fold_constants>},
+    {"choose_forms", program_level,
+     "which algorithm computes each statement: as asked, or the fewest predicted cycles", in_chosen_forms},
 
     {"lower", nest_level,
      "statements become nests: domains, accesses and what is combined", into_nests},
@@ -253,6 +275,8 @@ constexpr Pass passes[] = {
      "nests that read nothing but constant tables are run now", on_nests<fold_tables>},
     {"place_bands", nest_level,
      "which nests are computed inside which, a band of rows at a time", in_bands},
+    {"limit_copies", nest_level,
+     "a copy that nobody wrote is refused where it is out of all proportion", with_small_copies},
 
     {"cut_bands", piece_level,
      "the nests of one step share an axis of bands, with scratch between them", into_pieces},
@@ -279,12 +303,9 @@ constexpr Pass passes[] = {
 
 // clang-format on
 
-/// The last of the passes from a program to nests, where a schedule's text must fit.
-constexpr size_t passes_to_nests = 7;
-static_assert(passes[passes_to_nests].name == "place_bands");
-
-constexpr std::span<const Pass> to_nests = std::span(passes).first(passes_to_nests);
-constexpr std::span<const Pass> from_nests = std::span(passes).subspan(passes_to_nests);
+/// The row at which nests come in that were lowered before.
+constexpr size_t first_of_nests = 6;
+static_assert(passes[first_of_nests].name == "fold_tables");
 
 /// Throws what a verifier found: a bug of the pass before it.
 void require(std::vector<Diagnostic> found, std::string_view pass) {
@@ -327,19 +348,22 @@ Expected<Stages> run(std::span<const Pass> table, Stages value, const CompileReq
 
 namespace {
 
-/// The passes after lowering.
-Expected<Stages> finish(Stages lowered, const CompileRequest& request) {
-  Expected<Stages> done = run(from_nests, std::move(lowered), request);
-  if (!done) { // a schedule's faults are shown in its text
-    Failure refused = done.failure();
-    for (Diagnostic& d : refused.diagnostics)
+/// Runs the passes from one of them on, with the schedules that were asked for.
+Expected<Stages> run_from(size_t first, Stages start, const CompileRequest& request) {
+  Expected<Asked> asked = Asked::parse(request.schedule);
+  if (!asked) return asked.failure();
+  start.asked = std::move(*asked);
+  Expected<Stages> made = run(std::span(passes).subspan(first), std::move(start), request);
+  if (!made) {
+    Failure refused = made.failure();
+    for (Diagnostic& d : refused.diagnostics) // a schedule's faults are shown in its text
       if (d.subject == "schedule" && d.where.line > 0)
         d.in =
             std::make_shared<const NamedText>(NamedText{request.schedule_name, request.schedule});
     return refused;
   }
-  for (const PassTime& pass : done->report.passes) done->report.lower_ms += pass.total_ms();
-  return done;
+  for (const PassTime& pass : made->report.passes) made->report.lower_ms += pass.total_ms();
+  return made;
 }
 
 } // namespace
@@ -347,36 +371,18 @@ Expected<Stages> finish(Stages lowered, const CompileRequest& request) {
 Expected<Stages> specialise_program(const Program& program, const CompileRequest& request) {
   if (std::vector<Diagnostic> faults = verify(program); !faults.empty())
     return Failure{std::move(faults)};
-  Expected<Asked> asked = Asked::parse(request.schedule);
-  if (!asked) return asked.failure();
   Stages start;
   start.written = start.program = program;
-  start.asked = std::move(*asked);
-  start.free_forms = request.schedule == "auto";
-  Expected<Stages> lowered = run(to_nests, start, request);
-  if (!lowered) return lowered;
-  if (std::vector<Diagnostic> misfit = start.asked.misfit(lowered->nests); !misfit.empty()) {
-    // A text that was printed for a program in the forms that `auto` gives it, perhaps.
-    start.free_forms = true;
-    lowered = run(to_nests, std::move(start), request);
-    if (!lowered || !lowered->asked.misfit(lowered->nests).empty())
-      return Failure{std::move(misfit)};
-  }
-  return finish(std::move(*lowered), request);
+  return run_from(0, std::move(start), request);
 }
 
 Expected<Stages> specialise_nests(const NestProgram& nests, const CompileRequest& request) {
   if (std::vector<Diagnostic> faults = verify(nests); !faults.empty())
     return Failure{std::move(faults)};
-  Expected<Asked> asked = Asked::parse(request.schedule);
-  if (!asked) return asked.failure();
-  if (std::vector<Diagnostic> misfit = asked->misfit(nests); !misfit.empty())
-    return Failure{std::move(misfit)};
   Stages start;
   start.written.name = start.program.name = nests.name;
   start.nests = nests;
-  start.asked = std::move(*asked);
-  return finish(std::move(start), request);
+  return run_from(first_of_nests, std::move(start), request);
 }
 
 std::string to_string(std::span<const Pass> table) {

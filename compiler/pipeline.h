@@ -46,7 +46,8 @@ Expected<Stages> run(std::span<const Pass> passes, Stages value, const CompileRe
 /// yet) or the schedule's.
 Expected<Stages> specialise_program(const ir::Program& program, const CompileRequest& request);
 
-/// The same from nests on: those of a program that was lowered before, or written by hand.
+/// The same from nests on, which may have parameters: those of a program that was lowered before,
+/// or written by hand. Nests that do not pass verify are refused.
 Expected<Stages> specialise_nests(const ir::NestProgram& nests, const CompileRequest& request);
 
 /// A table of passes for people, a line each: "legalise  program -> program  ...".

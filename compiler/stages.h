@@ -3,6 +3,7 @@
 #pragma once
 
 #include "compiler/image/tensor_strides.h"
+#include "compiler/lower/lower.h"
 #include "compiler/report/report.h"
 #include "compiler/schedule/asked.h"
 #include "compiler/schedule/choose.h"
@@ -30,6 +31,8 @@ struct CompileRequest {
   Target target = host();
   std::string schedule = "auto";          // auto, naive, or a schedule's text
   std::string schedule_name = "schedule"; // what messages call that text
+  /// The largest error that a form may make, in multiples of direct f32's (rewrites/form.h).
+  double accuracy = 2;
   /// Of inputs and outputs that are not dense, by name, in elements; `compile` checks them.
   StridesByName strides;
   bool llvm_text = false; // keep the LLVM IR as text
@@ -52,8 +55,8 @@ struct Stages {
   std::string llvm, assembly;             // as text, on request
   Report report;
 
-  Asked asked;             // which schedules
-  bool free_forms = false; // may an operator be computed in another form than it is written in?
+  Asked asked;           // which schedules
+  LowerOptions lowering; // of the program in the forms that were chosen
 };
 
 } // namespace volute::compiler

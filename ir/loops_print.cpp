@@ -73,10 +73,11 @@ private:
   std::string header() const {
     std::vector<std::string> counts, names, parameters;
     for (const ItemLoop& item : step_.items) {
-      counts.push_back(fmt::format("{}", item.count));
+      counts.push_back(to_string(item.count, step_.vars));
       names.push_back(name(item.var));
     }
-    for (Var parameter : step_.parameters) parameters.push_back(name(parameter));
+    for (const ParameterVar& parameter : step_.parameters)
+      parameters.push_back(name(parameter.var));
     std::string text = fmt::format("step {}:", step_.name);
     text += counts.empty()
                 ? " 1 item"
@@ -210,7 +211,7 @@ std::string to_string(const Step& step, const std::vector<Buffer>& buffers) {
 }
 
 std::string to_string(const LoopProgram& program) {
-  std::string text = fmt::format("loops {}\n", program.name);
+  std::string text = fmt::format("loops {}\n", program.name) + to_string(program.parameters);
   for (const Step& step : program.steps) text += "\n" + to_string(step, program.buffers);
   return text;
 }

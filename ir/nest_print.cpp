@@ -75,7 +75,7 @@ private:
     }
     if (!nest_.parameters.empty()) {
       std::vector<std::string> names;
-      for (Var parameter : nest_.parameters) names.push_back(name(parameter));
+      for (const ParameterVar& parameter : nest_.parameters) names.push_back(name(parameter.var));
       line(fmt::format("for any {}", fmt::join(names, ", ")));
     }
   }
@@ -113,7 +113,7 @@ std::string to_string(const Nest& nest, const std::vector<Buffer>& buffers) {
 }
 
 std::string to_string(const NestProgram& program) {
-  std::string text = fmt::format("nests {}\n", program.name);
+  std::string text = fmt::format("nests {}\n", program.name) + to_string(program.parameters);
   for (const Nest& nest : program.nests)
     text += "\n" + NestPrinter(nest, program.buffers, &program.nests).print();
   return text;

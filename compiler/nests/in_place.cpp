@@ -57,7 +57,9 @@ bool reads_what_it_writes(const Nest& nest, const std::vector<Read>& reads) {
 bool may_be_one(const NestProgram& program, int32_t input, int32_t output) {
   const Buffer& in = program.buffers[static_cast<size_t>(input)];
   const Buffer& out = program.buffers[static_cast<size_t>(output)];
-  if (!in.type || !out.type || *in.type != *out.type || in.elements != out.elements) return false;
+  if (!in.type || !out.type || *in.type != *out.type || in.elements != out.elements ||
+      in.dims != out.dims)
+    return false;
   const auto writer = std::find_if(program.nests.begin(), program.nests.end(),
                                    [&](const Nest& nest) { return writes_to(nest, output); });
   if (writer == program.nests.end()) return false;

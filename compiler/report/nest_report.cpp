@@ -2,6 +2,7 @@
 
 #include "compiler/nests/domain_points.h"
 #include "compiler/schedule/cost_model.h"
+#include "compiler/schedule/parameters.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -22,6 +23,11 @@ std::string tile_text(const Step& step, const Plan& plan) {
   return fmt::format("{} of {}x{}", fmt::join(sizes, " x "), to_string(type), plan.lanes);
 }
 
+/// Work items for the least that every parameter may be.
+int64_t least_work(const Step& step) {
+  return step.work([&](Var var) { return span_of(Affine(var), step.parameters).value().least; });
+}
+
 } // namespace
 
 NestReport report_of(const Nest& piece, const NestProgram& lowered, const Plan& plan,
@@ -35,18 +41,18 @@ NestReport report_of(const Nest& piece, const NestProgram& lowered, const Plan& 
   report.schedule = to_string(plan.schedule);
   report.why = choice.why;
   report.candidates = choice.candidates;
-  const Cost cost = predict(piece, plan, target);
+  const Cost cost = predict(at_least(piece), plan, target);
   report.cycles = cost.cycles;
   report.registers_needed = plan.registers_needed(piece);
   if (choice.candidates.empty()) {
-    const std::vector<std::string> told = in_words(piece, plan, cost, target);
+    const std::vector<std::string> told = in_words(at_least(piece), plan, cost, target);
     report.why.insert(report.why.end(), told.begin(), told.end());
   }
-  report.multiply_adds = multiply_adds_asked_for(whole);
+  report.multiply_adds = multiply_adds_asked_for(at_least(whole));
   report.executed_multiply_adds = count_fmas(step);
   report.registers = step.arrays.empty() ? 0 : step.arrays.front().count();
   report.register_tile = tile_text(step, plan);
-  report.work_items = step.work();
+  report.work_items = least_work(step);
   if (made.packing)
     report.packed_bytes = made.packing->buffer.elements * size_of(made.packing->buffer.element);
   return report;

@@ -43,6 +43,8 @@ std::vector<Diagnostic> Asked::misfit(const NestProgram& program) const {
 
 Expected<NestProgram> Asked::place(NestProgram program, const Target& target,
                                    std::vector<std::string>& whys) const {
+  if (std::vector<Diagnostic> faults = misfit(program); !faults.empty())
+    return Failure{std::move(faults)};
   if (naive_) return program;
   if (schedules_.empty()) return place_bands(std::move(program), target, whys);
   for (size_t consumer = program.nests.size(); consumer-- > 0;) {
@@ -74,8 +76,8 @@ Expected<NestProgram> Asked::place(NestProgram program, const Target& target,
 }
 
 Choice Asked::for_nest(const Nest& nest, const std::vector<Buffer>& buffers,
-                       const NestProgram& placed, const Target& target) const {
-  Choice choice = own(nest, target, buffers);
+                       const NestProgram& placed, bool dot_products, const Target& target) const {
+  Choice choice = own(nest, buffers, dot_products, target);
   choice.schedule.compute.clear();
   for (const Nest& inner : placed.nests) {
     if (!inner.placement) continue;
@@ -88,13 +90,13 @@ Choice Asked::for_nest(const Nest& nest, const std::vector<Buffer>& buffers,
   return choice;
 }
 
-Choice Asked::own(const Nest& nest, const Target& target,
-                  const std::vector<Buffer>& buffers) const {
+Choice Asked::own(const Nest& nest, const std::vector<Buffer>& buffers, bool dot_products,
+                  const Target& target) const {
   if (naive_) return {{}, {"the naive nest was asked for: every axis a plain loop"}, {}};
   for (const std::string& name : {nest.name, std::string()})
     if (const auto found = schedules_.find(name); found != schedules_.end())
       return {found->second, {"the schedule was given"}, {}};
-  return choose(nest, target, buffers);
+  return choose(nest, target, buffers, dot_products);
 }
 
 } // namespace volute::compiler
