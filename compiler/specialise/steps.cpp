@@ -58,7 +58,7 @@ Steps merge_placed(Steps steps, const NestProgram& pieces) {
       merged.push_back(std::move(step));
   }
   steps.loops.steps = std::move(merged);
-  for (const PendingPacking& pending : steps.packings)
+  for (PendingPacking& pending : steps.packings)
     for (size_t n = 0; n < pieces.nests.size(); ++n)
       if (pieces.nests[n].name == pending.step) {
         pending.step = pieces.nests[step_of[n]].name;
