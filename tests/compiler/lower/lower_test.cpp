@@ -296,8 +296,8 @@ TEST_CASE("buffers are the inputs, the outputs, then what lies between and the t
     roles += buffer.name + ":" + std::to_string(static_cast<int>(buffer.role)) + " ";
   using Role = ir::Buffer::Role;
   CHECK(static_cast<int>(Role::input) == 0);
-  CHECK(static_cast<int>(Role::table) == 5);
-  CHECK(roles == "x:0 unread:0 z:1 y:1 k:5 %0:3 ");
+  CHECK(static_cast<int>(Role::table) == 4);
+  CHECK(roles == "x:0 unread:0 z:1 y:1 k:4 %0:2 ");
   CHECK(floats(buffer_named(program, "k")) == std::vector<float>{1, 2});
   REQUIRE(program.buffers[2].type.has_value());
   CHECK(to_string(*program.buffers[2].type) == "f32[n=1, c=1, w=2]");
