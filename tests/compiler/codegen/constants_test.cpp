@@ -246,10 +246,12 @@ TEST_CASE("an image holds a constant weight once, in the form in which it is rea
             layer.attributes);
         const compiler::Image image = compiled(ir::parse(text).value(), target, schedule).image;
         const auto bytes = static_cast<int64_t>(image.bytes.size() - image.text_bytes);
+        // Without an instruction that takes pairs of bf16, they are packed as the f32 they become.
         const int64_t once = layer.weights * ir::size_of(*ir::element_type_from(layer.type));
+        const int64_t widened = std::string(layer.type) == "bf16" ? 2 * once : once;
         CAPTURE(layer.x, layer.operation, target, schedule);
         CHECK(bytes >= once);
-        CHECK(bytes < once + once / 4 + 8192); // a sum a channel, numbers of arithmetic
+        CHECK(bytes < widened + widened / 4 + 8192); // a sum a channel, numbers of arithmetic
       }
 }
 
