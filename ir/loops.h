@@ -126,6 +126,9 @@ Stmt block(std::vector<Stmt> stmts, std::string note = "");
 /// variable replaced.
 Stmt for_loop(Var var, Range range, For::Kind kind, Stmt body, std::string note = "");
 Stmt stmt(decltype(StmtNode::is) is, std::string note = "");
+/// A statement as `block` and `for_loop` would make it; a `when` that is decided is its body, or
+/// an empty block.
+Stmt normal(StmtNode node);
 Stmt substitute(const Stmt& s, Var var, const Affine& value);
 Expr substitute(const Expr& e, Var var, const Affine& value);
 

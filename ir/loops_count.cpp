@@ -2,6 +2,7 @@
 // counted once and multiplied; only tap loops clipped at the border make their outer loops matter.
 
 #include "ir/loops.h"
+#include "ir/walk.h"
 
 #include <algorithm>
 #include <limits>
@@ -32,21 +33,19 @@ int64_t fmas_in(const Expr& expr) {
   return count;
 }
 
-int64_t fmas_in(const Scatter& scatter) {
-  return plus(fmas_in(scatter.offset), fmas_in(scatter.value));
+// Those of the statement itself, not of statements in it.
+int64_t fmas_in(const StmtNode& node) {
+  int64_t count = 0;
+  for_each_part(node, [&](const Expr& value) { count = plus(count, fmas_in(value)); });
+  return count;
 }
 
 constexpr int64_t longest_border = 256;
 
 bool has_fma(const Stmt& s) {
-  if (const auto* block = std::get_if<Block>(&s->is))
-    return std::any_of(block->stmts.begin(), block->stmts.end(), has_fma);
-  if (const auto* loop = std::get_if<For>(&s->is)) return has_fma(loop->body);
-  if (const auto* when = std::get_if<When>(&s->is)) return has_fma(when->body);
-  if (const auto* set = std::get_if<Set>(&s->is)) return fmas_in(set->value) > 0;
-  if (const auto* store = std::get_if<Store>(&s->is)) return fmas_in(store->value) > 0;
-  if (const auto* scatter = std::get_if<Scatter>(&s->is)) return fmas_in(*scatter) > 0;
-  return false;
+  bool found = false;
+  visit(s, [&](const StmtNode& node) { found = found || fmas_in(node) > 0; });
+  return found;
 }
 
 class Counter {
@@ -69,17 +68,14 @@ private:
     const auto mention = [&](const Affine& affine) {
       for (const Affine::Term& term : affine.terms()) vars.insert(term.var);
     };
-    if (const auto* inner = std::get_if<Block>(&s->is)) {
-      for (const Stmt& child : inner->stmts)
-        vars.insert(deciding(child).begin(), deciding(child).end());
-    } else if (const auto* loop = std::get_if<For>(&s->is)) {
-      vars = deciding(loop->body);
-      for (const auto* side : {&loop->range.lo, &loop->range.hi})
-        for (const Bound& bound : *side) mention(bound.numerator);
-    } else if (const auto* when = std::get_if<When>(&s->is)) {
-      vars = deciding(when->body);
-      mention(when->value);
-    }
+    const auto inside = [&](const Stmt& inner) {
+      const Vars& decided = deciding(inner);
+      vars.insert(decided.begin(), decided.end());
+    };
+    if (std::holds_alternative<For>(s->is) || std::holds_alternative<When>(s->is))
+      for_each_part(*s, overloaded{mention, inside});
+    else
+      for_each_part(*s, inside);
     return deciding_[s.get()] = std::move(vars);
   }
 
@@ -126,24 +122,35 @@ private:
   }
 
   int64_t count(const Stmt& s) {
-    if (const auto* inner = std::get_if<Block>(&s->is)) {
-      int64_t sum = 0;
-      for (const Stmt& child : inner->stmts) sum = plus(sum, count(child));
-      return sum;
-    }
-    if (const auto* loop = std::get_if<For>(&s->is))
-      return sum_over(loop->var, bound(loop->range.lo, true), bound(loop->range.hi, false),
-                      deciding(loop->body).count(loop->var) > 0, [&] { return count(loop->body); });
-    if (const auto* when = std::get_if<When>(&s->is)) {
-      const int64_t value = value_of(when->value);
-      return when->lo <= value && value < when->hi ? count(when->body) : 0;
-    }
-    if (const auto* set = std::get_if<Set>(&s->is)) return fmas_in(set->value);
-    if (const auto* store = std::get_if<Store>(&s->is)) return fmas_in(store->value);
-    if (const auto* scatter = std::get_if<Scatter>(&s->is)) return fmas_in(*scatter);
-    return 0;
+    return std::visit(overloaded{[&](const Block& block) {
+                                   int64_t sum = 0;
+                                   for (const Stmt& inner : block.stmts)
+                                     sum = plus(sum, count(inner));
+                                   return sum;
+                                 },
+                                 [&](const For& loop) {
+                                   return sum_over(loop.var, bound(loop.range.lo, true),
+                                                   bound(loop.range.hi, false),
+                                                   deciding(loop.body).count(loop.var) > 0,
+                                                   [&] { return count(loop.body); });
+                                 },
+                                 [&](const When& when) {
+                                   const int64_t value = value_of(when.value);
+                                   return when.lo <= value && value < when.hi ? count(when.body)
+                                                                              : 0;
+                                 },
+                                 [&](const auto&) { return here(s); }},
+                      s->is);
   }
 
+  // Unrolled loops and clipped ones come by one statement often.
+  int64_t here(const Stmt& s) {
+    const auto [entry, is_new] = here_.try_emplace(s.get());
+    if (is_new) entry->second = fmas_in(*s);
+    return entry->second;
+  }
+
+  std::unordered_map<const StmtNode*, int64_t> here_;
   std::unordered_map<const StmtNode*, Vars> deciding_;
   std::map<Var, int64_t> values_;
 };

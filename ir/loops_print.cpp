@@ -1,4 +1,5 @@
 #include "ir/loops.h"
+#include "ir/walk.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -117,59 +118,68 @@ private:
 
   // One line for a statement without a body.
   std::string simple(const StmtNode& node) const {
-    if (const auto* set = std::get_if<Set>(&node.is))
-      return fmt::format("{}{} = {}", array(set->array).name, indexed(set->index, step_.vars),
-                         to_string(set->value, names_));
-    if (const auto* store = std::get_if<Store>(&node.is)) {
-      std::string text =
-          "store " + view(store->view).name + to_string(store->index, step_.vars, tables_);
-      if (store->count != 1 || store->value->lanes != 1)
-        text += fmt::format(" x{}", store->count) +
-                lane_text(store->view, store->lane_dim, store->lane_step);
-      return fmt::format("{} = {}", text, to_string(store->value, names_));
-    }
-    if (const auto* scatter = std::get_if<Scatter>(&node.is)) {
-      const std::string offset = to_string(scatter->offset, names_);
-      std::string place = to_string(scatter->index, step_.vars, tables_);
-      place.insert(place.size() - 1, " + " + offset);
-      return fmt::format("scatter {}{} = {} if 0 <= {} < {}", view(scatter->view).name, place,
-                         to_string(scatter->value, names_), offset, scatter->extent);
-    }
-    if (const auto* transpose = std::get_if<Transpose>(&node.is)) {
-      std::string from = array(transpose->from).name;
-      for (size_t i = 0; i < transpose->from_index.size(); ++i) {
-        const Affine& at = transpose->from_index[i];
-        from += static_cast<int32_t>(i) == transpose->from_axis
-                    ? fmt::format("[{}..{}]", to_string(at, step_.vars),
-                                  to_string(at + transpose->count, step_.vars))
-                    : fmt::format("[{}]", to_string(at, step_.vars));
-      }
-      return fmt::format("{} = transpose {}", array(transpose->to).name, from);
-    }
-    if (const auto* prefetch = std::get_if<Prefetch>(&node.is))
-      return fmt::format("prefetch {} + {}", view(prefetch->view).name,
-                         to_string(prefetch->offset, step_.vars));
-    return "fence";
+    return std::visit([this](const auto& is) { return simple(is); }, node.is);
   }
 
-  static bool is_simple(const StmtNode& node) {
-    return !std::holds_alternative<Block>(node.is) && !std::holds_alternative<For>(node.is) &&
-           !std::holds_alternative<When>(node.is);
+  std::string simple(const Set& set) const {
+    return fmt::format("{}{} = {}", array(set.array).name, indexed(set.index, step_.vars),
+                       to_string(set.value, names_));
   }
+
+  std::string simple(const Store& store) const {
+    std::string text =
+        "store " + view(store.view).name + to_string(store.index, step_.vars, tables_);
+    if (store.count != 1 || store.value->lanes != 1)
+      text +=
+          fmt::format(" x{}", store.count) + lane_text(store.view, store.lane_dim, store.lane_step);
+    return fmt::format("{} = {}", text, to_string(store.value, names_));
+  }
+
+  std::string simple(const Scatter& scatter) const {
+    const std::string offset = to_string(scatter.offset, names_);
+    std::string place = to_string(scatter.index, step_.vars, tables_);
+    place.insert(place.size() - 1, " + " + offset);
+    return fmt::format("scatter {}{} = {} if 0 <= {} < {}", view(scatter.view).name, place,
+                       to_string(scatter.value, names_), offset, scatter.extent);
+  }
+
+  std::string simple(const Transpose& transpose) const {
+    std::string from = array(transpose.from).name;
+    for (size_t i = 0; i < transpose.from_index.size(); ++i) {
+      const Affine& at = transpose.from_index[i];
+      from += static_cast<int32_t>(i) == transpose.from_axis
+                  ? fmt::format("[{}..{}]", to_string(at, step_.vars),
+                                to_string(at + transpose.count, step_.vars))
+                  : fmt::format("[{}]", to_string(at, step_.vars));
+    }
+    return fmt::format("{} = transpose {}", array(transpose.to).name, from);
+  }
+
+  std::string simple(const Prefetch& prefetch) const {
+    return fmt::format("prefetch {} + {}", view(prefetch.view).name,
+                       to_string(prefetch.offset, step_.vars));
+  }
+
+  std::string simple(const Fence&) const { return "fence"; }
+
+  // Those with a body are no line.
+  std::string simple(const Block&) const { return {}; }
+  std::string simple(const For&) const { return {}; }
+  std::string simple(const When&) const { return {}; }
 
   void print(const Stmt& s, int depth) {
     if (!s->note.empty()) line(depth, fmt::format("// {}", s->note));
-    if (const auto* inner = std::get_if<Block>(&s->is)) {
-      for (const Stmt& child : inner->stmts) print(child, depth);
-    } else if (const auto* loop = std::get_if<For>(&s->is)) {
-      print_loop(*loop, depth);
-    } else if (const auto* when = std::get_if<When>(&s->is)) {
-      line(depth, fmt::format("when {} <= {} < {}:", when->lo, to_string(when->value, step_.vars),
-                              when->hi));
-      print(when->body, depth + 1);
-    } else {
-      line(depth, simple(*s));
-    }
+    std::visit(overloaded{[&](const Block& block) {
+                            for (const Stmt& inner : block.stmts) print(inner, depth);
+                          },
+                          [&](const For& loop) { print_loop(loop, depth); },
+                          [&](const When& when) {
+                            line(depth, fmt::format("when {} <= {} < {}:", when.lo,
+                                                    to_string(when.value, step_.vars), when.hi));
+                            print(when.body, depth + 1);
+                          },
+                          [&](const auto& is) { line(depth, simple(is)); }},
+               s->is);
   }
 
   // Unrolled loops that directly nest share a line, and a single short statement joins them:
@@ -188,8 +198,9 @@ private:
     }
     text += ":";
     const Stmt& body = loop->body;
-    if (loop->kind == For::Kind::unrolled && is_simple(*body) && body->note.empty()) {
-      const std::string joined = fmt::format("{}  {}", text, simple(*body));
+    const std::string short_body = simple(*body);
+    if (loop->kind == For::Kind::unrolled && !short_body.empty() && body->note.empty()) {
+      const std::string joined = fmt::format("{}  {}", text, short_body);
       if (joined.size() + static_cast<size_t>(2 * depth) <= line_width) return line(depth, joined);
     }
     line(depth, text);
