@@ -90,7 +90,9 @@ public:
                          [&](const Nest& nest) { return nest.name == compute.nest; });
         const auto index = static_cast<size_t>(producer - program.nests.begin());
         if (index >= consumer) return refuse("there is no such nest before this one");
-        const Placement placement{static_cast<int32_t>(consumer), compute.axis, compute.by};
+        const NestAxis* axis = program.nests[consumer].axis(compute.axis);
+        if (!axis) return refuse(fmt::format("{} has no parallel axis {}", name, compute.axis));
+        const Placement placement{static_cast<int32_t>(consumer), axis->var, compute.by};
         for (const Nest& other : program.nests)
           if (other.placement && other.placement->consumer == placement.consumer &&
               (other.placement->axis != placement.axis || other.placement->tile != placement.tile))
@@ -233,7 +235,9 @@ private:
     for (const Nest& nest : stages_.nests.nests)
       if (nest.placement &&
           stages_.nests.nests[static_cast<size_t>(nest.placement->consumer)].name == consumer)
-        all.push_back({nest.name, nest.placement->axis, nest.placement->tile});
+        all.push_back({nest.name,
+                       as_lowered(consumer).vars[static_cast<size_t>(nest.placement->axis.id)],
+                       nest.placement->tile});
     return all;
   }
 

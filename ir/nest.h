@@ -30,13 +30,13 @@ namespace volute::ir {
 /// What an axis is to the operator. Decisions are taken by it; names are for people only.
 enum class AxisRole : uint8_t {
   other,   // nothing is known of it
-  batch,   // n
-  group,   // of channels
+  batch,   // images
+  group,   // of channels, more than one a group
   channel, // of a result, or, in a reduction, of what is summed
-  space,   // d, h, w of a result
+  space,   // depth, height or width of a result
   residue, // of a position in space, modulo the stride of a transposed convolution
   tap,     // a position of the kernel, or of a window
-  band,    // rows that the nests of one step share
+  band,    // of rows: what the nests of one step share
 };
 
 struct NestAxis {
@@ -44,8 +44,8 @@ struct NestAxis {
   Affine extent; // constant, or of parameters; the axis runs over [0, extent)
   bool reduction = false;
   AxisRole role = AxisRole::other;
-  /// Of an axis that is cut into digits: elements of it to the next one of this. The digits of one
-  /// axis have its role.
+  /// Of an axis that is cut into digits: elements of it from one of this digit to the next. The
+  /// digits of one axis have its role and follow each other, this number falling to 1.
   int64_t digit = 1;
 };
 
@@ -76,15 +76,16 @@ struct Write {
 /// Computed inside another nest's loop: all that one tile of `axis` of nest `consumer` reads.
 struct Placement {
   int32_t consumer = -1; // index into NestProgram::nests
-  std::string axis;
-  int64_t tile = 1; // elements of the axis
+  Var axis;              // a parallel one of the consumer
+  int64_t tile = 1;      // elements of the axis
 };
 
 /// What a nest is for.
 enum class NestKind : uint8_t {
   compute,    // an operator
-  copy,       // moves elements, and changes their place at most
-  stage,      // puts an image in the form that a convolution's instructions take
+  copy,       // moves elements and computes nothing: pads, reorders
+  pack,       // puts a weight into the order in which a schedule reads it
+  stage,      // puts an image into the form that a convolution's instructions take
   offset,     // sums of a weight, for zero points
   window_sum, // sums of an image's windows, for zero points
 };
@@ -106,8 +107,11 @@ struct Nest {
   int32_t weight = -1; // the operand that `pack weight` means, if any
   int32_t packs = -1;  // this nest makes that packed buffer (index into NestProgram::buffers)
   std::string origin;  // the statements it came from: "conv %0, relu %y"
+  /// The same as indices into the statements of the program that was lowered, the head first.
+  std::vector<size_t> statements;
 
-  const NestAxis* axis(std::string_view axis_name) const;
+  const NestAxis* axis(std::string_view axis_name) const; // for what people write
+  const NestAxis* axis(Var var) const;
   int64_t points() const; // product of all extents (constant ones), the domain's box
 };
 
@@ -119,6 +123,8 @@ struct NestProgram {
   std::vector<Nest> nests;
 };
 
+std::string_view to_string(AxisRole role);
+std::string_view to_string(NestKind kind);
 std::string to_string(const Nest& nest, const std::vector<Buffer>& buffers);
 std::string to_string(const NestProgram& program);
 

@@ -67,11 +67,11 @@ private:
       line(fmt::format("packs {}", buffers_.at(static_cast<size_t>(nest_.packs)).name));
     if (nest_.placement) {
       const auto consumer = static_cast<size_t>(nest_.placement->consumer);
-      const std::string where = all_ && consumer < all_->size()
-                                    ? all_->at(consumer).name
-                                    : fmt::format("nest {}", nest_.placement->consumer);
+      const auto axis = static_cast<size_t>(nest_.placement->axis.id);
+      const Nest* at = all_ && consumer < all_->size() ? &all_->at(consumer) : nullptr;
       line(fmt::format("computed for every {} of {} of {}", nest_.placement->tile,
-                       nest_.placement->axis, where));
+                       at && axis < at->vars.size() ? at->vars[axis] : fmt::format("axis {}", axis),
+                       at ? at->name : fmt::format("nest {}", nest_.placement->consumer)));
     }
     if (!nest_.parameters.empty()) {
       std::vector<std::string> names;

@@ -77,14 +77,13 @@ private:
     if (id <= own)
       return findings_.add(
           fmt::format("computed at {}, which does not come after it", consumer.name));
-    const bool found =
-        std::any_of(consumer.axes.begin(), consumer.axes.end(), [&](const NestAxis& axis) {
-          return axis.var.id >= 0 && static_cast<size_t>(axis.var.id) < consumer.vars.size() &&
-                 consumer.vars[static_cast<size_t>(axis.var.id)] == placement.axis;
-        });
-    if (!found)
-      findings_.add(fmt::format("computed at {} of {}, which has no such axis", placement.axis,
-                                consumer.name));
+    const NestAxis* axis = consumer.axis(placement.axis);
+    if (axis && !axis->reduction) return;
+    const auto var = static_cast<size_t>(placement.axis.id);
+    findings_.add(fmt::format(
+        "computed at {} of {}, which is no parallel axis of it",
+        var < consumer.vars.size() ? consumer.vars[var] : fmt::format("axis {}", placement.axis.id),
+        consumer.name));
   }
 
   void declare(const NestAxis& axis, Scope& scope) {

@@ -2,8 +2,6 @@
 
 #include "compiler/lower/nest_builder.h"
 
-#include <fmt/format.h>
-
 namespace volute::compiler {
 
 using ir::Affine;
@@ -35,7 +33,7 @@ void add_taps(NestBuilder& to, const std::vector<Axis>& axes, const std::vector<
   for (size_t i = 0; i < axes.size(); ++i) {
     const Axis axis = axes[i];
     const Window& window = windows[i];
-    tap[axis] = to.reduce(fmt::format("k{}", ir::to_char(axis)), window.kernel);
+    tap[axis] = to.reduce_taps(axis, window.kernel);
     input[axis] = to.at[axis] * window.stride + tap[axis] * window.dilation - window.pad_begin;
     to.constrain(input[axis], window.input);
   }
@@ -53,15 +51,18 @@ Channels::Channels(const GroupLowering& lowered, int64_t group_count, int64_t pe
 }
 
 void Channels::add_parallel(NestBuilder& to) {
-  // Depthwise, where each channel is a group of its own, the group is called c, and what is always
-  // 0 is left out.
-  if (groups > 1) group = to.parallel(is_depthwise() ? "c" : "g", groups, cuts_.group);
-  if (!is_depthwise() || outputs != 1) out = to.parallel("o", outputs, cuts_.out);
+  // Depthwise, where each channel is a group of its own, the groups are channels, and what is
+  // always 0 is left out.
+  if (is_depthwise())
+    group = to.parallel(Axis::c, groups, cuts_.group);
+  else if (groups > 1)
+    group = to.parallel_groups(groups, cuts_.group);
+  if (!is_depthwise() || outputs != 1) out = to.parallel(Axis::o, outputs, cuts_.out);
   to.at[Axis::c] = group * outputs + out;
 }
 
 Affine Channels::add_reduction(NestBuilder& to) {
-  if (!is_depthwise()) in = to.reduce("i", inputs, cuts_.in);
+  if (!is_depthwise()) in = to.reduce(Axis::i, inputs, cuts_.in);
   return group * inputs + in;
 }
 

@@ -11,8 +11,6 @@
 
 #include "compiler/lower/nest_builder.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <map>
 #include <numeric>
@@ -97,9 +95,8 @@ void lower_phase(const GroupLowering& group, const std::vector<const Phase*>& of
   std::vector<Affine> turn(axes.size()), residue(axes.size());
   for (size_t i = 0; i < axes.size(); ++i) {
     const Phase& phase = *of_axes[i];
-    const char name = ir::to_char(axes[i]);
-    turn[i] = to.parallel(std::string(1, name), phase.outputs);
-    if (phase.residues > 1) residue[i] = to.parallel(fmt::format("r{}", name), phase.residues);
+    turn[i] = to.parallel(axes[i], phase.outputs);
+    if (phase.residues > 1) residue[i] = to.parallel_residues(axes[i], phase.residues);
     to.at[axes[i]] = turn[i] * windows[i].stride + residue[i] + phase.first;
   }
   Coordinates input, tap;
@@ -109,8 +106,7 @@ void lower_phase(const GroupLowering& group, const std::vector<const Phase*>& of
   tap[Axis::i] = input[Axis::c];
   for (size_t i = 0; i < axes.size(); ++i) {
     const Phase& phase = *of_axes[i];
-    const Affine k =
-        to.reduce(fmt::format("k{}", ir::to_char(axes[i])), std::max<int64_t>(phase.taps, 1));
+    const Affine k = to.reduce_taps(axes[i], std::max<int64_t>(phase.taps, 1));
     tap[axes[i]] = residue[i] + k * phase.tap_step + phase.first_tap;
     input[axes[i]] = turn[i] + phase.shift - k * phase.spacing;
     to.constrain(input[axes[i]], windows[i].input);
@@ -132,12 +128,13 @@ void lower_empty_phase(const GroupLowering& group, const std::vector<const Phase
   Boundaries cuts = group.cuts(Axis::c);
   if (group.head.operands.size() > 2)
     cuts.merge(boundaries(program.type(group.head.operands[2]), Axis::o));
-  to.at[Axis::c] = to.parallel("c", y.size(Axis::c), cuts);
+  to.at[Axis::c] = to.parallel(Axis::c, y.size(Axis::c), cuts);
   for (size_t i = 0; i < axes.size(); ++i) {
     const Phase& phase = *of_axes[i];
-    const char name = ir::to_char(axes[i]);
-    to.at[axes[i]] = to.parallel(std::string(1, name), phase.outputs) * windows[i].stride +
-                     to.parallel(fmt::format("r{}", name), phase.residues) + phase.first;
+    // The outputs first, then the residues: the order of the nest's axes.
+    const Affine turn = to.parallel(axes[i], phase.outputs);
+    to.at[axes[i]] =
+        turn * windows[i].stride + to.parallel_residues(axes[i], phase.residues) + phase.first;
   }
   Coordinates channel;
   channel[Axis::o] = to.at[Axis::c];

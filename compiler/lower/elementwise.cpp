@@ -73,9 +73,10 @@ int32_t batch_norm_scale(NestBuilder& to, const Statement& statement, ElementTyp
   const int64_t channels = lowering.program.type(scale).size(Axis::c);
   NestBuilder factors(lowering, fmt::format("batch_norm_{}_scale", result));
   factors.nest.origin = fmt::format("batch_norm %{}", result);
+  factors.nest.statements = {static_cast<size_t>(&statement - lowering.program.statements.data())};
   Boundaries cuts = boundaries(lowering.program.type(scale), Axis::c);
   cuts.merge(boundaries(lowering.program.type(var), Axis::c));
-  factors.at[Axis::c] = factors.parallel("c", channels, cuts);
+  factors.at[Axis::c] = factors.parallel(Axis::c, channels, cuts);
   const Expr variance = computed(factors.read(var, factors.at));
   const Expr deviation = unary(ir::UnaryFn::sqrt, variance + ir::imm(epsilon, type));
   factors.value = computed(factors.read(scale, factors.at)) / deviation;
@@ -212,8 +213,7 @@ void lower_copy(NestBuilder& to, ValueId operand, const std::function<Boundaries
   constexpr Axis in_order[] = {Axis::n, Axis::c, Axis::d, Axis::h, Axis::w, Axis::o, Axis::i};
   const ir::TensorType& type = to.lowering.program.type(operand);
   for (Axis axis : in_order)
-    if (type.has(axis))
-      to.at[axis] = to.parallel(std::string(1, ir::to_char(axis)), type.size(axis), cuts(axis));
+    if (type.has(axis)) to.at[axis] = to.parallel(axis, type.size(axis), cuts(axis));
   to.value = to.read(operand, to.at);
 }
 

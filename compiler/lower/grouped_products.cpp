@@ -77,10 +77,10 @@ struct Staged {
 };
 
 Staged stage(const Problem& problem) {
-  NestBuilder to(problem.group.lowering,
-                 fmt::format("stage_{}", problem.group.program.name_of(problem.x)));
-  to.nest.origin = fmt::format("the image %{} of {}", problem.group.program.name_of(problem.x),
-                               ir::name(problem.group.head.operation));
+  const std::string& image = problem.group.program.name_of(problem.x);
+  NestBuilder to = problem.group.start_beside(
+      ir::NestKind::stage, "stage_" + image,
+      fmt::format("the image %{} of {}", image, ir::name(problem.group.head.operation)));
   const bool padded = problem.bytes;
   const int64_t channels = ir::ceil_div(problem.inputs, problem.ways()) * problem.ways();
   Staged staged;
@@ -88,7 +88,7 @@ Staged stage(const Problem& problem) {
   std::vector<int64_t> extents = {problem.x_type.size(Axis::n)};
   Coordinates input;
   ir::Index written;
-  const Affine n = to.parallel("n", extents[0], boundaries(problem.x_type, Axis::n));
+  const Affine n = to.parallel(Axis::n, extents[0], boundaries(problem.x_type, Axis::n));
   input[Axis::n] = n;
   written.emplace_back(n);
   for (size_t i = 0; i < problem.axes.size(); ++i) {
@@ -96,15 +96,15 @@ Staged stage(const Problem& problem) {
     const int64_t before = padded ? window.pad_begin : 0;
     const int64_t reached = (window.output - 1) * window.stride + window.span();
     extents.push_back(padded ? std::max(reached, before + 1) : window.input);
-    const Affine at = to.parallel(std::string(1, ir::to_char(problem.axes[i])), extents.back());
+    const Affine at = to.parallel(problem.axes[i], extents.back());
     input[problem.axes[i]] = at - before;
     written.emplace_back(at);
   }
   const Boundaries cuts = boundaries(problem.x_type, Axis::c);
   const Affine group = problem.conv.groups > 1
-                           ? to.parallel("g", problem.conv.groups, above(cuts, problem.inputs))
+                           ? to.parallel_groups(problem.conv.groups, above(cuts, problem.inputs))
                            : Affine(0);
-  const Affine channel = to.parallel("c", channels, below(cuts, problem.inputs));
+  const Affine channel = to.parallel(Axis::c, channels, below(cuts, problem.inputs));
   extents.push_back(problem.conv.groups);
   extents.push_back(channels);
   written.emplace_back(group);
@@ -123,11 +123,10 @@ Staged stage(const Problem& problem) {
   to.accumulate(outside, [&](const Expr&) { return element; });
   int64_t elements = 1;
   for (int64_t extent : extents) elements *= extent;
-  staged.buffer = to.lowering.intermediate(
-      spoken(problem.group.program.name_of(problem.x)) + "_staged", staged.element, elements);
+  const std::string name = spoken(image) + "_staged";
+  staged.buffer = to.lowering.intermediate(name, staged.element, elements);
   staged.dims = ir::contiguous(extents);
-  to.write(spoken(problem.group.program.name_of(problem.x)) + "_staged", staged.buffer, staged.dims,
-           written, to.value);
+  to.write(name, staged.buffer, staged.dims, written, to.value);
   to.finish();
   return staged;
 }
@@ -149,25 +148,27 @@ Expr w_zero_point(NestBuilder& to, const Problem& problem, const Affine& channel
 /// N p q - p sum W for each output channel: made of the weight alone.
 int32_t offsets(const Problem& problem, int32_t points) {
   Lowering& lowering = problem.group.lowering;
-  const std::string name = spoken(problem.group.program.name_of(problem.w)) + "_offset";
+  const std::string& weight = problem.group.program.name_of(problem.w);
+  const std::string name = spoken(weight) + "_offset";
   const int64_t channels = problem.w_type.size(Axis::o);
   const int32_t from = lowering.buffer(problem.w);
   const int32_t buffer = lowering.intermediate(name, ElementType::i32, channels);
-  NestBuilder to(lowering, fmt::format("offset_{}", problem.group.program.name_of(problem.w)));
-  to.nest.origin = fmt::format("the zero points of {} and of the weight %{}",
-                               problem.conv.x_zero_point, problem.group.program.name_of(problem.w));
+  NestBuilder to =
+      problem.group.start_beside(ir::NestKind::offset, "offset_" + weight,
+                                 fmt::format("the zero points of {} and of the weight %{}",
+                                             problem.conv.x_zero_point, weight));
   if (lowering.nests.buffers[static_cast<size_t>(from)].role == Buffer::Role::input) {
     lowering.nests.buffers[static_cast<size_t>(buffer)].role = Buffer::Role::packed;
     lowering.nests.buffers[static_cast<size_t>(buffer)].packed_from = from;
     to.nest.packs = buffer;
   }
   Coordinates tap;
-  const Affine o = to.parallel("o", channels, boundaries(problem.w_type, Axis::o));
+  const Affine o = to.parallel(Axis::o, channels, boundaries(problem.w_type, Axis::o));
   tap[Axis::o] = o;
-  tap[Axis::i] = to.reduce("i", problem.inputs, boundaries(problem.w_type, Axis::i));
+  tap[Axis::i] = to.reduce(Axis::i, problem.inputs, boundaries(problem.w_type, Axis::i));
   int64_t taps = problem.inputs;
   for (Axis axis : problem.axes) {
-    tap[axis] = to.reduce(fmt::format("k{}", ir::to_char(axis)), problem.w_type.size(axis));
+    tap[axis] = to.reduce_taps(axis, problem.w_type.size(axis));
     taps *= problem.w_type.size(axis);
   }
   const Expr element = converted(ElementType::i32, weight_element(to, problem, tap));
@@ -201,15 +202,15 @@ Domain domain(const Problem& problem, const Staged& staged, const std::string& s
     group.add_parallel(to, Axis::n, problem.x_type.size(Axis::n));
     d.channels.add_parallel(to);
   } else {
-    to.at[Axis::n] = to.parallel("n", problem.x_type.size(Axis::n));
-    if (problem.conv.groups > 1) d.channels.group = to.parallel("g", problem.conv.groups);
+    to.at[Axis::n] = to.parallel(Axis::n, problem.x_type.size(Axis::n));
+    if (problem.conv.groups > 1) d.channels.group = to.parallel_groups(problem.conv.groups);
   }
   for (size_t i = 0; i < problem.axes.size(); ++i) {
     const Axis axis = problem.axes[i];
     if (with_outputs)
       group.add_parallel(to, axis, problem.windows[i].output);
     else
-      to.at[axis] = to.parallel(std::string(1, ir::to_char(axis)), problem.windows[i].output);
+      to.at[axis] = to.parallel(axis, problem.windows[i].output);
   }
   Coordinates input;
   input[Axis::n] = to.at[Axis::n];
@@ -241,6 +242,7 @@ Domain domain(const Problem& problem, const Staged& staged, const std::string& s
 /// sum X over each window of each group, for weights that have a zero point.
 int32_t window_sums(const Problem& problem, const Staged& staged, std::vector<ir::Dim>& dims) {
   Domain d = domain(problem, staged, "_window_sum", false);
+  d.to.nest.kind = ir::NestKind::window_sum;
   std::vector<int64_t> extents = {problem.x_type.size(Axis::n), problem.conv.groups};
   ir::Index written = {d.to.at[Axis::n], d.channels.group};
   for (size_t i = 0; i < problem.axes.size(); ++i) {

@@ -16,11 +16,14 @@ using ir::ValueId;
 GroupLowering::GroupLowering(Lowering& whole, const Fusion::Group& group)
     : head(whole.program.statements[group.statements.front()]), lowering(whole),
       program(whole.program) {
+  statements_ = group.statements;
   for (size_t s : group.statements) {
     const Statement& statement = program.statements[s];
     origin_ += fmt::format("{}{} %{}", origin_.empty() ? "" : ", ", ir::name(statement.operation),
                            program.name_of(statement.results[0]));
     if (&statement != &head) folded_.push_back(&statement);
+    copies_ &= std::holds_alternative<ir::Reorder>(statement.operation) ||
+               std::holds_alternative<ir::PadOp>(statement.operation);
     result_ = statement.results[0];
   }
   name_ = fmt::format("{}_{}", ir::name(head.operation), program.name_of(result_));
@@ -28,7 +31,18 @@ GroupLowering::GroupLowering(Lowering& whole, const Fusion::Group& group)
 
 NestBuilder GroupLowering::start(const std::string& suffix) const {
   NestBuilder to(lowering, name_ + suffix);
+  to.nest.kind = copies_ ? ir::NestKind::copy : ir::NestKind::compute;
   to.nest.origin = origin_;
+  to.nest.statements = statements_;
+  return to;
+}
+
+NestBuilder GroupLowering::start_beside(ir::NestKind kind, const std::string& name,
+                                        std::string origin) const {
+  NestBuilder to(lowering, name);
+  to.nest.kind = kind;
+  to.nest.origin = std::move(origin);
+  to.nest.statements = {statements_.front()};
   return to;
 }
 
@@ -52,7 +66,7 @@ Boundaries GroupLowering::cuts(Axis axis) const {
 }
 
 void GroupLowering::add_parallel(NestBuilder& to, Axis axis, int64_t extent) const {
-  to.at[axis] = to.parallel(std::string(1, ir::to_char(axis)), extent, cuts(axis));
+  to.at[axis] = to.parallel(axis, extent, cuts(axis));
 }
 
 namespace {
@@ -82,6 +96,7 @@ void copy_to_output(Lowering& lowering, ValueId value, int32_t output) {
   const std::string& name = lowering.program.name_of(value);
   const ir::TensorType& type = lowering.program.type(value);
   NestBuilder copy(lowering, fmt::format("copy_{}", name));
+  copy.nest.kind = ir::NestKind::copy;
   copy.nest.origin = fmt::format("return %{}", name);
   lower_copy(copy, value, [&](Axis axis) { return boundaries(type, axis); });
   copy.write(fmt::format("{}_returned", spoken(name)), output, lowering.dims(value),

@@ -2,8 +2,6 @@
 
 #include "compiler/lower/nest_builder.h"
 
-#include <fmt/format.h>
-
 namespace volute::compiler {
 
 using ir::Affine;
@@ -39,7 +37,7 @@ void lower_max_unpool(const GroupLowering& group) {
   Coordinates where;
   for (Axis axis : {Axis::n, Axis::c, Axis::d, Axis::h, Axis::w}) {
     if (!from.has(axis)) continue;
-    where[axis] = to.parallel(std::string(1, ir::to_char(axis)), from.size(axis), cuts(axis));
+    where[axis] = to.parallel(axis, from.size(axis), cuts(axis));
   }
   to.at[Axis::n] = where[Axis::n];
   to.at[Axis::c] = where[Axis::c];

@@ -144,14 +144,23 @@ NestBuilder::NestBuilder(Lowering& whole, const std::string& nest_name) : loweri
   nest.name = lowering.unique(nest_name);
 }
 
-Affine NestBuilder::add_axis(const std::string& name, int64_t extent, const Boundaries& cuts,
-                             bool reduction) {
+namespace {
+
+ir::AxisRole role_of(Axis axis) {
+  if (axis == Axis::n) return ir::AxisRole::batch;
+  return is_spatial(axis) ? ir::AxisRole::space : ir::AxisRole::channel;
+}
+
+} // namespace
+
+Affine NestBuilder::add_axis(ir::AxisRole role, const std::string& name, int64_t extent,
+                             const Boundaries& cuts, bool reduction) {
   Affine position;
   int64_t left = extent, digits = 0;
   const auto add = [&](int64_t inner) {
     const ir::Var var{static_cast<int32_t>(nest.vars.size())};
     nest.vars.push_back(digits ? fmt::format("{}{}", name, digits) : name);
-    nest.axes.push_back({var, left / inner, reduction});
+    nest.axes.push_back({var, left / inner, reduction, role, inner});
     position += Affine(var) * inner;
     left = inner;
     ++digits;
@@ -162,12 +171,24 @@ Affine NestBuilder::add_axis(const std::string& name, int64_t extent, const Boun
   return position;
 }
 
-Affine NestBuilder::parallel(std::string name, int64_t extent, const Boundaries& cuts) {
-  return add_axis(name, extent, cuts, false);
+Affine NestBuilder::parallel(Axis axis, int64_t extent, const Boundaries& cuts) {
+  return add_axis(role_of(axis), std::string(1, ir::to_char(axis)), extent, cuts, false);
 }
 
-Affine NestBuilder::reduce(std::string name, int64_t extent, const Boundaries& cuts) {
-  return add_axis(name, extent, cuts, true);
+Affine NestBuilder::reduce(Axis axis, int64_t extent, const Boundaries& cuts) {
+  return add_axis(role_of(axis), std::string(1, ir::to_char(axis)), extent, cuts, true);
+}
+
+Affine NestBuilder::parallel_groups(int64_t extent, const Boundaries& cuts) {
+  return add_axis(ir::AxisRole::group, "g", extent, cuts, false);
+}
+
+Affine NestBuilder::parallel_residues(Axis axis, int64_t extent) {
+  return add_axis(ir::AxisRole::residue, fmt::format("r{}", ir::to_char(axis)), extent, {}, false);
+}
+
+Affine NestBuilder::reduce_taps(Axis axis, int64_t extent) {
+  return add_axis(ir::AxisRole::tap, fmt::format("k{}", ir::to_char(axis)), extent, {}, true);
 }
 
 void NestBuilder::constrain(const Affine& position, int64_t extent) {

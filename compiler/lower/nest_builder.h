@@ -80,9 +80,16 @@ public:
   Coordinates at; // of the result's element that a point writes
   ir::Expr value; // that element, over accumulators and operands
 
-  /// An axis of the domain, as a position along it; where tensors cut it, it is several axes.
-  ir::Affine parallel(std::string name, int64_t extent, const Boundaries& cuts = {});
-  ir::Affine reduce(std::string name, int64_t extent, const Boundaries& cuts = {});
+  /// An axis of the domain, as a position along it; where tensors cut it, it is several axes. It
+  /// has the letter of a tensor's axis, and what that is to an operator is its role.
+  ir::Affine parallel(ir::Axis axis, int64_t extent, const Boundaries& cuts = {});
+  ir::Affine reduce(ir::Axis axis, int64_t extent, const Boundaries& cuts = {});
+  /// Groups of channels, `g`.
+  ir::Affine parallel_groups(int64_t extent, const Boundaries& cuts = {});
+  /// The residues of positions along an axis of space, `rd, rh, rw`.
+  ir::Affine parallel_residues(ir::Axis axis, int64_t extent);
+  /// Taps along an axis of space, `kd, kh, kw`.
+  ir::Affine reduce_taps(ir::Axis axis, int64_t extent);
   /// Keeps the domain inside 0 <= position < extent.
   void constrain(const ir::Affine& position, int64_t extent);
   /// The operand that views a value in its own memory order.
@@ -114,8 +121,8 @@ public:
   Lowering& lowering;
 
 private:
-  ir::Affine add_axis(const std::string& name, int64_t extent, const Boundaries& cuts,
-                      bool reduction);
+  ir::Affine add_axis(ir::AxisRole role, const std::string& name, int64_t extent,
+                      const Boundaries& cuts, bool reduction);
   int32_t view(std::string name, int32_t buffer, const std::vector<ir::Dim>& dims);
 };
 
@@ -129,6 +136,8 @@ public:
   const ir::Program& program;
 
   NestBuilder start(const std::string& suffix = "") const;
+  /// A nest that the head needs beside its own.
+  NestBuilder start_beside(ir::NestKind kind, const std::string& name, std::string origin) const;
   /// Applies the folded statements to the nest's value, writes the result, adds the nest.
   void finish(NestBuilder nest) const;
   /// Where the result and what is folded in cut an axis.
@@ -138,6 +147,8 @@ public:
 
 private:
   std::vector<const ir::Statement*> folded_;
+  std::vector<size_t> statements_;
+  bool copies_ = true; // and computes nothing
   ir::ValueId result_;
   std::string origin_, name_;
 };

@@ -10,8 +10,6 @@
 
 #include "compiler/lower/nest_builder.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 namespace volute::compiler {
@@ -73,8 +71,7 @@ void lower_zeros(const GroupLowering& group, const ir::PadOp& op, const std::vec
   for (Axis axis : {Axis::n, Axis::c}) {
     Boundaries cuts = group.cuts(axis);
     cuts.merge(boundaries(type, axis));
-    to.at[axis] = input[axis] =
-        to.parallel(std::string(1, ir::to_char(axis)), type.size(axis), cuts);
+    to.at[axis] = input[axis] = to.parallel(axis, type.size(axis), cuts);
   }
   std::vector<Window> windows;
   for (size_t i = 0; i < axes.size(); ++i) {
@@ -108,8 +105,7 @@ void lower_copies(const GroupLowering& group, PadMode mode, const std::vector<Si
     for (Axis axis : {Axis::n, Axis::c}) {
       Boundaries cuts = group.cuts(axis);
       cuts.merge(boundaries(type, axis));
-      to.at[axis] = input[axis] =
-          to.parallel(std::string(1, ir::to_char(axis)), type.size(axis), cuts);
+      to.at[axis] = input[axis] = to.parallel(axis, type.size(axis), cuts);
     }
     for (size_t i = 0; i + 1 < axes.size(); ++i) {
       const Axis axis = axes[i];
@@ -127,7 +123,7 @@ void lower_copies(const GroupLowering& group, PadMode mode, const std::vector<Si
       tables[static_cast<size_t>(axis)] = static_cast<int32_t>(to.nest.tables.size());
       to.nest.tables.push_back(std::move(copied));
     }
-    const Affine w = to.parallel("w", along_w.count);
+    const Affine w = to.parallel(Axis::w, along_w.count);
     to.at[axes.back()] = w + along_w.first;
     input[axes.back()] = w * along_w.step + along_w.start;
     to.value = to.read_through(x, input, tables);

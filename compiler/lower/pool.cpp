@@ -43,8 +43,8 @@ Slide slide(const GroupLowering& group, const std::vector<Window>& windows) {
     all.merge(boundaries(type, axis));
     return all;
   };
-  to.at[Axis::n] = to.parallel("n", type.size(Axis::n), cuts(Axis::n));
-  to.at[Axis::c] = to.parallel("c", type.size(Axis::c), cuts(Axis::c));
+  to.at[Axis::n] = to.parallel(Axis::n, type.size(Axis::n), cuts(Axis::n));
+  to.at[Axis::c] = to.parallel(Axis::c, type.size(Axis::c), cuts(Axis::c));
   for (size_t i = 0; i < axes.size(); ++i) group.add_parallel(to, axes[i], windows[i].output);
   Coordinates tap;
   result.input[Axis::n] = to.at[Axis::n];
@@ -376,8 +376,8 @@ void lower_adaptive_pool(const GroupLowering& group) {
     all.merge(boundaries(type, axis));
     return all;
   };
-  to.at[Axis::n] = to.parallel("n", type.size(Axis::n), cuts(Axis::n));
-  to.at[Axis::c] = to.parallel("c", type.size(Axis::c), cuts(Axis::c));
+  to.at[Axis::n] = to.parallel(Axis::n, type.size(Axis::n), cuts(Axis::n));
+  to.at[Axis::c] = to.parallel(Axis::c, type.size(Axis::c), cuts(Axis::c));
   const std::vector<Axis> axes = type.spatial_axes();
   for (size_t i = 0; i < axes.size(); ++i) group.add_parallel(to, axes[i], op.output[i]);
 
@@ -396,7 +396,7 @@ void lower_adaptive_pool(const GroupLowering& group) {
   for (size_t i = 0; i < axes.size(); ++i) {
     const Axis axis = axes[i];
     const Cells along = cells(type.size(axis), op.output[i]);
-    const Affine tap = to.reduce(fmt::format("k{}", ir::to_char(axis)), along.taps);
+    const Affine tap = to.reduce_taps(axis, along.taps);
     if (along.regular()) {
       input[axis] = to.at[axis] * along.taps + tap;
       constant *= static_cast<double>(along.taps);

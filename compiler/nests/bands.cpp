@@ -54,6 +54,20 @@ const NestAxis* lone_axis(const Nest& nest, const Subscript& s) {
 
 std::string name_of(const Nest& nest, Var var) { return nest.vars[at(var.id)]; }
 
+/// Whether an axis is a digit of the one before it.
+bool is_further_digit(const Nest& nest, size_t axis) {
+  if (axis == 0) return false;
+  const NestAxis &before = nest.axes[axis - 1], &here = nest.axes[axis];
+  return before.role == here.role && before.reduction == here.reduction &&
+         before.digit > here.digit;
+}
+
+const NestAxis* first_of(const Nest& nest, AxisRole role) {
+  for (const NestAxis& axis : nest.axes)
+    if (axis.role == role && !axis.reduction) return &axis;
+  return nullptr;
+}
+
 /// How a consumer's rows follow from a producer's: the dimension of what passes between them along
 /// which bands are cut, and the rows that one element of the consumer's axis reaches.
 struct Link {
@@ -120,7 +134,7 @@ Linked link(const Nest& producer, const Nest& consumer, const std::vector<Buffer
       if (term.var == axis.var) continue;
       const auto other = std::find_if(consumer.axes.begin(), consumer.axes.end(),
                                       [&](const NestAxis& a) { return a.var == term.var; });
-      if (name_of(consumer, term.var) == band_axis) continue;
+      if (other->role == AxisRole::band) continue;
       if (!other->reduction) return no("its rows follow from two axes");
       const int64_t reach = term.coefficient * (other->extent.number() - 1);
       (reach < 0 ? lo : hi) += reach;
@@ -130,9 +144,9 @@ Linked link(const Nest& producer, const Nest& consumer, const std::vector<Buffer
   return {found, ""};
 }
 
-/// Both walk the batch alike: n indexes the same dimension of what passes between them.
+/// Both walk the batch alike: images are along the same dimension of what passes between them.
 bool share_batch(const Nest& producer, const Nest& consumer, int32_t buffer) {
-  const NestAxis *of_producer = producer.axis("n"), *of_consumer = consumer.axis("n");
+  const NestAxis *of_producer = batch_axis(producer), *of_consumer = batch_axis(consumer);
   if (!of_producer || !of_consumer || of_producer->extent != of_consumer->extent) return false;
   const Index& to = producer.writes.front().index;
   for (const Read& read : reads_of(consumer, buffer))
@@ -149,17 +163,26 @@ int64_t rows_of_band(const Link& link, int64_t tile) {
 
 } // namespace
 
+const NestAxis* batch_axis(const Nest& nest) { return first_of(nest, AxisRole::batch); }
+const NestAxis* band_axis(const Nest& nest) { return first_of(nest, AxisRole::band); }
+
+bool is_shared(const Nest& nest, const NestAxis& axis) {
+  const NestAxis *batch = batch_axis(nest), *band = band_axis(nest);
+  return band && (axis.var == band->var || (batch && axis.var == batch->var));
+}
+
 std::optional<std::string> band_obstacle(const NestProgram& program, size_t producer,
                                          const Placement& placement) {
   const Nest& from = program.nests[producer];
   const Nest& to = program.nests[at(placement.consumer)];
   const NestAxis* axis = to.axis(placement.axis);
-  if (!axis || axis->reduction)
-    return fmt::format("{} has no parallel axis {}", to.name, placement.axis);
-  if (placement.axis == "n") return "images are work items of their own already";
+  if (!axis) return fmt::format("{} has no such axis", to.name);
+  const std::string axis_name = name_of(to, axis->var);
+  if (axis->reduction) return fmt::format("{} has no parallel axis {}", to.name, axis_name);
+  if (axis->role == AxisRole::batch) return "images are work items of their own already";
   if (!to.placement && (placement.tile < 1 || axis->extent.number() % placement.tile != 0))
     return fmt::format("bands of {} do not divide the {} of {}", placement.tile,
-                       axis->extent.number(), placement.axis);
+                       axis->extent.number(), axis_name);
   if (to.packs >= 0 || from.packs >= 0) return "a weight is packed by itself";
   if (std::any_of(to.writes.begin(), to.writes.end(), [](const Write& w) { return w.offset; }))
     return fmt::format("{} scatters its elements", to.name);
@@ -211,11 +234,12 @@ private:
   /// The outermost axis of space, if another one is left to be walked in vectors.
   const NestAxis* band_axis_of(const Nest& nest) const {
     const NestAxis* first = nullptr;
-    for (const char* name : {"d", "h", "w"})
-      if (const NestAxis* axis = nest.axis(name); axis && !axis->reduction) {
-        if (first) return first;
-        if (axis->extent.number() > 1) first = axis;
-      }
+    for (size_t i = 0; i < nest.axes.size(); ++i) {
+      const NestAxis& axis = nest.axes[i];
+      if (axis.reduction || axis.role != AxisRole::space || is_further_digit(nest, i)) continue;
+      if (first) return first;
+      if (axis.extent.number() > 1) first = &axis;
+    }
     return nullptr;
   }
 
@@ -238,12 +262,12 @@ private:
     const auto cut_already = cuts_.find(consumer);
     const NestAxis* axis =
         cut_already == cuts_.end() ? band_axis_of(to) : to.axis(cut_already->second.axis);
-    if (!axis || !to.axis("n"))
+    if (!axis || !batch_axis(to))
       return refuse("it has no axis to cut but one that vectors run along");
-    Placement placement{static_cast<int32_t>(consumer), to.vars[at(axis->var.id)], 1};
+    Placement placement{static_cast<int32_t>(consumer), axis->var, 1};
     if (const auto why = band_obstacle(program_, producer, placement)) return refuse(*why);
     const Link rows = *link(from, to, program_.buffers, *axis).link;
-    const int64_t extent = axis->extent.number(), batch = to.axis("n")->extent.number();
+    const int64_t extent = axis->extent.number(), batch = batch_axis(to)->extent.number();
     const double limit = sums(from) ? most_recomputed_sums : most_recomputed_copies;
     const int64_t row_bytes = bytes(rows.buffer) / std::max<int64_t>(rows.rows * batch, 1);
     const auto fits = [&](int64_t tile, int64_t bands) {
@@ -271,16 +295,16 @@ private:
     const int64_t height = rows_of_band(rows, best);
     whys_.push_back(fmt::format("{} is computed inside {}, {} rows for every {} of {}: {} KiB of "
                                 "scratch in place of {} KiB of memory",
-                                from.name, to.name, height, best, placement.axis,
+                                from.name, to.name, height, best, name_of(to, axis->var),
                                 (height * row_bytes + 1023) / 1024,
                                 (bytes(rows.buffer) + 1023) / 1024));
     cuts_[consumer] = {placement.axis, best, bands};
-    cuts_[producer] = {name_of(from, rows.row), height, bands};
+    cuts_[producer] = {rows.row, height, bands};
     program_.nests[producer].placement = std::move(placement);
   }
 
   struct Cut {
-    std::string axis;
+    Var axis;
     int64_t tile, bands;
   };
 
@@ -317,14 +341,13 @@ Nest substitute(Nest nest, Var var, const Affine& value) {
 /// elements of each band. Returns the band axis.
 Var cut(Nest& nest, Var axis, int64_t bands, int64_t rows_a_band, int64_t first, int64_t elements) {
   const Var band{static_cast<int32_t>(nest.vars.size())};
-  nest.vars.emplace_back(band_axis);
+  nest.vars.emplace_back("band");
   nest = substitute(std::move(nest), axis, Affine(band) * rows_a_band + first + Affine(axis));
   for (NestAxis& a : nest.axes)
     if (a.var == axis) a.extent = elements;
-  const auto after_batch = std::find_if(nest.axes.begin(), nest.axes.end(), [&](const NestAxis& a) {
-    return nest.vars[at(a.var.id)] != "n";
-  });
-  nest.axes.insert(after_batch, {band, bands, false});
+  const NestAxis* batch = batch_axis(nest);
+  const auto after_batch = batch ? batch - nest.axes.data() + 1 : 0;
+  nest.axes.insert(nest.axes.begin() + after_batch, {band, bands, false, AxisRole::band});
   return band;
 }
 
@@ -333,10 +356,9 @@ public:
   Bander(const NestProgram& program, std::vector<Buffer> buffers)
       : program_(program), result_{{}, std::move(buffers), 0} {}
 
-  Bands run(size_t consumer, const std::string& axis_name, int64_t tile) {
+  Bands run(size_t consumer, Var axis, int64_t tile) {
     Nest root = program_.nests[consumer];
-    const Var axis = root.axis(axis_name)->var;
-    bands_ = root.axis(axis_name)->extent.number() / tile;
+    bands_ = root.axis(axis)->extent.number() / tile;
     cut(root, axis, bands_, tile, 0, tile);
     add_producers(consumer, root, axis, tile);
     result_.nests.push_back(std::move(root));
@@ -354,10 +376,8 @@ private:
 
   void add_producer(size_t producer, Nest& to, Var axis, int64_t tile) {
     Nest from = program_.nests[producer];
-    const auto of_consumer = std::find_if(to.axes.begin(), to.axes.end(),
-                                          [&](const NestAxis& a) { return a.var == axis; });
-    const Link rows = link(from, to, program_.buffers, *of_consumer).link.value();
-    const Var band_of_consumer = to.axis(band_axis)->var;
+    const Link rows = link(from, to, program_.buffers, *to.axis(axis)).link.value();
+    const Var band_of_consumer = band_axis(to)->var;
     int64_t rows_a_band = 0;
     for (const Read& read : reads_of(to, rows.buffer))
       rows_a_band = read.index[rows.dim].at.coefficient(band_of_consumer);
@@ -370,7 +390,7 @@ private:
 
     // In scratch, rows are those of the band and there is one image.
     const View& written = from.operands[at(from.writes.front().operand)];
-    const NestAxis* batch = from.axis("n");
+    const NestAxis* batch = batch_axis(from);
     std::optional<size_t> batch_dim;
     for (size_t d = 0; d < written.dims.size(); ++d)
       if (batch && from.writes.front().index[d].at == Affine(batch->var)) batch_dim = d;

@@ -31,9 +31,9 @@ std::optional<std::string> band_obstacle(const ir::NestProgram& program, size_t 
 ir::NestProgram place_bands(ir::NestProgram program, const Target& target,
                             std::vector<std::string>& whys);
 
-/// A nest and all that is placed inside it, ready to be one step: each has an axis `band` after the
-/// axis n, what passes between them is in scratch, and rows outside the image are outside the
-/// domain. In the order in which they run, the consumer last.
+/// A nest and all that is placed inside it, ready to be one step: each has an axis of bands after
+/// that of images, what passes between them is in scratch, and rows outside the image are outside
+/// the domain. In the order in which they run, the consumer last.
 struct Bands {
   std::vector<ir::Nest> nests;
   std::vector<ir::Buffer> buffers; // the program's, those in between as scratch
@@ -41,7 +41,11 @@ struct Bands {
 };
 Bands banded(const ir::NestProgram& program, std::vector<ir::Buffer> buffers, size_t consumer);
 
-/// The axis that all nests of a banded step share after n.
-inline constexpr std::string_view band_axis = "band";
+/// The axis of images, its most significant digit where it is cut; null for none.
+const ir::NestAxis* batch_axis(const ir::Nest& nest);
+/// The axis of bands of a nest that is cut into them; null for others.
+const ir::NestAxis* band_axis(const ir::Nest& nest);
+/// Whether the axis is one that all nests of a banded step share: images and bands.
+bool is_shared(const ir::Nest& nest, const ir::NestAxis& axis);
 
 } // namespace volute::compiler

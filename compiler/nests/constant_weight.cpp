@@ -81,7 +81,7 @@ bool ConstantWeight::read_access() {
     if (strides_[var] == 0) continue;
     count_ *= axis.extent.number();
     // Input channels are reduced too, and are not told apart.
-    taps_[var] = axis.reduction && nest_->vars[var].front() == 'k';
+    taps_[var] = axis.reduction && axis.role == AxisRole::tap;
   }
   return true;
 }

@@ -50,6 +50,17 @@ std::vector<OperandAccess> accesses(const Nest& nest) {
   return all;
 }
 
+/// The role of two axes that became one: what decides most about where it goes. Of space it is
+/// walked as space, of channels as channels.
+ir::AxisRole joined_role(ir::AxisRole a, ir::AxisRole b) {
+  using ir::AxisRole;
+  if (a == b) return a;
+  for (const AxisRole role :
+       {AxisRole::space, AxisRole::residue, AxisRole::channel, AxisRole::group, AxisRole::batch})
+    if (a == role || b == role) return role == AxisRole::residue ? AxisRole::space : role;
+  return AxisRole::other;
+}
+
 /// Joins two axes of one nest.
 class Joiner {
 public:
@@ -162,7 +173,11 @@ private:
     result.vars[static_cast<size_t>(outer_.var.id)] = joined_name;
     std::erase_if(result.axes, [&](const NestAxis& axis) { return axis.var == inner_.var; });
     for (NestAxis& axis : result.axes)
-      if (axis.var == outer_.var) axis.extent *= inner_.extent.number();
+      if (axis.var == outer_.var) {
+        axis.extent *= inner_.extent.number();
+        axis.role = joined_role(outer_.role, inner_.role);
+        axis.digit = inner_.digit;
+      }
     for (const auto& [operand, dim] : dims_) {
       if (dim == nowhere) continue;
       std::vector<ir::Dim>& dims = result.operands[operand].dims;

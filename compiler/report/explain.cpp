@@ -14,9 +14,11 @@
 namespace volute::compiler {
 
 using ir::Axis;
+using ir::AxisRole;
 using ir::Buffer;
 using ir::ElementType;
 using ir::Nest;
+using ir::NestKind;
 using ir::Program;
 using ir::Statement;
 using ir::ValueId;
@@ -128,18 +130,17 @@ private:
   }
   /// Whether a statement of the legal program is the head of the nest.
   bool computes(const Nest& nest, const Statement& legal) const {
-    const std::string head = named(legal_, legal);
-    return nest.origin == head || nest.origin.starts_with(head + ",");
+    return (nest.kind == NestKind::compute || nest.kind == NestKind::copy) &&
+           !nest.statements.empty() && &legal_.statements[nest.statements.front()] == &legal;
   }
 
-  static bool is_staging(const Nest& nest) { return nest.name.starts_with("stage_"); }
   static int32_t written_buffer(const Nest& nest) {
     return nest.operands[static_cast<size_t>(nest.writes.front().operand)].buffer;
   }
   bool reads_staged_image(const Statement& s) const {
     std::set<int32_t> staged;
     for (const Nest& nest : nests_.nests)
-      if (is_staging(nest)) staged.insert(written_buffer(nest));
+      if (nest.kind == NestKind::stage) staged.insert(written_buffer(nest));
     for (const Nest* nest : nests_of(s))
       for (const ir::View& view : nest->operands)
         if (staged.count(view.buffer)) return true;
@@ -152,9 +153,8 @@ private:
     for (const Nest* nest : nests_of(s)) {
       int64_t of_nest = 1, taps_of_nest = 1;
       for (const ir::NestAxis& axis : nest->axes) {
-        const char first = nest->vars[static_cast<size_t>(axis.var.id)].front();
-        if (first == 'r') of_nest *= axis.extent.number();
-        if (first == 'k') taps_of_nest *= axis.extent.number();
+        if (axis.role == AxisRole::residue) of_nest *= axis.extent.number();
+        if (axis.role == AxisRole::tap) taps_of_nest *= axis.extent.number();
       }
       (nest->weight < 0 ? empty : phases) += of_nest;
       if (nest->weight >= 0) taps.push_back(std::to_string(taps_of_nest));
@@ -208,21 +208,26 @@ private:
   void tell_copies_of_nest(const Nest& nest, const NestReport& told) {
     const Buffer& buffer = nests_.buffers[static_cast<size_t>(written_buffer(nest))];
     const int64_t bytes = buffer.elements * size_of(buffer.element);
-    const bool is_conv = nest.origin.starts_with("conv %");
-    if (is_staging(nest))
-      report_.copies.push_back(
-          {buffer.name, bytes,
-           fmt::format("{}, its channels in groups of {} that are added together", nest.origin,
-                       buffer.element == ElementType::bf16 ? 2 : 4)});
-    else if (nest.name.starts_with("offset_"))
-      report_.copies.push_back(
-          {buffer.name, bytes, "sums of the weight for the zero points, " + when_packed(buffer)});
-    else if (is_conv && nest.weight < 0)
-      report_.copies.push_back(
-          {buffer.name, bytes, "the sum of each window, for the zero points of the weight"});
-    else if (nest.name.starts_with("copy_"))
-      report_.copies.push_back(
-          {buffer.name, bytes, "copied into the output, which no operator writes"});
+    const auto copied = [&](std::string why) {
+      report_.copies.push_back({buffer.name, bytes, std::move(why)});
+    };
+    switch (nest.kind) {
+    case NestKind::stage:
+      copied(fmt::format("{}, its channels in groups of {} that are added together", nest.origin,
+                         buffer.element == ElementType::bf16 ? 2 : 4));
+      break;
+    case NestKind::offset:
+      copied("sums of the weight for the zero points, " + when_packed(buffer));
+      break;
+    case NestKind::window_sum:
+      copied("the sum of each window, for the zero points of the weight");
+      break;
+    case NestKind::copy: // those of statements are told of with them
+      if (nest.statements.empty()) copied("copied into the output, which no operator writes");
+      break;
+    case NestKind::compute:
+    case NestKind::pack: break;
+    }
     if (told.packed_bytes == 0) return;
     const ir::View& weight = nest.operands[static_cast<size_t>(nest.weight)];
     report_.copies.push_back(

@@ -37,7 +37,7 @@ public:
   Chooser(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers)
       : target_(target), lanes_(std::min<int64_t>(target.lanes(widest_element(nest)), 64)) {
     flat_ = nest;
-    is_banded_ = nest.axis(band_axis) != nullptr;
+    is_banded_ = band_axis(nest) != nullptr;
     const std::vector<std::vector<std::string>> groups =
         is_banded_ ? std::vector<std::vector<std::string>>{} : flattenable(nest);
     for (const std::vector<std::string>& axes : groups)
@@ -55,7 +55,7 @@ public:
     if (flat_.writes.front().offset) return scattered();
     if (lanes_ > 1)
       for (const NestAxis& v : flat_.axes)
-        if (!v.reduction && v.extent.number() > 1 && !is_shared(v) &&
+        if (!v.reduction && v.extent.number() > 1 && !is_shared(flat_, v) &&
             !shares_border(flat_, v.var) && can_be_vector(v))
           try_vector(v);
     if (scored_.empty()) {
@@ -81,7 +81,7 @@ private:
     Schedule schedule;
     for (const NestAxis& axis : flat_.axes) {
       LoopDirective loop{name(axis)};
-      loop.parallel = is_shared(axis);
+      loop.parallel = is_shared(flat_, axis);
       schedule.loops.push_back(loop);
     }
     return schedule;
@@ -149,11 +149,6 @@ private:
     });
   }
 
-  /// The work items of a step of several nests.
-  bool is_shared(const NestAxis& axis) const {
-    return is_banded_ && (name(axis) == "n" || name(axis) == band_axis);
-  }
-
   bool constrained(const NestAxis& axis) const {
     return std::any_of(flat_.constraints.begin(), flat_.constraints.end(),
                        [&](const Constraint& c) { return c.value.depends_on(axis.var); });
@@ -172,7 +167,7 @@ private:
       add(v, size, nullptr, 1);
       for (const NestAxis& u : flat_.axes) {
         if (u.reduction || u.var == v.var || u.extent.number() < 2) continue;
-        if (shares_border(flat_, u.var) || is_shared(u)) continue;
+        if (shares_border(flat_, u.var) || is_shared(flat_, u)) continue;
         if (!worth_unrolling(u, v)) continue;
         for (int64_t r = 2; r <= std::min(most_unrolled, u.extent.number()); ++r)
           add(v, size, &u, r);
@@ -200,7 +195,7 @@ private:
   }
 
   bool is_space(const NestAxis& axis) const {
-    return name(axis).find_first_of("dhw") != std::string::npos;
+    return axis.role == AxisRole::space || axis.role == AxisRole::residue;
   }
   bool innermost_space(const NestAxis& axis) const {
     for (const NestAxis& other : flat_.axes)
@@ -257,7 +252,7 @@ private:
       const bool tiled = axis->var == v.var || (u && axis->var == u->var);
       LoopDirective loop{name(*axis)};
       if (is_banded_) { // work items are those of the step
-        loop.parallel = is_shared(*axis);
+        loop.parallel = is_shared(flat_, *axis);
         (loop.parallel ? items : inner).push_back(loop);
       } else if (tiled && !constrained(*axis) && flat_.accumulators.empty() &&
                  axis->extent.number() > 2 * elementwise_chunk) {
@@ -270,8 +265,9 @@ private:
         items.push_back(loop);
       }
     }
-    std::stable_partition(items.begin(), items.end(),
-                          [](const LoopDirective& loop) { return loop.axis == "n"; });
+    std::stable_partition(items.begin(), items.end(), [&](const LoopDirective& loop) {
+      return flat_.axis(loop.axis)->role == AxisRole::batch;
+    });
     schedule.loops = std::move(items);
     schedule.loops.insert(schedule.loops.end(), inner.begin(), inner.end());
     const int64_t accumulators = r * ceil_div(size, lanes_);
@@ -321,7 +317,8 @@ private:
     std::vector<const NestAxis*> channels, space, first;
     for (const NestAxis& axis : flat_.axes) {
       if (axis.reduction) continue;
-      const bool is_first = name(axis) == "n" || name(axis) == "g" || name(axis) == band_axis;
+      const bool is_first = axis.role == AxisRole::batch || axis.role == AxisRole::group ||
+                            axis.role == AxisRole::band;
       (is_first ? first : is_space(axis) ? space : channels).push_back(&axis);
     }
     std::vector<const NestAxis*> order = first;
@@ -367,7 +364,7 @@ private:
                      [](const Loop& a, const Loop& b) { return a.stride > b.stride; });
     // Rows of taps come first even so: their bounds are found once, and channels inside a row
     // share its lines just as well.
-    const auto is_tap_axis = [&](const Loop& l) { return name(*l.axis).front() == 'k'; };
+    const auto is_tap_axis = [](const Loop& l) { return l.axis->role == AxisRole::tap; };
     const auto last_tap = std::find_if(loops.rbegin(), loops.rend(), is_tap_axis);
     const NestAxis* nearest = last_tap == loops.rend() ? nullptr : last_tap->axis;
     std::stable_partition(loops.begin(), loops.end(),
@@ -383,7 +380,7 @@ private:
       return result;
     }
     const int64_t extent = loops.back().axis->extent.number();
-    const bool is_tap = result.back().axis.front() == 'k';
+    const bool is_tap = is_tap_axis(loops.back());
     if (is_tap && !constrained(*loops.back().axis) && extent * accumulators <= most_straight_line)
       result.back().unroll = LoopDirective::full;
     else if (!is_tap && extent >= 4 && accumulators <= 16)

@@ -371,12 +371,10 @@ bool in_domain(const ir::Nest& nest, ir::Var axis) {
 /// Nests that are computed in one step share its work items: the batch and the bands, no more. Rows
 /// beyond the image are left out of the loop over rows, which is a plain one.
 std::optional<Failure> misfit_of_bands(const Schedule& schedule, const ir::Nest& nest) {
-  if (!nest.axis(band_axis)) return std::nullopt;
+  if (!band_axis(nest)) return std::nullopt;
   std::vector<std::string> shared, found;
-  for (const ir::NestAxis& axis : nest.axes) {
-    const std::string& name = nest.vars[static_cast<size_t>(axis.var.id)];
-    if (name == "n" || name == band_axis) shared.push_back(name);
-  }
+  for (const ir::NestAxis& axis : nest.axes)
+    if (is_shared(nest, axis)) shared.push_back(nest.vars[static_cast<size_t>(axis.var.id)]);
   for (const RegisterDirective& r : schedule.registers)
     if (std::find(shared.begin(), shared.end(), r.axis) != shared.end())
       return misfit(nest,

@@ -80,6 +80,8 @@ Packing make_packing(const Nest& nest, const Expr& weight, const PackedLayout& l
   Nest& copy = packing.nest;
   copy.name = fmt::format("pack_{}", source.name);
   copy.origin = fmt::format("the weight %{} of {}", source.name, nest.name);
+  copy.kind = NestKind::pack;
+  copy.statements = nest.statements;
   copy.packs = packed_buffer;
 
   View packed{source.name + "_packed", packed_buffer, weight->type, contiguous(layout.extents())};
@@ -89,7 +91,7 @@ Packing make_packing(const Nest& nest, const Expr& weight, const PackedLayout& l
     const Var var{static_cast<int32_t>(copy.vars.size())};
     const std::string name = d.loop < 0 ? d.axis + "_in" : d.step > 1 ? d.axis + "_t" : d.axis;
     copy.vars.push_back(unused_name(copy.vars, name));
-    copy.axes.push_back({var, d.count, false});
+    copy.axes.push_back({var, d.count, false, nest.axis(d.axis)->role, d.step});
     to.emplace_back(Affine(var));
     value[d.axis] += Affine(var) * d.step;
   }

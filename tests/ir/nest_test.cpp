@@ -53,9 +53,10 @@ TEST_CASE("a nest prints its tables, roles, parameters, strides and placement") 
   copy.tables = {{1, 0, 1, 2, 3, 2}};
   copy.writes = {{1, {Affine(n)}, read(f32, 0, {{Affine(n), 0}})}};
   copy.packs = 1;
-  copy.placement = Placement{1, "tile"};
+  copy.placement = Placement{1, Var{0}};
   Nest consumer;
   consumer.name = "conv";
+  consumer.vars = {"tile"};
   NestProgram program{"test",
                       {small_conv::buffer("x0", Buffer::Role::input, 8),
                        small_conv::buffer("p", Buffer::Role::packed, 6)},
@@ -73,8 +74,8 @@ TEST_CASE("a nest prints its tables, roles, parameters, strides and placement") 
 }
 )";
   CHECK(to_string(program).find(expected) != std::string::npos);
-  CHECK(to_string(program.nests[0], program.buffers).find("computed for every 1 of tile of nest 1\n") !=
-        std::string::npos);
+  CHECK(to_string(program.nests[0], program.buffers)
+            .find("computed for every 1 of axis 0 of nest 1\n") != std::string::npos);
 }
 
 TEST_CASE("a convolution nest computes what seven plain loops compute") {

@@ -220,15 +220,19 @@ TEST_CASE("no two parallel points write one element") {
 }
 
 TEST_CASE("a nest is computed at an axis of a later nest") {
-  const auto placed = [](int32_t consumer, std::string axis, bool swap = false) {
+  const auto placed = [](int32_t consumer, Var axis, bool swap = false) {
     return found([&](P& program, N&) {
       program.nests.push_back(program.nests[0]);
       program.nests[1].name = "next";
-      program.nests[swap ? 1 : 0].placement = Placement{consumer, std::move(axis)};
+      program.nests[swap ? 1 : 0].placement = Placement{consumer, axis};
     });
   };
-  CHECK(placed(1, "h") == "");
-  CHECK(placed(1, "tile") == "nest conv: computed at tile of next, which has no such axis");
-  CHECK(placed(2, "h") == "nest conv: computed at nest 2 of 2");
-  CHECK(placed(0, "h", true) == "nest next: computed at conv, which does not come after it");
+  CHECK(placed(1, h) == "");
+  CHECK(placed(1, kh) == "nest conv: computed at kh of next, which is no parallel axis of it");
+  CHECK(placed(1, Var{99}) ==
+        "nest conv: computed at axis 99 of next, which is no parallel axis of it");
+  CHECK(placed(1, Var{}) ==
+        "nest conv: computed at axis -1 of next, which is no parallel axis of it");
+  CHECK(placed(2, h) == "nest conv: computed at nest 2 of 2");
+  CHECK(placed(0, h, true) == "nest next: computed at conv, which does not come after it");
 }

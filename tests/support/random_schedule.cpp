@@ -223,7 +223,13 @@ namespace {
 void place(Dice& dice, ir::NestProgram program, int64_t lanes, compiler::Schedules& schedules) {
   const auto consumer = static_cast<size_t>(dice.between(1, std::ssize(program.nests) - 1));
   const auto producer = static_cast<size_t>(dice.between(0, static_cast<int64_t>(consumer) - 1));
-  const std::string axis = dice.one_of<std::string>({"d", "h", "w"});
+  const ir::Nest& to = program.nests[consumer];
+  std::vector<ir::Var> space;
+  for (const ir::NestAxis& axis : to.axes)
+    if (axis.role == ir::AxisRole::space) space.push_back(axis.var);
+  if (space.empty()) return;
+  const ir::Var axis = dice.one_of(space);
+  const std::string axis_name = to.vars[static_cast<size_t>(axis.id)];
   const ir::Placement placement{static_cast<int32_t>(consumer), axis, dice.between(1, 5)};
   if (compiler::band_obstacle(program, producer, placement)) return;
   program.nests[producer].placement = placement;
@@ -232,7 +238,7 @@ void place(Dice& dice, ir::NestProgram program, int64_t lanes, compiler::Schedul
     if (dice.once_in(2)) schedules[nest.name] = random_schedule(dice, nest, lanes);
   }
   schedules[program.nests[consumer].name].compute = {
-      {program.nests[producer].name, axis, placement.tile}};
+      {program.nests[producer].name, axis_name, placement.tile}};
 }
 
 } // namespace

@@ -132,6 +132,31 @@ TEST_CASE("bands of any size that divides the rows give the same numbers") {
   check_exact(stem, "naive");
 }
 
+TEST_CASE("a convolution of channels-last images has a tile of pixels in a band too") {
+  const auto text = [](const std::string& rest) {
+    return "program @p(%x: f32[n=1, h=66, w=66, c=3], %w: f32[o=16, i=3, h=3, w=3]) {\n"
+           "  %0 = conv %x, %w\n" +
+           rest + "\n}";
+  };
+  const std::string banded = text("  %y = max_pool %0 {kernel = 2}\n  return %y");
+  const compiler::Stages alone = stages_of(ir::parse(text("  return %0")).value());
+  const compiler::Stages stages = stages_of(ir::parse(banded).value());
+  REQUIRE(computing_steps(stages) == 1);
+  REQUIRE(stages.nests.nests.front().placement.has_value());
+  const auto pixels = [](const compiler::Stages& of) {
+    const auto& tile = of.schedules.at("conv_0").registers;
+    REQUIRE(tile.size() == 2);
+    CHECK(tile[0].axis == "w");
+    CHECK(tile[1].axis == "o");
+    return tile[0].size;
+  };
+  CHECK(pixels(stages) >= 4);
+  CHECK(pixels(stages) == pixels(alone));
+  // Sums in registers that each weight vector is read for, in the loops that come out.
+  CHECK(stages.report.nests.front().registers == alone.report.nests.front().registers);
+  check_exact(banded);
+}
+
 TEST_CASE("bands that cannot be are refused with the reason") {
   const std::string pool = "nest max_pool_y: ; parallel n, band; for c, h, w, kh, kw; ";
   const std::vector<std::pair<std::string, std::string>> cases = {

@@ -74,7 +74,7 @@ TEST_CASE("a nest that is computed inside another, or writes twice, or scatters,
   const ir::NestProgram nests =
       lowered("program @p(%x: f32[n=1, c=3, w=7]) { %y = relu %x return %y }");
   ir::NestProgram placed = nests;
-  placed.nests.front().placement = ir::Placement{0, "w"};
+  placed.nests.front().placement = ir::Placement{0, nests.nests.front().axis("w")->var};
   CHECK(pairs(placed) == Pairs{});
   ir::NestProgram doubled = nests;
   doubled.nests.front().writes.push_back(nests.nests.front().writes.front());
