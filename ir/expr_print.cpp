@@ -45,14 +45,13 @@ std::string to_string(const Index& index, const std::vector<std::string>& names,
   return text + "]";
 }
 
-
 std::string value_type_text(ElementType type, int32_t lanes) {
   return lanes == 1 ? std::string(to_string(type)) : fmt::format("{}x{}", to_string(type), lanes);
 }
 
 bool is_reserved(std::string_view word) {
   static const std::set<std::string_view> words = {
-      "inf",   "nan",     "load",    "splat", "transpose", "let",    "for",    "unroll", "when",
+      "inf",   "nan",     "load",     "splat", "transpose", "let",     "for",  "unroll", "when",
       "store", "scatter", "prefetch", "fence", "registers", "scratch", "step", "nest"};
   const std::string_view element = word.substr(0, word.find('x'));
   return words.count(word) > 0 || element_type_from(element).has_value();
@@ -142,8 +141,8 @@ private:
   Printed print(const ExprNode& node, const Imm& number) const {
     if (is_integer(node.type))
       return {fmt::format("{}", number.integer), number.integer < 0 ? prefix : primary};
-    if (std::isnan(number.real)) return std::signbit(number.real) ? Printed{"-nan", prefix}
-                                                                  : Printed{"nan"};
+    if (std::isnan(number.real))
+      return std::signbit(number.real) ? Printed{"-nan", prefix} : Printed{"nan"};
     return {shortest(number.real, node.type), std::signbit(number.real) ? prefix : primary};
   }
 

@@ -39,9 +39,7 @@ public:
   }
 
 private:
-  char peek(size_t ahead) const {
-    return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0';
-  }
+  char peek(size_t ahead) const { return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0'; }
   int column() const { return static_cast<int>(std::min<size_t>(at_, 1'000'000'000)) + 1; }
 
   LineToken take(LineToken::Kind kind, size_t length) {
@@ -107,12 +105,14 @@ std::vector<Line> lines_of(std::string_view text) {
     if (line.substr(indent, 2) == "//") {
       std::string_view words = line.substr(indent + 2);
       if (words.starts_with(' ')) words.remove_prefix(1);
-      while (!words.empty() && (words.back() == '\r' || words.back() == ' ')) words.remove_suffix(1);
+      while (!words.empty() && (words.back() == '\r' || words.back() == ' '))
+        words.remove_suffix(1);
       if (!comment.empty()) comment += '\n';
       comment += words;
       continue;
     }
-    lines.push_back({number, static_cast<int>(std::min<size_t>(indent, 1'000'000)), line, std::move(comment)});
+    lines.push_back(
+        {number, static_cast<int>(std::min<size_t>(indent, 1'000'000)), line, std::move(comment)});
     comment.clear();
   }
   return lines;
@@ -217,19 +217,20 @@ Affine LineCursor::affine(const Variables& variables) {
       if (!is_name()) return unexpected("a variable or a number of an index"), Affine(0);
       const std::string_view word = token().text;
       const std::optional<Var> var = variables(word);
-      if (!var) return refuse_at(at, fmt::format("there is no variable {} here", quoted(word))), Affine(0);
+      if (!var)
+        return refuse_at(at, fmt::format("there is no variable {} here", quoted(word))), Affine(0);
       advance();
       term = Affine(*var);
     } else {
       term = Affine(1);
     }
     const auto too_large = [](int64_t v) { return v <= -most_in_index || v >= most_in_index; };
-    if (too_large(factor)) return refuse(fmt::format("the number {} is too large for an index", factor)), Affine(0);
+    if (too_large(factor))
+      return refuse(fmt::format("the number {} is too large for an index", factor)), Affine(0);
     sum += *term * (negative ? -factor : factor);
     const bool large = too_large(sum.constant_term()) ||
-                       std::any_of(sum.terms().begin(), sum.terms().end(), [&](const Affine::Term& t) {
-                         return too_large(t.coefficient);
-                       });
+                       std::any_of(sum.terms().begin(), sum.terms().end(),
+                                   [&](const Affine::Term& t) { return too_large(t.coefficient); });
     if (large) return refuse("the index has numbers that are too large"), Affine(0);
     negative = is("-");
   } while (accept("+") || accept("-"));

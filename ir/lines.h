@@ -75,7 +75,9 @@ public:
   std::string number(std::string_view expectation);
   bool end_of_line();
 
-  void refuse(std::string message, std::string hint = "") { refuse_at(where(), std::move(message), std::move(hint)); }
+  void refuse(std::string message, std::string hint = "") {
+    refuse_at(where(), std::move(message), std::move(hint));
+  }
   void refuse_at(Location at, std::string message, std::string hint = "");
   void unexpected(std::string_view expectation);
 

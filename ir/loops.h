@@ -24,6 +24,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -171,6 +172,8 @@ struct LoopProgram {
 
 std::string to_string(const Step& step, const std::vector<Buffer>& buffers);
 std::string to_string(const LoopProgram& program);
+/// Reads what to_string prints, and refuses what does not verify, with the line of the fault.
+Expected<LoopProgram> parse_loops(std::string_view text);
 
 /// Well-formedness: every subscript of every executed lane provably inside its view (interval
 /// arithmetic over loop ranges; a clipped loop's bounds are used), registers set before they are

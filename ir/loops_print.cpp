@@ -1,10 +1,15 @@
+#include "ir/literals.h"
 #include "ir/loops.h"
+#include "ir/memory_text.h"
+#include "ir/number.h"
+#include "ir/value_text.h"
 #include "ir/walk.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 
 namespace volute::ir {
 namespace {
@@ -47,6 +52,8 @@ public:
       : step_(step), buffers_(buffers) {
     for (size_t i = 0; i < step.tables.size(); ++i) tables_.push_back(fmt::format("table{}", i));
     names_ = {step.vars, [this](const ExprNode& node) { return leaf(node); }};
+    for (const RegisterArray& array : step.arrays) taken_.insert(array.name);
+    taken_.insert(step.vars.begin(), step.vars.end());
   }
 
   std::string print() {
@@ -58,8 +65,8 @@ public:
     for (const RegisterArray& array : step_.arrays) {
       std::string shape;
       for (int64_t extent : array.shape) shape += fmt::format("[{}]", extent);
-      line(1, fmt::format("registers {}{}: {}{}", array.name, shape, to_string(array.type),
-                          array.lanes == 1 ? "" : fmt::format("x{}", array.lanes)));
+      line(1, fmt::format("registers {}{}: {}", name_text(array.name), shape,
+                          value_type_text(array.type, array.lanes)));
     }
     if (step_.scratch_bytes > 0) line(1, fmt::format("scratch {} bytes", step_.scratch_bytes));
     if (step_.body) print(step_.body, 1);
@@ -84,13 +91,21 @@ private:
                 : fmt::format(" {} items of {}", fmt::join(counts, " x "), fmt::join(names, ", "));
     if (!parameters.empty()) text += fmt::format(", for any {}", fmt::join(parameters, ", "));
     if (step_.packs >= 0)
-      text += fmt::format(", packs {}", buffers_.at(static_cast<size_t>(step_.packs)).name);
+      text +=
+          fmt::format(", packs {}", name_text(buffers_.at(static_cast<size_t>(step_.packs)).name));
     return text;
   }
 
   const std::string& name(Var var) const { return step_.vars.at(static_cast<size_t>(var.id)); }
   const View& view(int32_t id) const { return step_.views.at(static_cast<size_t>(id)); }
   const RegisterArray& array(int32_t id) const { return step_.arrays.at(static_cast<size_t>(id)); }
+
+  std::string place(int32_t view_id, const Index& index) const {
+    return name_text(view(view_id).name) + to_string(index, step_.vars, tables_);
+  }
+  std::string registers(int32_t array_id, const std::vector<Affine>& index) const {
+    return name_text(array(array_id).name) + indexed(index, step_.vars);
+  }
 
   // The dimension that lanes run along and their distance, where those are not the last and 1.
   std::string lane_text(int32_t view_id, int32_t lane_dim, int64_t lane_step) const {
@@ -102,49 +117,61 @@ private:
   }
 
   std::string leaf(const ExprNode& node) const {
-    if (const auto* reg = std::get_if<Reg>(&node.is))
-      return array(reg->array).name + indexed(reg->index, step_.vars);
+    if (const auto* reg = std::get_if<Reg>(&node.is)) return registers(reg->array, reg->index);
     const auto* load = std::get_if<Load>(&node.is);
     if (!load) return "?"; // a leaf of the nest language, which verify refuses
-    const std::string place = view(load->view).name + to_string(load->index, step_.vars, tables_);
-    if (node.lanes == 1 && load->first == 0 && load->count == 1) return place;
-    std::string text = fmt::format("load {} x{}", place, node.lanes);
+    const std::string at = place(load->view, load->index);
+    if (node.lanes == 1 && load->first == 0 && load->count == 1) return at;
+    std::string text = fmt::format("load {} x{}", at, node.lanes);
     text += lane_text(load->view, load->lane_dim, load->lane_step);
     if (load->first != 0 || load->count != node.lanes)
       text += fmt::format(" lanes {}..{} else {}", load->first, load->first + load->count,
-                          to_string(imm(load->fill), names_));
+                          fill_text(node.type, load->fill));
     return text;
   }
 
-  // One line for a statement without a body.
-  std::string simple(const StmtNode& node) const {
+  static std::string fill_text(ElementType type, double fill) {
+    return is_float(type) ? shortest(fill, type) : fmt::format("{}", saturate_to(type, fill));
+  }
+
+  // A statement without a body: its line, and those before it that name values in it.
+  struct Lines {
+    std::vector<std::string> lets;
+    std::string text; // empty: it has a body
+  };
+
+  Lines simple(const StmtNode& node) const {
     return std::visit([this](const auto& is) { return simple(is); }, node.is);
   }
 
-  std::string simple(const Set& set) const {
-    return fmt::format("{}{} = {}", array(set.array).name, indexed(set.index, step_.vars),
-                       to_string(set.value, names_));
+  Lines simple(const Set& set) const {
+    const RegisterArray& to = array(set.array);
+    ValueTexts texts = value_texts({{set.value, {to.type, to.lanes}}}, names_, taken_);
+    return {std::move(texts.lets),
+            fmt::format("{} = {}", registers(set.array, set.index), texts.values[0])};
   }
 
-  std::string simple(const Store& store) const {
-    std::string text =
-        "store " + view(store.view).name + to_string(store.index, step_.vars, tables_);
+  Lines simple(const Store& store) const {
+    std::string text = "store " + place(store.view, store.index);
     if (store.count != 1 || store.value->lanes != 1)
       text +=
           fmt::format(" x{}", store.count) + lane_text(store.view, store.lane_dim, store.lane_step);
-    return fmt::format("{} = {}", text, to_string(store.value, names_));
+    ValueTexts texts =
+        value_texts({{store.value, {view(store.view).element, store.count}}}, names_, taken_);
+    return {std::move(texts.lets), fmt::format("{} = {}", text, texts.values[0])};
   }
 
-  std::string simple(const Scatter& scatter) const {
-    const std::string offset = to_string(scatter.offset, names_);
-    std::string place = to_string(scatter.index, step_.vars, tables_);
-    place.insert(place.size() - 1, " + " + offset);
-    return fmt::format("scatter {}{} = {} if 0 <= {} < {}", view(scatter.view).name, place,
-                       to_string(scatter.value, names_), offset, scatter.extent);
+  Lines simple(const Scatter& scatter) const {
+    ValueTexts texts = value_texts(
+        {{scatter.offset, {ElementType::i64, 1}}, {scatter.value, {view(scatter.view).element, 1}}},
+        names_, taken_);
+    return {std::move(texts.lets),
+            fmt::format("scatter {} behind {}, 0 <= it < {}: {}", texts.values[0],
+                        place(scatter.view, scatter.index), scatter.extent, texts.values[1])};
   }
 
-  std::string simple(const Transpose& transpose) const {
-    std::string from = array(transpose.from).name;
+  Lines simple(const Transpose& transpose) const {
+    std::string from = name_text(array(transpose.from).name);
     for (size_t i = 0; i < transpose.from_index.size(); ++i) {
       const Affine& at = transpose.from_index[i];
       from += static_cast<int32_t>(i) == transpose.from_axis
@@ -152,23 +179,26 @@ private:
                                 to_string(at + transpose.count, step_.vars))
                   : fmt::format("[{}]", to_string(at, step_.vars));
     }
-    return fmt::format("{} = transpose {}", array(transpose.to).name, from);
+    return {{}, fmt::format("{} = transpose {}", name_text(array(transpose.to).name), from)};
   }
 
-  std::string simple(const Prefetch& prefetch) const {
-    return fmt::format("prefetch {} + {}", view(prefetch.view).name,
-                       to_string(prefetch.offset, step_.vars));
+  Lines simple(const Prefetch& prefetch) const {
+    return {{},
+            fmt::format("prefetch {} + {}", name_text(view(prefetch.view).name),
+                        to_string(prefetch.offset, step_.vars))};
   }
 
-  std::string simple(const Fence&) const { return "fence"; }
-
-  // Those with a body are no line.
-  std::string simple(const Block&) const { return {}; }
-  std::string simple(const For&) const { return {}; }
-  std::string simple(const When&) const { return {}; }
+  Lines simple(const Fence&) const { return {{}, "fence"}; }
+  Lines simple(const Block&) const { return {}; }
+  Lines simple(const For&) const { return {}; }
+  Lines simple(const When&) const { return {}; }
 
   void print(const Stmt& s, int depth) {
-    if (!s->note.empty()) line(depth, fmt::format("// {}", s->note));
+    for (size_t at = 0; at < s->note.size();) {
+      const size_t end = std::min(s->note.find('\n', at), s->note.size());
+      line(depth, fmt::format("// {}", s->note.substr(at, end - at)));
+      at = end + 1;
+    }
     std::visit(overloaded{[&](const Block& block) {
                             for (const Stmt& inner : block.stmts) print(inner, depth);
                           },
@@ -178,7 +208,11 @@ private:
                                                     to_string(when.value, step_.vars), when.hi));
                             print(when.body, depth + 1);
                           },
-                          [&](const auto& is) { line(depth, simple(is)); }},
+                          [&](const auto& is) {
+                            const Lines lines = simple(is);
+                            for (const std::string& let : lines.lets) line(depth, let);
+                            line(depth, lines.text);
+                          }},
                s->is);
   }
 
@@ -198,9 +232,10 @@ private:
     }
     text += ":";
     const Stmt& body = loop->body;
-    const std::string short_body = simple(*body);
-    if (loop->kind == For::Kind::unrolled && !short_body.empty() && body->note.empty()) {
-      const std::string joined = fmt::format("{}  {}", text, short_body);
+    const Lines lines = simple(*body);
+    const bool is_line = !lines.text.empty() && lines.lets.empty() && body->note.empty();
+    if (loop->kind == For::Kind::unrolled && is_line) {
+      const std::string joined = fmt::format("{}  {}", text, lines.text);
       if (joined.size() + static_cast<size_t>(2 * depth) <= line_width) return line(depth, joined);
     }
     line(depth, text);
@@ -211,6 +246,7 @@ private:
   const std::vector<Buffer>& buffers_;
   std::vector<std::string> tables_;
   ExprNames names_;
+  std::set<std::string> taken_;
   std::string text_;
 };
 
@@ -222,8 +258,9 @@ std::string to_string(const Step& step, const std::vector<Buffer>& buffers) {
 
 std::string to_string(const LoopProgram& program) {
   std::string text = fmt::format("loops {}\n", program.name);
+  if (!program.buffers.empty()) text += "\n" + buffer_lines(program.buffers);
   for (const Step& step : program.steps) text += "\n" + to_string(step, program.buffers);
-  return text;
+  return text + data_sections(program.buffers);
 }
 
 } // namespace volute::ir

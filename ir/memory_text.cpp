@@ -44,7 +44,8 @@ std::optional<std::vector<std::string>> numbers_of(const Buffer& table) {
 }
 
 bool is_whole(const Buffer& table) {
-  return table.data && static_cast<int64_t>(table.data->size()) == table.elements * size_of(table.element);
+  return table.data &&
+         static_cast<int64_t>(table.data->size()) == table.elements * size_of(table.element);
 }
 
 std::string base64(const std::byte* bytes, size_t count) {
@@ -59,9 +60,9 @@ std::string base64(const std::byte* bytes, size_t count) {
   return text;
 }
 
-constexpr std::array roles = {Buffer::Role::input,        Buffer::Role::output,
-                              Buffer::Role::packed,       Buffer::Role::intermediate,
-                              Buffer::Role::scratch,      Buffer::Role::table};
+constexpr std::array roles = {Buffer::Role::input,   Buffer::Role::output,
+                              Buffer::Role::packed,  Buffer::Role::intermediate,
+                              Buffer::Role::scratch, Buffer::Role::table};
 
 std::optional<Buffer::Role> role_from(std::string_view word) {
   const auto found = std::find_if(roles.begin(), roles.end(),
@@ -117,8 +118,8 @@ std::string buffer_lines(const std::vector<Buffer>& buffers) {
       text += fmt::format("{}[{}]", to_string(buffer.element), buffer.elements);
     }
     if (buffer.packed_from >= 0)
-      text += fmt::format(
-          " from {}", name_text(buffers.at(static_cast<size_t>(buffer.packed_from)).name));
+      text += fmt::format(" from {}",
+                          name_text(buffers.at(static_cast<size_t>(buffer.packed_from)).name));
     if (buffer.role == Buffer::Role::scratch) text += fmt::format(" at {}", buffer.scratch_offset);
     if (buffer.role == Buffer::Role::table && is_whole(buffer)) {
       const auto numbers = numbers_of(buffer);
@@ -257,22 +258,22 @@ void MemoryParser::table(LineCursor& line, Buffer& buffer) {
     if (is_float(buffer.element)) {
       const auto value = parse_real(text, buffer.element);
       if (!value)
-        return line.refuse_at(here, fmt::format("{} is no number of {}", quoted(text),
-                                                to_string(buffer.element)));
+        return line.refuse_at(
+            here, fmt::format("{} is no number of {}", quoted(text), to_string(buffer.element)));
       write_real(to, buffer.element, *value);
     } else {
       const auto value = parse_integer(text);
       if (!value || *value < lowest(buffer.element) || *value > highest(buffer.element))
-        return line.refuse_at(here, fmt::format("{} is no number of {}", quoted(text),
-                                                to_string(buffer.element)));
+        return line.refuse_at(
+            here, fmt::format("{} is no number of {}", quoted(text), to_string(buffer.element)));
       write_integer(to, buffer.element, *value);
     }
     ++count;
   }
   line.expect("]", "']' after the elements");
   if (count != buffer.elements)
-    line.refuse_at(at, fmt::format("{} elements are listed, and the table has {}", count,
-                                   buffer.elements));
+    line.refuse_at(
+        at, fmt::format("{} elements are listed, and the table has {}", count, buffer.elements));
   buffer.data = std::move(bytes);
 }
 
@@ -291,7 +292,8 @@ View MemoryParser::view(LineCursor& line, std::string name,
   View view;
   view.name = std::move(name);
   const auto role = role_from(line.token().text);
-  if (!role) return line.unexpected("a buffer's role: input, output, intermediate, scratch or table"), view;
+  if (!role)
+    return line.unexpected("a buffer's role: input, output, intermediate, scratch or table"), view;
   line.advance();
   view.element = line.expect_type().element;
   std::vector<Affine> extents;

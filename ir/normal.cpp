@@ -25,8 +25,7 @@ uint64_t bits_of(double real) {
 }
 
 double in_type(ElementType type, double real) {
-  return is_float(type) ? round_to(type, real)
-                        : static_cast<double>(saturate_to(type, real));
+  return is_float(type) ? round_to(type, real) : static_cast<double>(saturate_to(type, real));
 }
 
 /// The node with what makes no difference in it set to what is usual.
@@ -198,6 +197,8 @@ public:
     return var;
   }
 
+  const std::vector<Var>& numbers() const { return numbers_; }
+
   Affine operator()(const Affine& affine) {
     Affine result = affine.constant_term();
     for (const Affine::Term& t : affine.terms()) result += Affine((*this)(t.var)) * t.coefficient;
@@ -229,7 +230,8 @@ Index renumbered(Index index, Variables& variables) {
 
 // ---- nests ------------------------------------------------------------------------------------
 
-void bring_into_form(Nest& nest) {
+/// Gives the new numbers of the variables, by old number.
+std::vector<Var> bring_into_form(Nest& nest) {
   std::stable_partition(nest.axes.begin(), nest.axes.end(),
                         [](const NestAxis& axis) { return !axis.reduction; });
   Variables variables(nest.vars);
@@ -256,6 +258,7 @@ void bring_into_form(Nest& nest) {
     return Expr(copy);
   });
   for_each_expression(nest, [&](Expr& e) { e = intern(renumber(e)); });
+  return variables.numbers();
 }
 
 // ---- loops ------------------------------------------------------------------------------------
@@ -313,9 +316,8 @@ private:
       Interner intern;
       Rewriter renumber([&](const Expr& e) {
         auto copy = std::make_shared<ExprNode>(*e);
-        for_each_part(*copy,
-                      overloaded{[&](Affine& affine) { affine = variables_(affine); },
-                                 [&](ViewId, int32_t& id) { id = renumbered(id, views_); }});
+        for_each_part(*copy, overloaded{[&](Affine& affine) { affine = variables_(affine); },
+                                        [&](ViewId, int32_t& id) { id = renumbered(id, views_); }});
         return Expr(copy);
       });
       for_each_part(node, overloaded{[&](Affine& affine) { affine = variables_(affine); },
@@ -336,7 +338,15 @@ private:
 } // namespace
 
 NestProgram normal_form(NestProgram program) {
-  for (Nest& nest : program.nests) bring_into_form(nest);
+  std::vector<std::vector<Var>> numbers;
+  for (Nest& nest : program.nests) numbers.push_back(bring_into_form(nest));
+  for (Nest& nest : program.nests) {
+    if (!nest.placement) continue;
+    const auto consumer = static_cast<size_t>(nest.placement->consumer);
+    const auto axis = static_cast<size_t>(nest.placement->axis.id);
+    if (consumer < numbers.size() && axis < numbers[consumer].size())
+      nest.placement->axis = numbers[consumer][axis];
+  }
   return program;
 }
 

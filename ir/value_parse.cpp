@@ -1,12 +1,15 @@
 #include "ir/value_parse.h"
 
 #include "ir/literals.h"
+#include "ir/number.h"
 #include "ir/verify_rules.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <limits>
 
 namespace volute::ir {
 namespace {
@@ -37,7 +40,8 @@ std::optional<UnaryFn> function_called(std::string_view word) {
 size_t ValueParser::add(LineCursor& line, Node node) {
   for (size_t operand : node.operands) node.depth = std::max(node.depth, nodes_[operand].depth + 1);
   if (node.depth > deepest)
-    line.refuse_at(node.where, fmt::format("a value of more than {} operations inside each other", deepest),
+    line.refuse_at(node.where,
+                   fmt::format("a value of more than {} operations inside each other", deepest),
                    "name a part of it with let");
   nodes_.push_back(std::move(node));
   return nodes_.size() - 1;
@@ -62,17 +66,19 @@ void ValueParser::parse_let(LineCursor& line) {
   line.end_of_line();
   if (!value) return;
   if (value->type != type.element || value->lanes != type.lanes)
-    return line.refuse_at(at, fmt::format("{} is {}, and its value is {}", name,
-                                          value_type_text(type.element, type.lanes),
-                                          value_type_text(value->type, value->lanes)),
-                          fmt::format("write `let {}: {} = `", name,
-                                      value_type_text(value->type, value->lanes)));
+    return line.refuse_at(
+        at,
+        fmt::format("{} is {}, and its value is {}", name,
+                    value_type_text(type.element, type.lanes),
+                    value_type_text(value->type, value->lanes)),
+        fmt::format("write `let {}: {} = `", name, value_type_text(value->type, value->lanes)));
   if (!lets_.emplace(name, std::move(value)).second)
     line.refuse_at(at, fmt::format("there is a value called {} already", quoted(name)));
 }
 
 size_t ValueParser::select(LineCursor& line) {
-  if (++depth_ > deepest) line.refuse(fmt::format("more than {} parentheses inside each other", deepest));
+  if (++depth_ > deepest)
+    line.refuse(fmt::format("more than {} parentheses inside each other", deepest));
   const Location where = line.where();
   size_t a = 0, b = 0;
   std::optional<Compare> compare;
@@ -166,7 +172,8 @@ size_t ValueParser::prefix(LineCursor& line) {
   }
   if (line.is("splat") && !line.token(1).is("[") && !line.token(1).is("(")) {
     line.advance();
-    if (++depth_ > deepest) line.refuse(fmt::format("more than {} operations inside each other", deepest));
+    if (++depth_ > deepest)
+      line.refuse(fmt::format("more than {} operations inside each other", deepest));
     Node node{Node::Kind::unary, where, {prefix(line)}};
     --depth_;
     node.unary = UnaryFn::splat;
@@ -283,7 +290,8 @@ size_t ValueParser::primary(LineCursor& line) {
       return call(line, std::move(node), 3);
     }
     if (word.starts_with("dot"))
-      if (const auto ways = parse_integer(word.substr(3)); ways && *ways > 0 && *ways <= max_lanes) {
+      if (const auto ways = parse_integer(word.substr(3));
+          ways && *ways > 0 && *ways <= max_lanes) {
         node.kind = Node::Kind::dot;
         node.ways = static_cast<int32_t>(*ways);
         const size_t at = call(line, std::move(node), 3);
@@ -304,19 +312,22 @@ size_t ValueParser::primary(LineCursor& line) {
 Expr ValueParser::number(LineCursor& line, const Node& node, const ValueContext& known) {
   const int32_t lanes = known.lanes.value_or(1);
   if (!known.type) {
-    line.refuse_at(node.where, fmt::format("the type of {} does not follow from anything", quoted(node.number)),
+    line.refuse_at(node.where,
+                   fmt::format("the type of {} does not follow from anything", quoted(node.number)),
                    fmt::format("say it: ({}: f32)", node.number));
     return nullptr;
   }
   if (is_float(*known.type)) {
     const bool negative_nan = node.number == "-nan";
     const auto value = parse_real(negative_nan ? "nan" : node.number, *known.type);
-    if (value) return make(*known.type, lanes, Imm{negative_nan ? std::copysign(*value, -1.0) : *value, 0});
+    if (value)
+      return make(*known.type, lanes, Imm{negative_nan ? std::copysign(*value, -1.0) : *value, 0});
   } else if (const auto value = parse_integer(node.number);
              value && *value >= lowest(*known.type) && *value <= highest(*known.type)) {
     return make(*known.type, lanes, Imm{0, *value});
   }
-  line.refuse_at(node.where, fmt::format("{} is no number of {}", quoted(node.number), to_string(*known.type)));
+  line.refuse_at(node.where,
+                 fmt::format("{} is no number of {}", quoted(node.number), to_string(*known.type)));
   return nullptr;
 }
 

@@ -34,11 +34,11 @@ private:
     enum class Kind : uint8_t { leaf, number, position, typed, unary, binary, fma, select, dot };
     Kind kind = Kind::number;
     Location where;
-    std::vector<size_t> operands;
-    ValueContext told;
-    Expr leaf;
-    std::string number;
-    Affine position;
+    std::vector<size_t> operands = {};
+    ValueContext told = {};
+    Expr leaf = nullptr;
+    std::string number = {};
+    Affine position = {};
     UnaryFn unary = UnaryFn::neg;
     BinaryFn binary = BinaryFn::add;
     Compare compare = Compare::lt;
