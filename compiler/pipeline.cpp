@@ -11,6 +11,7 @@
 #include "compiler/schedule/choose.h"
 #include "compiler/specialise/merge_steps.h"
 #include "compiler/specialise/specialise.h"
+#include "ir/normal.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -191,6 +192,7 @@ public:
                                     added.diagnostics().end());
     }
     if (!failures.diagnostics.empty()) return failures;
+    stages_.loops = normal_form(std::move(stages_.loops));
     require(verify(stages_.loops), "specialising");
     explain(program_, request_.target, stages_);
     stages_.report.lower_ms =
@@ -207,6 +209,7 @@ private:
     Expected<NestProgram> nests = lower(stages_.program, options);
     if (!nests) return nests;
     fold_tables(*nests);
+    nests = normal_form(std::move(*nests));
     require(verify(*nests), "lowering");
     return nests;
   }

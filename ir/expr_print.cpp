@@ -105,7 +105,7 @@ public:
 
   /// The value where `context` is known of it.
   std::string in_context(const Expr& e, const ValueContext& context) const {
-    const ValueContext known = either(context, told(e));
+    const ValueContext known = either(told(e), context);
     const std::string& text = printed_.at(e.get()).text;
     if (known.type == e->type && known.lanes.value_or(1) == e->lanes) return text;
     return fmt::format("({}: {})", text, value_type_text(e->type, e->lanes));

@@ -333,7 +333,7 @@ Expr ValueParser::number(LineCursor& line, const Node& node, const ValueContext&
 
 Expr ValueParser::build(LineCursor& line, size_t at, const ValueContext& given) {
   const Node& node = nodes_[at];
-  const ValueContext known = either(given, node.told);
+  const ValueContext known = either(node.told, given);
   const int32_t lanes = known.lanes.value_or(1);
   std::array<Expr, 4> operands;
   const auto operand = [&](size_t i, const ValueContext& context) {
