@@ -165,14 +165,24 @@ constexpr Words batch_norm_operands[] = {"x", "scale", "shift", "mean", "var"};
 constexpr Words binary_operands[] = {"a", "b"};
 constexpr Words prelu_operands[] = {"x", "slope"};
 
+constexpr OperatorTraits elementwise(int growth = 1) {
+  return {.elementwise = true, .growth = growth};
+}
+constexpr OperatorTraits convolves = {.moves_in_space = true, .reduces = true, .weight = 1};
+constexpr OperatorTraits pools = {.moves_in_space = true, .reduces = true};
+
 template <UnaryKind kind>
 constexpr OperatorRow unary(Words name, Words summary,
-                            std::span<const AttributeRow> attributes = {}) {
-  return {name, summary, make_unary<kind>, x_operand, attributes};
+                            std::span<const AttributeRow> attributes = {}, int growth = 1) {
+  return {name, summary, make_unary<kind>, x_operand, attributes, 1, 1, false, elementwise(growth)};
+}
+template <UnaryKind kind>
+constexpr OperatorRow unary(Words name, Words summary, int growth) {
+  return unary<kind>(name, summary, {}, growth);
 }
 template <BinaryKind kind>
-constexpr OperatorRow binary(Words name, Words summary) {
-  return {name, summary, make_binary<kind>, binary_operands, {}, 2};
+constexpr OperatorRow binary(Words name, Words summary, int growth = 1) {
+  return {name, summary, make_binary<kind>, binary_operands, {}, 2, 1, false, elementwise(growth)};
 }
 
 constexpr auto rows = std::to_array<OperatorRow>({
@@ -185,59 +195,113 @@ constexpr auto rows = std::to_array<OperatorRow>({
      1,
      true},
     {"conv", "cross-correlation of x with w, plus bias", make<Conv>, conv_operands, conv_attributes,
-     2},
+     2, 1, false, convolves},
     {"conv_transpose", "the transpose of conv: x scattered through w", make<ConvTranspose>,
-     conv_operands, conv_transpose_attributes, 2},
+     conv_operands, conv_transpose_attributes, 2, 1, false, convolves},
     {"max_pool", "largest value of each window; a second result is its place",
-     make_pool<PoolKind::max>, x_operand, max_pool_attributes, 1, 2},
+     make_pool<PoolKind::max>, x_operand, max_pool_attributes, 1, 2, false, pools},
     {"avg_pool", "mean of each window", make_pool<PoolKind::average>, x_operand,
-     avg_pool_attributes},
+     avg_pool_attributes, 1, 1, false, pools},
     {"lp_pool", "(sum of |x|^p)^(1/p) of each window", make_pool<PoolKind::lp>, x_operand,
-     lp_pool_attributes},
-    {"global_avg_pool", "mean over all space", make_global<PoolKind::average>, x_operand, {}},
-    {"global_max_pool", "largest value over all space", make_global<PoolKind::max>, x_operand, {}},
+     lp_pool_attributes, 1, 1, false, pools},
+    {"global_avg_pool",
+     "mean over all space",
+     make_global<PoolKind::average>,
+     x_operand,
+     {},
+     1,
+     1,
+     false,
+     pools},
+    {"global_max_pool",
+     "largest value over all space",
+     make_global<PoolKind::max>,
+     x_operand,
+     {},
+     1,
+     1,
+     false,
+     pools},
     {"adaptive_avg_pool", "mean of the windows that give this output",
-     make_adaptive<PoolKind::average>, x_operand, adaptive_attributes},
+     make_adaptive<PoolKind::average>, x_operand, adaptive_attributes, 1, 1, false, pools},
     {"adaptive_max_pool", "largest value of the windows that give this output",
-     make_adaptive<PoolKind::max>, x_operand, adaptive_attributes},
-    {"max_unpool", "x put back at the places idx, 0 elsewhere", make<MaxUnpool>, unpool_operands,
-     unpool_attributes, 2},
+     make_adaptive<PoolKind::max>, x_operand, adaptive_attributes, 1, 1, false, pools},
+    {"max_unpool",
+     "x put back at the places idx, 0 elsewhere",
+     make<MaxUnpool>,
+     unpool_operands,
+     unpool_attributes,
+     2,
+     1,
+     false,
+     {.scatters = true}},
     {"batch_norm", "(x - mean) * scale / sqrt(var + epsilon) + shift", make<BatchNorm>,
-     batch_norm_operands, batch_norm_attributes, 5},
+     batch_norm_operands, batch_norm_attributes, 5, 1, false, elementwise()},
     binary<BinaryKind::add>("add", "a + b"),
     binary<BinaryKind::sub>("sub", "a - b"),
     binary<BinaryKind::mul>("mul", "a * b"),
-    binary<BinaryKind::max>("max", "the larger of a and b"),
-    binary<BinaryKind::min>("min", "the smaller of a and b"),
+    binary<BinaryKind::max>("max", "the larger of a and b", 4),
+    binary<BinaryKind::min>("min", "the smaller of a and b", 4),
     unary<UnaryKind::relu>("relu", "max(x, 0)"),
     unary<UnaryKind::relu6>("relu6", "min(max(x, 0), 6)"),
     unary<UnaryKind::clamp>("clamp", "x held between min and max", clamp_attributes),
-    unary<UnaryKind::leaky_relu>("leaky_relu", "x, or slope * x below 0", leaky_relu_attributes),
-    unary<UnaryKind::elu>("elu", "x, or alpha * (exp(x) - 1) below 0", elu_attributes),
-    {"prelu", "x, or its channel's slope * x below 0", make<Prelu>, prelu_operands, {}, 2},
+    unary<UnaryKind::leaky_relu>("leaky_relu", "x, or slope * x below 0", leaky_relu_attributes, 3),
+    unary<UnaryKind::elu>("elu", "x, or alpha * (exp(x) - 1) below 0", elu_attributes, 3),
+    {"prelu",
+     "x, or its channel's slope * x below 0",
+     make<Prelu>,
+     prelu_operands,
+     {},
+     2,
+     1,
+     false,
+     elementwise(3)},
     unary<UnaryKind::sigmoid>("sigmoid", "1 / (1 + exp(-x))"),
     unary<UnaryKind::tanh>("tanh", "hyperbolic tangent"),
-    unary<UnaryKind::silu>("silu", "x * sigmoid(x)"),
+    unary<UnaryKind::silu>("silu", "x * sigmoid(x)", 2),
     unary<UnaryKind::hardsigmoid>("hardsigmoid", "min(max(x + 3, 0), 6) / 6"),
-    unary<UnaryKind::hardswish>("hardswish", "x * hardsigmoid(x)"),
-    unary<UnaryKind::mish>("mish", "x * tanh(softplus(x))"),
+    unary<UnaryKind::hardswish>("hardswish", "x * hardsigmoid(x)", 2),
+    unary<UnaryKind::mish>("mish", "x * tanh(softplus(x))", 5),
     unary<UnaryKind::gelu>("gelu", "x times the normal distribution's share below x",
-                           gelu_attributes),
-    unary<UnaryKind::softplus>("softplus", "log(1 + exp(x))"),
+                           gelu_attributes, 4),
+    unary<UnaryKind::softplus>("softplus", "log(1 + exp(x))", 2),
     unary<UnaryKind::abs>("abs", "|x|"),
     unary<UnaryKind::neg>("neg", "-x"),
     unary<UnaryKind::sqrt>("sqrt", "square root"),
     unary<UnaryKind::exp>("exp", "e to the x"),
-    {"convert", "x in the written element type", make<Convert>, x_operand, {}, 1, 1, true},
-    {"reorder", "x in the written memory order", make<Reorder>, x_operand, {}, 1, 1, true},
-    {"pad", "x with its borders extended; negative numbers crop", make<PadOp>, x_operand,
-     pad_attributes},
+    {"convert",
+     "x in the written element type",
+     make<Convert>,
+     x_operand,
+     {},
+     1,
+     1,
+     true,
+     {.elementwise = true, .converts = true}},
+    {"reorder",
+     "x in the written memory order",
+     make<Reorder>,
+     x_operand,
+     {},
+     1,
+     1,
+     true,
+     {.elementwise = true, .copies = true}},
+    {"pad",
+     "x with its borders extended; negative numbers crop",
+     make<PadOp>,
+     x_operand,
+     pad_attributes,
+     1,
+     1,
+     false,
+     {.copies = true, .moves_in_space = true}},
     {"quantize", "sat(rne(x / scale) + zero_point)", make_quantize<QuantKind::quantize>, x_operand,
-     quantize_attributes, 1, 1, true},
+     quantize_attributes, 1, 1, true, elementwise()},
     {"dequantize", "(x - zero_point) * scale", make_quantize<QuantKind::dequantize>, x_operand,
-     quantize_attributes},
+     quantize_attributes, 1, 1, false, elementwise()},
     {"requantize", "sat(rne(x * scale) + zero_point)", make_quantize<QuantKind::requantize>,
-     x_operand, quantize_attributes, 1, 1, true},
+     x_operand, quantize_attributes, 1, 1, true, elementwise()},
 });
 
 template <class T>
@@ -290,6 +354,24 @@ const OperatorRow* find_operator(std::string_view name) {
 }
 
 const OperatorRow& row_of(const Operation& operation) { return *find_operator(name(operation)); }
+
+const OperatorTraits& traits_of(const Operation& operation) { return row_of(operation).traits; }
+
+int64_t Convolution::inputs(const TensorType& weight) const {
+  return weight.size(Axis::i) / (transposed ? groups : 1);
+}
+
+int64_t Convolution::outputs(const TensorType& weight) const {
+  return weight.size(Axis::o) / (transposed ? 1 : groups);
+}
+
+std::optional<Convolution> convolution(const Operation& operation) {
+  if (const auto* conv = std::get_if<Conv>(&operation))
+    return Convolution{conv->groups, conv->x_zero_point, conv->w_zero_point, false};
+  if (const auto* conv = std::get_if<ConvTranspose>(&operation))
+    return Convolution{conv->groups, conv->x_zero_point, conv->w_zero_point, true};
+  return std::nullopt;
+}
 
 const AttributeRow* find_attribute(const OperatorRow& row, std::string_view name) {
   for (const AttributeRow& attribute : row.attributes)

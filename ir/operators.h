@@ -53,6 +53,29 @@ struct AttributeRow {
   Reals reals = Reals::finite;
 };
 
+/// What passes ask of an operator. Whoever needs to know more than its operands and attributes
+/// reads it here: an operator that is added fills in its row, and no pass lists operators of its
+/// own.
+struct OperatorTraits {
+  /// Makes each element of those at its position: may be folded into the nest that makes one of its
+  /// operands.
+  bool elementwise = false;
+  /// The elements are those of x, some moved and some put in, none computed.
+  bool copies = false;
+  /// The elements are those of x in another type.
+  bool converts = false;
+  /// Reads x at other positions in space than those that it writes.
+  bool moves_in_space = false;
+  /// Makes an element of many: a sum, or the largest.
+  bool reduces = false;
+  /// Writes each element where the data say.
+  bool scatters = false;
+  /// The operand that is one, [o, i, ...]; -1 for none.
+  int weight = -1;
+  /// Times as long as it was is the formula that it is folded into, roughly.
+  int growth = 1;
+};
+
 struct OperatorRow {
   std::string_view name;
   std::string_view summary;
@@ -62,12 +85,27 @@ struct OperatorRow {
   size_t required = 1; // operands that may not be left out
   int results = 1;     // at most
   bool typed = false;  // the result's type must be written
+  OperatorTraits traits = {};
 };
 
 std::span<const OperatorRow> operators();
 const OperatorRow* find_operator(std::string_view name);
 const OperatorRow& row_of(const Operation& operation);
+const OperatorTraits& traits_of(const Operation& operation);
 const AttributeRow* find_attribute(const OperatorRow& row, std::string_view name);
+
+/// What the kinds of convolution have in common.
+struct Convolution {
+  int64_t groups;
+  int64_t x_zero_point;
+  const std::vector<int64_t>& w_zero_points; // of the operation: one, or one per output channel
+  bool transposed; // then a weight has all input channels, and the output channels of one group
+
+  /// Channels of one group, of the image and of the result.
+  int64_t inputs(const TensorType& weight) const;
+  int64_t outputs(const TensorType& weight) const;
+};
+std::optional<Convolution> convolution(const Operation& operation);
 
 /// The words that `pad` takes beside numbers, in the order of Padding::Rule from `valid` on.
 std::span<const std::string_view> padding_rules();

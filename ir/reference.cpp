@@ -1,5 +1,6 @@
 #include "ir/reference.h"
 
+#include "ir/operators.h"
 #include "ir/reference_budget.h"
 #include "ir/reference_operators.h"
 #include "ir/verify.h"
@@ -101,14 +102,8 @@ std::optional<Failure> wrong_inputs(const Program& program,
 
 // ---- narrow floats ----------------------------------------------------------------------------
 
-bool is_elementwise(const Operation& operation) {
-  return std::holds_alternative<Unary>(operation) || std::holds_alternative<Binary>(operation) ||
-         std::holds_alternative<Prelu>(operation) || std::holds_alternative<BatchNorm>(operation) ||
-         std::holds_alternative<Convert>(operation) || std::holds_alternative<Quantize>(operation);
-}
-
 /// Whether the language rounds the value where it is made: a bf16 or f16 value, unless its only
-/// reader is an element-wise statement.
+/// reader computes with it element by element.
 bool is_stored_narrow(const Program& program, ValueId id) {
   const ElementType type = program.type(id).element;
   if (type != ElementType::f16 && type != ElementType::bf16) return false;
@@ -116,7 +111,7 @@ bool is_stored_narrow(const Program& program, ValueId id) {
   for (const Statement& statement : program.statements) {
     const auto& operands = statement.operands;
     if (std::find(operands.begin(), operands.end(), id) != operands.end())
-      return !is_elementwise(statement.operation);
+      return !traits_of(statement.operation).elementwise || traits_of(statement.operation).copies;
   }
   return true; // returned
 }

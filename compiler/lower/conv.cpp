@@ -1,6 +1,7 @@
 // Convolution in one, two and three dimensions, dense, grouped and depthwise: one general form.
 
 #include "compiler/lower/nest_builder.h"
+#include "ir/operators.h"
 
 namespace volute::compiler {
 
@@ -39,15 +40,18 @@ void add_taps(NestBuilder& to, const std::vector<Axis>& axes, const std::vector<
   }
 }
 
-Channels::Channels(const GroupLowering& lowered, int64_t group_count, int64_t per_group,
-                   int64_t results)
-    : groups(group_count), inputs(per_group), outputs(results) {
+Channels::Channels(const GroupLowering& lowered) {
+  const ir::Convolution conv = convolution(lowered.head.operation).value();
+  const ir::TensorType& weight = lowered.program.type(lowered.head.operands[1]);
+  groups = conv.groups;
+  inputs = conv.inputs(weight);
+  outputs = conv.outputs(weight);
   const auto type = [&](size_t operand) -> const ir::TensorType& {
     return lowered.program.type(lowered.head.operands[operand]);
   };
   Boundaries of_result = lowered.cuts(Axis::c);
   if (lowered.head.operands.size() > 2) of_result.merge(boundaries(type(2), Axis::o));
-  cuts_ = channel_cuts(boundaries(type(0), Axis::c), of_result, type(1), inputs, outputs);
+  cuts_ = channel_cuts(boundaries(type(0), Axis::c), of_result, weight, inputs, outputs);
 }
 
 void Channels::add_parallel(NestBuilder& to) {
@@ -80,13 +84,10 @@ void accumulate_products(const GroupLowering& group, NestBuilder& to, const Coor
                          : number(0, type);
   to.nest.weight = to.operand(weight);
   if (is_integer(type)) {
-    const auto points = [&](const auto& conv) {
-      image = minus(image, ir::imm_integer(conv.x_zero_point, ElementType::i32));
-      filter = minus(filter, zero_point(to, conv.w_zero_point,
-                                        spoken(group.program.name_of(weight)), to.at[Axis::c]));
-    };
-    if (const auto* conv = std::get_if<ir::Conv>(&statement.operation)) points(*conv);
-    if (const auto* conv = std::get_if<ir::ConvTranspose>(&statement.operation)) points(*conv);
+    const ir::Convolution conv = convolution(statement.operation).value();
+    image = minus(image, ir::imm_integer(conv.x_zero_point, ElementType::i32));
+    filter = minus(filter, zero_point(to, conv.w_zero_points, spoken(group.program.name_of(weight)),
+                                      to.at[Axis::c]));
   }
   to.accumulate(start, [&](const Expr& sum) { return fma(image, filter, sum); });
 }
@@ -94,15 +95,13 @@ void accumulate_products(const GroupLowering& group, NestBuilder& to, const Coor
 void lower_conv(const GroupLowering& group) {
   if (lower_grouped_products(group)) return;
   const ir::Program& program = group.program;
-  const auto& conv = std::get<ir::Conv>(group.head.operation);
   const ir::TensorType& x = program.type(group.head.operands[0]);
-  const ir::TensorType& w = program.type(group.head.operands[1]);
   const std::vector<Axis> axes = x.spatial_axes();
   const std::vector<Window> windows = ir::windows(program, group.head);
 
   NestBuilder to = group.start();
   group.add_parallel(to, Axis::n, x.size(Axis::n));
-  Channels channels(group, conv.groups, w.size(Axis::i), w.size(Axis::o) / conv.groups);
+  Channels channels(group);
   channels.add_parallel(to);
   for (size_t i = 0; i < axes.size(); ++i) group.add_parallel(to, axes[i], windows[i].output);
 

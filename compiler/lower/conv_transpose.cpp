@@ -82,15 +82,13 @@ std::vector<Phase> phases(const Window& window) {
 
 void lower_phase(const GroupLowering& group, const std::vector<const Phase*>& of_axes) {
   const ir::Program& program = group.program;
-  const auto& conv = std::get<ir::ConvTranspose>(group.head.operation);
   const ir::TensorType& x = program.type(group.head.operands[0]);
-  const ir::TensorType& w = program.type(group.head.operands[1]);
   const std::vector<Axis> axes = x.spatial_axes();
   const std::vector<Window> windows = ir::transposed_windows(program, group.head);
 
   NestBuilder to = group.start();
   group.add_parallel(to, Axis::n, x.size(Axis::n));
-  Channels channels(group, conv.groups, w.size(Axis::i) / conv.groups, w.size(Axis::o));
+  Channels channels(group);
   channels.add_parallel(to);
   std::vector<Affine> turn(axes.size()), residue(axes.size());
   for (size_t i = 0; i < axes.size(); ++i) {

@@ -178,35 +178,40 @@ Expr quantize(NestBuilder& to, const Statement& statement, const ir::Quantize& o
   return x;
 }
 
+/// The element that an operator makes of the nest's value: one function an element-wise operator.
+struct Formula {
+  NestBuilder& to;
+  const Statement& statement;
+  ValueId through; // the operand that the value is the element of
+
+  Expr operator()(const ir::Unary& op) const { return activation(op, x()); }
+  Expr operator()(const ir::Binary& op) const { return combine(op.kind, element(0), element(1)); }
+  Expr operator()(const ir::Prelu&) const { return prelu(to, statement, x()); }
+  Expr operator()(const ir::BatchNorm&) const { return batch_norm(to, statement, x()); }
+  Expr operator()(const ir::Quantize& op) const { return quantize(to, statement, op, x()); }
+  Expr operator()(const ir::Convert&) const {
+    return converted(to.lowering.program.type(statement.results[0]).element, x());
+  }
+  /// The write's memory order is all of it. Whatever a reorder reads is a stored value: rounded.
+  Expr operator()(const ir::Reorder&) const {
+    return converted(to.lowering.program.type(through).element, to.value);
+  }
+  Expr operator()(const auto& op) const {
+    throw InternalError(fmt::format("lower: {} is not element-wise", ir::name(op)));
+  }
+
+private:
+  Expr x() const { return computed(to.value); }
+  Expr element(size_t i) const {
+    const ValueId operand = statement.operands[i];
+    return operand == through ? x() : computed(to.read(operand, to.at));
+  }
+};
+
 } // namespace
 
 void fold(NestBuilder& to, const Statement& statement, ValueId through) {
-  const ir::Program& program = to.lowering.program;
-  if (std::holds_alternative<ir::Reorder>(statement.operation)) {
-    // The write's memory order is all of it. Whatever a reorder reads is a stored value: rounded.
-    to.value = converted(program.type(through).element, to.value);
-    return;
-  }
-  to.value = computed(to.value);
-  const auto element = [&](size_t i) {
-    const ValueId operand = statement.operands[i];
-    return operand == through ? to.value : computed(to.read(operand, to.at));
-  };
-  if (const auto* unary = std::get_if<ir::Unary>(&statement.operation))
-    to.value = activation(*unary, to.value);
-  else if (const auto* binary = std::get_if<ir::Binary>(&statement.operation))
-    to.value = combine(binary->kind, element(0), element(1));
-  else if (std::holds_alternative<ir::Prelu>(statement.operation))
-    to.value = prelu(to, statement, to.value);
-  else if (std::holds_alternative<ir::BatchNorm>(statement.operation))
-    to.value = batch_norm(to, statement, to.value);
-  else if (const auto* op = std::get_if<ir::Quantize>(&statement.operation))
-    to.value = quantize(to, statement, *op, to.value);
-  else if (std::holds_alternative<ir::Convert>(statement.operation))
-    to.value = converted(program.type(statement.results[0]).element, to.value);
-  else
-    throw InternalError(
-        fmt::format("lower: {} is not element-wise", ir::name(statement.operation)));
+  to.value = std::visit(Formula{to, statement, through}, statement.operation);
 }
 
 void lower_copy(NestBuilder& to, ValueId operand, const std::function<Boundaries(Axis)>& cuts) {

@@ -1,6 +1,7 @@
 #include "compiler/lower/fuse.h"
 
 #include "compiler/lower/legalise.h"
+#include "ir/operators.h"
 
 #include <fmt/format.h>
 
@@ -12,10 +13,11 @@ namespace {
 
 using ir::Axis;
 using ir::Operation;
+using ir::OperatorTraits;
 using ir::Program;
 using ir::Statement;
 using ir::TensorType;
-using ir::UnaryKind;
+using ir::traits_of;
 using ir::ValueId;
 
 // Folding copies the expression of the operand to every place where the formula names it (x twice
@@ -23,26 +25,6 @@ using ir::ValueId;
 // registers.
 constexpr int most_copies = 64;
 constexpr size_t most_statements = 32;
-
-/// How often a formula names its operand.
-int copies(const Operation& operation) {
-  if (const auto* unary = std::get_if<ir::Unary>(&operation)) {
-    switch (unary->kind) {
-    case UnaryKind::leaky_relu:
-    case UnaryKind::elu: return 3;
-    case UnaryKind::gelu_tanh: return 4;
-    case UnaryKind::silu:
-    case UnaryKind::hardswish:
-    case UnaryKind::gelu:
-    case UnaryKind::softplus: return 2;
-    case UnaryKind::mish: return 5;
-    default: return 1;
-    }
-  }
-  if (const auto* binary = std::get_if<ir::Binary>(&operation))
-    return binary->kind == ir::BinaryKind::max || binary->kind == ir::BinaryKind::min ? 4 : 1;
-  return std::holds_alternative<ir::Prelu>(operation) ? 3 : 1;
-}
 
 bool same_shape(const TensorType& a, const TensorType& b) {
   const auto same = [&](const ir::Extent& extent) {
@@ -53,10 +35,9 @@ bool same_shape(const TensorType& a, const TensorType& b) {
 }
 
 /// A sum over taps is worth more as the head of a chain than a copy is.
-int weight(const Operation& head) {
-  const bool is_conv =
-      std::holds_alternative<ir::Conv>(head) || std::holds_alternative<ir::ConvTranspose>(head);
-  return is_conv ? 2 : is_elementwise(head) ? 0 : 1;
+int worth(const Operation& head) {
+  const OperatorTraits& traits = traits_of(head);
+  return traits.weight >= 0 ? 2 : traits.elementwise ? 0 : 1;
 }
 
 class Fuser {
@@ -121,14 +102,14 @@ private:
     const Statement& made = program_.statements[*maker];
     if (std::holds_alternative<ir::Const>(made.operation))
       return fmt::format("{} is a constant", named(operand));
-    if (!is_elementwise(statement.operation))
+    if (!traits_of(statement.operation).elementwise)
       return fmt::format("it reads {} at other positions than its own, so that is stored first",
                          named(operand));
     if (returned_[index(operand)]) return fmt::format("{} is returned", named(operand));
     if (uses_[index(operand)] > 1)
       return fmt::format("{} is read by {} statements", named(operand), uses_[index(operand)]);
     if (made.results.size() > 1) return fmt::format("{} is one of two results", named(operand));
-    if (std::holds_alternative<ir::MaxUnpool>(made.operation))
+    if (traits_of(made.operation).scatters)
       return fmt::format("{} is scattered, an element at a time", named(operand));
     const Chain& chain = chains_[*group_of_[*maker]];
     std::vector<const Statement*> together;
@@ -148,15 +129,16 @@ private:
 
   int grown(const Chain& chain, const Statement& statement, ValueId operand) const {
     const auto times = std::count(statement.operands.begin(), statement.operands.end(), operand);
-    return chain.copies * copies(statement.operation) * static_cast<int>(times);
+    return chain.copies * traits_of(statement.operation).growth * static_cast<int>(times);
   }
 
   void place(size_t s, const Statement& statement) {
     // An operand can carry the chain when the result has its shape: not a [c=...] vector.
     std::vector<ValueId> carriers = {statement.operands.front()};
-    if (std::holds_alternative<ir::Binary>(statement.operation) &&
-        same_shape(program_.type(statement.operands[1]), program_.type(statement.results.front())))
-      carriers.push_back(statement.operands[1]);
+    for (size_t i = 1; i < statement.operands.size(); ++i)
+      if (same_shape(program_.type(statement.operands[i]),
+                     program_.type(statement.results.front())))
+        carriers.push_back(statement.operands[i]);
 
     std::optional<size_t> best;
     ValueId through = -1;
@@ -172,7 +154,7 @@ private:
     if (!best) {
       explain(s, std::move(why_not));
       best = chains_.size();
-      chains_.push_back({{{s}}, copies(statement.operation)});
+      chains_.push_back({{{s}}, traits_of(statement.operation).growth});
     } else {
       Chain& chain = chains_[*best];
       chain.copies = grown(chain, statement, through);
@@ -184,7 +166,7 @@ private:
   /// Of two nests that could take a statement: the heavier head, then the later one.
   std::pair<int, size_t> rank(size_t chain) const {
     const Fusion::Group& group = chains_[chain].group;
-    return {weight(program_.statements[group.statements.front()].operation),
+    return {worth(program_.statements[group.statements.front()].operation),
             group.statements.back()};
   }
 
@@ -207,16 +189,6 @@ private:
 };
 
 } // namespace
-
-bool is_elementwise(const Operation& operation) {
-  return std::holds_alternative<ir::Unary>(operation) ||
-         std::holds_alternative<ir::Binary>(operation) ||
-         std::holds_alternative<ir::Prelu>(operation) ||
-         std::holds_alternative<ir::BatchNorm>(operation) ||
-         std::holds_alternative<ir::Reorder>(operation) ||
-         std::holds_alternative<ir::Convert>(operation) ||
-         std::holds_alternative<ir::Quantize>(operation);
-}
 
 Fusion fuse(const Program& program) { return Fuser(program).run(); }
 

@@ -32,9 +32,6 @@ struct Fusion {
   std::vector<Reason> apart; // in the order of the statements
 };
 
-/// A statement applied to each element by itself: what can be folded.
-bool is_elementwise(const ir::Operation& operation);
-
 Fusion fuse(const ir::Program& program);
 
 } // namespace volute::compiler

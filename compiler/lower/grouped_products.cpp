@@ -193,10 +193,7 @@ struct Domain {
 Domain domain(const Problem& problem, const Staged& staged, const std::string& suffix,
               bool with_outputs) {
   const GroupLowering& group = problem.group;
-  Domain d{group.start(suffix),
-           Channels(group, problem.conv.groups, problem.inputs, problem.outputs),
-           {},
-           nullptr};
+  Domain d{group.start(suffix), Channels(group), {}, nullptr};
   NestBuilder& to = d.to;
   if (with_outputs) {
     group.add_parallel(to, Axis::n, problem.x_type.size(Axis::n));

@@ -1,7 +1,9 @@
 #include "compiler/lower/legalise.h"
 
+#include "compiler/lower/heads.h"
 #include "compiler/lower/splits.h"
 #include "ir/infer.h"
+#include "ir/operators.h"
 
 #include <fmt/format.h>
 
@@ -11,6 +13,7 @@
 namespace volute::compiler {
 
 using ir::Axis;
+using ir::OperatorTraits;
 using ir::Program;
 using ir::Statement;
 using ir::TensorType;
@@ -20,44 +23,26 @@ namespace {
 
 constexpr Axis every_axis[] = {Axis::n, Axis::c, Axis::d, Axis::h, Axis::w, Axis::o, Axis::i};
 
-template <class Op>
-bool is(const Statement& statement) {
-  return std::holds_alternative<Op>(statement.operation);
-}
-
 bool is_split(const TensorType& type, Axis axis) { return type.parts(axis) > 1; }
 bool is_split_in_space(const TensorType& type) {
   return is_split(type, Axis::d) || is_split(type, Axis::h) || is_split(type, Axis::w);
 }
 
-/// Does the operator read its operand at other positions than those it writes?
-bool moves_in_space(const Statement& s) {
-  return is<ir::Conv>(s) || is<ir::ConvTranspose>(s) || is<ir::Pool>(s) || is<ir::GlobalPool>(s) ||
-         is<ir::AdaptivePool>(s) || is<ir::PadOp>(s);
-}
-
-/// Does the operator write the positions of an axis in several runs, or with steps?
-bool writes_in_runs(const Statement& s, Axis axis) {
-  if (!is_spatial(axis)) return false;
-  if (is<ir::ConvTranspose>(s) || is<ir::MaxUnpool>(s)) return true;
-  const auto* pad = std::get_if<ir::PadOp>(&s.operation);
-  return pad && pad->mode != ir::PadMode::zeros && axis == Axis::w;
-}
+const OperatorTraits& traits(const Statement& s) { return traits_of(s.operation); }
 
 /// The cuts that the head's own operands ask of its result's axis.
 Boundaries head_cuts(const Program& program, const Statement& head, Axis axis) {
   Boundaries cuts;
-  if (is<ir::Conv>(head) || is<ir::ConvTranspose>(head)) {
+  if (const auto conv = convolution(head.operation)) {
     if (axis == Axis::n) return boundaries(program.type(head.operands[0]), Axis::n);
     if (axis != Axis::c) return cuts;
     const TensorType& w = program.type(head.operands[1]);
-    const auto* conv = std::get_if<ir::Conv>(&head.operation);
     cuts = boundaries(w, Axis::o);
-    cuts.insert(conv ? w.size(Axis::o) / conv->groups : w.size(Axis::o));
+    cuts.insert(conv->outputs(w));
     if (head.operands.size() > 2) cuts.merge(boundaries(program.type(head.operands[2]), Axis::o));
     return cuts;
   }
-  const bool along = axis == Axis::n || axis == Axis::c || !moves_in_space(head);
+  const bool along = axis == Axis::n || axis == Axis::c || !traits(head).moves_in_space;
   for (ValueId operand : head.operands)
     if (along) cuts.merge(boundaries(program.type(operand), axis));
   return cuts;
@@ -75,17 +60,16 @@ bool layouts_go_together(const Program& program, const std::vector<const Stateme
       if (statement != &head)
         for (ValueId operand : statement->operands)
           written.merge(boundaries(program.type(operand), axis));
-    if (writes_in_runs(head, axis) && !written.empty()) return false;
+    if (writes_in_runs(head.operation, axis) && !written.empty()) return false;
     cuts.merge(written);
     if (!is_chain(cuts)) return false;
   }
-  if (!is<ir::Conv>(head) && !is<ir::ConvTranspose>(head)) return true;
+  const auto conv = convolution(head.operation);
+  if (!conv) return true;
   const TensorType& w = program.type(head.operands[1]);
-  const auto* conv = std::get_if<ir::Conv>(&head.operation);
-  const int64_t groups = conv ? conv->groups : std::get<ir::ConvTranspose>(head.operation).groups;
   Boundaries result = boundaries(program.type(statements.back()->results[0]), Axis::c);
   return channel_cuts(boundaries(program.type(head.operands[0]), Axis::c), result, w,
-                      w.size(Axis::i) / (conv ? 1 : groups), w.size(Axis::o) / (conv ? groups : 1))
+                      conv->inputs(w), conv->outputs(w))
       .go_together;
 }
 
@@ -128,9 +112,10 @@ private:
   }
 
   void rewrite(Statement statement) {
-    if (is<ir::Const>(statement)) return after_.statements.push_back(std::move(statement));
-    if (is<ir::Conv>(statement)) pad_apart(statement);
-    if (moves_in_space(statement))
+    if (std::holds_alternative<ir::Const>(statement.operation))
+      return after_.statements.push_back(std::move(statement));
+    if (std::holds_alternative<ir::Conv>(statement.operation)) pad_apart(statement);
+    if (traits(statement).moves_in_space)
       for (ValueId& operand : statement.operands)
         if (is_split_in_space(after_.type(operand))) operand = whole(operand, statement.where);
     if (!layouts_go_together(after_, {&statement}))
@@ -142,7 +127,7 @@ private:
     const Location where = statement.where;
     for (ValueId& result : statement.results) {
       TensorType type = unsplit(after_.type(result));
-      if (is<ir::MaxUnpool>(statement)) type = in_order(type);
+      if (traits(statement).scatters) type = in_order(type);
       result = new_value(after_.name_of(result) + "_whole", std::move(type), where);
     }
     const std::vector<ValueId> made = statement.results;
@@ -181,7 +166,7 @@ private:
 
   /// Scattered elements are found by one number: space in the order d, h, w, and dense.
   bool can_be_written(const Statement& statement) const {
-    if (!is<ir::MaxUnpool>(statement)) return true;
+    if (!traits(statement).scatters) return true;
     const ValueId result = statement.results[0];
     const TensorType& type = after_.type(result);
     if (options_.strides.count(after_.name_of(result))) return false;

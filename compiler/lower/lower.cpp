@@ -1,7 +1,9 @@
 #include "compiler/lower/lower.h"
 
 #include "compiler/lower/fuse.h"
+#include "compiler/lower/heads.h"
 #include "compiler/lower/nest_builder.h"
+#include "ir/operators.h"
 
 #include <fmt/format.h>
 
@@ -22,8 +24,7 @@ GroupLowering::GroupLowering(Lowering& whole, const Fusion::Group& group)
     origin_ += fmt::format("{}{} %{}", origin_.empty() ? "" : ", ", ir::name(statement.operation),
                            program.name_of(statement.results[0]));
     if (&statement != &head) folded_.push_back(&statement);
-    copies_ &= std::holds_alternative<ir::Reorder>(statement.operation) ||
-               std::holds_alternative<ir::PadOp>(statement.operation);
+    copies_ &= traits_of(statement.operation).copies;
     result_ = statement.results[0];
   }
   name_ = fmt::format("{}_{}", ir::name(head.operation), program.name_of(result_));
@@ -71,26 +72,6 @@ void GroupLowering::add_parallel(NestBuilder& to, Axis axis, int64_t extent) con
 
 namespace {
 
-void lower_head(const GroupLowering& group) {
-  const ir::Operation& operation = group.head.operation;
-  if (std::holds_alternative<ir::Conv>(operation))
-    lower_conv(group);
-  else if (std::holds_alternative<ir::ConvTranspose>(operation))
-    lower_conv_transpose(group);
-  else if (std::holds_alternative<ir::Pool>(operation))
-    lower_pool(group);
-  else if (std::holds_alternative<ir::GlobalPool>(operation))
-    lower_global_pool(group);
-  else if (std::holds_alternative<ir::AdaptivePool>(operation))
-    lower_adaptive_pool(group);
-  else if (std::holds_alternative<ir::MaxUnpool>(operation))
-    lower_max_unpool(group);
-  else if (std::holds_alternative<ir::PadOp>(operation))
-    lower_pad(group);
-  else
-    lower_elementwise(group);
-}
-
 /// An output that no nest writes: a returned input or constant, or a value returned before.
 void copy_to_output(Lowering& lowering, ValueId value, int32_t output) {
   const std::string& name = lowering.program.name_of(value);
@@ -110,8 +91,9 @@ Expected<ir::NestProgram> lower(const ir::Program& program, const LowerOptions& 
   Lowering lowering(program, options);
   for (const Fusion::Group& group : fuse(program).groups) {
     const Statement& tail = program.statements[group.statements.back()];
-    if (program.type(tail.results[0]).elements() > 0) // an empty batch is no work
-      lower_head(GroupLowering(lowering, group));
+    if (program.type(tail.results[0]).elements() == 0) continue; // an empty batch is no work
+    const Statement& head = program.statements[group.statements.front()];
+    head_of(head.operation).lower(GroupLowering(lowering, group));
   }
   auto output = static_cast<int32_t>(program.inputs.size());
   for (ValueId value : program.outputs) {

@@ -1,6 +1,7 @@
 #include "compiler/lower/nest_builder.h"
 
 #include "ir/number.h"
+#include "ir/operators.h"
 
 #include <fmt/format.h>
 
@@ -90,10 +91,8 @@ ElementType Lowering::stored_as(ValueId value) const {
   if (computed_in(element) == element || readers.size() != 1) return element;
   if (std::find(program.outputs.begin(), program.outputs.end(), value) != program.outputs.end())
     return element;
-  const ir::Operation& reader = readers.front()->operation;
-  return is_elementwise(reader) && !std::holds_alternative<ir::Reorder>(reader)
-             ? computed_in(element)
-             : element;
+  const ir::OperatorTraits& reader = traits_of(readers.front()->operation);
+  return reader.elementwise && !reader.copies ? computed_in(element) : element;
 }
 
 int32_t Lowering::buffer(ValueId value) {

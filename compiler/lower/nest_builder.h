@@ -158,8 +158,9 @@ private:
 /// Throws Error when a constant table of so many entries would be larger than an image should be.
 void require_table(const ir::Statement& statement, int64_t entries);
 
-// ---- heads ------------------------------------------------------------------------------------
-// Each lowers the statements of a group: one nest, or several that write parts of the result.
+// ---- heads: the rows of heads.cpp
+// ---------------------------------------------------------------- Each lowers the statements of a
+// group: one nest, or several that write parts of the result.
 
 void lower_conv(const GroupLowering& group);
 /// A convolution whose products machines add in groups, with the image brought into the order that
@@ -186,8 +187,8 @@ void add_taps(NestBuilder& to, const std::vector<ir::Axis>& axes,
 /// `out` of a group is channel group * outputs + out of the result, and so is the input's.
 class Channels {
 public:
-  /// Channels of the image and of the result in each group.
-  Channels(const GroupLowering& lowered, int64_t groups, int64_t inputs, int64_t outputs);
+  /// Of a group that begins with a convolution.
+  explicit Channels(const GroupLowering& lowered);
 
   /// The group and the output channels; sets the position of the result's channel.
   void add_parallel(NestBuilder& to);
@@ -195,7 +196,7 @@ public:
   ir::Affine add_reduction(NestBuilder& to);
   bool is_depthwise() const { return groups > 1 && inputs == 1; }
 
-  int64_t groups, inputs, outputs; // channels a group
+  int64_t groups = 1, inputs = 1, outputs = 1; // channels a group
   ir::Affine group, in, out;
 
 private:

@@ -4,6 +4,7 @@
 #include "compiler/nests/weight_expression.h"
 #include "compiler/report/integer_bound.h"
 #include "ir/infer.h"
+#include "ir/operators.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -116,12 +117,18 @@ private:
     report_.operators.push_back(fmt::format("{}: {}", named(written_, s), how));
   }
 
+  /// Moves elements to other places in memory, and to no other positions.
+  static bool is_reorder(const Statement& s) {
+    const ir::OperatorTraits& traits = traits_of(s.operation);
+    return traits.copies && traits.elementwise;
+  }
+
   /// Nests that compute a statement of the program as it was written; its result may have been put
   /// into another layout first.
   std::vector<const Nest*> nests_of(const Statement& s) const {
     const Statement* legal = legal_.definition(s.results.front());
     if (!legal) return {};
-    if (std::holds_alternative<ir::Reorder>(legal->operation) && is_put_in(legal->operands[0]))
+    if (is_reorder(*legal) && is_put_in(legal->operands[0]))
       legal = legal_.definition(legal->operands[0]);
     std::vector<const Nest*> nests;
     for (const Nest& nest : nests_.nests)
@@ -182,8 +189,8 @@ private:
   void tell_copies_of_statements() {
     for (size_t at : heads_) {
       const Statement& s = legal_.statements[at];
-      const bool pads = std::holds_alternative<ir::PadOp>(s.operation);
-      if (!pads && !std::holds_alternative<ir::Reorder>(s.operation)) continue;
+      if (!traits_of(s.operation).copies) continue;
+      const bool pads = !is_reorder(s);
       const ValueId from = s.operands.front(), to = s.results.front();
       const std::string& source = legal_.name_of(from);
       std::string why = fmt::format("{} of %{} as the program says",

@@ -2,6 +2,7 @@
 
 #include "compiler/report/report.h"
 #include "ir/number.h"
+#include "ir/operators.h"
 #include "ir/tensor_data.h"
 
 #include <fmt/format.h>
@@ -26,21 +27,6 @@ constexpr int64_t most = (int64_t{1} << 31) - 1; // what an i32 holds of either 
 // No product of bytes is larger than 2^17, so sums of so many neither fit 32 bits nor pass 64.
 constexpr int64_t many = int64_t{1} << 40;
 
-/// What is common to both kinds of convolution.
-struct Form {
-  int64_t groups, x_zero_point;
-  const std::vector<int64_t>& w_zero_points;
-  bool transposed;
-};
-
-std::optional<Form> form_of(const Statement& statement) {
-  if (const auto* op = std::get_if<ir::Conv>(&statement.operation))
-    return Form{op->groups, op->x_zero_point, op->w_zero_point, false};
-  if (const auto* op = std::get_if<ir::ConvTranspose>(&statement.operation))
-    return Form{op->groups, op->x_zero_point, op->w_zero_point, true};
-  return std::nullopt;
-}
-
 /// Taps along one axis that reach one output: of a transposed convolution, every so many-th.
 int64_t taps_along(const Statement& statement, size_t axis, int64_t kernel) {
   const auto* op = std::get_if<ir::ConvTranspose>(&statement.operation);
@@ -56,7 +42,7 @@ int64_t farthest(ir::ElementType type, int64_t zero_point) {
 /// The value's own constant, behind reorders, which change no element.
 const Const* constant(const Program& program, ValueId& value) {
   const Statement* made = program.definition(value);
-  while (made && std::holds_alternative<ir::Reorder>(made->operation)) {
+  while (made && traits_of(made->operation).copies && traits_of(made->operation).elementwise) {
     value = made->operands[0];
     made = program.definition(value);
   }
@@ -69,11 +55,9 @@ struct Magnitudes {
   int64_t largest = 0, largest_sum = 0;
 };
 
-Magnitudes magnitudes(const Const& weight, const TensorType& type, const Form& form) {
+Magnitudes magnitudes(const Const& weight, const TensorType& type, const ir::Convolution& form) {
   const ir::Strides strides(type);
-  const int64_t inputs = type.size(Axis::i), outputs = type.size(Axis::o);
-  const int64_t inputs_a_group = form.transposed ? inputs / form.groups : inputs;
-  const int64_t outputs_a_group = form.transposed ? outputs : outputs / form.groups;
+  const int64_t inputs_a_group = form.inputs(type), outputs_a_group = form.outputs(type);
   Magnitudes found;
   for (int64_t channel = 0; channel < outputs_a_group * form.groups; ++channel) {
     const int64_t group = channel / outputs_a_group;
@@ -110,12 +94,12 @@ std::optional<int64_t> IntegerBound::safe_taps() const {
 bool IntegerBound::is_proven() const { return largest_sum <= most - bias.value_or(0); }
 
 std::optional<IntegerBound> integer_bound(const Program& program, const Statement& statement) {
-  const std::optional<Form> form = form_of(statement);
+  const std::optional<ir::Convolution> form = convolution(statement.operation);
   if (!form || ir::is_float(program.type(statement.operands[0]).element)) return std::nullopt;
   const TensorType& x = program.type(statement.operands[0]);
   const TensorType& w = program.type(statement.operands[1]);
   IntegerBound bound;
-  bound.taps = form->transposed ? w.size(Axis::i) / form->groups : w.size(Axis::i);
+  bound.taps = form->inputs(w);
   const std::vector<Axis> axes = x.spatial_axes();
   for (size_t i = 0; i < axes.size(); ++i) bound.taps *= taps_along(statement, i, w.size(axes[i]));
   bound.largest_x = farthest(x.element, form->x_zero_point);

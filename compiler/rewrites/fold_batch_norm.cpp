@@ -1,6 +1,7 @@
 #include "compiler/rewrites/fold_batch_norm.h"
 
 #include "compiler/rewrites/edit.h"
+#include "ir/operators.h"
 #include "ir/tensor_data.h"
 
 #include <fmt/format.h>
@@ -42,8 +43,8 @@ std::vector<size_t> output_channel_of_elements(const Statement& conv, const Tens
   const ir::Strides strides(weight);
   std::vector<size_t> channels(static_cast<size_t>(weight.elements()));
   // A transposed convolution's weight has all input channels, and the outputs of one group.
-  const auto* transposed = std::get_if<ir::ConvTranspose>(&conv.operation);
-  const int64_t inputs_of_group = weight.size(Axis::i) / (transposed ? transposed->groups : 1);
+  const ir::Convolution form = convolution(conv.operation).value();
+  const int64_t inputs_of_group = form.inputs(weight);
   std::vector<int64_t> offsets = {0};
   for (Axis axis : {Axis::d, Axis::h, Axis::w}) {
     if (!weight.has(axis)) continue;
@@ -58,7 +59,8 @@ std::vector<size_t> output_channel_of_elements(const Statement& conv, const Tens
       for (int64_t tap : offsets)
         channels[static_cast<size_t>(strides.offset(Axis::o, o) + strides.offset(Axis::i, i) +
                                      tap)] =
-            static_cast<size_t>(transposed ? i / inputs_of_group * weight.size(Axis::o) + o : o);
+            static_cast<size_t>(form.transposed ? i / inputs_of_group * weight.size(Axis::o) + o
+                                                : o);
   return channels;
 }
 
@@ -78,9 +80,7 @@ private:
   const Statement* convolution_before(const Statement& norm) const {
     const Statement* conv = after_.definition(norm.operands[0]);
     if (!conv || after_.uses(norm.operands[0]) != 1) return nullptr;
-    if (!std::holds_alternative<ir::Conv>(conv->operation) &&
-        !std::holds_alternative<ir::ConvTranspose>(conv->operation))
-      return nullptr;
+    if (!convolution(conv->operation)) return nullptr;
     const ElementType type = after_.type(norm.operands[0]).element;
     if (type != ElementType::f32 && type != ElementType::f64) return nullptr;
     for (size_t i = 1; i < conv->operands.size(); ++i)

@@ -1,7 +1,7 @@
 #include "compiler/rewrites/fold_constants.h"
 
-#include "compiler/lower/fuse.h"
 #include "compiler/rewrites/edit.h"
+#include "ir/operators.h"
 #include "ir/reference.h"
 
 #include <algorithm>
@@ -21,9 +21,8 @@ constexpr int64_t most_bytes = 1 << 20;
 constexpr double most_steps = 1 << 24;
 
 bool moves_data(const Statement& s) {
-  return std::holds_alternative<ir::Reorder>(s.operation) ||
-         std::holds_alternative<ir::Convert>(s.operation) ||
-         std::holds_alternative<ir::PadOp>(s.operation);
+  const ir::OperatorTraits& traits = traits_of(s.operation);
+  return traits.copies || traits.converts;
 }
 
 class Folding {
@@ -96,19 +95,11 @@ private:
 
   static size_t index(ValueId id) { return static_cast<size_t>(id); }
 
-  static bool sums(const Statement& statement) {
-    const ir::Operation& operation = statement.operation;
-    return std::holds_alternative<ir::Conv>(operation) ||
-           std::holds_alternative<ir::ConvTranspose>(operation) ||
-           std::holds_alternative<ir::Pool>(operation) ||
-           std::holds_alternative<ir::GlobalPool>(operation) ||
-           std::holds_alternative<ir::AdaptivePool>(operation);
-  }
-
   bool can_fold(const Statement& statement) const {
     // An index that max_unpool has no element for is an error of the run, not of compiling. And who
     // writes a convolution or pooling of constants wants to see it computed.
-    if (std::holds_alternative<ir::MaxUnpool>(statement.operation) || sums(statement)) return false;
+    const ir::OperatorTraits& traits = traits_of(statement.operation);
+    if (traits.scatters || traits.reduces) return false;
     int64_t before = most_bytes, after = 0;
     for (ValueId operand : statement.operands) {
       if (!is_constant_[index(operand)]) return false;
@@ -132,7 +123,7 @@ private:
         const Statement& reader = program_.statements[r];
         const auto& read = reader.operands;
         if (std::find(read.begin(), read.end(), result) == read.end()) continue;
-        if (is_elementwise(reader.operation) && !is_folded_[r]) is_folded_[s] = false;
+        if (traits_of(reader.operation).elementwise && !is_folded_[r]) is_folded_[s] = false;
       }
     }
   }
