@@ -10,9 +10,10 @@
 namespace volute::ir {
 namespace {
 
-// Faults beyond these are likely to follow from the first: the rest of the text is left unread.
-constexpr size_t most_faults = 20;
+constexpr size_t most_kept = 20;      // nobody reads further
+constexpr size_t most_counted = 1000; // a text with so many is none
 
+constexpr std::string_view known_size = "every size is a number: code is made for just these sizes";
 constexpr std::string_view element_words = "f32, f64, f16, bf16, i8, u8, i32 or i64";
 
 } // namespace
@@ -44,12 +45,28 @@ void Cursor::unexpected(std::string_view expectation, std::string hint) {
 }
 
 void Cursor::refuse(Location where, std::string subject, std::string message, std::string hint) {
-  if (faults_.size() > most_faults) return;
-  faults_.push_back({where, std::move(subject), std::move(message), std::move(hint)});
-  if (faults_.size() < most_faults) return;
-  faults_.push_back({where, "", "too many faults: the rest of the text was not read", ""});
+  if (has_given_up_) return;
+  if (faults_.size() < most_kept) {
+    faults_.push_back({where, std::move(subject), std::move(message), std::move(hint)});
+    return;
+  }
+  if (++more_faults_ == 1) first_of_more_ = where;
+  if (faults_.size() + more_faults_ < most_counted) return;
+  has_given_up_ = true;
   lexer_ = Lexer("");
   token_ = {Token::Kind::end, {}, where, true};
+}
+
+std::vector<Diagnostic> Cursor::take_faults() {
+  if (more_faults_ > 0)
+    faults_.push_back(
+        {first_of_more_, "",
+         has_given_up_
+             ? fmt::format("and at least {} more from here on: the text was not read to its end",
+                           more_faults_)
+             : fmt::format("and {} more from here on", more_faults_),
+         ""});
+  return std::move(faults_);
 }
 
 void Cursor::refuse(std::vector<Diagnostic> diagnostics) {
@@ -76,7 +93,9 @@ bool Cursor::at_boundary() const {
 
 std::optional<int64_t> Cursor::extent(Axis axis) {
   if (token_.kind != Token::Kind::number) {
-    unexpected(fmt::format("a size for the axis {}", to_char(axis)));
+    const bool left_open = token_.kind == Token::Kind::word || token_.text == "?";
+    unexpected(fmt::format("a size for the axis {}", to_char(axis)),
+               left_open ? std::string(known_size) : "");
     return std::nullopt;
   }
   const std::optional<int64_t> size = parse_integer(token_.text);
@@ -96,7 +115,9 @@ std::optional<int64_t> Cursor::extent(Axis axis) {
     refuse(token_.where, "",
            fmt::format("the size of {} must be at least {}, not {}", to_char(axis), least,
                        quoted(token_.text)),
-           axis == Axis::n ? "" : "only the batch n may be 0");
+           negative          ? std::string(known_size)
+           : axis == Axis::n ? ""
+                             : "only the batch n may be 0");
   else
     refuse(token_.where, "",
            fmt::format("the size {} of {} takes more than 2^62 bytes", quoted(token_.text),

@@ -14,7 +14,10 @@ namespace volute::ir {
 
 class Cursor {
 public:
-  explicit Cursor(std::string_view text) : lexer_(text) { advance(); }
+  /// `steps` counts the looks at characters of the text, as the lexer does.
+  explicit Cursor(std::string_view text, size_t* steps = nullptr) : lexer_(text, steps) {
+    advance();
+  }
 
   const Token& token() const { return token_; }
   void advance() { token_ = lexer_.next(); }
@@ -24,7 +27,9 @@ public:
     Token token;
   };
   Position position() const { return {lexer_, token_}; }
+  /// Unless nothing more is to be read.
   void go_to(const Position& position) {
+    if (has_given_up_) return;
     lexer_ = position.lexer;
     token_ = position.token;
   }
@@ -38,10 +43,13 @@ public:
   bool expect(char mark, std::string_view expectation);
   /// Refuses the next token.
   void unexpected(std::string_view expectation, std::string hint = "");
+  /// Keeps the first faults and counts those that follow; of more than can be meant, the rest of
+  /// the text is left unread.
   void refuse(Location where, std::string subject, std::string message, std::string hint = "");
   void refuse(std::vector<Diagnostic> diagnostics);
   bool faultless() const { return faults_.empty(); }
-  std::vector<Diagnostic> take_faults() { return std::move(faults_); }
+  /// The first faults, and a last entry that says how many more there are.
+  std::vector<Diagnostic> take_faults();
 
   /// Whether a statement begins here: `%a =` or `%a, %b =`.
   bool starts_statement() const;
@@ -59,6 +67,9 @@ private:
   Lexer lexer_;
   Token token_;
   std::vector<Diagnostic> faults_;
+  size_t more_faults_ = 0; // than those kept
+  Location first_of_more_;
+  bool has_given_up_ = false;
 };
 
 /// A token for a message: 'foo', or "the end of the text".

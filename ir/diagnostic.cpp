@@ -1,6 +1,10 @@
 #include "ir/diagnostic.h"
 
+#include "ir/literals.h"
+
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace volute {
 
@@ -18,42 +22,78 @@ std::string_view line_of(std::string_view source, int line) {
     if (newline == std::string_view::npos) return {};
     source.remove_prefix(newline + 1);
   }
-  return source.substr(0, source.find('\n'));
+  source = source.substr(0, source.find('\n'));
+  if (source.ends_with('\r')) source.remove_suffix(1);
+  return source;
 }
 
-// The caret line repeats the source line's tabs, so that it lines up whatever the tab width is.
-std::string caret_under(std::string_view line, int column) {
-  std::string caret;
-  for (int i = 0; i + 1 < column; ++i)
-    caret += i < static_cast<int>(line.size()) && line[static_cast<size_t>(i)] == '\t' ? '\t' : ' ';
-  return caret + '^';
+constexpr size_t most_shown = 20; // refusals; nobody reads further
+constexpr size_t longest_line = 160, longest_message = 2000;
+
+std::string cut(std::string text) {
+  if (text.size() > longest_message) text = text.substr(0, longest_message) + "...";
+  return text;
 }
+
+/// A line of the source and a caret under one of its characters. Of a long line the part around
+/// that; what a terminal would obey is shown as \x1b; tabs are repeated below, so that it
+/// stands right whatever their width.
+std::string echo(std::string_view line, int column) {
+  const size_t at = std::min(static_cast<size_t>(std::max(column, 1)) - 1, line.size());
+  const bool fits = line.size() <= longest_line;
+  const size_t begin = fits || at < longest_line / 2 ? 0 : at - longest_line / 2;
+  const size_t end = fits ? line.size() : std::min(line.size(), begin + longest_line);
+  std::string text = begin > 0 ? "..." : "";
+  std::string caret(text.size(), ' ');
+  for (size_t i = begin; i < end;) {
+    const size_t bytes = ir::first_character(line.substr(i)).bytes;
+    const std::string character = ir::shown(line.substr(i, bytes));
+    const bool is_plain = character.size() == bytes;
+    text += character;
+    if (i + bytes <= at)
+      caret += character == "\t" ? "\t" : std::string(is_plain ? 1 : character.size(), ' ');
+    i += bytes;
+  }
+  return fmt::format("  {}{}\n  {}^\n", text, end < line.size() ? "..." : "", caret);
+}
+
+/// How many of a list are shown: one more is shown rather than counted.
+size_t shown_of(size_t count) { return count <= most_shown + 1 ? count : most_shown; }
 
 } // namespace
 
 std::string render(const std::vector<Diagnostic>& diagnostics, std::string_view file,
                    std::string_view source) {
+  const std::string name = ir::shown(file);
+  const size_t shown = shown_of(diagnostics.size());
   std::string text;
-  for (const Diagnostic& d : diagnostics) {
+  for (size_t i = 0; i < shown; ++i) {
+    const Diagnostic& d = diagnostics[i];
+    const std::string words = cut(ir::shown(to_string(d)));
     if (d.where.line == 0) {
-      text += file.empty() ? fmt::format("error: {}\n", to_string(d))
-                           : fmt::format("{}: error: {}\n", file, to_string(d));
+      text += name.empty() ? fmt::format("error: {}\n", words)
+                           : fmt::format("{}: error: {}\n", name, words);
       continue;
     }
-    text += fmt::format("{}:{}:{}: error: {}\n", file, d.where.line, d.where.column, to_string(d));
+    text += fmt::format("{}:{}:{}: error: {}\n", name, d.where.line, d.where.column, words);
     const std::string_view line = line_of(source, d.where.line);
-    if (!line.empty())
-      text += fmt::format("  {}\n  {}\n", line, caret_under(line, d.where.column));
+    if (!line.empty()) text += echo(line, d.where.column);
   }
+  if (shown < diagnostics.size())
+    text += fmt::format("error: and {} more\n", diagnostics.size() - shown);
   return text;
 }
 
 Error::Error(std::vector<Diagnostic> diagnostics) : diagnostics_(std::move(diagnostics)) {
-  for (const Diagnostic& d : diagnostics_) {
+  const size_t shown = shown_of(diagnostics_.size());
+  for (size_t i = 0; i < shown; ++i) {
+    const Diagnostic& d = diagnostics_[i];
     if (!text_.empty()) text_ += '\n';
     text_ += d.where.line ? fmt::format("{}:{}: {}", d.where.line, d.where.column, to_string(d))
                           : to_string(d);
   }
+  if (shown < diagnostics_.size())
+    text_ += fmt::format("\nand {} more", diagnostics_.size() - shown);
 }
 
 } // namespace volute

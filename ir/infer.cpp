@@ -86,7 +86,8 @@ public:
     for (size_t i = 0; i < axes_.size(); ++i) within((*field.values)[i], along(i, *field.values));
   }
   void operator()(Padding* pad) {
-    if (pad->rule != Padding::Rule::numbers || !counted(pad->sides.size())) return;
+    if (pad->rule != Padding::Rule::numbers || !counted(pad->sides.size(), flat_sides(*pad)))
+      return;
     for (size_t i = 0; i < axes_.size(); ++i) {
       within(pad->sides[i].first, along(i, pad->sides));
       within(pad->sides[i].second, along(i, pad->sides));
@@ -110,14 +111,33 @@ private:
     return uniform ? "" : fmt::format(" along {}", to_char(axes_[i]));
   }
 
-  bool counted(size_t count) {
+  /// Sides that other languages list one after the other, in pairs: ONNX all begins and then all
+  /// ends, PyTorch's pad the last axis first.
+  std::string flat_sides(const Padding& pad) const {
+    const size_t rank = axes_.size();
+    if (rank == 0 || pad.sides.size() != 2 * rank) return "";
+    std::string onnx, torch;
+    for (size_t i = 0; i < rank; ++i) {
+      const auto side = [&](size_t at) { return pad.sides[at].first; };
+      const size_t last = 2 * (rank - 1 - i);
+      onnx += fmt::format("{}({}, {})", i ? ", " : "", side(i), side(rank + i));
+      torch += fmt::format("{}({}, {})", i ? ", " : "", side(last), side(last + 1));
+    }
+    const bool is_pad = row_of(call_.operation).name == "pad";
+    if (!is_pad || onnx == torch) return fmt::format("write [{}]", onnx);
+    return fmt::format("in ONNX's order that is [{}], in PyTorch's [{}]", onnx, torch);
+  }
+
+  bool counted(size_t count, std::string hint = "") {
     if (count == axes_.size()) return true;
     const size_t rank = axes_.size();
     call_.refuse.at_attribute(
-        row_.name, fmt::format("{} has {}, but the input has {}, {}", row_.name,
-                               count == 1 ? "1 entry" : fmt::format("{} entries", count),
-                               rank == 1 ? "1 spatial axis" : fmt::format("{} spatial axes", rank),
-                               axes_text(axes_)));
+        row_.name,
+        fmt::format("{} has {}, but the input has {}, {}", row_.name,
+                    count == 1 ? "1 entry" : fmt::format("{} entries", count),
+                    rank == 1 ? "1 spatial axis" : fmt::format("{} spatial axes", rank),
+                    axes_text(axes_)),
+        std::move(hint));
     return false;
   }
 

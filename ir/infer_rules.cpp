@@ -20,12 +20,27 @@ bool is_activation(const TensorType& type) {
          axes.size() == space.size() + 2;
 }
 
+namespace {
+
+/// One image without its batch axis, or without its channels: with them.
+std::string with_missing_axes(const TensorType& type) {
+  TensorType whole{type.element, {}};
+  if (!type.has(Axis::n)) whole.extents.push_back({Axis::n, 1});
+  if (!type.has(Axis::c)) whole.extents.push_back({Axis::c, 1});
+  const bool is_complete = whole.extents.empty();
+  whole.extents.insert(whole.extents.end(), type.extents.begin(), type.extents.end());
+  return is_complete || !is_activation(whole) ? "" : fmt::format("write {}", to_string(whole));
+}
+
+} // namespace
+
 bool require_activation(const Call& call) {
   if (is_activation(call.x())) return true;
   call.refuse.at_operand(0,
                          fmt::format("the input {} must have the axes n, c and w; n, c, h and w; "
                                      "or n, c, d, h and w",
-                                     to_string(call.x())));
+                                     to_string(call.x())),
+                         with_missing_axes(call.x()));
   return false;
 }
 

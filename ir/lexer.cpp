@@ -25,14 +25,22 @@ bool is_name(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), is_name_character);
 }
 
+size_t Lexer::length_to(std::string_view stops, size_t from) const {
+  size_t end = from;
+  while (end < text_.size() && stops.find(look(end)) == std::string_view::npos) ++end;
+  return end - from;
+}
+
 void Lexer::skip_space() {
   for (; at_ < text_.size(); ++at_) {
-    if (text_[at_] == '/' && peek(1) == '/') {
-      at_ = std::min(text_.find('\n', at_), text_.size());
+    char c = peek();
+    if (c == '/' && peek(1) == '/') {
+      at_ += length_to("\n", at_);
       if (at_ == text_.size()) return;
+      c = '\n';
     }
-    if (!is_space(text_[at_])) return;
-    if (text_[at_] == '\n') {
+    if (!is_space(c)) return;
+    if (c == '\n') {
       line_ = clamped(static_cast<size_t>(line_) + 1);
       line_start_ = at_ + 1;
       starts_line_ = true;
@@ -57,14 +65,14 @@ Token Lexer::invalid(std::string_view fault, size_t length, std::string_view hin
 
 size_t Lexer::word_length(size_t from) const {
   size_t end = from;
-  while (end < text_.size() && is_name_character(text_[end])) ++end;
+  while (is_name_character(look(end))) ++end;
   return end - from;
 }
 
 Token Lexer::next() {
   skip_space();
   if (at_ == text_.size()) return take(Token::Kind::end, 0);
-  const char c = text_[at_];
+  const char c = peek();
   if (c == '%' || c == '@') {
     const size_t length = word_length(at_ + 1);
     if (length == 0) return invalid("must be followed by a name of letters, digits and '_'", 1);
@@ -81,53 +89,52 @@ Token Lexer::next() {
 }
 
 /// A character that begins no token. What it begins in other languages is one fault, not one a
-/// word; so is a run of bytes that no text has.
+/// word; so is a run of one character, or of bytes that no text has.
 Token Lexer::misplaced() {
   constexpr std::string_view fault = "has no place in a program";
-  const char c = text_[at_];
-  const size_t line_end = std::min(text_.find_first_of("\r\n", at_), text_.size());
+  const char c = peek();
   if (c == '#' || (c == '/' && peek(1) == '*'))
-    return invalid(fault, line_end - at_, "a comment begins with //");
+    return invalid(fault, length_to("\r\n", at_), "a comment begins with //");
   if (c == ';') return invalid(fault, 1, "a statement ends with its line");
   if (c == '\'') {
-    const size_t closing = std::min(text_.find('\'', at_ + 1), line_end);
-    return invalid(fault, std::min(closing + 1, line_end) - at_,
+    const size_t inside = length_to("'\r\n", at_ + 1);
+    return invalid(fault, 1 + inside + (peek(1 + inside) == '\''),
                    "words stand without quotes, paths in double ones");
   }
+  const bool printable = is_printable(c);
+  const auto goes_on = [&](char next) {
+    return printable ? next == c : !is_printable(next) && !is_space(next);
+  };
   size_t length = 1;
-  if (!is_printable(c))
-    while (at_ + length < text_.size() && !is_printable(text_[at_ + length]) &&
-           !is_space(text_[at_ + length]))
-      ++length;
+  while (at_ + length < text_.size() && goes_on(peek(length))) ++length;
   return invalid(fault, length);
 }
 
 Token Lexer::number() {
-  size_t end = at_ + (text_[at_] == '-');
+  size_t end = at_ + (peek() == '-');
   const auto digits = [&] {
     const size_t first = end;
-    while (end < text_.size() && is_digit(text_[end])) ++end;
+    while (is_digit(look(end))) ++end;
     return end - first;
   };
-  const auto character = [&] { return end < text_.size() ? text_[end] : '\0'; };
-  if (end > at_ && word_length(end) == 3 && text_.substr(end, 3) == "inf")
+  if (end > at_ && text_.substr(end, 3) == "inf" && !is_name_character(look(end + 3)))
     return take(Token::Kind::number, 4);
   size_t count = digits();
-  if (character() == '.') ++end, count += digits();
+  if (look(end) == '.') ++end, count += digits();
   bool whole = count > 0;
-  if (whole && (character() == 'e' || character() == 'E')) {
+  if (whole && (look(end) == 'e' || look(end) == 'E')) {
     ++end;
-    if (character() == '+' || character() == '-') ++end;
+    if (look(end) == '+' || look(end) == '-') ++end;
     whole = digits() > 0;
   }
-  while (is_name_character(character()) || character() == '.') ++end, whole = false;
+  for (char c = look(end); is_name_character(c) || c == '.'; c = look(end)) ++end, whole = false;
   if (!whole) return invalid("is not a number", end - at_);
   return take(Token::Kind::number, end - at_);
 }
 
 Token Lexer::string() {
   for (size_t length = 1; at_ + length < text_.size(); ++length) {
-    const char c = text_[at_ + length];
+    const char c = peek(length);
     if (c == '"') return take(Token::Kind::string, length + 1);
     if (c == '\n') return invalid("lacks its closing '\"'", length);
     if (is_control(c)) return invalid("holds a control character", length);

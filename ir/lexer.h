@@ -1,5 +1,5 @@
-// The program text as tokens, one at a time: a text of any length and content costs no memory and
-// ends in an `end` token.
+// The program text as tokens, one at a time: a text of any length and content costs no memory, a
+// few looks at each of its characters, and ends in an `end` token.
 #pragma once
 
 #include "ir/diagnostic.h"
@@ -37,13 +37,20 @@ struct Token {
 /// token.
 class Lexer {
 public:
-  explicit Lexer(std::string_view text) : text_(text) {}
+  /// `steps` counts every look at a character, also those of copies: what shows that a text takes
+  /// time in proportion to its length.
+  explicit Lexer(std::string_view text, size_t* steps = nullptr) : text_(text), steps_(steps) {}
   Token next();
 
 private:
-  char peek(size_t ahead = 0) const {
-    return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0';
+  /// The one way to a character, so that none is looked at uncounted; beyond the end '\0'.
+  char look(size_t at) const {
+    if (steps_) ++*steps_;
+    return at < text_.size() ? text_[at] : '\0';
   }
+  char peek(size_t ahead = 0) const { return look(at_ + ahead); }
+  /// From `from` to the next of these characters, or the end of the text.
+  size_t length_to(std::string_view stops, size_t from) const;
   void skip_space();
   Token take(Token::Kind kind, size_t length);
   Token invalid(std::string_view fault, size_t length, std::string_view hint = {});
@@ -53,6 +60,7 @@ private:
   size_t word_length(size_t from) const;
 
   std::string_view text_;
+  size_t* steps_;
   size_t at_ = 0, line_start_ = 0;
   int line_ = 1;
   bool starts_line_ = true;

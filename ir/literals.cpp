@@ -99,4 +99,40 @@ std::string quoted(std::string_view text) {
   return safe + (text.size() > longest ? "...'" : "'");
 }
 
+Character first_character(std::string_view text) {
+  const auto byte = [&](size_t at) {
+    return at < text.size() ? static_cast<unsigned char>(text[at]) : 0u;
+  };
+  const unsigned first = byte(0);
+  if (first < 0x80) return {1, first >= 0x20 && first != 0x7f};
+  const size_t bytes = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4) return {};
+  uint32_t code = first & (0xffu >> (bytes + 1));
+  for (size_t i = 1; i < bytes; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return {};
+    code = code << 6 | (byte(i) & 0x3f);
+  }
+  const bool too_long = (bytes == 3 && code < 0x800) || (bytes == 4 && code < 0x10000);
+  const bool is_no_code = code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff);
+  if (too_long || is_no_code) return {};
+  // Control characters of the second table, and those that turn the direction of what follows.
+  const bool is_control = code < 0xa0 || (code >= 0x200e && code <= 0x200f) ||
+                          (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+  return {bytes, !is_control};
+}
+
+std::string shown(std::string_view text) {
+  std::string safe;
+  while (!text.empty()) {
+    const Character first = first_character(text);
+    const std::string_view bytes = text.substr(0, first.bytes);
+    if (first.is_plain || bytes == "\n" || bytes == "\t")
+      safe += bytes;
+    else
+      for (const char c : bytes) safe += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    text.remove_prefix(first.bytes);
+  }
+  return safe;
+}
+
 } // namespace volute::ir

@@ -26,4 +26,15 @@ std::optional<int64_t> parse_integer(std::string_view text);
 /// cut to a readable length.
 std::string quoted(std::string_view text);
 
+/// The character of UTF-8 that a text begins with.
+struct Character {
+  size_t bytes = 1;
+  bool is_plain = false; // shown as it is; otherwise a control character, or no UTF-8
+};
+Character first_character(std::string_view text);
+
+/// Text made safe for a terminal and otherwise left as it is: control characters but new lines and
+/// tabs, and what is no UTF-8, as \x1b.
+std::string shown(std::string_view text);
+
 } // namespace volute::ir

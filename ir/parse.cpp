@@ -60,9 +60,7 @@ private:
   bool header() {
     if (cursor_.token().kind != Kind::symbol) {
       const Token& token = cursor_.token();
-      cursor_.unexpected("the program's name, such as @main",
-                         token.kind == Kind::word ? fmt::format("did you mean @{}?", token.text)
-                                                  : "");
+      cursor_.unexpected("the program's name, such as @main", with_sign('@', token));
       return false;
     }
     program_.name = cursor_.token().name();
@@ -80,7 +78,7 @@ private:
   bool input() {
     const Token name = cursor_.token();
     if (name.kind != Kind::value) {
-      cursor_.unexpected("an input such as %x: f32[n=1, c=3, h=8, w=8]", with_percent(name));
+      cursor_.unexpected("an input such as %x: f32[n=1, c=3, h=8, w=8]", with_sign('%', name));
       return false;
     }
     cursor_.advance();
@@ -88,13 +86,21 @@ private:
     const auto type = cursor_.type();
     if (!type) {
       define(name, poisoned);
-      while (!cursor_.at_boundary() && !cursor_.is(')') && !cursor_.is('{') &&
-             !(cursor_.is(',') && cursor_.peek().kind == Kind::value))
-        cursor_.advance();
+      skip_input();
       return true;
     }
     program_.inputs.push_back(add_value(name, *type));
     return true;
+  }
+
+  /// Over what is left of a type at fault, to the end of the inputs or the next of them.
+  void skip_input() {
+    for (int64_t depth = 0; !cursor_.at_boundary() && !cursor_.is('{'); cursor_.advance()) {
+      if (cursor_.is(')') && depth == 0) return;
+      if (cursor_.is(',') && cursor_.peek().kind == Kind::value) return;
+      if (cursor_.is('(')) ++depth;
+      if (cursor_.is(')')) --depth;
+    }
   }
 
   // ---- values ----
@@ -119,16 +125,21 @@ private:
     return safe.substr(1, safe.size() - 2);
   }
 
+  std::string similar_value(const Token& name) const {
+    constexpr size_t most_compared = 1000;
+    if (defined_.size() > most_compared) return "";
+    std::vector<std::string_view> known;
+    for (const auto& [word, definition] : defined_)
+      if (definition.where.line > 0) known.push_back(word);
+    std::sort(known.begin(), known.end());
+    return ir::similar_value(name.name(), known);
+  }
+
   /// The value that a name stands for; `poisoned` when it is not known, which is said once.
   ValueId look_up(const Token& name) {
     const auto found = defined_.find(name.name());
     if (found != defined_.end()) return found->second.id;
-    std::vector<std::string_view> known;
-    for (const auto& [word, definition] : defined_) known.push_back(word);
-    std::sort(known.begin(), known.end());
-    const auto similar = known.size() < 1000 ? nearest_word(name.name(), known) : std::nullopt;
-    cursor_.refuse(name.where, described_value(name), "is not defined",
-                   similar ? fmt::format("did you mean %{}?", *similar) : "");
+    cursor_.refuse(name.where, described_value(name), "is not defined", similar_value(name));
     defined_.try_emplace(name.name(), Definition{poisoned, {}});
     return poisoned;
   }
@@ -153,7 +164,7 @@ private:
       cursor_.advance(); // over `return` or ','
       const Token name = cursor_.token();
       if (name.kind != Kind::value) {
-        cursor_.unexpected("a value to return, such as %y", with_percent(name));
+        cursor_.unexpected("a value to return, such as %y", with_sign('%', name));
         if (name.kind != Kind::word) return;
         cursor_.advance();
         continue;
@@ -195,19 +206,23 @@ private:
       if (cursor_.token().kind != Kind::value) {
         const Token after = cursor_.peek();
         cursor_.unexpected("a statement such as %y = relu %x, or return",
-                           after.is('=') || after.is(',') ? with_percent(cursor_.token()) : "");
+                           after.is('=') || after.is(',') ? with_sign('%', cursor_.token()) : "");
         return false;
       }
       draft.results.push_back(cursor_.token());
       cursor_.advance();
     } while (cursor_.accept(','));
-    return cursor_.expect('=', "'=' after the statement's result");
+    if (cursor_.accept('=')) return true;
+    cursor_.unexpected("'=' after the statement's result",
+                       cursor_.is(':') ? "its type stands at the end: %y = relu %x : f32[...]"
+                                       : "");
+    return false;
   }
 
   bool operator_word(Draft& draft) {
     const Token word = cursor_.token();
     if (word.kind != Kind::word) {
-      cursor_.unexpected("an operator after '='");
+      cursor_.unexpected("an operator after '='", operator_instead(cursor_));
       return false;
     }
     draft.row = find_operator(word.text);
@@ -237,7 +252,7 @@ private:
   }
 
   bool known_data(Draft& draft) {
-    auto known = read_const(cursor_, resolver_, draft.results.front().name());
+    auto known = read_const(cursor_, resolver_, described_value(draft.results.front()));
     if (!known) return false;
     draft.operation = std::move(known->data);
     draft.written = {known->type};
@@ -254,7 +269,8 @@ private:
     do {
       const Token name = cursor_.token();
       if (name.kind != Kind::value) {
-        cursor_.unexpected("an operand such as %x", operand_instead(cursor_));
+        cursor_.unexpected("an operand such as %x",
+                           operand_instead(cursor_, *draft.row, draft.operands.size()));
         return false;
       }
       cursor_.advance();
@@ -282,10 +298,12 @@ private:
     bool sound = true;
     if (!cursor_.is('}')) {
       do {
-        if (!attribute(draft)) {
-          sound = false;
-          skip_attribute(cursor_);
-        }
+        const Cursor::Position begin = cursor_.position();
+        if (attribute(draft)) continue;
+        sound = false;
+        cursor_.go_to(begin); // the fault may be inside a list, whose commas end no attribute
+        skip_attribute(cursor_);
+        if (!cursor_.is(',') && !cursor_.is('}')) return false; // never closed: one fault, not two
       } while (cursor_.accept(','));
     }
     if (!cursor_.expect('}', "',' or '}' after the attribute")) return false;
@@ -345,7 +363,7 @@ private:
     const bool missing_braces =
         bare && (cursor_.is('(') || cursor_.is('[') || cursor_.peek().is('='));
     cursor_.unexpected(missing_comma ? "',' between the operands" : "the end of the statement",
-                       missing_braces ? std::string(in_braces) : "");
+                       missing_braces ? std::string(in_braces) : infix_hint(cursor_.token()));
     return false;
   }
 
@@ -398,7 +416,9 @@ std::vector<Found> read_programs(Cursor& cursor, const Resolver& resolver) {
   do {
     const Location where = cursor.token().where;
     if (!cursor.token().is_word("program")) {
-      cursor.unexpected("'program'");
+      cursor.unexpected("'program'", cursor.token().kind == Kind::word
+                                         ? "a program begins with program @name"
+                                         : "");
       while (!cursor.at_end() && !cursor.token().is_word("program")) cursor.advance();
       continue;
     }
@@ -412,8 +432,9 @@ std::vector<Found> read_programs(Cursor& cursor, const Resolver& resolver) {
 
 } // namespace
 
-Expected<std::vector<Program>> parse_file_text(std::string_view text, const Resolver& resolver) {
-  Cursor cursor(text);
+Expected<std::vector<Program>> parse_file_text(std::string_view text, const Resolver& resolver,
+                                               size_t* steps) {
+  Cursor cursor(text, steps);
   std::vector<Found> found = read_programs(cursor, resolver);
   if (!cursor.faultless()) return Failure{cursor.take_faults()};
   std::vector<Program> programs;

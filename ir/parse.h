@@ -21,9 +21,10 @@ using Resolver = std::function<Expected<std::vector<std::byte>>(const std::strin
 /// A text of exactly one program.
 Expected<Program> parse(std::string_view text, const Resolver& resolver = {});
 
-/// A text of one or more programs, as a file holds them.
-Expected<std::vector<Program>> parse_file_text(std::string_view text,
-                                               const Resolver& resolver = {});
+/// A text of one or more programs, as a file holds them. `steps`, where it is given, counts the
+/// looks at characters of the text: they grow as its length does, whatever it holds.
+Expected<std::vector<Program>> parse_file_text(std::string_view text, const Resolver& resolver = {},
+                                               size_t* steps = nullptr);
 
 /// A type by itself: "f32[n=1, c=3, h=224, w=224]".
 Expected<TensorType> parse_type(std::string_view text);

@@ -93,7 +93,8 @@ public:
 private:
   bool refused(std::string_view rule, std::string hint = "") {
     const Token& token = cursor_.token();
-    if (hint.empty() && (token.is_word("None") || token.is_word("none") || token.is_word("null")))
+    if (hint.empty() && (token.is_word("None") || token.is_word("none") || token.is_word("null") ||
+                         token.is_word("NOTSET")))
       hint = fmt::format("leave {} out", row_.name);
     if (token.kind == Kind::invalid)
       cursor_.unexpected("");
@@ -163,13 +164,19 @@ private:
 
   // [1, 2] or [(0, 1), (2, 2)], numbers only or pairs only
   bool sides(std::vector<std::pair<int64_t, int64_t>>& sides) {
+    const auto paired = [&, ahead = cursor_.position().lexer] {
+      const std::string all = as_pairs(ahead, rank_);
+      return all.empty() ? all : fmt::format("write {}", all);
+    };
     cursor_.advance();
     const bool pairs = cursor_.is('(');
+    if (cursor_.is('[')) return refused("takes numbers or pairs in its list", paired());
     if (cursor_.is(']')) return refused("takes a list with one entry or more");
     sides.clear();
     do {
       if (cursor_.is('(') != pairs)
-        return refused(pairs ? "takes pairs after a pair" : "takes numbers after a number");
+        return refused(pairs ? "takes pairs after a pair" : "takes numbers after a number",
+                       paired());
       int64_t begin = 0, end = 0;
       if (pairs) cursor_.advance();
       if (!integer(begin)) return false;
@@ -196,10 +203,13 @@ bool read_attribute(Cursor& cursor, std::string_view operator_name, const Attrib
 }
 
 void skip_attribute(Cursor& cursor) {
-  for (int64_t depth = 0; !cursor.at_boundary(); cursor.advance()) {
-    if (cursor.is('}') || (cursor.is(',') && depth <= 0)) return;
-    if (cursor.is('[') || cursor.is('(')) ++depth;
-    if (cursor.is(']') || cursor.is(')')) --depth;
+  int64_t lists = 0, braces = 0; // open
+  for (; !cursor.at_boundary(); cursor.advance()) {
+    if (cursor.is(',') && lists <= 0 && braces == 0) return;
+    if (cursor.is('[') || cursor.is('(')) ++lists;
+    if (cursor.is(']') || cursor.is(')')) --lists;
+    if (cursor.is('{')) ++braces;
+    if (cursor.is('}') && braces-- == 0) return;
   }
 }
 

@@ -12,6 +12,8 @@ namespace {
 
 using Bytes = std::vector<std::byte>;
 
+constexpr size_t longest_path = 100; // in a hint
+
 bool is_entry(const Token& token) {
   return token.kind == Token::Kind::number || token.is_word("inf") || token.is_word("nan");
 }
@@ -114,7 +116,7 @@ std::optional<KnownData> read_list(Cursor& cursor) {
 }
 
 std::optional<KnownData> read_file(Cursor& cursor, const Resolver& resolver,
-                                   std::string_view value) {
+                                   const std::string& subject) {
   cursor.advance();
   if (!cursor.expect('(', "'(' after file")) return std::nullopt;
   const Token name = cursor.token();
@@ -127,7 +129,6 @@ std::optional<KnownData> read_file(Cursor& cursor, const Resolver& resolver,
   const auto typed = read_type(cursor);
   if (!typed) return std::nullopt;
   const std::string path = unquoted(name.text);
-  const std::string subject = fmt::format("%{}", value);
   if (path.empty() || !resolver) {
     cursor.refuse(name.where, subject,
                   path.empty() ? "the path is empty" : path + ": no files can be read here");
@@ -158,14 +159,15 @@ std::optional<KnownData> read_file(Cursor& cursor, const Resolver& resolver,
 } // namespace
 
 std::optional<KnownData> read_const(Cursor& cursor, const Resolver& resolver,
-                                    std::string_view value) {
+                                    const std::string& subject) {
   if (cursor.is('[')) return read_list(cursor);
-  if (cursor.token().is_word("file")) return read_file(cursor, resolver, value);
+  if (cursor.token().is_word("file")) return read_file(cursor, resolver, subject);
   const Token& token = cursor.token();
   cursor.unexpected("a list of numbers or file(\"...\")",
-                    token.kind == Token::Kind::string ? fmt::format("write file({})", token.text)
-                    : token.is('(') || token.is('{')  ? "a list stands in brackets"
-                                                      : "");
+                    token.kind == Token::Kind::string && token.text.size() <= longest_path
+                        ? fmt::format("write file({})", token.text)
+                    : token.is('(') || token.is('{') ? "a list stands in brackets"
+                                                     : "");
   return std::nullopt;
 }
 

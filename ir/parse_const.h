@@ -14,8 +14,9 @@ struct KnownData {
   Location type_where;
 };
 
-/// Reads what follows the word `const`, or refuses. `value` names the result for faults of a file.
+/// Reads what follows the word `const`, or refuses. `subject`, %k, is what a fault of a file is
+/// about.
 std::optional<KnownData> read_const(Cursor& cursor, const Resolver& resolver,
-                                    std::string_view value);
+                                    const std::string& subject);
 
 } // namespace volute::ir

@@ -6,6 +6,7 @@
 #include "ir/cursor.h"
 #include "ir/operators.h"
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -13,10 +14,20 @@ namespace volute::ir {
 
 inline constexpr std::string_view in_braces = "attributes stand in braces, as in {stride = 2}";
 
-/// x, where a value %x stands.
-std::string with_percent(const Token& token);
-/// A word, a path or a number where an operand stands. The cursor is at it.
-std::string operand_instead(const Cursor& cursor);
+/// A value that is known by a name like this: %weight for %w. `known` is in order.
+std::string similar_value(std::string_view name, std::span<const std::string_view> known);
+/// What follows '=' in other languages: %a + %b, %x.relu(), 2. The cursor is at it.
+std::string operator_instead(const Cursor& cursor);
+/// An operator between values, after the first of them: %y = relu %x + %w.
+std::string infix_hint(const Token& token);
+/// [1, 1, 2, 2] and [[1, 1], [2, 2]] where pairs stand: "[(1, 1), (2, 2)]", for `rank` axes.
+/// `ahead` follows the first bracket.
+std::string as_pairs(Lexer ahead, size_t rank);
+/// x, where a value %x or a program @x stands.
+std::string with_sign(char sign, const Token& token);
+/// A word, a path or a number where an operand stands, of which `before` are read. The cursor is at
+/// it.
+std::string operand_instead(const Cursor& cursor, const OperatorRow& row, size_t before);
 /// conv(%x, %w, stride=2). The cursor is at the parenthesis.
 std::string without_parentheses(const Cursor& cursor, const OperatorRow& row);
 /// The numbers of a tuple such as (2, 2), at which the cursor is: "2, 2".

@@ -79,6 +79,20 @@ Expected<OpenFile> open_to_read(const std::string& path) {
   return file;
 }
 
+Expected<std::string> read_text(std::FILE* file, const std::string& name, size_t most,
+                                std::string_view what) {
+  std::string text;
+  char block[1 << 16];
+  errno = 0;
+  while (const size_t got = std::fread(block, 1, sizeof block, file)) {
+    if (text.size() + got > most)
+      return fail(name, fmt::format("longer than {} MiB, which no {} is", most >> 20, what));
+    text.append(block, got);
+  }
+  if (std::ferror(file)) return fail(name, system_words(errno));
+  return text;
+}
+
 Status write_bytes(std::FILE* file, const std::string& path, const void* data, size_t bytes) {
   errno = 0;
   if (bytes > 0 && std::fwrite(data, 1, bytes, file) != bytes) return refused(path, errno);

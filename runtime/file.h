@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace volute::runtime {
 
@@ -20,6 +21,11 @@ using OpenFile = std::unique_ptr<std::FILE, CloseFile>;
 
 /// Opens for reading. A failure's subject is the path: "in.npy: No such file or directory".
 Expected<OpenFile> open_to_read(const std::string& path);
+
+/// All that a text holds, if that is no more than `most` bytes: what never ends is not read for ever.
+/// A failure's subject is the name; `what` is what it should have been, "program".
+Expected<std::string> read_text(std::FILE* file, const std::string& name, size_t most,
+                                std::string_view what);
 
 /// What the system says about an errno.
 std::string system_words(int error);

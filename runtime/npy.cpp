@@ -10,6 +10,8 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
+#include <utility>
 
 namespace volute::runtime {
 namespace {
@@ -53,12 +55,28 @@ std::optional<Failure> read_exactly(std::FILE* file, const std::string& path, vo
   return fail(path, fmt::format("the file ends {} bytes into {}, which has {}", got, what, bytes));
 }
 
+// Files of other kinds that stand in for one, by how they begin.
+std::string what_begins(const std::array<unsigned char, 8>& start) {
+  constexpr std::pair<std::string_view, std::string_view> kinds[] = {
+      {"PK\x03\x04",
+       "it is an archive, as np.savez and torch.save write; np.save writes one array"},
+      {"\x80", "it is a pickle; np.save writes an array"},
+      {"\x89PNG", "it is a picture, whose name ends in .png"},
+      {"\x89HDF", "it is HDF5; np.save writes an array"}};
+  for (const auto& [begin, words] : kinds)
+    if (std::memcmp(start.data(), begin.data(), begin.size()) == 0) return std::string(words);
+  return "";
+}
+
 Expected<NpyHeader> read_header(std::FILE* file, const std::string& path) {
-  std::array<unsigned char, 8> start; // magic, major, minor
-  if (auto fault = read_exactly(file, path, start.data(), start.size(), "the first 8 bytes"))
-    return *fault;
-  if (std::memcmp(start.data(), magic.data(), magic.size()) != 0)
-    return fail(path, "not a .npy file: it does not begin with \\x93NUMPY");
+  std::array<unsigned char, 8> start{}; // magic, major, minor
+  errno = 0;
+  const size_t got = std::fread(start.data(), 1, start.size(), file);
+  if (std::ferror(file)) return fail(path, system_words(errno));
+  if (got == 0) return fail(path, "not a .npy file: it is empty");
+  if (std::memcmp(start.data(), magic.data(), std::min(got, magic.size())) != 0)
+    return fail(path, "not a .npy file: it does not begin with \\x93NUMPY", what_begins(start));
+  if (got < start.size()) return fail(path, fmt::format("the file ends after {} bytes", got));
   const int major = start[6];
   if (major < 1 || major > 3)
     return fail(path,

@@ -27,10 +27,19 @@ struct Fault {
   png_longjmp(png, 1);
 }
 
+// A file that is being read, and how much of it may still come: one may never end.
+struct Source {
+  std::FILE* file = nullptr;
+  int64_t left = int64_t{16} << 20; // for what a file says beside its picture
+};
+
 void read_from_file(png_structp png, png_bytep to, size_t bytes) {
-  auto* file = static_cast<std::FILE*>(png_get_io_ptr(png));
-  if (std::fread(to, 1, bytes, file) == bytes) return;
-  png_error(png, std::ferror(file) ? "the file cannot be read" : "the file ends too early");
+  auto* source = static_cast<Source*>(png_get_io_ptr(png));
+  if (static_cast<int64_t>(bytes) > source->left)
+    png_error(png, "the file is longer than a picture of its size");
+  source->left -= static_cast<int64_t>(bytes);
+  if (std::fread(to, 1, bytes, source->file) == bytes) return;
+  png_error(png, std::ferror(source->file) ? "the file cannot be read" : "the file ends too early");
 }
 
 void on_warning(png_structp, png_const_charp) {} // the picture is read all the same
@@ -46,6 +55,7 @@ template <class Body>
 
 struct Reading {
   Fault fault;
+  Source source;
   png_structp png = nullptr;
   png_infop info = nullptr;
 
@@ -85,8 +95,10 @@ Expected<Picture> read_picture_header(Reading& reading, std::FILE* file, const s
   if (!reading.info) return fail(path, "no memory for libpng");
   png_structp png = reading.png;
   png_infop info = reading.info;
+  reading.source.file = file;
+  Source* source = &reading.source;
   const bool read = guarded(png, [=] {
-    png_set_read_fn(png, file, read_from_file);
+    png_set_read_fn(png, source, read_from_file);
     png_read_info(png, info);
   });
   if (!read) return png_failure(path, reading.fault);
@@ -168,6 +180,7 @@ std::optional<Failure> read_samples(Reading& reading, const Picture& picture,
   if (!prepared) return png_failure(path, reading.fault);
   const int64_t row_bytes =
       picture.size.width * (picture.size.channels + (picture.has_alpha ? 1 : 0));
+  reading.source.left += 2 * picture.size.height * (row_bytes + 1); // no compression doubles it
   if (static_cast<int64_t>(png_get_rowbytes(png, info)) != row_bytes)
     return fail(path, "libpng did not bring the picture to 8 bits a sample");
   if (auto fault = allocate(samples, path, picture.size.height, row_bytes)) return fault;

@@ -104,6 +104,10 @@ int run_bench(const BenchCommand& command, Invocation& invocation) {
   }
   const bench::Setting setting{std::string(version), compiler::llvm_version(), bench::cpu_report(),
                                invocation.reproduction()};
+  if (command.json == "-") {
+    print(bench::json(done, setting));
+    return exit_done;
+  }
   if (!command.json.empty()) write_json(command.json, bench::json(done, setting));
   print(bench::table(done, setting));
   return exit_done;
@@ -120,7 +124,9 @@ void add_bench(CLI::App& app, Invocation& invocation, Actions& actions) {
   add_source_options(*sub, command->source);
   sub->add_option("--against", command->against, "Contenders, separated by commas (naive,cpp)")
       ->type_name("NAMES");
-  sub->add_option("--json", command->json, "Also write everything, each sample too, to a file")
+  sub->add_option("--json", command->json,
+                  "Also write everything, each sample too, to a file;\n- is standard output, "
+                  "in place of the table")
       ->type_name("FILE");
   sub->add_option("--seconds", command->seconds,
                   "Time to measure for each program, and for each slow contender (1)")

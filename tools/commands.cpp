@@ -3,6 +3,7 @@
 #include "compiler/codegen/codegen.h"
 #include "compiler/target/target.h"
 #include "ir/literals.h"
+#include "ir/operators.h"
 #include "runtime/options.h"
 #include "tools/output.h"
 #include "tools/stop.h"
@@ -42,11 +43,37 @@ std::string footer() {
                      runtime::options_help(), examples);
 }
 
+/// What is left over on a command line, and what was meant by it.
+std::string leftover_text(const CLI::App& command, const std::vector<std::string>& rest) {
+  std::vector<std::string> options;
+  for (const CLI::Option* option : command.get_options())
+    for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
+  const std::vector<std::string_view> known(options.begin(), options.end());
+  for (const std::string& word : rest) {
+    if (!word.starts_with('-')) continue;
+    const std::string name = word.substr(0, word.find('='));
+    const auto similar = ir::nearest_word(name, known);
+    return fmt::format("there is no option {}{}", ir::quoted(name),
+                       similar ? fmt::format("\ndid you mean {}?", *similar) : "");
+  }
+  const std::string& word = rest.front();
+  const bool is_input = word.find('=') != std::string::npos;
+  return fmt::format("{} is more than {} takes{}", ir::quoted(word), command.get_name(),
+                     is_input ? "\ninputs are for run" : "");
+}
+
 /// What CLI11 has to say about a command line, in our words' form.
 std::string usage_error(const CLI::App& app, const CLI::ParseError& error) {
   std::string command = "volute";
-  for (const CLI::App* sub : app.get_subcommands()) command += " " + sub->get_name();
-  return fmt::format("error: {}\n`{} --help` shows what there is\n", error.what(), command);
+  const CLI::App* named = &app;
+  for (const CLI::App* sub : app.get_subcommands()) {
+    command += " " + sub->get_name();
+    named = sub;
+  }
+  const std::vector<std::string> rest = app.remaining(true);
+  const bool is_extra = dynamic_cast<const CLI::ExtrasError*>(&error) && !rest.empty();
+  return ir::shown(fmt::format("error: {}\n`{} --help` shows what there is\n",
+                               is_extra ? leftover_text(*named, rest) : error.what(), command));
 }
 
 int dispatch(CLI::App& app, const Actions& actions, const Invocation& invocation) {
@@ -76,11 +103,20 @@ void check_command(const CLI::App& app, const Invocation& invocation) {
   const std::string& word = invocation.words.front();
   if (word.front() == '-') return;
   std::string names;
+  std::vector<std::string_view> known;
   for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
     if (sub->get_name() == word) return;
+    known.push_back(sub->get_name());
     names += (names.empty() ? "" : ", ") + sub->get_name();
   }
-  misuse(fmt::format("there is no command {}", ir::quoted(word)), "the commands are " + names);
+  if (word.ends_with(".vlt") || word.find('/') != std::string::npos)
+    misuse(fmt::format("{} is no command", ir::quoted(word)),
+           fmt::format(
+               "`volute run {0}` runs a program, `volute inspect {0}` shows how it is compiled",
+               ir::shown(word)));
+  const auto similar = ir::nearest_word(word, known);
+  misuse(fmt::format("there is no command {}", ir::quoted(word)),
+         (similar ? fmt::format("did you mean {}? ", *similar) : "") + "the commands are " + names);
 }
 
 int run(Invocation& invocation) {

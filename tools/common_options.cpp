@@ -1,6 +1,7 @@
 #include "tools/common_options.h"
 
 #include "compiler/schedule/schedule.h"
+#include "ir/literals.h"
 #include "runtime/file.h"
 #include "runtime/options.h"
 #include "tools/output.h"
@@ -26,16 +27,9 @@ std::string read_text_file(const std::string& path) {
   };
   Expected<runtime::OpenFile> file = runtime::open_to_read(path);
   if (!file) refused(file.diagnostics().front());
-  std::string text;
-  char block[1 << 12];
-  while (const size_t got = std::fread(block, 1, sizeof block, file->get()))
-    if (text.append(block, got).size() > longest_schedule)
-      refused({{},
-               "",
-               fmt::format("longer than {} bytes, which no schedule is", longest_schedule),
-               ""});
-  if (std::ferror(file->get())) refused({{}, "", "it cannot be read", ""});
-  return text;
+  Expected<std::string> text = runtime::read_text(file->get(), path, longest_schedule, "schedule");
+  if (!text) refused(text.diagnostics().front());
+  return std::move(*text);
 }
 
 // A schedule is a small language of its own: faults are shown at their places in its text.
@@ -44,6 +38,11 @@ std::string schedule_text(const std::string& option) {
   const bool is_file = !option.empty() && option.front() == '@';
   const std::string text = is_file ? read_text_file(option.substr(1)) : option;
   const Expected<compiler::Schedules> parsed = compiler::parse_schedules(text);
+  const bool is_path = !is_file && option.find_first_of(" \n;") == std::string::npos &&
+                       option.find_first_of("./") != std::string::npos;
+  if (!parsed && is_path)
+    misuse(fmt::format("--schedule: {} is no schedule", ir::quoted(option)),
+           fmt::format("a file that holds one is named with an @: --schedule @{}", option));
   if (!parsed)
     throw Stop(exit_refused,
                render(parsed.diagnostics(), is_file ? option.substr(1) : "--schedule", text));
@@ -64,6 +63,8 @@ int thread_count(const std::string& option) {
 
 void add_common_options(CLI::App& app, CommonOptions& options) {
   constexpr const char* group = "Options of run, inspect and bench";
+  // Taken so that command lines last; an option leaves this group when it does something.
+  constexpr const char* without_effect = "Without effect yet";
   app.add_option("--target", options.target,
                  "What to compile for: native, or a CPU of `volute targets`,\n"
                  "with features added or taken away, as in znver4-avx512f")
@@ -76,26 +77,24 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
   app.add_option("--threads", options.threads, "Threads that run a kernel: a number, or all (1)")
       ->type_name("N")
       ->group(group);
+  app.add_flag("--verbose", options.verbose,
+               "Say on standard error what was compiled, and how long it took")
+      ->group(group);
   app.add_option("--accuracy", options.accuracy,
                  "Largest error of an algorithm, in multiples of direct f32's (10);\n"
                  "0 allows direct ones only, and today there are no others")
       ->type_name("X")
-      ->group(group);
+      ->group(without_effect);
   app.add_flag("--deterministic", options.deterministic,
-               "Fix the order of summation whatever the batch; without effect yet:\n"
-               "the order follows the schedule")
-      ->group(group);
+               "Fix the order of summation whatever the batch; today it follows\n"
+               "the schedule")
+      ->group(without_effect);
   app.add_option("--cache-dir", options.cache_dir,
-                 "Where compiled kernels are kept; without effect yet: there is no\n"
-                 "cache on disk")
+                 "Where compiled kernels are kept; today there is no cache on disk")
       ->type_name("DIR")
-      ->group(group);
-  app.add_flag("--no-cache", options.no_cache,
-               "Compile anew; without effect yet: that is always so")
-      ->group(group);
-  app.add_flag("--verbose", options.verbose,
-               "Say on standard error what was compiled, and how long it took")
-      ->group(group);
+      ->group(without_effect);
+  app.add_flag("--no-cache", options.no_cache, "Compile anew; today that is always so")
+      ->group(without_effect);
 }
 
 Settings settings_of(const CommonOptions& options) {

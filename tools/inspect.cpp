@@ -89,12 +89,13 @@ void add_inspect(CLI::App& app, Invocation& invocation, Actions& actions) {
   auto options = std::make_shared<InspectOptions>();
   CLI::App* sub = app.add_subcommand("inspect", "Show a program at any stage of its compilation");
   sub->footer(examples);
-  sub->add_option("FILE", options->file, "The program's file; - is standard input");
+  sub->add_option("FILE", options->file, "The program's file; - is standard input")->type_name("");
   add_source_options(*sub, options->source);
   sub->add_option("--stage", options->stage, "Which stage (report)")->type_name("STAGE");
-  sub->add_option("--html", options->html, "Not built yet: all stages side by side, in one page")
-      ->type_name("FILE");
   add_common_options(*sub, options->common);
+  sub->add_option("--html", options->html, "All stages side by side, in one page")
+      ->type_name("FILE")
+      ->group("Not built yet");
   actions.emplace_back(sub, [options, &invocation] { return inspect(*options, invocation); });
 }
 

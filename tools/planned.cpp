@@ -19,8 +19,8 @@ void add_planned(CLI::App& app, Actions& actions) {
        "nothing is kept on disk yet, every process compiles its own"},
   };
   for (const Planned& p : planned) {
-    CLI::App* sub = app.add_subcommand(p.name, fmt::format("Not built yet: {}", p.does));
-    sub->group("Coming");
+    CLI::App* sub = app.add_subcommand(p.name, p.does);
+    sub->group("Not built yet");
     sub->allow_extras(); // any arguments: the answer is the same
     actions.emplace_back(sub, [p]() -> int {
       throw Stop(exit_refused,

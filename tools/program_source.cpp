@@ -13,27 +13,17 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 
 namespace volute::tools {
 namespace {
 
-// A program is a page or two; its constants in full may be a few hundred MB of text.
-constexpr size_t longest_text = size_t{1} << 30;
+// A program is a page or two; larger constants than this as text belong into files of their own.
+constexpr size_t longest_text = size_t{64} << 20;
 
 Expected<std::string> read_all(std::FILE* file, const std::string& name) {
-  std::string text;
-  char block[1 << 16];
-  errno = 0;
-  while (const size_t got = std::fread(block, 1, sizeof block, file)) {
-    text.append(block, got);
-    if (text.size() > longest_text)
-      return fail(name, fmt::format("longer than {} bytes, which no program is", longest_text));
-  }
-  if (std::ferror(file)) return fail(name, runtime::system_words(errno));
-  return text;
+  return runtime::read_text(file, name, longest_text, "program");
 }
 
 ir::Resolver files_beside(const std::filesystem::path& folder) {
@@ -104,7 +94,20 @@ const ir::Program& ProgramSource::entry(const std::string& wanted) const {
          fmt::format("it holds {}", names_of(programs)));
 }
 
+void check_is_program(const std::string& path) {
+  std::error_code ignored;
+  if (path.find('=') != std::string::npos && !std::filesystem::exists(path, ignored))
+    misuse(fmt::format("{} is no program's file", ir::quoted(path)),
+           "a FILE with the program comes first; run alone takes NAME=FILE after it, the other "
+           "commands make up their inputs");
+  for (const char* ending : {".npy", ".png"})
+    if (path.ends_with(ending))
+      misuse(fmt::format("{} is data, and the program comes first", ir::quoted(path)),
+             fmt::format("as in volute run FILE x={}", path));
+}
+
 ProgramSource read_source(const std::string& path, Invocation& invocation) {
+  check_is_program(path);
   ProgramSource source;
   source.name = path;
   std::filesystem::path folder;
@@ -129,6 +132,12 @@ ProgramSource read_source(const std::string& path, Invocation& invocation) {
 }
 
 ProgramSource source_from_text(const std::string& expression) {
+  const bool is_path = expression.find_first_of(" \n{") == std::string::npos &&
+                       expression.find('.') != std::string::npos;
+  if (is_path)
+    misuse(
+        fmt::format("-e takes a program's text, and {} looks like a file", ir::quoted(expression)),
+        "a file is named without -e");
   ProgramSource source{"-e", expression, {}};
   parse_into(source, {});
   return source;

@@ -49,6 +49,10 @@ struct ProgramSource {
   const ir::Program& entry(const std::string& name) const;
 };
 
+/// Stops where a word that should name a program's file is something else: NAME=in.npy, data, a
+/// folder.
+void check_is_program(const std::string& path);
+
 /// Reads and parses. `const file("w.npy")` is found beside the program's file, or in the working
 /// directory when there is none.
 ProgramSource read_source(const std::string& path, Invocation& invocation);

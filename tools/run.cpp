@@ -53,6 +53,7 @@ Plan plan_of(const RunOptions& options, Invocation& invocation) {
     if (options.arguments.empty())
       misuse("there is no program: give a FILE, - for standard input, or -e TEXT",
              "`volute run --help` shows examples");
+    check_is_program(options.arguments[0]); // before what follows is taken for inputs
     first_input = 1;
   }
   if (!options.fill.empty()) {

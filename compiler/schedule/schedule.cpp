@@ -3,6 +3,8 @@
 #include "compiler/nests/bands.h"
 #include "compiler/nests/strides.h"
 #include "compiler/nests/weight_expression.h"
+#include "compiler/schedule/directive_hint.h"
+#include "ir/literals.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -266,14 +268,12 @@ Expected<bool> parse_directive(Words& words, Schedules& schedules, std::string& 
     if (!operands) return operands.failure();
     schedule.prefetch.insert(schedule.prefetch.end(), operands->begin(), operands->end());
   } else {
-    return refuse(
-        where, fmt::format("unknown directive '{}'", word),
-        "the directives are parallel, for, registers, flatten, pack weight, prefetch, compute and "
-        "nest");
+    return refuse(where, fmt::format("unknown directive {}", ir::quoted(word)),
+                  directive_hint(word));
   }
   if (!words.at_end()) {
     const Location rest = words.here(); // before next() moves on
-    return refuse(rest, fmt::format("'{}' is unexpected here", words.next()));
+    return refuse(rest, fmt::format("{} is unexpected here", ir::quoted(words.next())));
   }
   return true;
 }
@@ -281,28 +281,25 @@ Expected<bool> parse_directive(Words& words, Schedules& schedules, std::string& 
 } // namespace
 
 Expected<Schedules> parse_schedules(std::string_view text) {
+  constexpr size_t most_failures = 1000; // a text with more is no schedule
   Schedules schedules;
   std::string nest;
   Failure failures;
-  int line = 1;
-  size_t line_begin = 0;
-  for (size_t begin = 0; begin <= text.size();) {
-    const size_t end = std::min(text.find_first_of("\n;", begin), text.size());
-    std::string_view directive = text.substr(begin, end - begin);
-    const size_t line_end = std::min(text.find('\n', begin), text.size());
-    const size_t comment = text.substr(line_begin, line_end - line_begin).find("//");
-    if (comment != std::string_view::npos) {
-      const size_t cut = line_begin + comment;
-      directive = cut <= begin ? std::string_view{}
-                               : directive.substr(0, std::min(directive.size(), cut - begin));
+  size_t begin = 0;
+  for (int line = 1; begin <= text.size() && failures.diagnostics.size() < most_failures; ++line) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    std::string_view rest = text.substr(begin, end - begin);
+    rest = rest.substr(0, rest.find("//"));
+    for (size_t at = 0; at <= rest.size() && failures.diagnostics.size() < most_failures;) {
+      const size_t stop = std::min(rest.find(';', at), rest.size());
+      Words words(rest.substr(at, stop - at), line, static_cast<int>(at) + 1);
+      while (!words.at_end())
+        if (auto parsed = parse_directive(words, schedules, nest); !parsed) {
+          failures.diagnostics.push_back(parsed.diagnostics().front());
+          break;
+        }
+      at = stop + 1;
     }
-    Words words(directive, line, static_cast<int>(begin - line_begin) + 1);
-    while (!words.at_end())
-      if (auto parsed = parse_directive(words, schedules, nest); !parsed) {
-        failures.diagnostics.push_back(parsed.diagnostics().front());
-        break;
-      }
-    if (end < text.size() && text[end] == '\n') ++line, line_begin = end + 1;
     begin = end + 1;
   }
   if (!failures.diagnostics.empty()) return failures;

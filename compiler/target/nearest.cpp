@@ -31,7 +31,7 @@ std::string_view nearest(std::string_view word, const std::vector<std::string_vi
   size_t least = std::string_view::npos;
   for (const std::string_view name : valid) {
     const size_t distance = edit_distance(word, name);
-    if (distance >= least || distance >= std::max(word.size(), name.size())) continue;
+    if (distance >= least || distance > std::max<size_t>(word.size() / 3, 1)) continue;
     least = distance;
     best = name;
   }

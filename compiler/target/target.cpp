@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <utility>
 
 namespace volute::compiler {
 namespace {
@@ -124,6 +125,25 @@ bool is_arm(std::string_view text) {
   return false;
 }
 
+/// What other compilers and people call a CPU, and the beginnings of names.
+std::string_view known_as(std::string_view word, const std::vector<std::string_view>& names) {
+  constexpr std::pair<std::string_view, std::string_view> others[] = {
+      {"host", "native"},        {"amd64", "x86-64"},      {"x86_64", "x86-64"},
+      {"x64", "x86-64"},         {"sse4.2", "x86-64-v2"},  {"avx2", "x86-64-v3"},
+      {"avx512", "x86-64-v4"},   {"avx512f", "x86-64-v4"}, {"zen", "znver1"},
+      {"zen1", "znver1"},        {"zen2", "znver2"},       {"zen3", "znver3"},
+      {"zen4", "znver4"},        {"zen5", "znver5"},       {"rome", "znver2"},
+      {"milan", "znver3"},       {"genoa", "znver4"},      {"turin", "znver5"},
+      {"skx", "skylake-avx512"}, {"clx", "cascadelake"},   {"icx", "icelake-server"},
+      {"spr", "sapphirerapids"}, {"emr", "emeraldrapids"}, {"gnr", "graniterapids"},
+      {"amx", "sapphirerapids"}, {"vnni", "cascadelake"}};
+  for (const auto& [other, ours] : others)
+    if (word == other) return ours;
+  for (const std::string_view name : names)
+    if (word.size() > 2 && name.starts_with(word)) return name;
+  return {};
+}
+
 Failure refuse_cpu(std::string_view text) {
   const std::string_view word = text.substr(0, text.find_first_of("+,"));
   if (word.empty())
@@ -134,7 +154,11 @@ Failure refuse_cpu(std::string_view text) {
                 "the nearest valid value is native or x86-64");
   std::vector<std::string_view> names = target_names();
   names.push_back("native");
-  return fail("target", fmt::format("unknown CPU '{}'", word), nearest_hint(word, names));
+  std::string hint = nearest_hint(word, names);
+  if (const std::string_view name = known_as(word, names); hint.empty() && !name.empty())
+    hint = fmt::format("here that is {}", name);
+  return fail("target", fmt::format("unknown CPU '{}'", word),
+              hint.empty() ? "`volute targets` lists those that are known" : hint);
 }
 
 bool is_in_every_x86_64(std::string_view feature) {

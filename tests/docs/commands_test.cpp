@@ -98,7 +98,56 @@ private:
   TemporaryFolder folder_;
 };
 
+/// Commands on files that a text only names: in comments of programs, in blocks that are indented,
+/// between backquotes. What follows a # is a remark.
+std::vector<std::string> named_commands(const std::string& path) {
+  std::vector<std::string> found;
+  bool in_block = false;
+  for (std::string line : lines_of(read_file(in_source(path)))) {
+    if (line.starts_with("```")) in_block = !in_block;
+    if (in_block) continue; // those that show what they print are run as such
+    if (line.starts_with("//")) line.erase(0, 2);
+    if (const size_t begin = line.find_first_not_of(' ');
+        begin >= 4 && line.substr(std::min(begin, line.size())).starts_with("volute "))
+      found.push_back(line.substr(begin, line.find('#') - begin));
+    for (size_t at = line.find("`volute "); at != std::string::npos;
+         at = line.find("`volute ", at)) {
+      const size_t end = std::min(line.find('`', at + 1), line.size());
+      const std::string command = line.substr(at + 1, end - at - 1);
+      if (command.find("examples/") != std::string::npos) found.push_back(command);
+      at = end;
+    }
+  }
+  return found;
+}
+
 } // namespace
+
+TEST_CASE("commands that examples and documents name in passing are taken", "[docs]") {
+  std::vector<std::string> paths = documents();
+  for (const auto& entry : std::filesystem::directory_iterator(in_source("examples")))
+    if (entry.path().extension() == ".vlt")
+      paths.push_back("examples/" + entry.path().filename().string());
+  const Shell shell;
+  size_t programs = 0, count = 0;
+  for (const std::string& path : paths) {
+    const std::vector<std::string> commands = named_commands(path);
+    programs += path.ends_with(".vlt");
+    count += commands.size();
+    if (path.ends_with(".vlt")) {
+      INFO(path);
+      CHECK(!commands.empty()); // how to run it
+    }
+    for (const std::string& command : commands) {
+      const std::string quick = command.starts_with("volute bench") ? " --seconds 0.02" : "";
+      const Result result = shell.run(command + quick);
+      INFO(path << ": " << command << "\n" << joined(result.printed));
+      CHECK(result.status == 0);
+    }
+  }
+  CHECK(programs >= 8);
+  CHECK(count >= 15);
+}
 
 TEST_CASE("the documents' commands print what the documents show", "[docs]") {
   const bool update = std::getenv("VOLUTE_UPDATE_GOLDEN") != nullptr;

@@ -54,6 +54,14 @@ TEST_CASE("bytes that no program has are one token a run") {
   CHECK(all[0].text.size() == 4);
 }
 
+TEST_CASE("a run of a character that begins no token is one token") {
+  CHECK(tokens("*** **").size() == 3);
+  CHECK(tokens("***")[0].text == "***");
+  CHECK(tokens("'a' 'b")[0].text == "'a'");
+  CHECK(tokens("'a' 'b\nc")[1].text == "'b");
+  CHECK(tokens("''''").size() == 3);
+}
+
 TEST_CASE("strings end on their line and hold no control characters") {
   CHECK(tokens("\"a\nb\"")[0].fault == "lacks its closing '\"'");
   CHECK(tokens("\"a")[0].fault == "lacks its closing '\"'");

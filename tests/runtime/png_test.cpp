@@ -211,6 +211,24 @@ TEST_CASE("a picture's size is read from its header") {
         folder / "b.png" + ": libpng: the file ends too early");
 }
 
+TEST_CASE("a file that goes on and on is cut before it is read for ever") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "in.png";
+  write_form(path, {PNG_COLOR_TYPE_GRAY}, 1, {{7}});
+  const std::string whole = read_file(path);
+  // After the header, chunks that nobody knows: their sums are not looked at.
+  const std::string chunk = std::string("\0\x10\0\0teSt", 8) + std::string((1 << 20) + 4, 'x');
+  const auto with_chunks = [&](int count) {
+    std::string text = whole.substr(0, 33);
+    for (int i = 0; i < count; ++i) text += chunk;
+    write_file(path, text + whole.substr(33));
+    return read_png(path, picture(ElementType::u8, 1, 1, 1));
+  };
+  CHECK(bytes(*with_chunks(15)) == std::vector<uint8_t>{7});
+  CHECK(failure_text(with_chunks(17)) ==
+        path + ": libpng: the file is longer than a picture of its size");
+}
+
 TEST_CASE("writing rounds to the nearest, halves to even, and clamps; NaN is 0") {
   const TemporaryFolder folder;
   const float inf = std::numeric_limits<float>::infinity();

@@ -2,7 +2,10 @@
 #include "tests/tools/run_tool.h"
 #include "tools/version.h"
 
+#include <algorithm>
 #include <regex>
+#include <string>
+#include <vector>
 
 using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::StartsWith;
@@ -42,6 +45,35 @@ TEST_CASE("each command's help shows its options and examples", "[commands]") {
   }
 }
 
+TEST_CASE("what has no effect yet, or is not built, stands under a heading that says so",
+          "[commands]") {
+  struct Listed {
+    std::string command, heading;
+    std::vector<std::string> under;
+  };
+  const std::vector<std::string> idle = {"--accuracy", "--deterministic", "--cache-dir",
+                                         "--no-cache"};
+  for (const Listed& listed :
+       {Listed{"", "Not built yet:", {"  compile ", "  tune ", "  cache "}},
+        Listed{"inspect", "Not built yet:", {"--html"}}, Listed{"run", "Without effect yet:", idle},
+        Listed{"inspect", "Without effect yet:", idle},
+        Listed{"bench", "Without effect yet:", idle}}) {
+    const std::string help = run_volute(listed.command + " --help").out;
+    INFO(help);
+    const size_t heading = help.find("\n" + listed.heading + "\n");
+    REQUIRE(heading != std::string::npos);
+    const size_t end = std::min(help.find("\n\n", heading + 1), help.size());
+    for (const std::string& word : listed.under) {
+      INFO(word);
+      CHECK(help.find(word) > heading);
+      CHECK(help.find(word) < end);
+    }
+    // Nobody says so in passing elsewhere.
+    CHECK(help.find("without effect") == std::string::npos);
+    CHECK(help.find("not built yet") == std::string::npos);
+  }
+}
+
 TEST_CASE("nothing at all is answered by the help, as a mistake", "[commands]") {
   const Ran ran = run_volute("");
   CHECK(ran.status == 2);
@@ -52,8 +84,10 @@ TEST_CASE("nothing at all is answered by the help, as a mistake", "[commands]") 
 TEST_CASE("a command that there is not is named, with those that there are", "[commands]") {
   const Ran ran = run_volute("rum examples/first.vlt");
   CHECK(ran.status == 2);
-  CHECK(ran.err == "error: there is no command 'rum'\n"
-                   "the commands are run, inspect, bench, targets, compile, tune, cache\n");
+  CHECK(ran.err ==
+        "error: there is no command 'rum'\n"
+        "did you mean run? the commands are run, inspect, bench, targets, compile, tune, "
+        "cache\n");
 }
 
 TEST_CASE("what is coming says that it is not built yet", "[commands]") {

@@ -1,6 +1,8 @@
 #include "tests/support/catch.h"
 #include "tests/tools/run_tool.h"
 
+#include <filesystem>
+
 using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::StartsWith;
 using volute::tests::Ran;
@@ -347,4 +349,36 @@ TEST_CASE(
                                   "adaptive_max_pool %x {output = 99999999} return %y }'");
   CHECK(refused.status == 1);
   CHECK_THAT(refused.err, ContainsSubstring("a table of 199999998 entries, more than 16777216"));
+}
+
+TEST_CASE("files that never end are refused as what they are not") {
+  const TemporaryFolder folder;
+  for (const char* ending : {"npy", "png"})
+    std::filesystem::create_symlink("/dev/zero", folder / (std::string("zero.") + ending));
+  const auto refusal = [](const std::string& arguments) {
+    const Ran ran = run_volute("run " + arguments);
+    CHECK(ran.status == 1);
+    CHECK(ran.out == "");
+    return ran.err;
+  };
+  CHECK(refusal("/dev/zero") == "/dev/zero: error: longer than 64 MiB, which no program is\n");
+  CHECK(refusal("- < /dev/zero") ==
+        "error: standard input: longer than 64 MiB, which no program is\n");
+  CHECK(refusal("examples/first.vlt --schedule @/dev/zero") ==
+        "/dev/zero: error: longer than 1 MiB, which no schedule is\n");
+  CHECK_THAT(refusal(relu + "x=" + folder / "zero.npy"),
+             ContainsSubstring("not a .npy file: it does not begin with"));
+  CHECK_THAT(
+      refusal("-e 'program @p(%x: u8[n=1, c=1, h=4, w=4]) { return %x }' x=" + folder / "zero.png"),
+      ContainsSubstring("libpng: Not a PNG file"));
+}
+
+TEST_CASE("what a mistake is made of does not reach the terminal as it is") {
+  const Ran option = run_volute("run examples/first.vlt \"$(printf -- '--\\033[31mred')\"");
+  CHECK(option.status == 2);
+  CHECK(option.err.find('\x1b') == std::string::npos);
+  const Ran program = run_volute("run -e \"$(printf 'program @p() { \\033[31m }')\"");
+  CHECK(program.status == 1);
+  CHECK_THAT(program.err, ContainsSubstring("\\x1b[31m"));
+  CHECK(program.err.find('\x1b') == std::string::npos);
 }

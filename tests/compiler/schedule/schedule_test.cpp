@@ -160,6 +160,14 @@ TEST_CASE("every fault of a text is told at once") {
   CHECK(parse_schedules("tile n; for 3; for n by 0\npack input").diagnostics().size() == 4);
 }
 
+TEST_CASE("a text that is no schedule at all is not read to its end") {
+  std::string text;
+  for (int i = 0; i < 5000; ++i) text += "tile;";
+  CHECK(parse_schedules(text).diagnostics().size() == 1000);
+  text = std::string(1 << 20, ';') + "tile"; // on one line, which is looked at once
+  CHECK(parse_schedules(text).diagnostics().front().where.column == (1 << 20) + 1);
+}
+
 TEST_CASE("any bytes are a schedule or refused") {
   const std::vector<std::string> words = {
       "for",        "parallel", "registers", "pack", "weight", "nest", "flatten", "prefetch",
