@@ -172,6 +172,13 @@ struct LoopProgram {
 
 std::string to_string(const Step& step, const std::vector<Buffer>& buffers);
 std::string to_string(const LoopProgram& program);
+/// The same with the lines that statements stand on: by step, the number (from 1) of each statement
+/// in the order of the text; a block, which has no line of its own, counts with that of its first.
+struct LoopsText {
+  std::string text;
+  std::vector<std::vector<int>> lines;
+};
+LoopsText text_of(const LoopProgram& program);
 /// Reads what to_string prints, and refuses what does not verify, with the line of the fault.
 Expected<LoopProgram> parse_loops(std::string_view text);
 

@@ -56,6 +56,9 @@ public:
     taken_.insert(step.vars.begin(), step.vars.end());
   }
 
+  /// The line of each statement, as in LoopsText.
+  const std::vector<int>& statement_lines() const { return lines_; }
+
   std::string print() {
     if (!step_.origin.empty()) line(0, fmt::format("// {}", step_.origin));
     line(0, header());
@@ -76,6 +79,7 @@ public:
 private:
   void line(int depth, const std::string& text) {
     text_.append(static_cast<size_t>(2 * depth), ' ').append(text).append("\n");
+    ++next_line_;
   }
 
   std::string header() const {
@@ -199,6 +203,7 @@ private:
       line(depth, fmt::format("// {}", s->note.substr(at, end - at)));
       at = end + 1;
     }
+    lines_.push_back(next_line_);
     std::visit(overloaded{[&](const Block& block) {
                             for (const Stmt& inner : block.stmts) print(inner, depth);
                           },
@@ -211,6 +216,7 @@ private:
                           [&](const auto& is) {
                             const Lines lines = simple(is);
                             for (const std::string& let : lines.lets) line(depth, let);
+                            lines_.back() = next_line_;
                             line(depth, lines.text);
                           }},
                s->is);
@@ -229,6 +235,7 @@ private:
         break;
       text += ", ";
       loop = inner;
+      lines_.push_back(next_line_);
     }
     text += ":";
     const Stmt& body = loop->body;
@@ -236,7 +243,10 @@ private:
     const bool is_line = !lines.text.empty() && lines.lets.empty() && body->note.empty();
     if (loop->kind == For::Kind::unrolled && is_line) {
       const std::string joined = fmt::format("{}  {}", text, lines.text);
-      if (joined.size() + static_cast<size_t>(2 * depth) <= line_width) return line(depth, joined);
+      if (joined.size() + static_cast<size_t>(2 * depth) <= line_width) {
+        lines_.push_back(next_line_);
+        return line(depth, joined);
+      }
     }
     line(depth, text);
     print(body, depth + 1);
@@ -248,6 +258,8 @@ private:
   ExprNames names_;
   std::set<std::string> taken_;
   std::string text_;
+  std::vector<int> lines_;
+  int next_line_ = 1; // of the step's text
 };
 
 } // namespace
@@ -256,11 +268,22 @@ std::string to_string(const Step& step, const std::vector<Buffer>& buffers) {
   return StepPrinter(step, buffers).print();
 }
 
-std::string to_string(const LoopProgram& program) {
-  std::string text = fmt::format("loops {}\n", program.name);
-  if (!program.buffers.empty()) text += "\n" + buffer_lines(program.buffers);
-  for (const Step& step : program.steps) text += "\n" + to_string(step, program.buffers);
-  return text + data_sections(program.buffers);
+LoopsText text_of(const LoopProgram& program) {
+  LoopsText all;
+  all.text = fmt::format("loops {}\n", program.name);
+  if (!program.buffers.empty()) all.text += "\n" + buffer_lines(program.buffers);
+  for (const Step& step : program.steps) {
+    all.text += "\n";
+    const auto before = static_cast<int>(std::count(all.text.begin(), all.text.end(), '\n'));
+    StepPrinter printer(step, program.buffers);
+    all.text += printer.print();
+    all.lines.push_back(printer.statement_lines());
+    for (int& line : all.lines.back()) line += before;
+  }
+  all.text += data_sections(program.buffers);
+  return all;
 }
+
+std::string to_string(const LoopProgram& program) { return text_of(program).text; }
 
 } // namespace volute::ir

@@ -70,14 +70,6 @@ std::optional<Buffer::Role> role_from(std::string_view word) {
   return found == roles.end() ? std::nullopt : std::optional(*found);
 }
 
-/// Which of the buffers of one role and name it is, from 1.
-int64_t which_of(const std::vector<Buffer>& buffers, size_t buffer) {
-  int64_t number = 1;
-  for (size_t i = 0; i < buffer; ++i)
-    number += buffers[i].role == buffers[buffer].role && buffers[i].name == buffers[buffer].name;
-  return number;
-}
-
 /// Strides of contiguous memory, as far as they are affine.
 std::vector<std::optional<Affine>> usual_strides(const std::vector<Affine>& extents) {
   std::vector<std::optional<Affine>> strides(extents.size());
@@ -132,12 +124,9 @@ std::string buffer_lines(const std::vector<Buffer>& buffers) {
 
 std::string data_sections(const std::vector<Buffer>& buffers) {
   std::string text;
-  for (size_t i = 0; i < buffers.size(); ++i) {
-    const Buffer& buffer = buffers[i];
+  for (const Buffer& buffer : buffers) {
     if (buffer.role != Buffer::Role::table || !is_whole(buffer) || numbers_of(buffer)) continue;
-    const int64_t which = which_of(buffers, i);
-    text += fmt::format("\ndata {}{}\n", name_text(buffer.name),
-                        which == 1 ? "" : fmt::format(" {}", which));
+    text += fmt::format("\ndata {}\n", name_text(buffer.name));
     const std::vector<std::byte>& bytes = *buffer.data;
     for (size_t at = 0; at < bytes.size(); at += bytes_a_line)
       text += fmt::format("  {}\n",
@@ -162,10 +151,8 @@ std::string to_string(const View& view, const std::vector<Buffer>& buffers,
     text += " strides ";
     for (const Dim& dim : view.dims) text += fmt::format("[{}]", to_string(dim.stride, names));
   }
-  const int64_t which = which_of(buffers, id);
-  if (name_text(view.name) != name_text(buffer.name) || which > 1)
+  if (name_text(view.name) != name_text(buffer.name))
     text += fmt::format(" of {}", name_text(buffer.name));
-  if (which > 1) text += fmt::format(" {}", which);
   return text;
 }
 
@@ -277,10 +264,9 @@ void MemoryParser::table(LineCursor& line, Buffer& buffer) {
   buffer.data = std::move(bytes);
 }
 
-int32_t MemoryParser::find(LineCursor& line, Buffer::Role role, const std::string& name,
-                           int64_t which) const {
+int32_t MemoryParser::find(LineCursor& line, Buffer::Role role, const std::string& name) const {
   for (size_t i = 0; i < buffers.size(); ++i)
-    if (buffers[i].role == role && name_text(buffers[i].name) == name_text(name) && --which == 0)
+    if (buffers[i].role == role && name_text(buffers[i].name) == name_text(name))
       return static_cast<int32_t>(i);
   line.refuse(fmt::format("there is no buffer `{} {}`", to_string(role), name),
               "buffers are listed at the top");
@@ -318,12 +304,8 @@ View MemoryParser::view(LineCursor& line, std::string name,
     view.dims.push_back({extents[i], stride});
   }
   std::string buffer = view.name;
-  int64_t which = 1;
-  if (line.accept("of")) {
-    buffer = line.name("the buffer's name");
-    if (line.token().kind == LineToken::Kind::number) which = line.integer("which of them");
-  }
-  if (!line.failed()) view.buffer = find(line, *role, buffer, which);
+  if (line.accept("of")) buffer = line.name("the buffer's name");
+  if (!line.failed()) view.buffer = find(line, *role, buffer);
   line.end_of_line();
   return view;
 }
@@ -332,10 +314,8 @@ size_t MemoryParser::data(const std::vector<Line>& lines, size_t at) {
   LineCursor head(lines[at], faults_);
   head.advance();
   const std::string name = head.name("the table's name");
-  const int64_t which =
-      head.token().kind == LineToken::Kind::number ? head.integer("which of them") : 1;
   head.end_of_line();
-  const int32_t id = head.failed() ? -1 : find(head, Buffer::Role::table, name, which);
+  const int32_t id = head.failed() ? -1 : find(head, Buffer::Role::table, name);
   auto bytes = std::make_shared<std::vector<std::byte>>();
   const int indent = lines[at].indent;
   size_t end = at + 1;

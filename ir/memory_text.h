@@ -40,7 +40,7 @@ public:
 private:
   std::optional<TensorType> tensor_type(LineCursor& line, ElementType element);
   void table(LineCursor& line, Buffer& buffer);
-  int32_t find(LineCursor& line, Buffer::Role role, const std::string& name, int64_t which) const;
+  int32_t find(LineCursor& line, Buffer::Role role, const std::string& name) const;
 
   Faults& faults_;
   std::vector<size_t> without_data_; // tables whose data follow

@@ -335,9 +335,43 @@ private:
   std::set<std::string> visible_; // names of the variables around
 };
 
+// ---- memory -----------------------------------------------------------------------------------
+
+/// Gives buffers names of their own, but for a program's inputs and outputs; views that carried
+/// their buffer's name go on doing so.
+class BufferNames {
+public:
+  explicit BufferNames(std::vector<Buffer>& buffers) : buffers_(buffers) {
+    std::set<std::string> taken;
+    for (const Buffer& buffer : buffers)
+      if (is_argument(buffer)) taken.insert(buffer.name);
+    for (Buffer& buffer : buffers) {
+      before_.push_back(buffer.name);
+      if (!is_argument(buffer)) buffer.name = own_name(buffer.name, taken);
+    }
+  }
+
+  void apply_to(std::vector<View>& views) const {
+    for (View& view : views) {
+      const auto id = static_cast<size_t>(view.buffer);
+      if (id < before_.size() && view.name == before_[id]) view.name = buffers_[id].name;
+    }
+  }
+
+private:
+  static bool is_argument(const Buffer& buffer) {
+    return buffer.role == Buffer::Role::input || buffer.role == Buffer::Role::output;
+  }
+
+  const std::vector<Buffer>& buffers_;
+  std::vector<std::string> before_;
+};
+
 } // namespace
 
 NestProgram normal_form(NestProgram program) {
+  const BufferNames names(program.buffers);
+  for (Nest& nest : program.nests) names.apply_to(nest.operands);
   std::vector<std::vector<Var>> numbers;
   for (Nest& nest : program.nests) numbers.push_back(bring_into_form(nest));
   for (Nest& nest : program.nests) {
@@ -351,7 +385,11 @@ NestProgram normal_form(NestProgram program) {
 }
 
 LoopProgram normal_form(LoopProgram program) {
-  for (Step& step : program.steps) StepForm(step).run();
+  const BufferNames names(program.buffers);
+  for (Step& step : program.steps) {
+    names.apply_to(step.views);
+    StepForm(step).run();
+  }
   return program;
 }
 
