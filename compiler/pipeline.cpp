@@ -140,23 +140,19 @@ Schedule packing_schedule(const Nest& nest) {
 
 Expected<Step> specialise_packing(const Packing& packing, const Target& target) {
   const Nest nest = expand(packing.nest, target);
-  Expected<Schedule> schedule = resolve(packing_schedule(nest), nest);
-  if (!schedule) return schedule.failure();
-  Expected<Specialised> result = specialise(nest, *schedule, -1);
+  Expected<Plan> plan = resolve(packing_schedule(nest), nest, target);
+  if (!plan) return plan.failure();
+  Expected<Specialised> result = specialise(nest, *plan, {{}});
   if (!result) return result.failure();
   return std::move(result->step);
 }
 
-std::string tile_text(const Step& step, const Schedule& schedule) {
-  if (schedule.registers.empty()) return "one scalar";
+std::string tile_text(const Step& step, const Plan& plan) {
+  if (plan.tile.empty()) return "one scalar";
   std::vector<std::string> sizes;
-  int64_t lanes = 1;
-  for (const RegisterDirective& r : schedule.registers) {
-    sizes.push_back(fmt::format("{} {}", r.lanes ? ceil_div(r.size, r.lanes) : r.size, r.axis));
-    lanes = std::max(lanes, r.lanes);
-  }
+  for (const PlanTile& t : plan.tile) sizes.push_back(fmt::format("{} {}", t.registers(), t.name));
   const ElementType type = step.arrays.empty() ? ElementType::f32 : step.arrays.front().type;
-  return fmt::format("{} of {}x{}", fmt::join(sizes, " x "), to_string(type), lanes);
+  return fmt::format("{} of {}x{}", fmt::join(sizes, " x "), to_string(type), plan.lanes);
 }
 
 class Pipeline {
@@ -191,6 +187,10 @@ public:
         failures.diagnostics.insert(failures.diagnostics.end(), added.diagnostics().begin(),
                                     added.diagnostics().end());
     }
+    for (Diagnostic& d : failures.diagnostics)
+      if (d.subject == "schedule" && d.where.line > 0)
+        d.in =
+            std::make_shared<const NamedText>(NamedText{request_.schedule_name, request_.schedule});
     if (!failures.diagnostics.empty()) return failures;
     stages_.loops = normal_form(std::move(stages_.loops));
     require(verify(stages_.loops), "specialising");
@@ -224,11 +224,10 @@ private:
     for (const Nest& nest : bands.nests) {
       Choice choice = requested.for_nest(nest, request_.target, stages_.loops.buffers);
       choice.schedule.compute = computed_inside(nest.name);
-      Expected<Step> step = specialised(nest, choice);
+      Expected<Step> step = specialised(nest, choice, bands.scratch_bytes);
       if (!step) return step.failure();
       whole = whole ? merge_steps(*whole, *step) : std::move(*step);
     }
-    whole->scratch_bytes = bands.scratch_bytes;
     stages_.loops.steps.push_back(std::move(*whole));
     return true;
   }
@@ -251,18 +250,20 @@ private:
   }
 
   /// A nest's own loops; its weight's packing becomes a step or a table on the way.
-  Expected<Step> specialised(const Nest& lowered, const Choice& choice) {
+  Expected<Step> specialised(const Nest& lowered, const Choice& choice, int64_t scratch_bytes) {
     Nest nest = expand(lowered, request_.target);
     for (const std::vector<std::string>& axes : choice.schedule.flatten) {
       Expected<Nest> flat = flatten(nest, axes);
       if (!flat) return flat.failure();
       nest = std::move(*flat);
     }
-    Expected<Schedule> schedule = resolve(choice.schedule, nest);
-    if (!schedule) return schedule.failure();
-    const auto packed_buffer = static_cast<int32_t>(stages_.loops.buffers.size());
+    const std::optional<ConstantWeight> weight = ConstantWeight::of(nest, stages_.loops.buffers);
+    Expected<Plan> plan =
+        resolve(choice.schedule, nest, request_.target, weight ? &*weight : nullptr);
+    if (!plan) return plan.failure();
+    std::vector<Buffer>& buffers = stages_.loops.buffers;
     Expected<Specialised> result =
-        specialise(nest, *schedule, packed_buffer, stages_.loops.buffers);
+        specialise(nest, *plan, {buffers, static_cast<int32_t>(buffers.size()), scratch_bytes});
     if (!result) return result.failure();
 
     NestReport report;
@@ -286,18 +287,19 @@ private:
         stages_.loops.steps.push_back(std::move(*step));
       }
     }
+    buffers.insert(buffers.end(), result->scratch.begin(), result->scratch.end());
     report.name = lowered.name;
     report.origin = lowered.origin;
-    report.schedule = to_string(*schedule);
+    report.schedule = to_string(plan->schedule);
     report.why = choice.why;
     report.candidates = choice.candidates;
     report.multiply_adds = multiply_adds_asked_for(as_lowered(lowered.name));
     report.executed_multiply_adds = count_fmas(result->step);
     report.registers = result->step.arrays.empty() ? 0 : result->step.arrays.front().count();
-    report.register_tile = tile_text(result->step, *schedule);
+    report.register_tile = tile_text(result->step, *plan);
     report.work_items = result->step.work();
     stages_.report.nests.push_back(std::move(report));
-    stages_.schedules[lowered.name] = std::move(*schedule);
+    stages_.schedules[lowered.name] = std::move(plan->schedule);
     return std::move(result->step);
   }
 

@@ -18,7 +18,8 @@ namespace volute::compiler {
 
 struct CompileRequest {
   Target target = host();
-  std::string schedule = "auto"; // auto, naive, or a schedule's text
+  std::string schedule = "auto";          // auto, naive, or a schedule's text
+  std::string schedule_name = "schedule"; // what messages call that text
   /// Of inputs and outputs that are not dense, by name, in elements; `compile` checks them.
   StridesByName strides;
   bool llvm_text = false; // keep the LLVM IR as text

@@ -69,6 +69,12 @@ std::string render(const std::vector<Diagnostic>& diagnostics, std::string_view 
   std::string text;
   for (size_t i = 0; i < shown; ++i) {
     const Diagnostic& d = diagnostics[i];
+    if (d.in) {
+      Diagnostic there = d;
+      there.in = nullptr;
+      text += render({there}, d.in->name, d.in->text);
+      continue;
+    }
     const std::string words = cut(ir::shown(to_string(d)));
     if (d.where.line == 0) {
       text += name.empty() ? fmt::format("error: {}\n", words)
@@ -89,6 +95,7 @@ Error::Error(std::vector<Diagnostic> diagnostics) : diagnostics_(std::move(diagn
   for (size_t i = 0; i < shown; ++i) {
     const Diagnostic& d = diagnostics_[i];
     if (!text_.empty()) text_ += '\n';
+    if (d.in) text_ += d.in->name + ':';
     text_ += d.where.line ? fmt::format("{}:{}: {}", d.where.line, d.where.column, to_string(d))
                           : to_string(d);
   }

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,12 +24,19 @@ struct Location {
   bool operator==(const Location&) const { return true; } // places do not make programs differ
 };
 
+/// A text that has a name of its own: a schedule, beside the program that it is for.
+struct NamedText {
+  std::string name, text;
+};
+
 /// One refusal: where, which operator or directive, the rule with its numbers, a way out.
 struct Diagnostic {
   Location where;
   std::string subject; // "conv", "schedule", "%x"; may be empty
   std::string message; // "groups = 2 does not divide the input's 63 channels"
   std::string hint;    // "the nearest valid value is 3"; may be empty
+  std::shared_ptr<const NamedText> in = nullptr; // which text `where` is a place in; null: the one
+                                                 // that was given
 };
 
 /// "conv: groups = 2 does not divide the input's 63 channels (the nearest valid value is 3)"
@@ -87,7 +95,9 @@ public:
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
 
-  const std::vector<Diagnostic>& diagnostics() const { return std::get<Failure>(state_).diagnostics; }
+  const std::vector<Diagnostic>& diagnostics() const {
+    return std::get<Failure>(state_).diagnostics;
+  }
   /// The failure, to return from a caller that has nothing to add.
   Failure failure() const { return std::get<Failure>(state_); }
 

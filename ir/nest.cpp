@@ -14,6 +14,11 @@ const NestAxis* Nest::axis(Var var) const {
   return nullptr;
 }
 
+const NestAxis& Nest::axis_of(Var var) const {
+  if (const NestAxis* found = axis(var)) return *found;
+  throw InternalError(name + ": a variable that is no axis");
+}
+
 int64_t Nest::points() const {
   int64_t product = 1;
   for (const NestAxis& a : axes)

@@ -112,6 +112,9 @@ struct Nest {
 
   const NestAxis* axis(std::string_view axis_name) const; // for what people write
   const NestAxis* axis(Var var) const;
+  /// The axis of a variable; an InternalError when it is none.
+  const NestAxis& axis_of(Var var) const;
+  const std::string& name_of(Var var) const { return vars.at(static_cast<size_t>(var.id)); }
   int64_t points() const; // product of all extents (constant ones), the domain's box
 };
 

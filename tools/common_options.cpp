@@ -115,6 +115,8 @@ Settings settings_of(const CommonOptions& options) {
   }
   settings.request.target = *target;
   settings.request.schedule = schedule_text(options.schedule);
+  const bool is_file = !options.schedule.empty() && options.schedule.front() == '@';
+  settings.request.schedule_name = is_file ? options.schedule.substr(1) : "--schedule";
   return settings;
 }
 

@@ -12,12 +12,6 @@ namespace volute::compiler {
 
 using namespace ir;
 
-namespace {
-
-constexpr int64_t most_interleaved = 4;
-
-} // namespace
-
 llvm::Value* ValueEmitter::at(llvm::Value* pointer, ElementType element, int64_t elements) const {
   if (elements == 0) return pointer;
   return b_.CreateGEP(b_.getInt8Ty(), pointer,
@@ -31,7 +25,7 @@ llvm::Value* ValueEmitter::mask(int32_t lanes, int32_t first, int32_t count) con
 }
 
 bool ValueEmitter::has_masks_for(ElementType element) const {
-  return target_.has_masks && (size_of(element) >= 4 || target_.has("avx512bw"));
+  return target_.has_masks_for(size_of(element));
 }
 
 // Part of a vector without masks: pieces whose lengths are powers of two, the longest first.
@@ -95,7 +89,7 @@ llvm::Value* ValueEmitter::load(llvm::Value* pointer, ElementType element, int32
       return load_runs(pointer, element, lanes, first, count, rest);
     return b_.CreateMaskedLoad(t, pointer, align, mask(lanes, first, count), rest);
   }
-  if (step >= 2 && step <= most_interleaved && has_masks_for(element))
+  if (target_.deinterleaves(size_of(element), step))
     return deinterleave(pointer, element, lanes, step, first, count, rest);
   llvm::Value* value = count == lanes ? llvm::PoisonValue::get(t) : rest;
   for (int32_t l = first; l < first + count; ++l) {

@@ -25,6 +25,29 @@ bool shares_border(const Nest& nest, Var axis) {
   return std::any_of(nest.constraints.begin(), nest.constraints.end(), shared);
 }
 
+bool lanes_may_run_along(const Nest& nest, Var axis, bool sums_too) {
+  const auto along_one = [&](const Index& index) {
+    return std::count_if(index.begin(), index.end(),
+                         [&](const Subscript& s) { return s.at.depends_on(axis); }) <= 1 &&
+           std::none_of(index.begin(), index.end(),
+                        [&](const Subscript& s) { return s.table >= 0 && s.at.depends_on(axis); });
+  };
+  bool may = true;
+  const auto look = [&](const Expr& e) {
+    visit(e, [&](const ExprNode& node) {
+      if (const auto* read = std::get_if<Read>(&node.is)) may &= along_one(read->index);
+    });
+  };
+  if (sums_too)
+    for (const Accumulator& a : nest.accumulators) look(a.initial), look(a.update);
+  for (const Write& w : nest.writes) {
+    may &= along_one(w.index);
+    look(w.value);
+    if (w.offset) look(w.offset);
+  }
+  return may;
+}
+
 std::vector<Read> inner_reads(const Nest& nest) {
   std::vector<Read> reads;
   const auto collect = [&](const Expr& e) {

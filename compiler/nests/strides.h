@@ -12,6 +12,10 @@ int64_t stride_along(const ir::Nest& nest, int32_t operand, const ir::Index& ind
 /// position do: then a border is no number of tiles, and the axis is not tiled.
 bool shares_border(const ir::Nest& nest, ir::Var axis);
 
+/// Whether every access moves along one dimension at most, and not through a table, as the axis
+/// goes on; of the results alone (what is written, and what is read for that), or of the sums too.
+bool lanes_may_run_along(const ir::Nest& nest, ir::Var axis, bool sums_too = true);
+
 /// Every read of the accumulators' updates (of the writes, where there are none), each once.
 std::vector<ir::Read> inner_reads(const ir::Nest& nest);
 

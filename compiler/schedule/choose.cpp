@@ -45,9 +45,6 @@ public:
         flat_ = std::move(*joined), flatten_.push_back(axes);
     reads_ = inner_reads(flat_);
     constant_ = ConstantWeight::of(flat_, buffers);
-    if (constant_ && !constant_->is_small()) constant_.reset();
-    for (const Read& read : reads_)
-      if (!constant_ || read.operand != flat_.weight) other_reads_.push_back(read);
   }
 
   Choice run() {
@@ -56,7 +53,8 @@ public:
     if (lanes_ > 1)
       for (const NestAxis& v : flat_.axes)
         if (!v.reduction && v.extent.number() > 1 && !is_shared(flat_, v) &&
-            !shares_border(flat_, v.var) && can_be_vector(v))
+            !shares_border(flat_, v.var) && lanes_may_run_along(flat_, v.var) &&
+            is_written_along(v))
           try_vector(v);
     if (scored_.empty()) {
       choice.why = {"no axis can be the vector axis: the naive nest"};
@@ -70,8 +68,8 @@ public:
     choice.schedule = best.schedule;
     explain(best, choice.why);
     for (size_t i = 0; i < std::min(scored_.size(), candidates_reported); ++i)
-      choice.candidates.push_back({one_line(*resolve(scored_[i].schedule, flat_)),
-                                   scored_[i].cost.cycles, scored_[i].cost.bound});
+      choice.candidates.push_back(
+          {one_line(scored_[i].plan.schedule), scored_[i].cost.cycles, scored_[i].cost.bound});
     return choice;
   }
 
@@ -116,6 +114,7 @@ private:
 
   struct Scored {
     Schedule schedule;
+    Plan plan;
     Cost cost;
   };
 
@@ -123,30 +122,17 @@ private:
     return flat_.vars[static_cast<size_t>(axis.var.id)];
   }
 
-  /// Lanes run along one dimension of every operand, and the result moves with them.
-  bool can_be_vector(const NestAxis& v) const {
-    const auto along_one = [&](const Index& index) {
-      return std::count_if(index.begin(), index.end(),
-                           [&](const Subscript& s) { return s.at.depends_on(v.var); }) <= 1 &&
-             std::none_of(index.begin(), index.end(), [&](const Subscript& s) {
-               return s.table >= 0 && s.at.depends_on(v.var);
-             });
-    };
-    for (const Read& read : reads_)
-      if (!along_one(read.index)) return false;
-    for (const Write& w : flat_.writes)
-      if (!along_one(w.index) || stride_along(flat_, w.operand, w.index, v.var) == 0) return false;
-    return true;
+  /// Whether the results move with the axis.
+  bool is_written_along(const NestAxis& v) const {
+    return std::none_of(flat_.writes.begin(), flat_.writes.end(), [&](const Write& w) {
+      return stride_along(flat_, w.operand, w.index, v.var) == 0;
+    });
   }
 
-  /// Is some operand read lane by lane along the vector axis? Each such read is a score of
-  /// instructions.
-  bool gathers(const NestAxis& v) const {
-    return std::any_of(reads_.begin(), reads_.end(), [&](const Read& read) {
-      const int64_t stride = stride_along(flat_, read.operand, read.index, v.var);
-      return read.operand != flat_.weight && stride != 0 && stride != 1 &&
-             !(target_.has_masks && stride > 0 && stride <= 4);
-    });
+  /// Is some operand read lane by lane? Each such read is a score of instructions.
+  static bool gathers(const Plan& plan) {
+    return std::any_of(plan.reads.begin(), plan.reads.end(),
+                       [&](const PlannedRead& read) { return read.arrival == Arrival::gathered; });
   }
 
   bool constrained(const NestAxis& axis) const {
@@ -211,26 +197,27 @@ private:
 
   void add(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) {
     Schedule schedule = build(v, size, u, r);
-    const bool numbers = has_numbers(v, u, r * ceil_div(size, lanes_), r);
-    if (numbers) put_numbers(schedule);
-    const std::vector<Read>& reads = numbers ? other_reads_ : reads_;
-    if (registers_needed(flat_, reads, schedule) > target_.vector_registers - 1) return;
-    if (gathers(v) && r * ceil_div(size, lanes_) > most_gathered) return;
-    Expected<Schedule> resolved = resolve(schedule, flat_);
-    if (!resolved) return;
-    Cost cost = predict(flat_, reads, *resolved, target_);
-    if (numbers) cost.cycles *= constant_->density();
-    scored_.push_back({std::move(schedule), cost});
+    if (has_numbers(v, u, r * ceil_div(size, lanes_), r)) put_numbers(schedule);
+    Expected<Plan> plan = resolve(schedule, flat_, target_, constant_ ? &*constant_ : nullptr);
+    if (!plan) {
+      ++refused_;
+      return;
+    }
+    if (plan->registers_needed(flat_) > target_.vector_registers - 1) return;
+    if (gathers(*plan) && plan->tile_registers() > most_gathered) return;
+    Cost cost = predict(flat_, *plan, target_);
+    scored_.push_back({std::move(schedule), std::move(*plan), std::move(cost)});
   }
 
   /// Whether the weight's numbers stand in the code: it is small, one number serves all lanes, and
   /// the copies are not too many.
   bool has_numbers(const NestAxis& v, const NestAxis* u, int64_t registers, int64_t rows) const {
-    if (!constant_ || constant_->moves_along(v.var)) return false;
+    if (!constant_ || !constant_->is_small() || constant_->moves_along(v.var)) return false;
     if (u && constant_->moves_along(u->var)) registers /= rows;
     int64_t loads = 1; // of a vector: neighbours, or every so many-th
-    for (const Read& read : other_reads_)
-      loads = std::max(loads, stride_along(flat_, read.operand, read.index, v.var));
+    for (const Read& read : reads_)
+      if (read.operand != flat_.weight)
+        loads = std::max(loads, stride_along(flat_, read.operand, read.index, v.var));
     return constant_->density() * static_cast<double>(constant_->count() * registers * loads) <=
            most_with_numbers;
   }
@@ -413,15 +400,14 @@ private:
 
   void explain(const Scored& best, std::vector<std::string>& why) const {
     const RegisterDirective& v = best.schedule.registers.back();
-    if (constant_ && !best.schedule.pack_weight && !constant_->moves_along(flat_.axis(v.axis)->var))
+    if (best.plan.weight == WeightUse::numbers)
       why.push_back(fmt::format("the weight's {} numbers stand in the code, {:.0f} % of them are 0",
                                 constant_->count(), 100 * (1 - constant_->density())));
     why.push_back(
         fmt::format("{} register tiles were scored for {}", scored_.size(), target_.name));
     why.push_back(fmt::format("vectors of {} run along {}", v.lanes, v.axis));
     why.push_back(fmt::format("{} of {} vector registers are in use in the inner step",
-                              registers_needed(flat_, reads_, best.schedule),
-                              target_.vector_registers));
+                              best.plan.registers_needed(flat_), target_.vector_registers));
     why.push_back(
         fmt::format("the inner step is bound by {}; {:.0f} % of the arithmetic peak is predicted",
                     best.cost.bound, 100 * best.cost.efficiency));
@@ -436,10 +422,10 @@ private:
   bool is_banded_ = false;
   Nest flat_;
   std::vector<Read> reads_;                // of flat_
-  std::optional<ConstantWeight> constant_; // small enough for its numbers to stand in the code
-  std::vector<Read> other_reads_;          // but the weight's, then
+  std::optional<ConstantWeight> constant_; // the weight, where it is one
   std::vector<std::vector<std::string>> flatten_;
   std::vector<Scored> scored_;
+  int64_t refused_ = 0; // candidates that do not fit: none should be made
 };
 
 } // namespace

@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
-#include <string>
 
 namespace volute::compiler {
 
@@ -44,22 +42,17 @@ struct TileSizes { // one kind of tile: whole, or the last one of an axis
 
 class Model {
 public:
-  Model(const Nest& nest, const std::vector<Read>& reads, const Schedule& schedule,
-        const Target& target)
-      : nest_(nest), schedule_(schedule), target_(target), reads_(reads) {
-    for (const RegisterDirective& r : schedule.registers) {
-      axes_.push_back(nest.axis(r.axis)->var);
-      lanes_ = std::max(lanes_, r.lanes);
-      if (r.lanes) vector_ = nest.axis(r.axis)->var;
-    }
+  Model(const Nest& nest, const Plan& plan, const Target& target)
+      : nest_(nest), plan_(plan), target_(target), lanes_(plan.lanes) {
     for (const Accumulator& a : nest.accumulators) update_operations_ += operations(a.update);
     for (const Write& w : nest.writes) write_operations_ += operations(w.value);
     for (const NestAxis& axis : nest.axes)
       if (axis.reduction) steps_ *= static_cast<double>(axis.extent.number());
-    if (!schedule.loops.empty() && schedule.loops.back().dot) { // one instruction a group
-      ways_ = schedule.loops.back().dot;
+    if (plan.instruction.kind == Instruction::Kind::dot) { // one instruction a group
+      ways_ = plan.instruction.ways;
       steps_ /= static_cast<double>(ways_);
       update_operations_ = 1;
+      instructions_per_cycle_ = target.dots_per_cycle(size_of(plan.instruction.dot->image->type));
     }
   }
 
@@ -67,7 +60,7 @@ public:
     Cost cost;
     double tiles_elsewhere = 1;
     for (const NestAxis& axis : nest_.axes)
-      if (!axis.reduction && std::find(axes_.begin(), axes_.end(), axis.var) == axes_.end())
+      if (!axis.reduction && !in_tile(axis.var))
         tiles_elsewhere *= static_cast<double>(axis.extent.number());
     for (const TileSizes& size : tile_sizes())
       cost.cycles += tiles_elsewhere * size.tiles * tile_cycles(size, cost.bound);
@@ -79,6 +72,7 @@ public:
                                                                            : update_operations_)) /
         (static_cast<double>(std::max<int64_t>(lanes_, 1)) * target_.fma_per_cycle);
     cost.efficiency = cost.cycles > 0 ? ideal / cost.cycles : 0;
+    cost.cycles *= plan_.density;
     return cost;
   }
 
@@ -86,9 +80,9 @@ private:
   /// Whole tiles and last tiles of every register axis, combined.
   std::vector<TileSizes> tile_sizes() const {
     std::vector<TileSizes> sizes = {{}};
-    for (const RegisterDirective& r : schedule_.registers) {
-      const int64_t extent = nest_.axis(r.axis)->extent.number();
-      const int64_t lanes = std::max<int64_t>(r.lanes, 1);
+    for (const PlanTile& t : plan_.tile) {
+      const int64_t extent = nest_.axis_of(t.axis).extent.number();
+      const int64_t lanes = std::max<int64_t>(t.lanes, 1);
       std::vector<TileSizes> next;
       for (const TileSizes& size : sizes) {
         const auto add = [&](int64_t count, int64_t elements) {
@@ -98,47 +92,46 @@ private:
           more.registers.push_back(ceil_div(elements, lanes));
           next.push_back(std::move(more));
         };
-        add(extent / r.size, r.size);
-        add(1, extent % r.size);
+        add(extent / t.size, t.size);
+        add(1, extent % t.size);
       }
       sizes = std::move(next);
     }
     return sizes;
   }
 
-  double registers_of(const Read& read, const TileSizes& size) const {
+  bool in_tile(Var axis) const {
+    return std::any_of(plan_.tile.begin(), plan_.tile.end(),
+                       [&](const PlanTile& t) { return t.axis == axis; });
+  }
+  bool is_vector(Var axis) const { return plan_.vector && plan_.tile[*plan_.vector].axis == axis; }
+
+  double registers_of(const PlannedRead& read, const TileSizes& size) const {
     double count = 1;
-    for (size_t i = 0; i < axes_.size(); ++i)
-      if (stride_along(nest_, read.operand, read.index, axes_[i]) != 0)
-        count *= static_cast<double>(size.registers[i]);
+    for (size_t i = 0; i < plan_.tile.size(); ++i)
+      if (read.moves >> i & 1) count *= static_cast<double>(size.registers[i]);
     return count;
-  }
-
-  bool is_packed(const Read& read) const {
-    return schedule_.pack_weight && read.operand == nest_.weight;
-  }
-
-  int64_t vector_stride(const Read& read) const {
-    if (lanes_ == 1) return 0;
-    const int64_t stride = stride_along(nest_, read.operand, read.index, vector_);
-    return is_packed(read) && stride != 0 ? 1 : stride;
   }
 
   double step_cycles(const TileSizes& size, std::string& bound) const {
     double all = 1;
     for (int64_t r : size.registers) all *= static_cast<double>(r);
     double loads = 0, extra = 0;
-    for (const Read& read : reads_) {
+    for (const PlannedRead& read : plan_.reads) {
       const double count = registers_of(read, size);
-      const int64_t stride = vector_stride(read);
-      if (stride == 0 || stride == 1) {
+      switch (read.arrival) {
+      case Arrival::broadcast:
+      case Arrival::loaded:
         loads += count * aliasing(read, size) * (is_misaligned(read) ? misaligned_load : 1);
-      } else if (target_.has_masks && stride > 0 && stride <= 4) { // neighbouring vectors, shuffled
-        loads += count * static_cast<double>(stride);
-        extra += count * static_cast<double>(stride - 1);
-      } else { // gathered: a load and an insert for each lane
+        break;
+      case Arrival::deinterleaved: // neighbouring vectors, shuffled
+        loads += count * static_cast<double>(read.lane_stride);
+        extra += count * static_cast<double>(read.lane_stride - 1);
+        break;
+      case Arrival::gathered: // a load and an insert for each lane
         loads += count * static_cast<double>(lanes_);
         extra += count * static_cast<double>(lanes_) * 2;
+        break;
       }
     }
     const double arithmetic =
@@ -151,7 +144,7 @@ private:
       double cycles;
       const char* name;
     };
-    const Term terms[] = {{arithmetic / target_.fma_per_cycle + extra, "FMA"},
+    const Term terms[] = {{arithmetic / instructions_per_cycle_ + extra, "FMA"},
                           {loads / target_.loads_per_cycle, "loads"},
                           {chain, "latency"},
                           {arrival(size), "L2"},
@@ -168,39 +161,41 @@ private:
   }
 
   /// Vectors of an operand whose rows, or taps, do not start at multiples of a vector.
-  bool is_misaligned(const Read& read) const {
-    if (vector_stride(read) != 1 || is_packed(read) || target_.vector_bytes < target_.line_bytes)
+  bool is_misaligned(const PlannedRead& read) const {
+    if (read.lane_stride != 1 || read.is_packed || target_.vector_bytes < target_.line_bytes)
       return false;
     for (const NestAxis& axis : nest_.axes)
-      if (axis.var != vector_ && axis.extent.number() > 1 &&
-          stride_along(nest_, read.operand, read.index, axis.var) % lanes_ != 0)
+      if (!is_vector(axis.var) && axis.extent.number() > 1 && stride(read, axis.var) % lanes_ != 0)
         return true;
     return false;
   }
 
   /// More than 8 streams whose addresses agree modulo 4 KiB evict each other from L1.
-  double aliasing(const Read& read, const TileSizes& size) const {
+  double aliasing(const PlannedRead& read, const TileSizes& size) const {
     double streams = 1;
-    for (size_t i = 0; i < axes_.size(); ++i) {
-      const int64_t stride =
-          stride_along(nest_, read.operand, read.index, axes_[i]) * element_bytes(read.operand);
-      if (axes_[i] != vector_ && stride != 0 && stride % target_.page_bytes == 0)
+    for (size_t i = 0; i < plan_.tile.size(); ++i) {
+      const int64_t bytes = stride(read, plan_.tile[i].axis) * element_bytes(read.read.operand);
+      if (i != plan_.vector && bytes != 0 && bytes % target_.page_bytes == 0)
         streams *= static_cast<double>(size.registers[i]);
     }
-    return streams > 8 && !is_packed(read) ? 3 : 1;
+    return streams > 8 && !read.is_packed ? 3 : 1;
+  }
+
+  int64_t stride(const PlannedRead& read, Var axis) const {
+    return stride_along(nest_, read.read.operand, read.read.index, axis);
   }
 
   /// Cycles in which what a step reads arrives: from L1 when all that a tile reads fits there (then
   /// it is no bound of its own), else from L2, or beyond for weights that L2 cannot hold.
   double arrival(const TileSizes& size) const {
     double bytes = 0, footprint = 0, far = 0;
-    for (const Read& read : reads_) {
+    for (const PlannedRead& read : plan_.reads) {
       const double step = registers_of(read, size) *
-                          (vector_stride(read) ? static_cast<double>(lanes_) : 1.0) *
-                          static_cast<double>(element_bytes(read.operand) * ways_);
+                          (read.lane_stride ? static_cast<double>(lanes_) : 1.0) *
+                          static_cast<double>(element_bytes(read.read.operand) * ways_);
       bytes += step;
       footprint += step * steps_;
-      if (read.operand == nest_.weight &&
+      if (read.read.operand == nest_.weight &&
           step * steps_ > 0.7 * static_cast<double>(target_.l2_bytes))
         far += step;
     }
@@ -223,15 +218,10 @@ private:
   /// Every reduction loop that is not unrolled turns over and ends.
   double loops_cycles() const {
     double cycles = 0, outer = 1;
-    std::map<std::string, double> left; // of an axis, inside the loops so far
-    for (const LoopDirective& loop : schedule_.loops) {
-      const NestAxis& axis = *nest_.axis(loop.axis);
-      if (!axis.reduction || loop.unroll == LoopDirective::full) continue;
-      const double extent =
-          left.try_emplace(loop.axis, static_cast<double>(axis.extent.number())).first->second;
-      const double tiles = std::ceil(extent / static_cast<double>(loop.by));
+    for (const PlanLoop& loop : plan_.loops) {
+      if (!loop.reduction || loop.unrolls_all) continue;
+      const auto tiles = static_cast<double>(loop.trips());
       const double trips = tiles / static_cast<double>(std::max<int64_t>(loop.unroll, 1));
-      left[loop.axis] = static_cast<double>(loop.by);
       const double exit =
           outer > 1 && trips <= 8 ? 0.1 * loop_exit : loop_exit; // short ones are foreseen
       cycles += outer * (trips * loop_iteration + (trips > 1 ? exit : 0));
@@ -241,45 +231,37 @@ private:
   }
 
   double store_cycles(const TileSizes& size, double all) const {
-    const Write& write = nest_.writes.front();
-    if (lanes_ == 1) return all / target_.stores_per_cycle;
-    const int64_t stride = stride_along(nest_, write.operand, write.index, vector_);
-    if (stride == 1) return all / target_.stores_per_cycle;
-    for (size_t i = 0; i < axes_.size(); ++i) {
-      if (axes_[i] == vector_ || size.registers[i] <= 1 ||
-          stride_along(nest_, write.operand, write.index, axes_[i]) != 1)
-        continue;
-      // Transposed: log2(lanes) shuffles a row, then rows of the unrolled axis.
-      const double blocks = all / static_cast<double>(size.registers[i]) *
-                            static_cast<double>(ceil_div(size.registers[i], lanes_));
-      return blocks * static_cast<double>(lanes_) *
-             (std::log2(static_cast<double>(lanes_)) + 1 / target_.stores_per_cycle);
-    }
-    return all * static_cast<double>(lanes_) * 2.5; // lane by lane
+    if (plan_.store.kind == PlannedStore::Kind::vectors) return all / target_.stores_per_cycle;
+    if (plan_.store.kind == PlannedStore::Kind::lanes)
+      return all * static_cast<double>(lanes_) * 2.5;
+    // Transposed: log2(lanes) shuffles a row, then rows of the unrolled axis.
+    const int64_t rows = size.registers[plan_.store.rows];
+    const double blocks =
+        all / static_cast<double>(rows) * static_cast<double>(ceil_div(rows, lanes_));
+    return blocks * static_cast<double>(lanes_) *
+           (std::log2(static_cast<double>(lanes_)) + 1 / target_.stores_per_cycle);
   }
 
-  bool asked_for(const Read& read) const {
-    const std::string& name = nest_.operands[static_cast<size_t>(read.operand)].name;
-    return std::find(schedule_.prefetch.begin(), schedule_.prefetch.end(), name) !=
-           schedule_.prefetch.end();
+  bool asked_for(const PlannedRead& read) const {
+    return std::any_of(plan_.streams.begin(), plan_.streams.end(), [&](const Stream& stream) {
+      return stream.read.operand == read.read.operand;
+    });
   }
 
   /// An input beyond L2 that comes in rows, a page or more apart: each row of a tile is a request
   /// of its own, that longer rows share.
   double row_requests() const {
     double cycles = 0;
-    for (const Read& read : reads_) {
-      if (read.operand == nest_.weight || nest_.weight < 0 || !nest_.constraints.empty()) continue;
-      const double bytes = operand_bytes(read.operand);
+    for (const PlannedRead& read : plan_.reads) {
+      const int32_t operand = read.read.operand;
+      if (operand == nest_.weight || nest_.weight < 0 || !nest_.constraints.empty()) continue;
+      const double bytes = operand_bytes(operand);
       if (bytes <= 0.5 * static_cast<double>(target_.l2_bytes)) continue;
-      double row = static_cast<double>(element_bytes(read.operand));
-      for (const RegisterDirective& r : schedule_.registers)
-        if (stride_along(nest_, read.operand, read.index, nest_.axis(r.axis)->var) == 1)
-          row *= static_cast<double>(r.size);
+      auto row = static_cast<double>(element_bytes(operand));
+      for (const PlanTile& t : plan_.tile)
+        if (stride(read, t.axis) == 1) row *= static_cast<double>(t.size);
       for (const NestAxis& axis : nest_.axes)
-        if (axis.reduction &&
-            stride_along(nest_, read.operand, read.index, axis.var) * element_bytes(read.operand) >=
-                target_.page_bytes)
+        if (axis.reduction && stride(read, axis.var) * element_bytes(operand) >= target_.page_bytes)
           cycles += (asked_for(read) ? row_request : row_miss) * bytes / row;
     }
     return cycles;
@@ -302,44 +284,18 @@ private:
   }
 
   const Nest& nest_;
-  const Schedule& schedule_;
+  const Plan& plan_;
   const Target& target_;
-  std::vector<Var> axes_;
-  Var vector_;
   int64_t lanes_ = 1;
-  const std::vector<Read>& reads_;
   int64_t update_operations_ = 0, write_operations_ = 0, ways_ = 1;
+  double instructions_per_cycle_ = target_.fma_per_cycle;
   double steps_ = 1;
 };
 
 } // namespace
 
-Cost predict(const Nest& nest, const std::vector<Read>& reads, const Schedule& schedule,
-             const Target& target) {
-  return Model(nest, reads, schedule, target).total();
-}
-
-int64_t registers_needed(const Nest& nest, const std::vector<Read>& reads,
-                         const Schedule& schedule) {
-  int64_t accumulators = 1;
-  for (const RegisterDirective& r : schedule.registers)
-    accumulators *= ceil_div(r.size, std::max<int64_t>(r.lanes, 1));
-  accumulators *= static_cast<int64_t>(std::max<size_t>(nest.accumulators.size(), 1));
-  int64_t held = 0;
-  for (const Read& read : reads) {
-    int64_t registers = 1, depends = 0, first = 0;
-    for (size_t i = 0; i < schedule.registers.size(); ++i) {
-      const RegisterDirective& r = schedule.registers[i];
-      if (stride_along(nest, read.operand, read.index, nest.axis(r.axis)->var) == 0) continue;
-      ++depends;
-      first |= i == 0;
-      registers *= ceil_div(r.size, std::max<int64_t>(r.lanes, 1));
-    }
-    const bool whole = depends == static_cast<int64_t>(schedule.registers.size());
-    const bool passing = depends == 1 && first; // one at a time, inside the first axis's loop
-    held += whole || passing ? 1 : registers;
-  }
-  return accumulators + held;
+Cost predict(const Nest& nest, const Plan& plan, const Target& target) {
+  return Model(nest, plan, target).total();
 }
 
 } // namespace volute::compiler

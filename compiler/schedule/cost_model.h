@@ -6,7 +6,7 @@
 // wrong one found. The model ranks schedules; it does not promise times.
 #pragma once
 
-#include "compiler/schedule/schedule.h"
+#include "compiler/schedule/plan.h"
 #include "compiler/target/target.h"
 #include "ir/nest.h"
 
@@ -20,13 +20,7 @@ struct Cost {
   double efficiency = 0; // share of the arithmetic peak, over the whole nest
 };
 
-/// `schedule` is resolved for this nest, and its flattening has been applied; `reads` are the
-/// nest's inner_reads.
-Cost predict(const ir::Nest& nest, const std::vector<ir::Read>& reads, const Schedule& schedule,
-             const Target& target);
-
-/// Vector registers that the inner step needs: accumulators, operands held, one in passing.
-int64_t registers_needed(const ir::Nest& nest, const std::vector<ir::Read>& reads,
-                         const Schedule& schedule);
+/// `plan` is of this nest.
+Cost predict(const ir::Nest& nest, const Plan& plan, const Target& target);
 
 } // namespace volute::compiler

@@ -1,8 +1,5 @@
 #include "compiler/schedule/schedule.h"
 
-#include "compiler/nests/bands.h"
-#include "compiler/nests/strides.h"
-#include "compiler/nests/weight_expression.h"
 #include "compiler/schedule/directive_hint.h"
 #include "ir/literals.h"
 
@@ -156,6 +153,7 @@ Expected<std::string> parse_operand(Words& words, std::string_view directive) {
 Expected<LoopDirective> parse_loop(Words& words, bool parallel) {
   const std::string_view directive = parallel ? "parallel" : "for";
   LoopDirective loop;
+  loop.at = words.here();
   loop.parallel = parallel;
   Expected<std::string> axis = parse_axis(words, directive);
   if (!axis) return axis.failure();
@@ -185,6 +183,7 @@ Expected<LoopDirective> parse_loop(Words& words, bool parallel) {
 
 Expected<RegisterDirective> parse_register(Words& words) {
   RegisterDirective r;
+  r.at = words.here();
   Expected<std::string> axis = parse_axis(words, "registers");
   if (!axis) return axis.failure();
   r.axis = *axis;
@@ -249,6 +248,7 @@ Expected<bool> parse_directive(Words& words, Schedules& schedules, std::string& 
     schedule.pack_weight = true;
   } else if (word == "compute") {
     ComputeDirective compute;
+    compute.at = where;
     Expected<std::string> inner = parse_axis(words, "compute");
     if (!inner) return inner.failure();
     compute.nest = *inner;
@@ -305,283 +305,6 @@ Expected<Schedules> parse_schedules(std::string_view text) {
   if (!failures.diagnostics.empty()) return failures;
   if (schedules.empty()) schedules[""];
   return schedules;
-}
-
-// ---- fitting a nest ---------------------------------------------------------------------------
-
-namespace {
-
-std::string axes_of(const ir::Nest& nest) {
-  std::vector<std::string> names;
-  for (const ir::NestAxis& axis : nest.axes)
-    names.push_back(nest.vars[static_cast<size_t>(axis.var.id)]);
-  return fmt::format("the axes of {} are {}", nest.name, fmt::join(names, ", "));
-}
-
-bool constrained(const ir::Nest& nest, ir::Var axis) {
-  return std::any_of(nest.constraints.begin(), nest.constraints.end(),
-                     [&](const ir::Constraint& c) { return c.value.depends_on(axis); });
-}
-
-Failure misfit(const ir::Nest& nest, std::string message, std::string hint = "") {
-  return fail("schedule", fmt::format("nest {}: {}", nest.name, message), std::move(hint));
-}
-
-} // namespace
-
-namespace {
-
-/// Elements that are scattered over one part of memory are written in the nest's order: their axes
-/// are neither shared among threads, nor tiled, nor in another order.
-std::optional<Failure> misfit_of_scatter(const Schedule& schedule, const ir::Nest& nest) {
-  const auto scattered = std::find_if(nest.writes.begin(), nest.writes.end(),
-                                      [](const ir::Write& w) { return w.offset != nullptr; });
-  if (scattered == nest.writes.end()) return std::nullopt;
-  if (!schedule.registers.empty())
-    return misfit(nest, "registers: elements are scattered one at a time");
-  const auto is_ordered = [&](const ir::NestAxis& axis) {
-    return std::none_of(scattered->index.begin(), scattered->index.end(),
-                        [&](const ir::Subscript& s) { return s.at.depends_on(axis.var); });
-  };
-  std::vector<std::string> ordered, found;
-  for (const ir::NestAxis& axis : nest.axes)
-    if (is_ordered(axis)) ordered.push_back(nest.vars[static_cast<size_t>(axis.var.id)]);
-  for (const LoopDirective& loop : schedule.loops) {
-    const ir::NestAxis* axis = nest.axis(loop.axis);
-    if (!axis || !is_ordered(*axis)) continue;
-    if (loop.parallel)
-      return misfit(nest, fmt::format("parallel {0}: elements along {0} may be scattered to one "
-                                      "place, the last one stays",
-                                      loop.axis));
-    found.push_back(loop.axis);
-  }
-  if (found == ordered) return std::nullopt;
-  return misfit(nest, fmt::format("for {}: elements are scattered in the order of {}",
-                                  fmt::join(found, ", "), fmt::join(ordered, ", ")));
-}
-
-bool in_domain(const ir::Nest& nest, ir::Var axis) {
-  return std::any_of(nest.domain.begin(), nest.domain.end(),
-                     [&](const ir::Constraint& c) { return c.value.depends_on(axis); });
-}
-
-/// Nests that are computed in one step share its work items: the batch and the bands, no more. Rows
-/// beyond the image are left out of the loop over rows, which is a plain one.
-std::optional<Failure> misfit_of_bands(const Schedule& schedule, const ir::Nest& nest) {
-  if (!band_axis(nest)) return std::nullopt;
-  std::vector<std::string> shared, found;
-  for (const ir::NestAxis& axis : nest.axes)
-    if (is_shared(nest, axis)) shared.push_back(nest.vars[static_cast<size_t>(axis.var.id)]);
-  for (const RegisterDirective& r : schedule.registers)
-    if (std::find(shared.begin(), shared.end(), r.axis) != shared.end())
-      return misfit(nest,
-                    fmt::format("registers {0} {1}: {0} is shared with the other nests of the "
-                                "step, and not tiled",
-                                r.axis, r.size));
-  for (const LoopDirective& loop : schedule.loops)
-    if (loop.parallel) {
-      found.push_back(loop.axis);
-      if (loop.by > 1)
-        return misfit(nest, fmt::format("parallel {} by {}: the nests of a step share its work "
-                                        "items, one {} each",
-                                        loop.axis, loop.by, loop.axis));
-    }
-  if (found != shared)
-    return misfit(nest,
-                  fmt::format("parallel {}: the nests of a step share its work items",
-                              fmt::join(found, ", ")),
-                  fmt::format("write `parallel {}`", fmt::join(shared, ", ")));
-  for (const LoopDirective& loop : schedule.loops) {
-    const ir::NestAxis* axis = nest.axis(loop.axis);
-    if (axis && in_domain(nest, axis->var) && !loop.parallel && (loop.by > 1 || loop.unroll != 1))
-      return misfit(nest, fmt::format("for {0} by {1}: rows of {0} may lie beyond the image, and "
-                                      "are neither tiled nor unrolled",
-                                      loop.axis, loop.by));
-  }
-  return std::nullopt;
-}
-
-/// `dot` is for the innermost loop, over an axis along which narrow products can be grouped.
-std::optional<Failure> misfit_of_dot(const Schedule& schedule, size_t at, const ir::Nest& nest) {
-  const LoopDirective& loop = schedule.loops[at];
-  const auto refuse = [&](const std::string& message, std::string hint = "") {
-    return misfit(nest, fmt::format("for {} dot {}: {}", loop.axis, loop.dot, message),
-                  std::move(hint));
-  };
-  const std::optional<DotForm> form = dot_form(nest, nest.axis(loop.axis)->var);
-  if (!form)
-    return refuse("the nest adds no products of u8 and i8, or of two bf16, that lie one after the "
-                  "other along this axis");
-  if (form->ways != loop.dot)
-    return refuse(fmt::format("its products are added {} at a time", form->ways));
-  if (at + 1 != schedule.loops.size()) return refuse("it must be the innermost loop");
-  const auto vector = std::find_if(schedule.registers.begin(), schedule.registers.end(),
-                                   [](const RegisterDirective& r) { return r.lanes > 0; });
-  if (!schedule.pack_weight || vector == schedule.registers.end())
-    return refuse("it needs a packed weight and a vector axis",
-                  "add `pack weight` and `registers o N vector LANES`");
-  const auto moves = [&](const ir::Expr& e) {
-    bool found = false;
-    const ir::NestAxis* axis = nest.axis(vector->axis);
-    visit(e, [&](const ir::ExprNode& node) {
-      if (const auto* read = std::get_if<ir::Read>(&node.is))
-        for (const ir::Subscript& s : read->index) found |= axis && s.at.depends_on(axis->var);
-    });
-    return found;
-  };
-  if (moves(form->image) || !moves(form->weight))
-    return refuse(fmt::format("vectors must run along output channels, not {}", vector->axis));
-  return std::nullopt;
-}
-
-// Far beyond what a machine can hold or a person would ask for: what is more is a slip, or malice.
-constexpr int64_t most_registers = 1024;
-constexpr int64_t most_copies = 16384; // of the innermost statement
-
-} // namespace
-
-Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest) {
-  Schedule full = schedule;
-  if (full.loops.empty())
-    for (const ir::NestAxis& axis : nest.axes)
-      full.loops.push_back({nest.vars[static_cast<size_t>(axis.var.id)]});
-
-  if (auto failure = misfit_of_scatter(full, nest)) return *failure;
-  if (auto failure = misfit_of_bands(full, nest)) return *failure;
-
-  std::map<std::string, int64_t> tile; // of register axes
-  bool has_vector = false;
-  for (const RegisterDirective& r : full.registers) {
-    const ir::NestAxis* axis = nest.axis(r.axis);
-    if (!axis)
-      return misfit(nest, fmt::format("registers {}: no such axis", r.axis), axes_of(nest));
-    if (axis->reduction)
-      return misfit(nest, fmt::format("registers {0}: {0} is a reduction axis", r.axis),
-                    "a register tile is made of parallel axes");
-    if (in_domain(nest, axis->var))
-      return misfit(nest,
-                    fmt::format("registers {0} {1}: rows of {0} may lie beyond the image, and "
-                                "are not tiled",
-                                r.axis, r.size));
-    if (r.size > 1 && shares_border(nest, axis->var))
-      return misfit(nest, fmt::format("registers {0} {1}: {0} reaches into the padding together "
-                                      "with another axis, and such an axis is not tiled",
-                                      r.axis, r.size));
-    if (!tile.emplace(r.axis, r.size).second)
-      return misfit(nest, fmt::format("registers {}: the axis is named twice", r.axis));
-    if (r.lanes && has_vector)
-      return misfit(nest, "registers: only one axis can be the vector axis");
-    has_vector |= r.lanes != 0;
-  }
-
-  int64_t registers = 1;
-  for (const RegisterDirective& r : full.registers) {
-    registers *= std::min(ir::ceil_div(r.size, std::max<int64_t>(r.lanes, 1)), most_registers + 1);
-    if (registers > most_registers)
-      return misfit(nest,
-                    fmt::format("registers {} {}: the tile has more than {} registers", r.axis,
-                                r.size, most_registers),
-                    "no machine here has more than 32");
-  }
-
-  std::map<std::string, int64_t> covered; // extent still to be covered by inner loops
-  std::vector<LoopDirective> loops;
-  std::string reduction_seen;
-  for (size_t at = 0; at < full.loops.size(); ++at) {
-    LoopDirective loop = full.loops[at];
-    const ir::NestAxis* axis = nest.axis(loop.axis);
-    const std::string written = fmt::format("{} {}", loop.parallel ? "parallel" : "for", loop.axis);
-    if (!axis) return misfit(nest, fmt::format("{}: no such axis", written), axes_of(nest));
-    if (!axis->extent.is_constant())
-      return misfit(nest,
-                    fmt::format("{}: extents that are parameters are not compiled yet", written));
-    if (axis->reduction) {
-      reduction_seen = loop.axis;
-      if (loop.parallel)
-        return misfit(nest, fmt::format("parallel {0}: {0} is a reduction axis", loop.axis));
-      if (loop.by > 1 && !loop.dot && constrained(nest, axis->var))
-        return misfit(
-            nest,
-            fmt::format("for {0} by {1}: the taps of {0} that lie in the padding are left "
-                        "out, and such an axis is not tiled",
-                        loop.axis, loop.by),
-            fmt::format("`{} unroll {}` copies the body", loop.axis, loop.by));
-    } else if (!reduction_seen.empty()) {
-      return misfit(
-          nest,
-          fmt::format("{}: a parallel axis inside the reduction axis {}", written, reduction_seen),
-          "accumulators live in registers: put parallel axes first");
-    }
-    const bool last = std::none_of(full.loops.begin() + static_cast<long>(at) + 1, full.loops.end(),
-                                   [&](const LoopDirective& l) { return l.axis == loop.axis; });
-    const auto in_tile = tile.find(loop.axis);
-    const int64_t inner = in_tile == tile.end() ? 1 : in_tile->second;
-    if (loop.dot) {
-      if (auto failure = misfit_of_dot(full, at, nest)) return *failure;
-      loop.by = loop.dot;
-    }
-    if (loop.by == 0) loop.by = last ? inner : 1;
-    if (last && loop.by != inner && !loop.dot)
-      return misfit(nest,
-                    in_tile == tile.end()
-                        ? fmt::format("{} by {}: nothing loops over the {} elements of a tile",
-                                      written, loop.by, loop.by)
-                        : fmt::format("{} by {}: the register tile holds {} of {}", written,
-                                      loop.by, inner, loop.axis),
-                    in_tile == tile.end()
-                        ? fmt::format("add `registers {} {}`, or a second loop over {}", loop.axis,
-                                      loop.by, loop.axis)
-                        : fmt::format("write `{} by {}`", loop.axis, inner));
-    if (!last && loop.by < inner)
-      return misfit(nest, fmt::format("{} by {}: smaller than the register tile's {}", written,
-                                      loop.by, inner));
-    const auto outer = covered.find(loop.axis);
-    const int64_t extent = outer == covered.end() ? axis->extent.number() : outer->second;
-    if (!last && inner > 1 && loop.by % inner != 0)
-      return misfit(nest, fmt::format("{} by {}: not a multiple of the register tile's {}", written,
-                                      loop.by, inner));
-    covered[loop.axis] = std::min(loop.by, extent);
-    // A loop over one tap decides nothing, unless that tap may lie in the padding.
-    if (extent > 1 || loop.parallel || loop.dot || in_domain(nest, axis->var) ||
-        in_domain(nest, axis->var) || (axis->reduction && constrained(nest, axis->var)))
-      loops.push_back(loop);
-  }
-  int64_t copies = registers;
-  for (const LoopDirective& loop : loops) {
-    const int64_t extent = nest.axis(loop.axis)->extent.number();
-    const int64_t unrolled =
-        loop.unroll == LoopDirective::full ? ir::ceil_div(extent, loop.by) : loop.unroll;
-    copies *= std::min(std::max<int64_t>(unrolled, 1), most_copies + 1);
-    if (copies > most_copies)
-      return misfit(
-          nest,
-          fmt::format("for {} unroll: the innermost statement is copied more than {} times",
-                      loop.axis, most_copies),
-          "unroll fewer loops, or `unroll N` for N copies");
-  }
-  full.loops = std::move(loops);
-
-  for (const ir::NestAxis& axis : nest.axes) {
-    const std::string& name = nest.vars[static_cast<size_t>(axis.var.id)];
-    const auto in_tile = tile.find(name);
-    const int64_t held = in_tile == tile.end() ? 1 : in_tile->second;
-    if (axis.reduction && !covered.count(name) && axis.extent.number() == 1 &&
-        constrained(nest, axis.var)) {
-      const bool before_dot = !full.loops.empty() && full.loops.back().dot;
-      full.loops.insert(full.loops.end() - (before_dot ? 1 : 0), {name, 1});
-    }
-    if (!covered.count(name) && axis.extent.number() > held)
-      return misfit(nest,
-                    fmt::format("axis {} of extent {} is in no loop", name, axis.extent.number()),
-                    fmt::format("add it: `for {}`", name));
-  }
-  for (const std::string& operand : full.prefetch)
-    if (std::none_of(nest.operands.begin(), nest.operands.end(),
-                     [&](const ir::View& v) { return v.name == operand; }))
-      return misfit(nest, fmt::format("prefetch {}: this nest has no such operand", operand));
-  if (full.pack_weight && nest.weight < 0)
-    return misfit(nest, "pack weight: this nest has no weight");
-  return full;
 }
 
 } // namespace volute::compiler

@@ -9,10 +9,11 @@
 //     compute conv_0 at h by 4              what 4 rows read is computed for them, in scratch
 //     prefetch x                            touch what the next tile reads while this one runs
 //
-// The empty schedule is the naive nest: every axis a plain loop, in the nest's own order. All
-// parallel axes come before all reduction axes, so that a tile's accumulators stay in registers
-// from their initial value to the store. A register tile's outermost axis is listed first; operands
-// that do not depend on it are loaded once and held (2 weight vectors for 14 pixels, above).
+// The empty schedule is the naive nest: every axis a plain loop, in the nest's own order. Inside
+// the last loop over a parallel axis a tile's accumulators stay in registers; where a loop over a
+// reduction axis stands outside of that (`for i by 512, w, i`), they are partial sums that wait in
+// scratch memory between its trips. A register tile's outermost axis is listed first; operands that
+// do not depend on it are loaded once and held (2 weight vectors for 14 pixels, above).
 #pragma once
 
 #include "ir/diagnostic.h"
@@ -32,7 +33,8 @@ struct LoopDirective {
   int64_t by = 0;     // tile size; 0: the register tile's, or 1
   int64_t unroll = 1; // copies of the body per iteration; `full` for every iteration
   bool parallel = false;
-  int64_t dot = 0; // products added so many at a time by one instruction; then the tile size too
+  int64_t dot = 0;  // products added so many at a time by one instruction; then the tile size too
+  Location at = {}; // in the text
   bool operator==(const LoopDirective&) const = default;
 };
 
@@ -40,6 +42,7 @@ struct RegisterDirective {
   std::string axis;
   int64_t size = 1;
   int64_t lanes = 0; // 0: one register an element; else vectors of so many lanes
+  Location at = {};
   bool operator==(const RegisterDirective&) const = default;
 };
 
@@ -47,6 +50,7 @@ struct RegisterDirective {
 struct ComputeDirective {
   std::string nest, axis;
   int64_t by = 1;
+  Location at = {};
   bool operator==(const ComputeDirective&) const = default;
 };
 
@@ -70,11 +74,5 @@ std::string to_string(const Schedules& schedules);
 /// Parses directives one a line or separated by `;`, `//` comments allowed. Failures name the line,
 /// the directive and the rule. Nothing is checked against a nest here.
 Expected<Schedules> parse_schedules(std::string_view text);
-
-/// The schedule with everything a nest implies filled in: loops of the naive nest when there are
-/// none, tile sizes, loops over axes of extent 1 left out. Refuses what does not fit the nest: an
-/// axis it does not have, a parallel axis inside a reduction axis, an axis in no loop, a register
-/// tile that its loop does not make. `flatten` has been applied to the nest already.
-Expected<Schedule> resolve(const Schedule& schedule, const ir::Nest& nest);
 
 } // namespace volute::compiler

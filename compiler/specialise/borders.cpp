@@ -14,6 +14,7 @@ namespace {
 // it needs more runs an element at a time there: code size stays bounded.
 constexpr int64_t most_border_tiles = 3;
 constexpr int64_t most_taps_apart = 16;
+constexpr int64_t most_outer_border_tiles = 8; // each has loops of its own inside
 
 size_t id(Var var) { return static_cast<size_t>(var.id); }
 
@@ -127,6 +128,32 @@ std::vector<Segment> Borders::segments(Var axis, int64_t begin, int64_t size, in
     const bool apart = wide && !interior(axis, begin + full * by, tail);
     result.push_back({full, 1, tail, apart, "the last, smaller tile"});
   }
+  return result;
+}
+
+std::vector<Segment> Borders::told_apart(Var axis, int64_t begin, int64_t size, int64_t by) const {
+  const int64_t tiles = ceil_div(size, by);
+  const auto elements = [&](int64_t t) { return std::min(by, size - t * by); };
+  const auto inside = [&](int64_t t) { return interior(axis, begin + t * by, elements(t)); };
+  int64_t left = 0, right = tiles;
+  while (left < tiles && !inside(left)) ++left;
+  while (right > left && (!inside(right - 1) || elements(right - 1) < by)) --right;
+  if (left + tiles - right > most_outer_border_tiles)
+    throw Error(fail("schedule",
+                     fmt::format("nest {}: for {} by {}: {} of its tiles reach into the padding, "
+                                 "and those are copied out where they are cut further, {} at most",
+                                 nest_.name, nest_.name_of(axis), by, left + tiles - right,
+                                 most_outer_border_tiles),
+                     fmt::format("a larger tile, or no outer loop over {}", nest_.name_of(axis)))
+                    .diagnostics);
+  std::vector<Segment> result;
+  const auto apart = [&](int64_t from, int64_t to) {
+    for (int64_t t = from; t < to; ++t)
+      result.push_back({t, 1, elements(t), false, inside(t) ? "" : "at the border"});
+  };
+  apart(0, left);
+  if (left < right) result.push_back({left, right - left, by, false, ""});
+  apart(right, tiles);
   return result;
 }
 

@@ -50,6 +50,9 @@ public:
   /// Tiles of `by` elements over [begin, begin + size) of a constrained axis.
   std::vector<Segment> segments(ir::Var axis, int64_t begin, int64_t size, int64_t by) const;
 
+  /// The same where the tiles are cut further: one at the border stands by itself.
+  std::vector<Segment> told_apart(ir::Var axis, int64_t begin, int64_t size, int64_t by) const;
+
   /// Narrows a tap loop so that every element of the tile satisfies the constraint; `ranges` are
   /// the values of the variables that places mention.
   void clip(ir::Range& range, const ir::Constraint& c, const ir::NestAxis& tap,

@@ -51,10 +51,8 @@ TileWriter::Address TileWriter::address(const Index& index,
           at.substitute(axes_[i].axis, source_.base[static_cast<size_t>(axes_[i].axis.id)] + inner);
       if (axes_[i].lanes == 0) continue;
       if (result.lane_dim >= 0 || index[d].table >= 0)
-        throw Error(fail("schedule", fmt::format("nest {}: {} cannot be the vector axis: an "
-                                                 "operand is not read along one dimension of it",
-                                                 source_.nest.name, axes_[i].name))
-                        .diagnostics);
+        throw InternalError(
+            fmt::format("nest {}: {} cannot be the vector axis", source_.nest.name, axes_[i].name));
       result.lane_dim = static_cast<int32_t>(d);
       result.lane_step = coefficient;
     }
@@ -117,7 +115,7 @@ Expr TileWriter::load_group(ElementType type, const Read& read, Address a, bool 
 
 std::vector<Affine> TileWriter::held_index(const Held& held,
                                            const std::vector<Affine>& registers) const {
-  if (is_prefix(held.depends)) return {}; // lives inside the loops it depends on
+  if (stays(held) != Residence::held) return {}; // lives inside the loops it depends on
   std::vector<Affine> index;
   for (size_t i = 0; i < axes_.size(); ++i)
     if (held.depends >> i & 1) index.push_back(registers[i]);
@@ -225,9 +223,9 @@ Stmt TileWriter::write(const std::vector<Expr>& exprs, const AccumulatorRegister
       if (std::any_of(held_.begin(), held_.end(), [&](const Held& h) { return h.read == &node; }))
         return;
       Held held{&node, dependence(*read), -1};
-      if (held.depends != all() || axes_.empty()) {
+      if (stays(held) != Residence::in_place || axes_.empty()) {
         std::vector<int64_t> shape;
-        if (!is_prefix(held.depends))
+        if (stays(held) == Residence::held)
           for (size_t i = 0; i < axes_.size(); ++i)
             if (held.depends >> i & 1) shape.push_back(axes_[i].pieces.back().end);
         // Two reads of one operand in an expression need registers of their own.
@@ -242,7 +240,7 @@ Stmt TileWriter::write(const std::vector<Expr>& exprs, const AccumulatorRegister
     });
   const std::vector<Affine> none(axes_.size());
   for (Held& held : held_)
-    if (held.array >= 0 && !is_prefix(held.depends))
+    if (held.array >= 0 && stays(held) == Residence::held)
       parts.push_back(preload(held, 0, none, Piece{}));
   parts.push_back(nest_loops(0, none, Piece{}, exprs, accumulators, sink));
   return block(std::move(parts));

@@ -6,6 +6,7 @@
 // accumulating, then, transposed, 32 channels x 1 vector of 14 pixels for a channels-first store.
 #pragma once
 
+#include "compiler/schedule/plan.h"
 #include "ir/loops.h"
 
 #include <functional>
@@ -99,8 +100,7 @@ private:
                       const Sink& sink);
   std::vector<ir::Affine> held_index(const Held& held,
                                      const std::vector<ir::Affine>& registers) const;
-  bool is_prefix(uint32_t depends) const { return (depends & (depends + 1)) == 0; }
-  uint32_t all() const { return (uint32_t{1} << axes_.size()) - 1; }
+  Residence stays(const Held& held) const { return residence(held.depends, axes_.size()); }
 
   Source source_;
   std::vector<TileAxis> axes_;

@@ -20,8 +20,8 @@ using namespace ir;
 
 namespace {
 
-// Multiply-adds of one tile that are copied out with their weights' numbers in them.
-constexpr int64_t most_copied = 512;
+constexpr int64_t scratch_alignment = 64;          // a line, and the widest vector
+constexpr int64_t most_scratch = int64_t{1} << 28; // bytes of one thread
 
 bool is_empty(const Stmt& s) {
   const auto* inner = std::get_if<Block>(&s->is);
@@ -31,15 +31,24 @@ bool is_empty(const Stmt& s) {
 /// Where the code being written is.
 struct State {
   std::vector<Place> places;       // by nest variable; taps too
-  std::vector<Affine> loops;       // value of each loop of the schedule, in units of its tile
+  std::vector<Affine> loops;       // value of each loop of the plan, in units of its tile
   std::vector<Constraint> guarded; // constraints left to a test (copies into a frame only)
+  /// What becomes of a tile here. Where a loop over a reduction axis stands outside of one over a
+  /// parallel axis, sums are partial, and wait in scratch between its trips.
+  enum class Part : uint8_t {
+    whole, // from the initial value to the store
+    begin, // the initial value, to scratch
+    add,   // from scratch, further taps, to scratch
+    end,   // from scratch to the store
+  };
+  Part part = Part::whole;
 };
 
 class Specialiser {
 public:
-  Specialiser(const Nest& nest, const Schedule& schedule, int32_t packed_buffer,
-              const std::vector<Buffer>& buffers)
-      : nest_(nest), schedule_(schedule), borders_(nest_), prefetcher_(nest, schedule) {
+  Specialiser(const Nest& nest, const Plan& plan, const Surroundings& around)
+      : nest_(nest), plan_(plan), borders_(nest_), prefetcher_(nest, plan),
+        next_buffer_(around.next_buffer), scratch_bytes_(around.scratch_bytes) {
     step_.name = nest.name;
     step_.vars = nest.vars;
     step_.parameters = nest.parameters;
@@ -48,22 +57,20 @@ public:
     step_.packs = nest.packs;
     step_.origin = nest.origin;
     ranges_.resize(nest.vars.size());
-    if (schedule.pack_weight) {
-      layout_ = packed_layout(nest, schedule);
-      packing_ = make_packing(nest, packed_expression(nest, schedule), *layout_, packed_buffer);
+    if (plan.packed) {
+      packing_ = make_packing(nest, packed_expression(nest, plan), *plan.packed, next_buffer_++);
       nest_ = with_packed_weight(nest);
       View packed = packing_->nest.operands[0];
-      if (layout_->group > 1) { // each lane's group is part of the vector
+      if (plan.packed->group > 1) { // each lane's group is part of the vector
         packed.dims.pop_back();
-        packed.dims.back().extent *= layout_->group;
+        packed.dims.back().extent *= plan.packed->group;
         packed.dims.back().stride = 1;
       }
-      step_.views.push_back(std::move(packed));
+      packed_view_ = add_view(std::move(packed));
     }
-    if (!schedule.loops.empty() && schedule.loops.back().dot)
-      dot_ = dot_form(nest, nest.axis(schedule.loops.back().axis)->var);
     make_frame();
-    use_constants(nest, buffers);
+    if (plan_.weight != WeightUse::loaded)
+      weight_ = ConstantWeight::of(nest, around.buffers).value();
   }
 
   Specialised run() {
@@ -76,16 +83,17 @@ public:
       state.places[id(axis.var)] = {0, extent, 0, extent};
       has_work &= extent > 0;
     }
-    state.loops.resize(schedule_.loops.size());
+    state.loops.resize(plan_.loops.size());
     if (has_work) {
-      for (const LoopDirective& loop : schedule_.loops)
+      for (const PlanLoop& loop : plan_.loops)
         if (loop.parallel) add_items(loop);
       step_.body = parallel_loops(0, state);
     } else { // an empty batch
       step_.items = {{new_var("nothing", {0, 0}), 0}};
       step_.body = block({});
     }
-    return {std::move(step_), std::move(packing_)};
+    step_.scratch_bytes = scratch_bytes_;
+    return {std::move(step_), std::move(packing_), std::move(scratch_)};
   }
 
 private:
@@ -98,14 +106,19 @@ private:
     return {static_cast<int32_t>(step_.vars.size()) - 1};
   }
 
+  int32_t add_view(View view) {
+    nest_.operands.push_back(view);
+    step_.views.push_back(std::move(view));
+    return static_cast<int32_t>(step_.views.size()) - 1;
+  }
+
   void make_frame() {
-    for (const RegisterDirective& r : schedule_.registers) {
-      if (r.lanes) frame_.lanes = static_cast<int32_t>(r.lanes), frame_.vector = frame_.axes.size();
-      frame_.axes.push_back({nest_.axis(r.axis)->var,
-                             static_cast<int32_t>(r.lanes),
-                             {},
-                             r.axis + (r.lanes ? "_v" : "_r")});
-      frame_.shape.push_back(ceil_div(r.size, std::max<int64_t>(r.lanes, 1)));
+    frame_.lanes = plan_.lanes;
+    frame_.vector = plan_.vector.value_or(0);
+    frame_.store = plan_.store;
+    for (const PlanTile& t : plan_.tile) {
+      frame_.axes.push_back({t.axis, t.lanes, {}, t.name + (t.lanes ? "_v" : "_r")});
+      frame_.shape.push_back(t.registers());
     }
     for (const Accumulator& a : nest_.accumulators) {
       frame_.accumulators.push_back(static_cast<int32_t>(step_.arrays.size()));
@@ -115,26 +128,10 @@ private:
 
   // ---- weights that are known ---------------------------------------------------------------
 
-  /// Decides whether taps are copied out: a small weight's with their numbers, a larger one's where
-  /// a good part of them is 0 for all channels.
-  void use_constants(const Nest& nest, const std::vector<Buffer>& buffers) {
-    if (schedule_.registers.empty()) return;
-    weight_ = ConstantWeight::of(nest, buffers);
-    if (!weight_) return;
-    int64_t copied = weight_->count();
-    for (size_t i = 0; i < frame_.axes.size(); ++i)
-      if (!weight_->moves_along(frame_.axes[i].axis)) copied *= frame_.shape[i];
-    const bool is_scalar =
-        frame_.lanes == 1 || !weight_->moves_along(frame_.axes[frame_.vector].axis);
-    has_numbers_ = weight_->is_small() && copied <= most_copied && is_scalar && !layout_ && !dot_;
-    for (const LoopDirective& loop : schedule_.loops)
-      if (const NestAxis& tap = *nest_.axis(loop.axis); tap.reduction && tap.extent != Affine(1))
-        has_numbers_ &= loop.by == 1 && loop.unroll == LoopDirective::full;
-    copies_taps_ = has_numbers_ || weight_->has_empty_taps();
-    if (!copies_taps_) weight_.reset();
-  }
+  bool has_numbers() const { return plan_.weight == WeightUse::numbers; }
+  bool copies_taps() const { return plan_.weight != WeightUse::loaded; }
 
-  bool is_copied(Var tap) const { return copies_taps_ && (has_numbers_ || weight_->is_tap(tap)); }
+  bool is_copied(Var tap) const { return copies_taps() && (has_numbers() || weight_->is_tap(tap)); }
 
   /// Of all elements that the code being written computes. Lanes are computed together, those too
   /// that the result does not take.
@@ -151,20 +148,20 @@ private:
 
   /// Copied taps are only as many as are needed where the borders are told apart; and what a number
   /// depends on must be known.
-  std::vector<Segment> told_apart(const LoopDirective& loop, const Place& here, Var axis,
+  std::vector<Segment> told_apart(const PlanLoop& loop, const Place& here, Var axis,
                                   const std::vector<Segment>& together) const {
     std::vector<Segment> result;
     for (const Segment& s : together) {
-      const bool each = has_numbers_ && weight_->moves_along(axis);
+      const bool each = has_numbers() && weight_->moves_along(axis);
       if (s.element_wise || !here.base.is_constant() || (!each && !borders_.constrained(axis))) {
         result.push_back(s);
         continue;
       }
       const auto interior = [&](int64_t t) {
-        return borders_.interior(axis, here.base.number() + t * loop.by, s.size);
+        return borders_.interior(axis, here.base.number() + t * loop.tile, s.size);
       };
       for (int64_t t = s.first; t < s.first + s.count; ++t) {
-        const bool apart = each || (loop.by > 1 && !interior(t));
+        const bool apart = each || (loop.tile > 1 && !interior(t));
         if (apart || t == s.first || interior(t) != interior(t - 1))
           result.push_back({t, 1, s.size, false, s.note});
         else
@@ -176,61 +173,47 @@ private:
 
   // ---- loops over parallel axes -------------------------------------------------------------
 
-  void add_items(const LoopDirective& loop) {
-    int64_t extent = nest_.axis(loop.axis)->extent.number();
-    for (size_t i = 0; i < step_.items.size(); ++i) {
-      const LoopDirective& outer = schedule_.loops[i];
-      if (outer.axis != loop.axis) continue;
-      if (extent % outer.by != 0)
-        throw Error(fail("schedule", fmt::format("nest {}: parallel {}: its tiles of {} do not "
-                                                 "divide {}, so it cannot be parallel twice",
-                                                 nest_.name, loop.axis, outer.by, extent))
-                        .diagnostics);
-      extent = outer.by;
-    }
-    const int64_t count = ceil_div(extent, loop.by);
+  void add_items(const PlanLoop& loop) {
+    const std::string& name = loop.name;
     step_.items.push_back(
-        {new_var(loop.by > 1 ? loop.axis + "_t" : loop.axis, {0, count - 1}), count});
+        {new_var(loop.tile > 1 ? name + "_t" : name, {0, loop.trips() - 1}), loop.trips()});
   }
 
   std::vector<Segment> segments(size_t at, const State& state) const {
-    const LoopDirective& loop = schedule_.loops[at];
-    const Var axis = nest_.axis(loop.axis)->var;
+    const PlanLoop& loop = plan_.loops[at];
+    const Var axis = loop.axis;
     const Place& here = state.places[id(axis)];
     std::vector<Segment> together = tiles(at, here, axis);
-    return copies_taps_ ? told_apart(loop, here, axis, together) : together;
+    return copies_taps() ? told_apart(loop, here, axis, together) : together;
   }
 
+  /// Tiles of a loop that run the same code. Of an axis that is tiled in several levels, an outer
+  /// tile at the border stands by itself, so that inside it the borders are where they are; one in
+  /// the interior has none.
   std::vector<Segment> tiles(size_t at, const Place& here, Var axis) const {
-    const LoopDirective& loop = schedule_.loops[at];
-    if (loop.by > 1 && tile_loop(axis) == at && borders_.constrained(axis)) {
-      if (!here.base.is_constant())
-        throw Error(fail("schedule",
-                         fmt::format("nest {}: for {} by {}: an axis whose taps reach into the "
-                                     "padding is tiled once",
-                                     nest_.name, loop.axis, loop.by),
-                         fmt::format("leave out the outer loop over {}", loop.axis))
-                        .diagnostics);
-      return borders_.segments(axis, here.base.number(), here.size, loop.by);
-    }
-    const int64_t full = here.size / loop.by, tail = here.size % loop.by;
+    const PlanLoop& loop = plan_.loops[at];
+    const bool meets_border =
+        loop.tile > 1 && borders_.constrained(axis) && !is_interior(here, axis);
+    if (meets_border && loop.places_tile)
+      return borders_.segments(axis, here.base.number(), here.size, loop.tile);
+    if (meets_border) return borders_.told_apart(axis, here.base.number(), here.size, loop.tile);
+    const int64_t full = here.size / loop.tile, tail = here.size % loop.tile;
     std::vector<Segment> result;
-    if (full) result.push_back({0, full, loop.by, false, tail ? "whole tiles" : ""});
+    if (full) result.push_back({0, full, loop.tile, false, tail ? "whole tiles" : ""});
     if (tail) result.push_back({full, 1, tail, false, "the last, smaller tile"});
     return result;
   }
 
-  /// The loop that places the register tile along an axis.
-  std::optional<size_t> tile_loop(Var axis) const {
-    for (size_t i = schedule_.loops.size(); i-- > 0;)
-      if (nest_.axis(schedule_.loops[i].axis)->var == axis) return i;
-    return std::nullopt;
+  /// Whether no element of the place meets a border, wherever the loops around it are.
+  bool is_interior(const Place& place, Var axis) const {
+    const Interval base = bounds(place.base, ranges_);
+    return borders_.interior(axis, base.lo, base.hi - base.lo + place.size);
   }
 
   Stmt parallel_loops(size_t at, const State& state) {
-    if (at == schedule_.loops.size() || nest_.axis(schedule_.loops[at].axis)->reduction)
-      return tile(at, state);
-    const LoopDirective& loop = schedule_.loops[at];
+    if (at == plan_.first_tap()) return tile(at, state);
+    const PlanLoop& loop = plan_.loops[at];
+    if (loop.reduction) return partial_sums(at, state);
     if (const Constraint* within = domain_of(loop)) return rows_inside(at, state, *within);
     const std::vector<Segment> parts = segments(at, state);
     std::vector<Stmt> stmts;
@@ -246,9 +229,8 @@ private:
       } else if (s.count == 1) {
         stmts.push_back(block({tile_body(at, state, s, s.first)}, s.note));
       } else {
-        const Var var = new_var(loop.by > 1 ? loop.axis + "_t" : loop.axis, {s.first, end - 1});
-        const auto kind =
-            loop.unroll == LoopDirective::full ? For::Kind::unrolled : For::Kind::serial;
+        const Var var = new_var(loop.tile > 1 ? loop.name + "_t" : loop.name, {s.first, end - 1});
+        const auto kind = loop.unrolls_all ? For::Kind::unrolled : For::Kind::serial;
         Stmt code = tile_body(at, state, s, var);
         stmts.push_back(for_loop(var, Range::of(s.first, end), kind, std::move(code), s.note));
       }
@@ -257,17 +239,17 @@ private:
   }
 
   /// The constraint that leaves out some of a loop's rows.
-  const Constraint* domain_of(const LoopDirective& loop) const {
+  const Constraint* domain_of(const PlanLoop& loop) const {
     if (loop.parallel) return nullptr;
     for (const Constraint& c : nest_.domain)
-      if (c.value.depends_on(nest_.axis(loop.axis)->var)) return &c;
+      if (c.value.depends_on(loop.axis)) return &c;
     return nullptr;
   }
 
   /// A loop over the rows of a band that lie in the image: 0 <= row + rest < extent.
   Stmt rows_inside(size_t at, State state, const Constraint& within) {
-    const LoopDirective& loop = schedule_.loops[at];
-    const Var axis = nest_.axis(loop.axis)->var;
+    const PlanLoop& loop = plan_.loops[at];
+    const Var axis = loop.axis;
     Place& here = state.places[id(axis)];
     Affine rest = within.value.constant_term();
     for (const Affine::Term& t : within.value.terms())
@@ -276,7 +258,7 @@ private:
     range.lo.push_back({rest * -1, 1});
     range.hi.push_back({within.extent - rest, 1});
     tighten(range);
-    const Var row = new_var(loop.axis, {0, here.size - 1});
+    const Var row = new_var(loop.name, {0, here.size - 1});
     state.loops[at] = row;
     here = {here.base + Affine(row), 1, 0, 1};
     Stmt body = parallel_loops(at + 1, state);
@@ -286,13 +268,13 @@ private:
 
   /// What one tile of a loop runs. `state` is that of the loop's outside.
   Stmt tile_body(size_t at, State state, const Segment& segment, const Affine& tile_index) {
-    const LoopDirective& loop = schedule_.loops[at];
-    const Var axis = nest_.axis(loop.axis)->var;
+    const PlanLoop& loop = plan_.loops[at];
+    const Var axis = loop.axis;
     Place& here = state.places[id(axis)];
     state.loops[at] = tile_index;
-    here = {here.base + tile_index * loop.by, segment.size, 0, segment.size};
+    here = {here.base + tile_index * loop.tile, segment.size, 0, segment.size};
     if (!segment.element_wise) return parallel_loops(at + 1, state);
-    const Var element = new_var(loop.axis + "_e", {0, segment.size - 1});
+    const Var element = new_var(loop.name + "_e", {0, segment.size - 1});
     here = {here.base + Affine(element), 1, 0, 1};
     elements_[id(axis)] = element;
     Stmt body = parallel_loops(at + 1, state);
@@ -300,16 +282,147 @@ private:
     return for_loop(element, Range::of(0, segment.size), For::Kind::serial, std::move(body));
   }
 
+  // ---- sums that wait -----------------------------------------------------------------------
+
+  /// A loop over a reduction axis around loops over parallel ones: what their tiles have summed up
+  /// waits in scratch while the loop turns.
+  Stmt partial_sums(size_t at, State state) {
+    if (state.part == State::Part::begin || state.part == State::Part::end)
+      return parallel_loops(at + 1, state);
+    if (state.part == State::Part::add) return sum_tiles(at, state);
+    open_partial(at, state);
+    std::vector<Stmt> parts;
+    state.part = State::Part::begin;
+    parts.push_back(block({parallel_loops(at + 1, state)}, "sums begin, in scratch"));
+    state.part = State::Part::add;
+    parts.push_back(sum_tiles(at, state));
+    state.part = State::Part::end;
+    parts.push_back(block({parallel_loops(at + 1, state)}, "sums end"));
+    return block(std::move(parts));
+  }
+
+  /// Scratch for the accumulators of all tiles inside loop `at`: a dimension for each parallel axis
+  /// that goes on there, the vector axis last. Other segments of the loops around see the same
+  /// scratch anew.
+  void open_partial(size_t at, const State& state) {
+    partial_index_.clear();
+    std::vector<int64_t> extents;
+    int64_t elements = 1;
+    const auto add = [&](Var axis) {
+      const Place& here = state.places[id(axis)];
+      extents.push_back(here.size);
+      elements *= here.size;
+      partial_index_.emplace_back(Affine(axis) - here.base);
+    };
+    std::optional<Var> vector;
+    if (plan_.vector) vector = plan_.tile[*plan_.vector].axis;
+    for (const NestAxis& axis : nest_.axes)
+      if (!axis.reduction && axis.var != vector && state.places[id(axis.var)].size > 1)
+        add(axis.var);
+    if (vector) add(*vector);
+    partial_.resize(nest_.accumulators.size());
+    for (size_t a = 0; a < partial_.size(); ++a) {
+      const Accumulator& sum = nest_.accumulators[a];
+      if (a == scratch_.size()) {
+        Buffer buffer;
+        buffer.name = sum.name + "_partial";
+        buffer.role = Buffer::Role::scratch;
+        buffer.element = sum.type;
+        scratch_.push_back(std::move(buffer));
+        scratch_numbers_.push_back(next_buffer_++);
+      }
+      Buffer& buffer = scratch_[a];
+      if (elements > buffer.elements) {
+        buffer.elements = elements;
+        buffer.scratch_offset = ceil_div(scratch_bytes_, scratch_alignment) * scratch_alignment;
+        scratch_bytes_ = buffer.scratch_offset + elements * size_of(sum.type);
+      }
+      if (scratch_bytes_ > most_scratch)
+        throw Error(fail("schedule",
+                         fmt::format("nest {}: for {}: {} MiB of sums would wait in each thread's "
+                                     "scratch, {} at most",
+                                     nest_.name, plan_.loops[at].name, scratch_bytes_ >> 20,
+                                     most_scratch >> 20),
+                         "put more of the parallel axes outside of it")
+                        .diagnostics);
+      partial_[a] = add_view({buffer.name, scratch_numbers_[a], sum.type, contiguous(extents)});
+    }
+  }
+
+  Stmt sum_tiles(size_t at, const State& state) {
+    const PlanLoop& loop = plan_.loops[at];
+    const Place& here = state.places[id(loop.axis)];
+    const int64_t trips = here.size / loop.tile, rest = here.size % loop.tile;
+    const auto body = [&](const Affine& tile_index, int64_t size) {
+      State inner = state;
+      inner.places[id(loop.axis)] = {here.base + tile_index * loop.tile, size, 0, size};
+      inner.loops[at] = tile_index;
+      return parallel_loops(at + 1, inner);
+    };
+    std::vector<Stmt> parts;
+    if (trips > 0) {
+      const Var trip = new_var(loop.tile > 1 ? loop.name + "_t" : loop.name, {0, trips - 1});
+      Stmt code = body(trip, loop.tile);
+      parts.push_back(for_loop(trip, Range::of(0, trips), For::Kind::serial, std::move(code)));
+    }
+    if (rest > 0) parts.push_back(body(trips, rest));
+    return block(std::move(parts));
+  }
+
+  std::vector<Expr> partial_values() const {
+    std::vector<Expr> values;
+    for (size_t a = 0; a < partial_.size(); ++a)
+      values.push_back(ir::read(nest_.accumulators[a].type, partial_[a], partial_index_));
+    return values;
+  }
+
+  TileWriter::Sink store_partial(const TileWriter& writer) const {
+    return [&](const std::vector<Expr>& values, const std::vector<Affine>& registers,
+               const Piece& vector) {
+      std::vector<Stmt> stores;
+      for (size_t a = 0; a < values.size(); ++a) {
+        TileWriter::Address to = writer.address(partial_index_, registers);
+        stores.push_back(stmt(Store{partial_[a], std::move(to.index), to.lane_dim, to.lane_step,
+                                    to.lane_dim < 0 ? 1 : vector.count, values[a]}));
+      }
+      return block(std::move(stores));
+    };
+  }
+
   // ---- the register tile --------------------------------------------------------------------
 
+  std::vector<Expr> initial_values() const {
+    std::vector<Expr> initial;
+    for (const Accumulator& a : nest_.accumulators) initial.push_back(a.initial);
+    return initial;
+  }
+
+  Stmt part_of_tile(size_t first_tap_loop, State state) {
+    const std::vector<Affine> base = bases(state.places);
+    TileWriter plain = writer(state, base, false);
+    const AccumulatorRegister sums = in_frame(nest_, frame_);
+    if (state.part == State::Part::begin)
+      return plain.write(initial_values(), sums, store_partial(plain));
+    std::vector<Stmt> parts = {plain.write(partial_values(), sums, set_accumulators())};
+    if (state.part == State::Part::end) {
+      parts.push_back(store_tile(nest_, step_, frame_, state.places));
+    } else {
+      if (narrow_to_frame(state)) parts.push_back(tap_loops(first_tap_loop, state));
+      std::vector<Expr> values;
+      for (size_t a = 0; a < nest_.accumulators.size(); ++a)
+        values.push_back(acc(nest_.accumulators[a].type, static_cast<int32_t>(a)));
+      parts.push_back(plain.write(values, sums, store_partial(plain)));
+    }
+    return block(std::move(parts));
+  }
+
   Stmt tile(size_t first_tap_loop, State state) {
+    if (state.part != State::Part::whole) return part_of_tile(first_tap_loop, std::move(state));
     std::vector<Stmt> parts;
     if (!nest_.accumulators.empty()) {
       const std::vector<Affine> base = bases(state.places);
-      std::vector<Expr> initial;
-      for (const Accumulator& a : nest_.accumulators) initial.push_back(a.initial);
-      parts.push_back(
-          writer(state, base, false).write(initial, in_frame(nest_, frame_), set_accumulators()));
+      parts.push_back(writer(state, base, false)
+                          .write(initial_values(), in_frame(nest_, frame_), set_accumulators()));
       if (narrow_to_frame(state)) parts.push_back(tap_loops(first_tap_loop, state));
     }
     parts.push_back(store_tile(nest_, step_, frame_, state.places));
@@ -359,40 +472,43 @@ private:
                                 : pieces_of(0, p.size, axis.lanes);
     }
     TileWriter::Source source{nest_, step_, base, nullptr, nullptr};
-    if (layout_) {
+    if (plan_.packed) {
       source.redirect = [this, &state](const Read& read) { return packed_read(read, state); };
       source.is_padded = [this](const Read& read) { return read.operand == nest_.weight; };
     }
-    if (dot_ && only_active) {
-      const Var axis = nest_.axis(schedule_.loops.back().axis)->var;
-      source.group = {axis, dot_->ways, static_cast<int32_t>(state.places[id(axis)].size)};
+    const std::optional<DotForm>& dot = plan_.instruction.dot;
+    if (dot && only_active) {
+      const Var axis = plan_.loops.back().axis;
+      source.group = {axis, dot->ways, static_cast<int32_t>(state.places[id(axis)].size)};
     }
     return TileWriter(std::move(source), std::move(axes), only_active ? neutral() : 0);
   }
 
   /// The weight of a dot product as it is packed.
   Expr packed_weight() const {
-    const Read& read = weight_read(dot_->weight, nest_.weight);
-    return ir::read(dot_->weight->type, read.operand, read.index);
+    const DotForm& dot = *plan_.instruction.dot;
+    const Read& read = weight_read(dot.weight, nest_.weight);
+    return ir::read(dot.weight->type, read.operand, read.index);
   }
 
   std::optional<Read> packed_read(const Read& read, const State& state) const {
     if (read.operand != nest_.weight) return std::nullopt;
     Index index;
-    for (const PackedLayout::Dimension& d : layout_->dimensions) {
+    const PackedLayout& layout = *plan_.packed;
+    for (const PackedLayout::Dimension& d : layout.dimensions) {
       if (d.loop >= 0) {
         index.emplace_back(state.loops[static_cast<size_t>(d.loop)]);
         continue;
       }
-      const Var axis = nest_.axis(d.axis)->var; // the element within the register tile
-      if (layout_->group > 1 && &d == &layout_->dimensions.back()) continue; // part of the vector
-      Affine within = Affine(axis) - state.places[id(axis)].base;
-      if (const auto element = elements_.find(id(axis)); element != elements_.end())
+      if (layout.group > 1 && &d == &layout.dimensions.back()) continue; // part of the vector
+      // The element within the register tile.
+      Affine within = Affine(d.axis) - state.places[id(d.axis)].base;
+      if (const auto element = elements_.find(id(d.axis)); element != elements_.end())
         within += Affine(element->second);
       index.emplace_back(std::move(within));
     }
-    if (layout_->group > 1) index.back().at *= layout_->group;
-    return Read{static_cast<int32_t>(step_.views.size()) - 1, std::move(index)};
+    if (layout.group > 1) index.back().at *= layout.group;
+    return Read{packed_view_, std::move(index)};
   }
 
   double neutral() {
@@ -444,10 +560,10 @@ private:
   /// Taps that every element of the tile meets run in one loop, clipped at the border; those that
   /// only some elements meet follow, on border tiles alone. Taps that no element meets are gone.
   Stmt tap_loops(size_t at, const State& state) {
-    if (at == schedule_.loops.size()) return update(state);
-    const LoopDirective& loop = schedule_.loops[at];
-    const NestAxis& tap = *nest_.axis(loop.axis);
-    if (loop.by > 1) return tap_tiles(at, state);
+    if (at == plan_.loops.size()) return update(state);
+    const PlanLoop& loop = plan_.loops[at];
+    const NestAxis& tap = nest_.axis_of(loop.axis);
+    if (loop.tile > 1) return tap_tiles(at, state);
 
     Range whole = Range::of(0, state.places[id(tap.var)].size);
     std::optional<Var> split;
@@ -480,7 +596,7 @@ private:
         code = stmt(When{value, 0, c.extent.number(), std::move(code)});
       }
       taps.push_back(std::move(code));
-      if (at + 1 == schedule_.loops.size()) taps.push_back(stmt(Fence{}));
+      if (at + 1 == plan_.loops.size()) taps.push_back(stmt(Fence{}));
     }
     return block(std::move(taps));
   }
@@ -488,9 +604,9 @@ private:
   /// The taps that reach into the padding for some elements of the tile, for each border tile.
   Stmt partial_taps(size_t at, const Constraint& c, const NestAxis& tap, Var axis,
                     const State& state) {
-    const std::optional<size_t> loop = tile_loop(axis);
+    const std::optional<size_t> loop = plan_.loop_placing(axis);
     const Affine tile_index = loop ? state.loops[*loop] : Affine(0);
-    const int64_t by = loop ? schedule_.loops[*loop].by : 0;
+    const int64_t by = loop ? plan_.loops[*loop].tile : 0;
     const int64_t origin = (state.places[id(axis)].base - tile_index * by).number(); // tiled once
     const Interval tiles = bounds(tile_index, ranges_);
     struct Group {
@@ -536,9 +652,9 @@ private:
   }
 
   Stmt tap_loop(size_t at, Range range, const State& state) {
-    const LoopDirective& loop = schedule_.loops[at];
-    const Var axis = nest_.axis(loop.axis)->var;
-    const bool innermost = at + 1 == schedule_.loops.size();
+    const PlanLoop& loop = plan_.loops[at];
+    const Var axis = loop.axis;
+    const bool innermost = at + 1 == plan_.loops.size();
     const auto body = [&](const Affine& value) {
       State inner = state;
       inner.places[id(axis)] = {state.places[id(axis)].base + value, 1, 0, 1};
@@ -546,7 +662,7 @@ private:
       return tap_loops(at + 1, inner);
     };
     if (!range.is_constant()) {
-      const Var var = new_var(loop.axis, {0, state.places[id(axis)].size - 1});
+      const Var var = new_var(loop.name, {0, state.places[id(axis)].size - 1});
       Stmt code = body(var);
       return for_loop(var, std::move(range), For::Kind::serial, std::move(code),
                       "taps inside the image");
@@ -565,22 +681,22 @@ private:
       return block(std::move(taps));
     }
     const auto copies = [&](int64_t from, int64_t to, const Affine& offset) {
-      const Var var = new_var(loop.axis + (offset.is_constant() ? "" : "_u"), {from, to - 1});
+      const Var var = new_var(loop.name + (offset.is_constant() ? "" : "_u"), {from, to - 1});
       std::vector<Stmt> code = {body(offset + Affine(var))};
       // Without a fence, instruction selection merges the equal inputs of neighbouring taps and
       // runs out of registers.
       if (innermost) code.push_back(stmt(Fence{}));
       return for_loop(var, Range::of(from, to), For::Kind::unrolled, block(std::move(code)));
     };
-    if (loop.unroll == LoopDirective::full || hi - lo == 1) return copies(lo, hi, 0);
+    if (loop.unrolls_all || hi - lo == 1) return copies(lo, hi, 0);
     const int64_t trips = loop.unroll > 1 ? (hi - lo) / loop.unroll : 0;
-    if (copies_taps_ && is_empty(body(new_var(loop.axis, {lo, hi - 1})))) return block({});
+    if (copies_taps() && is_empty(body(new_var(loop.name, {lo, hi - 1})))) return block({});
     if (trips == 0) {
-      const Var var = new_var(loop.axis, {lo, hi - 1});
+      const Var var = new_var(loop.name, {lo, hi - 1});
       Stmt code = body(var);
       return for_loop(var, range, For::Kind::serial, std::move(code));
     }
-    const Var trip = new_var(loop.axis + "_b", {0, trips - 1});
+    const Var trip = new_var(loop.name + "_b", {0, trips - 1});
     std::vector<Stmt> parts;
     Stmt code = copies(0, loop.unroll, Affine(trip) * loop.unroll + Affine(lo));
     parts.push_back(for_loop(trip, Range::of(0, trips), For::Kind::serial, std::move(code)));
@@ -591,33 +707,33 @@ private:
 
   /// The outer of two loops over a tap axis that meets no padding: whole tiles, then what is left.
   Stmt tap_tiles(size_t at, const State& state) {
-    const LoopDirective& loop = schedule_.loops[at];
-    const Var axis = nest_.axis(loop.axis)->var;
+    const PlanLoop& loop = plan_.loops[at];
+    const Var axis = loop.axis;
     const Place& here = state.places[id(axis)];
-    const int64_t trips = here.size / loop.by, rest = here.size % loop.by;
+    const int64_t trips = here.size / loop.tile, rest = here.size % loop.tile;
     const auto body = [&](const Affine& tile_index, int64_t size) {
       State inner = state;
-      inner.places[id(axis)] = {here.base + tile_index * loop.by, size, 0, size};
+      inner.places[id(axis)] = {here.base + tile_index * loop.tile, size, 0, size};
       inner.loops[at] = tile_index;
       return tap_loops(at + 1, inner);
     };
     std::vector<Stmt> parts;
-    if (trips > 0 && loop.dot && loop.unroll != 1) {
-      const int64_t copies = loop.unroll == LoopDirective::full ? trips : loop.unroll;
+    if (trips > 0 && plan_.instruction.dot && at + 1 == plan_.loops.size() && loop.unroll != 1) {
+      const int64_t copies = loop.unrolls_all ? trips : loop.unroll;
       const auto copied = [&](int64_t from, int64_t to, const Affine& offset) {
-        const Var copy = new_var(loop.axis + "_u", {from, to - 1});
+        const Var copy = new_var(loop.name + "_u", {from, to - 1});
         return for_loop(copy, Range::of(from, to), For::Kind::unrolled,
-                        block({body(offset + Affine(copy), loop.by), stmt(Fence{})}));
+                        block({body(offset + Affine(copy), loop.tile), stmt(Fence{})}));
       };
       if (trips >= copies) {
-        const Var trip = new_var(loop.axis + "_b", {0, trips / copies - 1});
+        const Var trip = new_var(loop.name + "_b", {0, trips / copies - 1});
         Stmt code = copied(0, copies, Affine(trip) * copies);
         parts.push_back(for_loop(trip, Range::of(0, trips / copies), For::Kind::serial, code));
       }
       if (trips % copies) parts.push_back(copied(trips - trips % copies, trips, 0));
     } else if (trips > 0) {
-      const Var trip = new_var(loop.axis + "_t", {0, trips - 1});
-      Stmt code = body(trip, loop.by);
+      const Var trip = new_var(loop.name + "_t", {0, trips - 1});
+      Stmt code = body(trip, loop.tile);
       Stmt ahead = prefetcher_.at_trip(bases(state.places), state.loops, at, trip, trips);
       parts.push_back(for_loop(trip, Range::of(0, trips), For::Kind::serial,
                                block({std::move(code), std::move(ahead)})));
@@ -632,7 +748,7 @@ private:
         return block({});
     std::vector<Expr> updates;
     for (const Accumulator& a : nest_.accumulators) updates.push_back(a.update);
-    if (has_numbers_) {
+    if (has_numbers()) {
       // Each element that has a number of its own by itself.
       for (const TileAxis& axis : frame_.axes) {
         const Place& p = state.places[id(axis.axis)];
@@ -651,7 +767,8 @@ private:
       return block({});
     }
     const std::vector<Affine> base = bases(state.places);
-    if (dot_) updates = {dot(dot_->ways, acc(dot_->type, 0), dot_->image, packed_weight())};
+    if (const std::optional<DotForm>& d = plan_.instruction.dot)
+      updates = {dot(d->ways, acc(d->type, 0), d->image, packed_weight())};
     Stmt code =
         writer(state, base, true).write(updates, in_frame(nest_, frame_), set_accumulators());
     code = block({std::move(code), prefetcher_.at_tap(base)});
@@ -661,17 +778,20 @@ private:
   }
 
   Nest nest_; // reads its weight as it is packed
-  const Schedule& schedule_;
+  const Plan& plan_;
   Borders borders_;
   Prefetcher prefetcher_;
   Step step_;
   TileFrame frame_;
-  std::optional<PackedLayout> layout_;
   std::optional<Packing> packing_;
-  std::optional<DotForm> dot_;
+  int32_t packed_view_ = -1;
+  int32_t next_buffer_;
+  int64_t scratch_bytes_;
+  std::vector<Buffer> scratch_; // of partial sums, one an accumulator
+  std::vector<int32_t> scratch_numbers_;
+  std::vector<int32_t> partial_; // views of it
+  Index partial_index_;
   std::optional<ConstantWeight> weight_; // whose taps are copied out
-  bool copies_taps_ = false;             // those that are 0 left out
-  bool has_numbers_ = false;             // each with its number instead of a load
   std::vector<Interval> ranges_;         // by step variable
   std::map<size_t, Var> elements_;       // axes that are walked element by element inside a tile
   std::optional<double> neutral_;
@@ -679,10 +799,9 @@ private:
 
 } // namespace
 
-Expected<Specialised> specialise(const Nest& nest, const Schedule& schedule, int32_t packed_buffer,
-                                 const std::vector<Buffer>& buffers) {
+Expected<Specialised> specialise(const Nest& nest, const Plan& plan, const Surroundings& around) {
   try {
-    return Specialiser(nest, schedule, packed_buffer, buffers).run();
+    return Specialiser(nest, plan, around).run();
   } catch (const InternalError&) {
     throw;
   } catch (const Error& error) {

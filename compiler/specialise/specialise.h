@@ -5,7 +5,7 @@
 // have bodies of their own. The result is ordinary data: printed, verified, evaluated.
 #pragma once
 
-#include "compiler/schedule/schedule.h"
+#include "compiler/schedule/plan.h"
 #include "ir/loops.h"
 #include "ir/nest.h"
 
@@ -22,13 +22,20 @@ struct Packing {
 struct Specialised {
   ir::Step step;
   std::optional<Packing> packing;
+  std::vector<ir::Buffer> scratch; // that it adds to the program, for partial sums
 };
 
-/// `schedule` is resolved. `packed_buffer` is the index that a packed weight's buffer will have in
-/// the program; `buffers` those it has so far: what tables hold may be put into the code. Refuses
-/// what the nest does not allow (a vector axis that no operand can be read along).
-Expected<Specialised> specialise(const ir::Nest& nest, const Schedule& schedule,
-                                 int32_t packed_buffer,
-                                 const std::vector<ir::Buffer>& buffers = {});
+/// What a step is put into. The buffers that it adds are numbered from `next_buffer` on: that of
+/// its packing, if there is one, then its scratch, which begins behind `scratch_bytes`.
+struct Surroundings {
+  const std::vector<ir::Buffer>& buffers; // so far: what tables hold may be put into the code
+  int32_t next_buffer = -1;
+  int64_t scratch_bytes = 0;
+};
+
+/// The loops that a plan says. Refuses what would be too large: sums that wait in scratch, border
+/// tiles with loops of their own.
+Expected<Specialised> specialise(const ir::Nest& nest, const Plan& plan,
+                                 const Surroundings& around);
 
 } // namespace volute::compiler

@@ -1,11 +1,8 @@
 #include "compiler/specialise/tile_store.h"
 
-#include "compiler/nests/strides.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
 
 namespace volute::compiler {
 
@@ -32,12 +29,13 @@ public:
       : nest_(nest), step_(step), frame_(frame) {}
 
   Stmt write(const std::vector<Place>& places) {
-    if (const std::optional<size_t> rows = contiguous_axis()) {
+    if (frame_.store.kind == PlannedStore::Kind::transposed) {
       for (const Accumulator& a : nest_.accumulators) {
         turned_.push_back(static_cast<int32_t>(step_.arrays.size()));
         step_.arrays.push_back({a.name + "_rows", a.type, frame_.lanes, {frame_.lanes}});
       }
-      return turned_blocks(places, *rows, 0, std::vector<Affine>(frame_.axes.size()), Piece{});
+      return turned_blocks(places, frame_.store.rows, 0, std::vector<Affine>(frame_.axes.size()),
+                           Piece{});
     }
     std::vector<TileAxis> axes = frame_.axes;
     for (TileAxis& axis : axes) axis.pieces = pieces_of(0, places[id(axis.axis)].size, axis.lanes);
@@ -46,19 +44,6 @@ public:
 
 private:
   static size_t id(Var var) { return static_cast<size_t>(var.id); }
-
-  /// The unrolled axis along which the result is contiguous, when the vector axis is not.
-  std::optional<size_t> contiguous_axis() const {
-    const Write& w = nest_.writes.front();
-    const auto is_contiguous = [&](size_t i) {
-      return stride_along(nest_, w.operand, w.index, frame_.axes[i].axis) == 1;
-    };
-    if (frame_.lanes == 1 || nest_.accumulators.empty() || is_contiguous(frame_.vector))
-      return std::nullopt;
-    for (size_t i = 0; i < frame_.axes.size(); ++i)
-      if (i != frame_.vector && frame_.shape[i] > 1 && is_contiguous(i)) return i;
-    return std::nullopt;
-  }
 
   Stmt write_results(const std::vector<Place>& places, std::vector<TileAxis> axes,
                      const AccumulatorRegister& accumulators) {
@@ -81,11 +66,8 @@ private:
               continue;
             }
             if (to.lane_dim < 0 && writer.lanes() > 1)
-              throw Error(
-                  fail("schedule",
-                       fmt::format("nest {}: the result does not move along the vector axis",
-                                   nest_.name))
-                      .diagnostics);
+              throw InternalError(fmt::format(
+                  "nest {}: the result does not move along the vector axis", nest_.name));
             stores.push_back(
                 stmt(Store{nest_.writes[i].operand, std::move(to.index), to.lane_dim, to.lane_step,
                            to.lane_dim < 0 ? 1 : vector.count, lowered[i]}));

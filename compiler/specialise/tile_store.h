@@ -5,6 +5,7 @@
 // expression runs on rows of pixels, which is how a channels-first result is stored.
 #pragma once
 
+#include "compiler/schedule/plan.h"
 #include "compiler/specialise/borders.h"
 #include "compiler/specialise/register_tile.h"
 
@@ -17,6 +18,7 @@ struct TileFrame {
   int32_t lanes = 1;
   size_t vector = 0;                 // which axis is the vector axis, when lanes > 1
   std::vector<int32_t> accumulators; // register arrays
+  PlannedStore store;
 };
 
 /// Stores the tile at `places` of the nest that `step` computes.

@@ -44,6 +44,10 @@ Target make_target(const Cpu& cpu, FeatureSet features, const CacheSizes& sizes)
   t.loads_per_cycle = part * rates.load;
   t.stores_per_cycle = part * rates.store;
   t.fma_latency = cpu.fma_latency;
+  // Without an instruction of its own a dot product of bf16 is two multiply-adds, one of bytes two
+  // multiplications of words and two additions.
+  t.bf16_dots_per_cycle = t.fma_per_cycle * (t.has("avx512bf16") ? cpu.bf16_dots_per_fma : 0.5);
+  t.byte_dots_per_cycle = t.fma_per_cycle * (t.has("avx512vnni") || t.has("avxvnni") ? 1 : 0.25);
 
   t.l1_bytes = sizes.l1;
   t.l2_bytes = sizes.l2;

@@ -31,6 +31,9 @@ struct Target {
   double loads_per_cycle = 1; // from L1, aligned
   double stores_per_cycle = 1;
   int fma_latency = 4; // cycles before an accumulator can be added to again
+  // Of vdpbf16ps and vpdpbusd; where there is none, of the instructions in its place.
+  double bf16_dots_per_cycle = 0.25;
+  double byte_dots_per_cycle = 0.25;
 
   // Caches as one core sees them; 0 where there is none. L3 is shared by an unknown number.
   int64_t l1_bytes = 32 << 10;
@@ -44,6 +47,19 @@ struct Target {
   bool has(std::string_view feature) const;
   /// Vector elements of the given size.
   int lanes(int64_t element_bytes) const { return static_cast<int>(vector_bytes / element_bytes); }
+  /// Products of bf16, or of bytes, in groups: instructions a cycle.
+  double dots_per_cycle(int64_t element_bytes) const {
+    return element_bytes == 1 ? byte_dots_per_cycle : bf16_dots_per_cycle;
+  }
+  /// Whether part of a vector of such elements can be loaded and stored alone.
+  bool has_masks_for(int64_t element_bytes) const {
+    return has_masks && (element_bytes >= 4 || has("avx512bw"));
+  }
+  /// Whether every `step`-th element of memory is read by loads of neighbours and shuffles; else
+  /// lane by lane.
+  bool deinterleaves(int64_t element_bytes, int64_t step) const {
+    return step >= 2 && step <= 4 && has_masks_for(element_bytes);
+  }
   /// Accumulators that keep every FMA unit busy: latency times rate.
   int accumulators_to_hide_latency() const;
 };

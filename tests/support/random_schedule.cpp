@@ -130,6 +130,40 @@ private:
       if (dice_.once_in(8)) unroll(parallel[i], 1);
     schedule_.loops = parallel;
     schedule_.loops.insert(schedule_.loops.end(), reduction.begin(), reduction.end());
+    if (dice_.once_in(3)) move_sums_outside(items);
+    if (dice_.once_in(8)) repeat_a_loop();
+  }
+
+  /// A reduction loop around loops over parallel axes: its sums wait in scratch. One over an axis
+  /// that meets padding is refused, and drawn now and then.
+  void move_sums_outside(size_t items) {
+    std::vector<LoopDirective>& loops = schedule_.loops;
+    std::vector<size_t> movable;
+    for (size_t i = items; i < loops.size(); ++i) {
+      const ir::NestAxis& axis = *nest_.axis(loops[i].axis);
+      const bool is_first =
+          std::none_of(loops.begin(), loops.begin() + static_cast<long>(i),
+                       [&](const LoopDirective& l) { return l.axis == loops[i].axis; });
+      if (axis.reduction && is_first && (!constrained(axis) || dice_.once_in(8)))
+        movable.push_back(i);
+    }
+    if (movable.empty()) return;
+    const size_t from = dice_.one_of(movable);
+    LoopDirective loop = loops[from];
+    loop.unroll = 1;
+    loops.erase(loops.begin() + static_cast<long>(from));
+    const auto to = dice_.between(static_cast<int64_t>(items), static_cast<int64_t>(from));
+    loops.insert(loops.begin() + to, loop);
+  }
+
+  /// The same loop again, right inside itself: it has nothing left to walk.
+  void repeat_a_loop() {
+    std::vector<LoopDirective>& loops = schedule_.loops;
+    if (loops.empty()) return;
+    const auto at = dice_.between(0, std::ssize(loops) - 1);
+    const LoopDirective loop = loops[static_cast<size_t>(at)];
+    if (loop.dot || loop.unroll != 1) return;
+    loops.insert(loops.begin() + at, loop);
   }
 
   /// Elements scattered over one part of memory are written one at a time, in the nest's order.

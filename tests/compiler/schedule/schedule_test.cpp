@@ -3,6 +3,7 @@
 
 #include "compiler/lower/lower.h"
 #include "compiler/pipeline.h"
+#include "compiler/schedule/plan.h"
 #include "compiler/schedule/schedule.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
@@ -14,6 +15,7 @@
 using namespace volute;
 using compiler::LoopDirective;
 using compiler::parse_schedules;
+using compiler::Plan;
 using compiler::Schedule;
 using compiler::Schedules;
 
@@ -36,10 +38,12 @@ const std::string pool = R"(program @p(%x: f32[n=1, c=4, h=6, w=6]) {
   %y = max_pool %x {kernel = 2}
   return %y })";
 
+const compiler::Target plain = compiler::parse_target("x86-64-v3").value();
+
 /// How a schedule does not fit the nest, or "fits".
 std::string misfit(const std::string& schedule, const std::string& program = filter) {
-  const Expected<Schedule> resolved =
-      compiler::resolve(parse_schedules(schedule).value().at(""), nest_of(program));
+  const Expected<Plan> resolved =
+      compiler::resolve(parse_schedules(schedule).value().at(""), nest_of(program), plain);
   return resolved ? "fits" : Error(resolved.diagnostics()).what();
 }
 
@@ -119,7 +123,7 @@ TEST_CASE("a printed schedule parses to itself") {
 
 TEST_CASE("a text that is no schedule is refused with its line, column and rule") {
   const std::vector<std::pair<const char*, const char*>> refusals = {
-      {"tile n by 3", "1:1: schedule: unknown directive 'tile' (the directives are parallel, for, "
+      {"colour n by 3", "1:1: schedule: unknown directive 'colour' (the directives are parallel, for, "
                       "registers, flatten, pack weight, prefetch, compute and nest)"},
       {"for n\nfor 3", "2:5: schedule: for: a name is wanted"},
       {"parallel", "schedule: parallel: a name is wanted"},
@@ -200,7 +204,7 @@ TEST_CASE("any bytes are a schedule or refused") {
 // ---- fitting a nest ---------------------------------------------------------------------------
 
 TEST_CASE("the empty schedule is the naive nest") {
-  const Schedule s = compiler::resolve({}, nest_of(filter)).value();
+  const Schedule s = compiler::resolve({}, nest_of(filter), plain)->schedule;
   std::string axes;
   for (const LoopDirective& loop : s.loops) axes += loop.axis + " ";
   CHECK(axes == "n o h w i kh kw ");
@@ -211,8 +215,8 @@ TEST_CASE("resolving fills in the tile sizes that the register tile implies") {
   const Schedule s =
       compiler::resolve(
           parse_schedules("for n, o, h, w, i, kh, kw; registers w 4, o 8 vector 8").value().at(""),
-          nest_of(filter))
-          .value();
+          nest_of(filter), plain)
+          ->schedule;
   CHECK(s.loops[1] == LoopDirective{"o", 8});
   CHECK(s.loops[3] == LoopDirective{"w", 4});
   CHECK(s.loops[2] == LoopDirective{"h", 1});
@@ -230,8 +234,10 @@ TEST_CASE("a schedule that does not fit the nest is refused by the axis and the 
       {"parallel i", "parallel i: i is a reduction axis"},
       {all + "; for kh by 2", "for kh by 2: the taps of kh that lie in the padding are left out, "
                               "and such an axis is not tiled (`kh unroll 2` copies the body)"},
-      {"for n, o, h, i, w, kh, kw", "for w: a parallel axis inside the reduction axis i "
-                                    "(accumulators live in registers: put parallel axes first)"},
+      {"for n, o, h, kh, w, i, kw", "for w: a parallel axis inside the reduction axis kh "
+                                    "(taps of kh may lie in the padding: put parallel axes first)"},
+      {"for n, o, h, i unroll 2, w, kh, kw", "for i unroll: sums wait in memory between its trips, "
+                                             "which are not copied out"},
       {"for n, o by 4, h, w, i, kh, kw", "for o by 4: nothing loops over the 4 elements of a tile "
                                          "(add `registers o 4`, or a second loop over o)"},
       {"for n, o by 4, h, w, i, kh, kw; registers o 8 vector 8",
@@ -239,7 +245,7 @@ TEST_CASE("a schedule that does not fit the nest is refused by the axis and the 
       {"for n, o by 4, o, h, w, i, kh, kw; registers o 8 vector 8",
        "for o by 4: smaller than the register tile's 8"},
       {"for n, o by 12, o, h, w, i, kh, kw; registers o 8 vector 8",
-       "for o by 12: not a multiple of the register tile's 8"},
+       "for o by 12: not a multiple of the register tile's 8 (the nearest is `o by 16`)"},
       {"parallel q", "parallel q: no such axis"},
       {"parallel n, o by 4; for h, w, i, kh, kw; registers o 8 vector 8",
        "parallel o by 4: the register tile holds 8 of o (write `o by 8`)"},
@@ -258,9 +264,8 @@ TEST_CASE("a schedule that does not fit the nest is refused by the axis and the 
 
 TEST_CASE("what the specialiser does not allow is refused in words") {
   const std::vector<std::pair<std::string, const char*>> refusals = {
-      {std::string("parallel n, o, h; for w by 4, w by 2") + reductions + "; registers w 2",
-       "nest conv_y: for w by 2: an axis whose taps reach into the padding is tiled once (leave "
-       "out the outer loop over w)"},
+      {std::string("parallel n, o; for h by 2, w by 4, h, w by 2") + reductions + "; registers w 2",
+       "compiled"},
       {std::string("parallel n, o by 5, o; for h, w") + reductions,
        "nest conv_y: parallel o: its tiles of 5 do not divide 12, so it cannot be parallel twice"},
       {std::string("for n, o, h, w") + reductions + "; registers w 4; prefetch x",
@@ -276,6 +281,19 @@ TEST_CASE("what the specialiser does not allow is refused in words") {
     CAPTURE(text);
     CHECK_THAT(verdict(text), Catch::Matchers::ContainsSubstring(words));
   }
+}
+
+TEST_CASE("a refusal has a place in the schedule's text") {
+  compiler::CompileRequest request;
+  request.schedule = "parallel n, o, h\nfor w by 4, i, kh, kw\nregisters w 2";
+  request.schedule_name = "mine.txt";
+  const auto stages = compiler::specialise_program(ir::parse(filter).value(), request);
+  REQUIRE(!stages);
+  CHECK(render(stages.diagnostics(), "p.vlt", filter) ==
+        "mine.txt:2:5: error: schedule: nest conv_y: for w by 4: the register tile holds 2 of w "
+        "(write `w by 2`)\n"
+        "  for w by 4, i, kh, kw\n"
+        "      ^\n");
 }
 
 TEST_CASE("a schedule without a nest's name is refused for a program of several nests") {

@@ -27,17 +27,18 @@ TEST_CASE("lanes of a packed weight are neighbours, in whatever order registers 
   const ir::Nest nest = lower(program).value().nests.back();
   REQUIRE(nest.axis("o1"));
   for (const char* registers : {"registers o1 8 vector 8, o 2", "registers o 2, o1 8 vector 8"}) {
-    const Schedule schedule =
+    const Plan plan =
         resolve(
             schedule_of(std::string("for o by 2, o1 by 8, w, i dot 4; pack weight; ") + registers),
-            nest)
+            nest, parse_target("x86-64-v4").value())
             .value();
-    const PackedLayout layout = packed_layout(nest, schedule);
+    REQUIRE(plan.packed);
+    const PackedLayout& layout = *plan.packed;
     CAPTURE(registers);
     CHECK(layout.group == 4);
     REQUIRE(layout.dimensions.size() >= 3);
     const auto& last = layout.dimensions[layout.dimensions.size() - 2];
-    CHECK((last.axis == "o1" && last.count == 8));
+    CHECK((nest.name_of(last.axis) == "o1" && last.count == 8));
   }
 }
 

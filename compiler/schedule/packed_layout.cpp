@@ -1,0 +1,42 @@
+#include "compiler/schedule/packed_layout.h"
+
+#include "compiler/schedule/plan.h"
+
+#include <algorithm>
+
+namespace volute::compiler {
+
+using namespace ir;
+
+std::vector<int64_t> PackedLayout::extents() const {
+  std::vector<int64_t> result;
+  for (const Dimension& d : dimensions) result.push_back(d.count);
+  return result;
+}
+
+PackedLayout packed_layout(const Read& read, const std::vector<PlanLoop>& loops,
+                           const std::vector<PlanTile>& tile, const Instruction& instruction) {
+  const auto depends = [&](Var axis) {
+    return std::any_of(read.index.begin(), read.index.end(),
+                       [&](const Subscript& s) { return s.at.depends_on(axis); });
+  };
+  PackedLayout layout;
+  for (size_t i = 0; i < loops.size(); ++i)
+    if (depends(loops[i].axis))
+      layout.dimensions.push_back(
+          {loops[i].axis, loops[i].trips(), loops[i].tile, static_cast<int32_t>(i)});
+  const auto add_registers = [&](bool vectors) { // lanes are neighbours, so vectors come last
+    for (const PlanTile& t : tile)
+      if ((t.lanes > 0) == vectors && depends(t.axis))
+        layout.dimensions.push_back({t.axis, t.registers() * std::max<int64_t>(t.lanes, 1), 1, -1});
+  };
+  add_registers(false);
+  add_registers(true);
+  if (instruction.kind == Instruction::Kind::dot) {
+    layout.group = instruction.ways;
+    layout.dimensions.push_back({loops.back().axis, instruction.ways, 1, -1});
+  }
+  return layout;
+}
+
+} // namespace volute::compiler

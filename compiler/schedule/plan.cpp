@@ -1,0 +1,47 @@
+#include "compiler/schedule/plan.h"
+
+#include <algorithm>
+
+namespace volute::compiler {
+
+using namespace ir;
+
+Residence residence(uint32_t moves, size_t axes) {
+  const uint32_t all = (uint32_t{1} << axes) - 1;
+  if (moves == all) return Residence::in_place;
+  const bool outer_axes_only = (moves & (moves + 1)) == 0;
+  return outer_axes_only ? Residence::passing : Residence::held;
+}
+
+int64_t Plan::tile_registers() const {
+  int64_t count = 1;
+  for (const PlanTile& t : tile) count *= t.registers();
+  return count;
+}
+
+int64_t Plan::registers_needed(const Nest& nest) const {
+  int64_t needed =
+      tile_registers() * static_cast<int64_t>(std::max<size_t>(nest.accumulators.size(), 1));
+  for (const PlannedRead& read : reads) needed += read.occupies();
+  return needed;
+}
+
+std::optional<size_t> Plan::loop_placing(Var axis) const {
+  for (size_t i = loops.size(); i-- > 0;)
+    if (loops[i].axis == axis) return i;
+  return std::nullopt;
+}
+
+int64_t Plan::held(Var axis) const {
+  for (const PlanTile& t : tile)
+    if (t.axis == axis) return t.size;
+  return 1;
+}
+
+size_t Plan::first_tap() const {
+  size_t at = loops.size();
+  while (at > 0 && loops[at - 1].reduction) --at;
+  return at;
+}
+
+} // namespace volute::compiler

@@ -1,0 +1,497 @@
+// Schedule x nest -> plan. Each rule is a function that refuses with the directive, its place in
+// the text, the numbers, and where there is one the nearest schedule that would do.
+
+#include "compiler/nests/bands.h"
+#include "compiler/nests/strides.h"
+#include "compiler/schedule/plan.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace volute::compiler {
+
+using namespace ir;
+
+namespace {
+
+// Far beyond what a machine can hold or a person would ask for: what is more is a slip, or malice.
+constexpr int64_t most_registers = 1024;
+constexpr int64_t most_copies = 16384; // of the innermost statement
+// Multiply-adds of one tile that are copied out with their weights' numbers in them.
+constexpr int64_t most_with_numbers = 512;
+
+class Resolver {
+public:
+  Resolver(const Schedule& schedule, const Nest& nest, const Target& target,
+           const ConstantWeight* weight)
+      : nest_(nest), target_(target), weight_(weight) {
+    plan_.schedule = schedule;
+    if (plan_.schedule.loops.empty())
+      for (const NestAxis& axis : nest.axes)
+        plan_.schedule.loops.push_back({nest.name_of(axis.var)});
+  }
+
+  Expected<Plan> run() {
+    using Rule = void (Resolver::*)();
+    for (const Rule rule :
+         {&Resolver::keep_order_of_scattered, &Resolver::share_work_items_of_bands,
+          &Resolver::make_tile, &Resolver::spread_lanes, &Resolver::make_loops,
+          &Resolver::cover_every_axis, &Resolver::choose_instruction, &Resolver::limit_copies,
+          &Resolver::pack_weight, &Resolver::use_numbers, &Resolver::plan_reads,
+          &Resolver::plan_store, &Resolver::plan_streams}) {
+      (this->*rule)();
+      if (refusal_) return *refusal_;
+    }
+    return std::move(plan_);
+  }
+
+private:
+  void refuse(Location at, std::string message, std::string hint = "") {
+    if (!refusal_)
+      refusal_ = fail(Diagnostic{at, "schedule", fmt::format("nest {}: {}", nest_.name, message),
+                                 std::move(hint)});
+  }
+
+  std::string axes_of_nest() const {
+    std::vector<std::string> names;
+    for (const NestAxis& axis : nest_.axes) names.push_back(nest_.name_of(axis.var));
+    return fmt::format("the axes of {} are {}", nest_.name, fmt::join(names, ", "));
+  }
+  bool constrained(Var axis) const {
+    return std::any_of(nest_.constraints.begin(), nest_.constraints.end(),
+                       [&](const Constraint& c) { return c.value.depends_on(axis); });
+  }
+  bool in_domain(Var axis) const {
+    return std::any_of(nest_.domain.begin(), nest_.domain.end(),
+                       [&](const Constraint& c) { return c.value.depends_on(axis); });
+  }
+  static std::string written(const LoopDirective& loop) {
+    return fmt::format("{} {}", loop.parallel ? "parallel" : "for", loop.axis);
+  }
+
+  // ---- nests of a kind of their own -----------------------------------------------------------
+
+  /// Elements that are scattered over one part of memory are written in the nest's order: their
+  /// axes are neither shared among threads, nor tiled, nor in another order.
+  void keep_order_of_scattered() {
+    const Schedule& schedule = plan_.schedule;
+    const auto scattered = std::find_if(nest_.writes.begin(), nest_.writes.end(),
+                                        [](const Write& w) { return w.offset != nullptr; });
+    if (scattered == nest_.writes.end()) return;
+    if (!schedule.registers.empty())
+      return refuse(schedule.registers.front().at,
+                    "registers: elements are scattered one at a time");
+    const auto is_ordered = [&](const NestAxis& axis) {
+      return std::none_of(scattered->index.begin(), scattered->index.end(),
+                          [&](const Subscript& s) { return s.at.depends_on(axis.var); });
+    };
+    std::vector<std::string> ordered, found;
+    Location first{};
+    for (const NestAxis& axis : nest_.axes)
+      if (is_ordered(axis)) ordered.push_back(nest_.name_of(axis.var));
+    for (const LoopDirective& loop : schedule.loops) {
+      const NestAxis* axis = nest_.axis(loop.axis);
+      if (!axis || !is_ordered(*axis)) continue;
+      if (loop.parallel)
+        return refuse(loop.at,
+                      fmt::format("parallel {0}: elements along {0} may be scattered to one place, "
+                                  "the last one stays",
+                                  loop.axis));
+      if (found.empty()) first = loop.at;
+      found.push_back(loop.axis);
+    }
+    if (found != ordered)
+      refuse(first, fmt::format("for {}: elements are scattered in the order of {}",
+                                fmt::join(found, ", "), fmt::join(ordered, ", ")));
+  }
+
+  /// Nests that are computed in one step share its work items: the batch and the bands, no more.
+  /// Rows beyond the image are left out of the loop over rows, which is a plain one.
+  void share_work_items_of_bands() {
+    if (!band_axis(nest_)) return;
+    const Schedule& schedule = plan_.schedule;
+    std::vector<std::string> shared, found;
+    Location first{};
+    for (const NestAxis& axis : nest_.axes)
+      if (is_shared(nest_, axis)) shared.push_back(nest_.name_of(axis.var));
+    for (const RegisterDirective& r : schedule.registers)
+      if (std::find(shared.begin(), shared.end(), r.axis) != shared.end())
+        return refuse(r.at, fmt::format("registers {0} {1}: {0} is shared with the other nests of "
+                                        "the step, and not tiled",
+                                        r.axis, r.size));
+    for (const LoopDirective& loop : schedule.loops)
+      if (loop.parallel) {
+        if (found.empty()) first = loop.at;
+        found.push_back(loop.axis);
+        if (loop.by > 1)
+          return refuse(loop.at, fmt::format("parallel {} by {}: the nests of a step share its "
+                                             "work items, one {} each",
+                                             loop.axis, loop.by, loop.axis));
+      }
+    if (found != shared)
+      return refuse(first,
+                    fmt::format("parallel {}: the nests of a step share its work items",
+                                fmt::join(found, ", ")),
+                    fmt::format("write `parallel {}`", fmt::join(shared, ", ")));
+    for (const LoopDirective& loop : schedule.loops) {
+      const NestAxis* axis = nest_.axis(loop.axis);
+      if (axis && in_domain(axis->var) && !loop.parallel && (loop.by > 1 || loop.unroll != 1))
+        return refuse(loop.at,
+                      fmt::format("for {0} by {1}: rows of {0} may lie beyond the image, and are "
+                                  "neither tiled nor unrolled",
+                                  loop.axis, loop.by));
+    }
+  }
+
+  // ---- the register tile ----------------------------------------------------------------------
+
+  void make_tile() {
+    int64_t registers = 1;
+    for (const RegisterDirective& r : plan_.schedule.registers) {
+      const NestAxis* axis = nest_.axis(r.axis);
+      if (!axis)
+        return refuse(r.at, fmt::format("registers {}: no such axis", r.axis), axes_of_nest());
+      if (axis->reduction)
+        return refuse(r.at, fmt::format("registers {0}: {0} is a reduction axis", r.axis),
+                      "a register tile is made of parallel axes");
+      if (in_domain(axis->var))
+        return refuse(r.at, fmt::format("registers {0} {1}: rows of {0} may lie beyond the image, "
+                                        "and are not tiled",
+                                        r.axis, r.size));
+      if (r.size > 1 && shares_border(nest_, axis->var))
+        return refuse(r.at, fmt::format("registers {0} {1}: {0} reaches into the padding together "
+                                        "with another axis, and such an axis is not tiled",
+                                        r.axis, r.size));
+      if (std::any_of(plan_.tile.begin(), plan_.tile.end(),
+                      [&](const PlanTile& t) { return t.axis == axis->var; }))
+        return refuse(r.at, fmt::format("registers {}: the axis is named twice", r.axis));
+      if (r.lanes && plan_.vector)
+        return refuse(r.at, "registers: only one axis can be the vector axis");
+      if (r.lanes) plan_.vector = plan_.tile.size(), plan_.lanes = static_cast<int32_t>(r.lanes);
+      plan_.tile.push_back({axis->var, r.axis, r.size, static_cast<int32_t>(r.lanes)});
+      registers *= std::min(plan_.tile.back().registers(), most_registers + 1);
+      if (registers > most_registers)
+        return refuse(r.at,
+                      fmt::format("registers {} {}: the tile has more than {} registers", r.axis,
+                                  r.size, most_registers),
+                      "no machine here has more than 32");
+    }
+  }
+
+  /// Lanes run along one dimension of every operand, and the results move with them.
+  void spread_lanes() {
+    if (!plan_.vector) return;
+    const PlanTile& vector = plan_.tile[*plan_.vector];
+    const Location at = plan_.schedule.registers[*plan_.vector].at;
+    if (!lanes_may_run_along(nest_, vector.axis))
+      return refuse(at, fmt::format("{} cannot be the vector axis: an operand is not read along "
+                                    "one dimension of it",
+                                    vector.name));
+    for (const Write& w : nest_.writes)
+      if (!w.offset && stride_along(nest_, w.operand, w.index, vector.axis) == 0)
+        return refuse(at, "the result does not move along the vector axis");
+  }
+
+  // ---- loops ----------------------------------------------------------------------------------
+
+  void make_loops() {
+    std::vector<LoopDirective> kept;
+    std::map<Var, int64_t> covered; // elements that one trip of the loops so far leaves
+    const std::vector<LoopDirective>& all = plan_.schedule.loops;
+    for (size_t at = 0; at < all.size(); ++at) {
+      LoopDirective loop = all[at];
+      const NestAxis* axis = nest_.axis(loop.axis);
+      if (!axis)
+        return refuse(loop.at, fmt::format("{}: no such axis", written(loop)), axes_of_nest());
+      if (!axis->extent.is_constant())
+        return refuse(loop.at, fmt::format("{}: extents that are parameters are not compiled yet",
+                                           written(loop)));
+      const bool last = std::none_of(all.begin() + static_cast<long>(at) + 1, all.end(),
+                                     [&](const LoopDirective& l) { return l.axis == loop.axis; });
+      if (axis->reduction && !fit_reduction(all, at, *axis)) return;
+      if (loop.dot) loop.by = loop.dot;
+      const int64_t inner = plan_.held(axis->var);
+      if (loop.by == 0) loop.by = last ? inner : 1;
+      if (!fit_tile(loop, inner, last)) return;
+      const auto outer = covered.find(axis->var);
+      const bool is_first = outer == covered.end();
+      const int64_t extent = is_first ? axis->extent.number() : outer->second;
+      if (loop.parallel && !is_first && axis->extent.number() % outer->second != 0)
+        return refuse(loop.at,
+                      fmt::format("{}: its tiles of {} do not divide {}, so it cannot be parallel "
+                                  "twice",
+                                  written(loop), outer->second, axis->extent.number()));
+      covered[axis->var] = std::min(loop.by, extent);
+      // A loop over one element decides nothing, unless that one may lie outside.
+      const bool may_be_outside =
+          is_first && (in_domain(axis->var) || (axis->reduction && constrained(axis->var)));
+      if (extent > 1 || loop.parallel || loop.dot || may_be_outside) {
+        kept.push_back(loop);
+        add(loop, *axis, extent, last);
+      }
+    }
+    covered_ = std::move(covered);
+    plan_.schedule.loops = std::move(kept);
+    for (size_t i = 0; i < plan_.loops.size(); ++i)
+      plan_.loops[i].places_tile = plan_.loop_placing(plan_.loops[i].axis) == i;
+  }
+
+  void add(const LoopDirective& directive, const NestAxis& axis, int64_t extent, bool places_tile) {
+    PlanLoop loop;
+    loop.axis = axis.var;
+    loop.name = directive.axis;
+    loop.role = axis.role;
+    loop.reduction = axis.reduction;
+    loop.parallel = directive.parallel;
+    loop.places_tile = places_tile;
+    loop.extent = extent;
+    loop.tile = directive.by;
+    loop.unroll = directive.unroll == LoopDirective::full ? loop.trips() : directive.unroll;
+    loop.unrolls_all = directive.unroll == LoopDirective::full;
+    plan_.loops.push_back(std::move(loop));
+  }
+
+  /// What a loop over a reduction axis may be. Outside of a loop over a parallel axis, its sums are
+  /// partial ones that wait in scratch.
+  bool fit_reduction(const std::vector<LoopDirective>& all, size_t at, const NestAxis& axis) {
+    const LoopDirective& loop = all[at];
+    if (loop.parallel) {
+      refuse(loop.at, fmt::format("parallel {0}: {0} is a reduction axis", loop.axis));
+      return false;
+    }
+    if (loop.by > 1 && !loop.dot && constrained(axis.var)) {
+      refuse(loop.at,
+             fmt::format("for {0} by {1}: the taps of {0} that lie in the padding are left out, "
+                         "and such an axis is not tiled",
+                         loop.axis, loop.by),
+             fmt::format("`{} unroll {}` copies the body", loop.axis, loop.by));
+      return false;
+    }
+    const auto inside =
+        std::find_if(all.begin() + static_cast<long>(at), all.end(), [&](const LoopDirective& l) {
+          const NestAxis* other = nest_.axis(l.axis);
+          return other && !other->reduction;
+        });
+    if (inside == all.end()) return true;
+    const std::string message = fmt::format("{}: a parallel axis inside the reduction axis {}",
+                                            written(*inside), loop.axis);
+    if (constrained(axis.var)) {
+      refuse(inside->at, message,
+             fmt::format("taps of {} may lie in the padding: put parallel axes first", loop.axis));
+      return false;
+    }
+    if (loop.unroll != 1) {
+      refuse(loop.at, fmt::format("for {} unroll: sums wait in memory between its trips, which are "
+                                  "not copied out",
+                                  loop.axis));
+      return false;
+    }
+    return true;
+  }
+
+  bool fit_tile(const LoopDirective& loop, int64_t inner, bool last) {
+    const std::string text = fmt::format("{} by {}", written(loop), loop.by);
+    if (last && loop.by != inner && !loop.dot) {
+      const bool has_tile = plan_.held(nest_.axis(loop.axis)->var) > 1 ||
+                            std::any_of(plan_.tile.begin(), plan_.tile.end(),
+                                        [&](const auto& t) { return t.name == loop.axis; });
+      if (has_tile)
+        refuse(loop.at, fmt::format("{}: the register tile holds {} of {}", text, inner, loop.axis),
+               fmt::format("write `{} by {}`", loop.axis, inner));
+      else
+        refuse(loop.at,
+               fmt::format("{}: nothing loops over the {} elements of a tile", text, loop.by),
+               fmt::format("add `registers {} {}`, or a second loop over {}", loop.axis, loop.by,
+                           loop.axis));
+      return false;
+    }
+    if (last) return true;
+    if (loop.by < inner) {
+      refuse(loop.at, fmt::format("{}: smaller than the register tile's {}", text, inner),
+             fmt::format("write `{} by {}`", loop.axis, inner));
+      return false;
+    }
+    if (inner > 1 && loop.by % inner != 0) {
+      refuse(loop.at, fmt::format("{}: not a multiple of the register tile's {}", text, inner),
+             fmt::format("the nearest is `{} by {}`", loop.axis,
+                         std::max<int64_t>(1, (loop.by + inner / 2) / inner) * inner));
+      return false;
+    }
+    return true;
+  }
+
+  void cover_every_axis() {
+    for (const NestAxis& axis : nest_.axes) {
+      const std::string& name = nest_.name_of(axis.var);
+      if (covered_.count(axis.var)) continue;
+      // The one tap of a kernel may lie in the padding still.
+      if (axis.reduction && axis.extent == Affine(1) && constrained(axis.var)) {
+        const bool before_dot =
+            !plan_.schedule.loops.empty() && plan_.schedule.loops.back().dot != 0;
+        const LoopDirective loop{name, 1};
+        plan_.schedule.loops.insert(plan_.schedule.loops.end() - (before_dot ? 1 : 0), loop);
+        add(loop, axis, 1, true);
+        if (before_dot) std::swap(plan_.loops.end()[-1], plan_.loops.end()[-2]);
+      } else if (axis.extent.number() > plan_.held(axis.var)) {
+        return refuse({},
+                      fmt::format("axis {} of extent {} is in no loop", name, axis.extent.number()),
+                      fmt::format("add it: `for {}`", name));
+      }
+    }
+  }
+
+  void limit_copies() {
+    int64_t copies = plan_.tile_registers();
+    for (size_t i = 0; i < plan_.loops.size(); ++i) {
+      copies *= std::min(std::max<int64_t>(plan_.loops[i].unroll, 1), most_copies + 1);
+      if (copies > most_copies)
+        return refuse(plan_.schedule.loops[i].at,
+                      fmt::format("for {} unroll: the innermost statement is copied more than {} "
+                                  "times",
+                                  plan_.loops[i].name, most_copies),
+                      "unroll fewer loops, or `unroll N` for N copies");
+    }
+  }
+
+  // ---- the innermost step ---------------------------------------------------------------------
+
+  /// `dot` is for the innermost loop, over an axis along which narrow products can be grouped.
+  void choose_instruction() {
+    for (size_t i = 0; i < plan_.schedule.loops.size(); ++i) {
+      const LoopDirective& loop = plan_.schedule.loops[i];
+      if (!loop.dot) continue;
+      const auto no = [&](const std::string& message, std::string hint = "") {
+        refuse(loop.at, fmt::format("for {} dot {}: {}", loop.axis, loop.dot, message),
+               std::move(hint));
+      };
+      const std::optional<DotForm> form = dot_form(nest_, plan_.loops[i].axis);
+      if (!form)
+        return no("the nest adds no products of u8 and i8, or of two bf16, that lie one after the "
+                  "other along this axis");
+      if (form->ways != loop.dot)
+        return no(fmt::format("its products are added {} at a time", form->ways));
+      if (i + 1 != plan_.loops.size()) return no("it must be the innermost loop");
+      if (!plan_.schedule.pack_weight || !plan_.vector)
+        return no("it needs a packed weight and a vector axis",
+                  "add `pack weight` and `registers o N vector LANES`");
+      const PlanTile& vector = plan_.tile[*plan_.vector];
+      const auto moves = [&](const Expr& e) {
+        bool found = false;
+        visit(e, [&](const ExprNode& node) {
+          if (const auto* read = std::get_if<Read>(&node.is))
+            for (const Subscript& s : read->index) found |= s.at.depends_on(vector.axis);
+        });
+        return found;
+      };
+      if (moves(form->image) || !moves(form->weight))
+        return no(fmt::format("vectors must run along output channels, not {}", vector.name));
+      plan_.instruction = {Instruction::Kind::dot, form->ways, form};
+    }
+  }
+
+  void pack_weight() {
+    if (!plan_.schedule.pack_weight) return;
+    if (nest_.weight < 0) return refuse({}, "pack weight: this nest has no weight");
+    const Expr weight = weight_expression(nest_);
+    plan_.packed = packed_layout(weight_read(weight, nest_.weight), plan_.loops, plan_.tile,
+                                 plan_.instruction);
+  }
+
+  /// Whether taps are copied out: a small weight's with their numbers, a larger one's where a good
+  /// part of them is 0 for all channels.
+  void use_numbers() {
+    if (!weight_ || plan_.tile.empty()) return;
+    if (weight_->has_empty_taps()) plan_.weight = WeightUse::empty_taps;
+    int64_t copied = weight_->count();
+    for (const PlanTile& t : plan_.tile)
+      if (!weight_->moves_along(t.axis)) copied *= t.registers();
+    bool numbers = weight_->is_small() && copied <= most_with_numbers && !plan_.packed &&
+                   plan_.instruction.kind == Instruction::Kind::combine &&
+                   !(plan_.vector && weight_->moves_along(plan_.tile[*plan_.vector].axis));
+    for (const PlanLoop& loop : plan_.loops)
+      if (loop.reduction && nest_.axis_of(loop.axis).extent != Affine(1))
+        numbers &= loop.tile == 1 && loop.unrolls_all;
+    if (!numbers) return;
+    plan_.weight = WeightUse::numbers;
+    plan_.density = weight_->density();
+  }
+
+  void plan_reads() {
+    for (Read& read : inner_reads(nest_)) {
+      if (plan_.weight == WeightUse::numbers && read.operand == nest_.weight) continue;
+      PlannedRead planned;
+      planned.is_packed = plan_.packed && read.operand == nest_.weight;
+      for (size_t i = 0; i < plan_.tile.size(); ++i) {
+        const PlanTile& t = plan_.tile[i];
+        const int64_t stride = stride_along(nest_, read.operand, read.index, t.axis);
+        if (stride == 0) continue;
+        planned.moves |= uint32_t{1} << i;
+        planned.registers *= t.registers();
+        if (t.lanes) planned.lane_stride = planned.is_packed ? 1 : stride;
+      }
+      planned.residence = residence(planned.moves, plan_.tile.size());
+      planned.arrival = arrival(read.operand, planned.lane_stride);
+      planned.read = std::move(read);
+      plan_.reads.push_back(std::move(planned));
+    }
+  }
+
+  Arrival arrival(int32_t operand, int64_t stride) const {
+    if (stride == 0) return Arrival::broadcast;
+    if (stride == 1) return Arrival::loaded;
+    const View& view = nest_.operands[static_cast<size_t>(operand)];
+    return target_.deinterleaves(size_of(view.element), stride) ? Arrival::deinterleaved
+                                                                : Arrival::gathered;
+  }
+
+  void plan_store() {
+    if (!plan_.vector) return;
+    const Write& w = nest_.writes.front();
+    const auto is_contiguous = [&](size_t i) {
+      return stride_along(nest_, w.operand, w.index, plan_.tile[i].axis) == 1;
+    };
+    if (is_contiguous(*plan_.vector)) return;
+    plan_.store.kind = PlannedStore::Kind::lanes;
+    if (nest_.accumulators.empty()) return;
+    for (size_t i = 0; i < plan_.tile.size(); ++i)
+      if (i != *plan_.vector && plan_.tile[i].registers() > 1 && is_contiguous(i) &&
+          lanes_may_run_along(nest_, plan_.tile[i].axis, false)) {
+        plan_.store = {PlannedStore::Kind::transposed, i};
+        return;
+      }
+  }
+
+  void plan_streams() {
+    for (const std::string& operand : plan_.schedule.prefetch)
+      if (std::none_of(nest_.operands.begin(), nest_.operands.end(),
+                       [&](const View& v) { return v.name == operand; }))
+        return refuse({}, fmt::format("prefetch {}: this nest has no such operand", operand));
+    if (plan_.schedule.prefetch.empty()) return;
+    Expected<std::vector<Stream>> found = streams(nest_, plan_);
+    if (!found) {
+      refusal_ = found.failure();
+      return;
+    }
+    plan_.streams = std::move(*found);
+  }
+
+  const Nest& nest_;
+  const Target& target_;
+  const ConstantWeight* weight_;
+  Plan plan_;
+  std::map<Var, int64_t> covered_;
+  std::optional<Failure> refusal_;
+};
+
+} // namespace
+
+Expected<Plan> resolve(const Schedule& schedule, const Nest& nest, const Target& target,
+                       const ConstantWeight* weight) {
+  return Resolver(schedule, nest, target, weight).run();
+}
+
+} // namespace volute::compiler

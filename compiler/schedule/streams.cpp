@@ -1,0 +1,61 @@
+#include "compiler/schedule/streams.h"
+
+#include "compiler/nests/strides.h"
+#include "compiler/schedule/plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace volute::compiler {
+
+using namespace ir;
+
+Expected<std::vector<Stream>> streams(const Nest& nest, const Plan& plan) {
+  std::vector<Stream> found;
+  if (plan.loops.empty() || !plan.loops.back().reduction) return found;
+  const PlanLoop& innermost = plan.loops.back();
+  for (const PlannedRead& planned : plan.reads) {
+    const Read& read = planned.read;
+    const std::string& operand = nest.operands[static_cast<size_t>(read.operand)].name;
+    const std::vector<std::string>& wanted = plan.schedule.prefetch;
+    if (std::find(wanted.begin(), wanted.end(), operand) == wanted.end()) continue;
+    const auto stride = [&](Var axis) {
+      return stride_along(nest, read.operand, read.index, axis);
+    };
+    const auto along = std::find_if(plan.tile.begin(), plan.tile.end(),
+                                    [&](const PlanTile& t) { return stride(t.axis) != 0; });
+    if (along == plan.tile.end()) continue;
+
+    Stream stream;
+    stream.read = read;
+    stream.lanes = along->lanes, stream.tile = along->size;
+    stream.tap = innermost.axis;
+    stream.next = stride(along->axis) * along->size;
+    stream.tap_stride = stride(innermost.axis);
+    for (size_t i = 0; i + 1 < plan.loops.size(); ++i)
+      if (plan.loops[i].axis == innermost.axis)
+        stream.trip_loop = static_cast<int32_t>(i), stream.taps_a_trip = plan.loops[i].tile;
+    if (along->lanes > 0 && stride(along->axis) == 1) {
+      stream.lines = ceil_div(along->size, along->lanes);
+      bool inside = false;
+      for (size_t i = 0; i < plan.loops.size(); ++i) {
+        const PlanLoop& loop = plan.loops[i];
+        if (loop.axis == along->axis)
+          inside = true;
+        else if (inside && !loop.reduction && stride(loop.axis) == 0)
+          stream.turns_loop = static_cast<int32_t>(i), stream.turns = loop.trips();
+      }
+    } else if (stream.tap_stride != 1 ||
+               stride(along->axis) != nest.axis_of(innermost.axis).extent.number()) {
+      return fail("schedule",
+                  fmt::format("nest {}: prefetch {}: a tile of it is neither rows of vectors nor "
+                              "one block of memory",
+                              nest.name, operand));
+    }
+    found.push_back(std::move(stream));
+  }
+  return found;
+}
+
+} // namespace volute::compiler

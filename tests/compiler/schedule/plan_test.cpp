@@ -1,0 +1,121 @@
+// What a plan says of loops, operands and results, before anything is written.
+
+#include "compiler/lower/lower.h"
+#include "compiler/nests/flatten.h"
+#include "compiler/schedule/plan.h"
+#include "ir/parse.h"
+#include "tests/support/catch.h"
+
+#include <string>
+
+using namespace volute;
+using namespace volute::compiler;
+
+namespace {
+
+struct Planned {
+  ir::Nest nest;
+  Plan plan;
+  const PlannedRead& read(const std::string& operand) const {
+    for (const PlannedRead& r : plan.reads)
+      if (nest.operands[static_cast<size_t>(r.read.operand)].name == operand) return r;
+    throw Error("no read of " + operand);
+  }
+};
+
+Planned plan_of(const std::string& program, const std::string& schedule,
+                const std::string& target = "x86-64-v4") {
+  Planned planned;
+  planned.nest = lower(ir::parse(program).value()).value().nests.back();
+  const Schedule given = parse_schedules(schedule).value().at("");
+  for (const auto& axes : given.flatten) planned.nest = flatten(planned.nest, axes).value();
+  planned.plan = resolve(given, planned.nest, parse_target(target).value()).value();
+  return planned;
+}
+
+const char* const channels_last = R"(program @p(%x: f32[n=1, h=9, w=37, c=12],
+                                               %w: f32[o=40, i=12, h=3, w=3]) {
+  %y = conv %x, %w {stride = [1, 2]}
+  return %y })";
+const char* const channels_first = R"(program @p(%x: f32[n=1, c=12, h=9, w=37],
+                                                %w: f32[o=40, i=12, h=3, w=3]) {
+  %y = conv %x, %w {stride = [1, 2]}
+  return %y })";
+
+} // namespace
+
+TEST_CASE("a loop knows its axis, its tile and its trips at every level") {
+  const Planned p = plan_of(channels_last, "parallel h; for o by 32, w by 12, o by 16, w by 3, kh, "
+                                           "kw, i by 5, i unroll; registers w 3, o 16 vector 16");
+  std::string text;
+  for (const PlanLoop& loop : p.plan.loops)
+    text += loop.name + " " + std::to_string(loop.extent) + "/" + std::to_string(loop.tile) + "=" +
+            std::to_string(loop.trips()) + (loop.places_tile ? "! " : " ");
+  CHECK(text == "h 7/1=7! o 40/32=2 w 18/12=2 o 32/16=2! w 12/3=4! kh 3/1=3! kw 3/1=3! i 12/5=3 "
+                "i 5/1=5! ");
+  CHECK(p.plan.loops.back().unrolls_all);
+  CHECK(p.plan.first_tap() == 5);
+}
+
+TEST_CASE("an operand is held where an outer axis of the tile does not move it") {
+  // Pixels outside, channels inside: weights are held for all pixels, a pixel passes.
+  const Planned p =
+      plan_of(channels_last,
+              "for h, o by 32, w by 6, kh, kw, i; registers w 6, o 32 vector 16; pack weight");
+  CHECK(p.read("w").residence == Residence::held);
+  CHECK(p.read("w").registers == 2);
+  CHECK(p.read("w").is_packed);
+  CHECK(p.read("w").arrival == Arrival::loaded);
+  CHECK(p.read("x").residence == Residence::passing);
+  CHECK(p.read("x").arrival == Arrival::broadcast);
+  CHECK(p.plan.store.kind == PlannedStore::Kind::vectors);
+  CHECK(p.plan.registers_needed(p.nest) == 6 * 2 + 2 + 1);
+}
+
+TEST_CASE("of three axes of a tile, one register serves what moves with the outer two") {
+  const Planned p = plan_of(channels_last, "for h by 2, w by 3, o by 16, kh, kw, i; registers h 2, "
+                                           "w 3, o 16 vector 16; pack weight");
+  CHECK(p.read("x").residence == Residence::passing);
+  CHECK(p.read("x").occupies() == 1);
+  CHECK(p.read("w").residence == Residence::held);
+}
+
+TEST_CASE("how lanes come from memory follows from the stride and the target") {
+  const std::string pixels = "for h, o by 4, w by 16, i, kh, kw; registers o 4, w 16 vector 16";
+  CHECK(plan_of(channels_first, pixels).read("x").arrival == Arrival::deinterleaved);
+  CHECK(plan_of(channels_first, pixels).read("x").lane_stride == 2);
+  CHECK(plan_of(channels_first, pixels, "haswell").read("x").arrival == Arrival::gathered);
+  CHECK(plan_of(channels_first, pixels).read("w").arrival == Arrival::broadcast);
+  const std::string channels = "for h, w by 4, o by 16, i, kh, kw; registers w 4, o 16 vector 16";
+  CHECK(plan_of(channels_first, channels).read("w").arrival == Arrival::gathered); // not packed
+}
+
+TEST_CASE("results leave as vectors, transposed, or lane by lane") {
+  const std::string tile = "for h, w by 4, o by 16, i, kh, kw; registers w 4, o 16 vector 16";
+  CHECK(plan_of(channels_last, tile).plan.store.kind == PlannedStore::Kind::vectors);
+  const PlannedStore turned = plan_of(channels_first, tile).plan.store;
+  CHECK(turned.kind == PlannedStore::Kind::transposed);
+  CHECK(turned.rows == 0);
+  const std::string lone = "for h, w, o by 16, i, kh, kw; registers o 16 vector 16";
+  CHECK(plan_of(channels_first, lone).plan.store.kind == PlannedStore::Kind::lanes);
+}
+
+TEST_CASE("the instruction is the dot product's where the schedule says so") {
+  const char* const bytes = R"(program @p(%x: u8[n=1, w=9, c=8], %w: i8[o=16, i=8, w=3]) {
+    %y = conv %x, %w
+    return %y })";
+  const Planned p =
+      plan_of(bytes, "for o by 16, w, kw, i dot 4; registers o 16 vector 16; pack weight");
+  CHECK(p.plan.instruction.kind == Instruction::Kind::dot);
+  CHECK(p.plan.instruction.ways == 4);
+  CHECK(p.plan.packed->group == 4);
+}
+
+TEST_CASE("vdpbf16ps has a rate of its own on each CPU") {
+  const Target zen4 = parse_target("znver4").value();
+  const Target rapids = parse_target("emeraldrapids").value();
+  CHECK(zen4.dots_per_cycle(2) == zen4.fma_per_cycle);
+  CHECK(rapids.dots_per_cycle(2) == rapids.fma_per_cycle / 4);
+  CHECK(rapids.dots_per_cycle(1) == rapids.fma_per_cycle);
+  CHECK(parse_target("haswell").value().dots_per_cycle(1) == 0.5);
+}
