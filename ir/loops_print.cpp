@@ -270,17 +270,22 @@ std::string to_string(const Step& step, const std::vector<Buffer>& buffers) {
 
 LoopsText text_of(const LoopProgram& program) {
   LoopsText all;
-  all.text = fmt::format("loops {}\n", program.name);
-  if (!program.buffers.empty()) all.text += "\n" + buffer_lines(program.buffers);
+  int lines_before = 0;
+  const auto add = [&](const std::string& text) {
+    lines_before += static_cast<int>(std::count(text.begin(), text.end(), '\n'));
+    all.text += text;
+  };
+  add(fmt::format("loops {}\n", program.name));
+  if (!program.buffers.empty()) add("\n" + buffer_lines(program.buffers));
   for (const Step& step : program.steps) {
-    all.text += "\n";
-    const auto before = static_cast<int>(std::count(all.text.begin(), all.text.end(), '\n'));
+    add("\n");
     StepPrinter printer(step, program.buffers);
-    all.text += printer.print();
+    const std::string text = printer.print();
     all.lines.push_back(printer.statement_lines());
-    for (int& line : all.lines.back()) line += before;
+    for (int& line : all.lines.back()) line += lines_before;
+    add(text);
   }
-  all.text += data_sections(program.buffers);
+  add(data_sections(program.buffers));
   return all;
 }
 
