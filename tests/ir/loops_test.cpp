@@ -160,13 +160,13 @@ TEST_CASE(
   const Stmt scatter = stmt(Scatter{1, {8}, offset, 5, value});
   step.body = for_loop(k, Range::of(0, 4), serial, scatter);
   CHECK(
-      to_string(step, program.buffers).find("    scatter y[8 + p[k]] = x[k] if 0 <= p[k] < 5\n") !=
+      to_string(step, program.buffers).find("    scatter p[k] behind y[8], 0 <= it < 5: x[k]\n") !=
       std::string::npos);
   CHECK(verify(program).empty());
   Step second = step;
   second.body = substitute(scatter, k, 2);
   CHECK(
-      to_string(second, program.buffers).find("  scatter y[8 + p[2]] = x[2] if 0 <= p[2] < 5\n") !=
+      to_string(second, program.buffers).find("  scatter p[2] behind y[8], 0 <= it < 5: x[2]\n") !=
       std::string::npos);
 
   const auto run_with = [&](std::vector<int64_t> numbers) {
@@ -328,11 +328,11 @@ TEST_CASE("substitution reaches ranges, conditions, subscripts and positions, an
       block({for_loop(k, clipped, serial, inner), stmt(When{Affine(h) + r, 0, 2, inner}),
              stmt(Transpose{2, 1, {Affine(h)}, 0, 1}), store_lanes(1, {h}, 1, value)});
   CHECK(body_text(substitute(body, h, 2)) == "  for k in 0..2:\n"
-                                             "    a[2] = x[k + 2] + a[2] + f32(i32(6))\n"
+                                             "    a[2] = x[k + 2] + a[2] + f32(i32[6])\n"
                                              "  when 0 <= r + 2 < 2:\n"
-                                             "    a[2] = x[k + 2] + a[2] + f32(i32(6))\n"
+                                             "    a[2] = x[k + 2] + a[2] + f32(i32[6])\n"
                                              "  rows = transpose a[2..3]\n"
-                                             "  store y[2] = x[k + 2] + a[2] + f32(i32(6))\n");
+                                             "  store y[2] = x[k + 2] + a[2] + f32(i32[6])\n");
   CHECK(std::get<Block>(substitute(stmt(When{h, 0, 2, leaf}), h, 2)->is).stmts.empty());
   CHECK(body_text(substitute(stmt(When{h, 0, 2, leaf}), h, 1)) == "  t = 0\n");
   CHECK(body_text(substitute(for_loop(k, clipped, serial, leaf), h, Affine(r) + 2)) ==
