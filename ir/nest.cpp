@@ -49,10 +49,11 @@ AxisRole usual_role(std::string_view axis_name) {
   const auto is_spatial = [](std::string_view name) {
     return name == "d" || name == "h" || name == "w";
   };
+  const bool all_spatial = !letters.empty() && letters.find_first_not_of("dhw") == letters.npos;
   if (letters == "n") return AxisRole::batch;
   if (letters == "g") return AxisRole::group;
   if (is_one_of("coi")) return AxisRole::channel;
-  if (is_spatial(letters)) return AxisRole::space;
+  if (all_spatial) return AxisRole::space; // hw is both in one
   if (letters.starts_with('k') && is_spatial(letters.substr(1))) return AxisRole::tap;
   if (letters.starts_with('r') && is_spatial(letters.substr(1))) return AxisRole::residue;
   return letters == "band" ? AxisRole::band : AxisRole::other;

@@ -77,6 +77,11 @@ const Stmt leaf = stmt(Set{0, {}, imm(0, f32, 4)});
 TEST_CASE("a convolution step prints its registers, its loops and every access") {
   CHECK(to_string(small_conv::loop_program()) == R"(loops small
 
+input x: f32[84]
+input k: f32[72]
+input b: f32[4]
+output y: f32[168]
+
 // conv %0, relu %y
 step conv: 6 items of h
   x: input f32[2][6][7]
@@ -201,7 +206,7 @@ TEST_CASE("lanes of a position may count upwards, and groups of lanes are repeat
   step.body = block({store_lanes(1, {8 * Affine(h)}, 4, convert_to(f32, counted)),
                      store_lanes(1, {8 * Affine(h) + 4}, 4, splat_to(4, pair))});
   CHECK(to_string(step, program_of(step).buffers)
-            .find("  store y[8*h] x4 = f32(u8(8*h - 3*lane + 1))\n"
+            .find("  store y[8*h] x4 = f32(u8[8*h - 3*lane + 1])\n"
                   "  store y[8*h + 4] x4 = splat load x[h] x2\n") != std::string::npos);
   CHECK(run(step) == std::vector<float>{1, 254, 251, 248, 1, 2, 1, 2, 9, 6, 3, 0, 2, 3, 2, 3});
 }
