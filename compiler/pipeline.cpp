@@ -293,6 +293,13 @@ private:
     report.schedule = to_string(plan->schedule);
     report.why = choice.why;
     report.candidates = choice.candidates;
+    const Cost cost = predict(nest, *plan, request_.target);
+    report.cycles = cost.cycles;
+    report.registers_needed = plan->registers_needed(nest);
+    if (choice.candidates.empty()) {
+      const std::vector<std::string> told = in_words(nest, *plan, cost, request_.target);
+      report.why.insert(report.why.end(), told.begin(), told.end());
+    }
     report.multiply_adds = multiply_adds_asked_for(as_lowered(lowered.name));
     report.executed_multiply_adds = count_fmas(result->step);
     report.registers = result->step.arrays.empty() ? 0 : result->step.arrays.front().count();

@@ -196,4 +196,11 @@ void evaluate(const LoopProgram& program, Memory& memory,
 /// run executes; counts that do not depend on the clock. Parameters in loop bounds count as 0.
 int64_t count_fmas(const Step& step);
 
+/// The same for all that a step executes: multiply-adds as above, loads (of a vector, a part of one
+/// or an element, each one), and stores likewise.
+struct StepWork {
+  int64_t fmas = 0, loads = 0, stores = 0;
+};
+StepWork count_work(const Step& step);
+
 } // namespace volute::ir

@@ -33,23 +33,38 @@ int64_t fmas_in(const Expr& expr) {
   return count;
 }
 
-// Those of the statement itself, not of statements in it.
-int64_t fmas_in(const StmtNode& node) {
+int64_t loads_in(const Expr& expr) {
   int64_t count = 0;
-  for_each_part(node, [&](const Expr& value) { count = plus(count, fmas_in(value)); });
+  visit(expr, [&](const ExprNode& node) { count += std::holds_alternative<Load>(node.is); });
   return count;
+}
+
+/// What one statement counts for, without the statements in it.
+using Weight = int64_t (*)(const StmtNode&);
+
+template <int64_t (*in)(const Expr&)>
+int64_t expressions_of(const StmtNode& node) {
+  int64_t count = 0;
+  for_each_part(node, [&](const Expr& value) { count = plus(count, in(value)); });
+  return count;
+}
+
+int64_t stores_of(const StmtNode& node) {
+  return std::holds_alternative<Store>(node.is) || std::holds_alternative<Scatter>(node.is) ? 1 : 0;
 }
 
 constexpr int64_t longest_border = 256;
 
-bool has_fma(const Stmt& s) {
+bool has_any(const Stmt& s, Weight weight) {
   bool found = false;
-  visit(s, [&](const StmtNode& node) { found = found || fmas_in(node) > 0; });
+  visit(s, [&](const StmtNode& node) { found = found || weight(node) > 0; });
   return found;
 }
 
 class Counter {
 public:
+  explicit Counter(Weight weight) : weight_(weight) {}
+
   int64_t count_items(const Step& step, size_t depth = 0) {
     if (depth == step.items.size()) return count(step.body);
     const ItemLoop& item = step.items[depth];
@@ -146,10 +161,11 @@ private:
   // Unrolled loops and clipped ones come by one statement often.
   int64_t here(const Stmt& s) {
     const auto [entry, is_new] = here_.try_emplace(s.get());
-    if (is_new) entry->second = fmas_in(*s);
+    if (is_new) entry->second = weight_(*s);
     return entry->second;
   }
 
+  Weight weight_;
   std::unordered_map<const StmtNode*, int64_t> here_;
   std::unordered_map<const StmtNode*, Vars> deciding_;
   std::map<Var, int64_t> values_;
@@ -157,8 +173,18 @@ private:
 
 } // namespace
 
-int64_t count_fmas(const Step& step) {
-  return step.body && has_fma(step.body) ? Counter().count_items(step) : 0;
+namespace {
+
+int64_t count(const Step& step, Weight weight) {
+  return step.body && has_any(step.body, weight) ? Counter(weight).count_items(step) : 0;
+}
+
+} // namespace
+
+int64_t count_fmas(const Step& step) { return count(step, expressions_of<fmas_in>); }
+
+StepWork count_work(const Step& step) {
+  return {count_fmas(step), count(step, expressions_of<loads_in>), count(step, stores_of)};
 }
 
 } // namespace volute::ir

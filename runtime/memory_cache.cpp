@@ -1,5 +1,6 @@
 #include "runtime/memory_cache.h"
 
+#include <iterator>
 #include <utility>
 
 namespace volute::runtime {
@@ -116,7 +117,9 @@ void MemoryCache::clear() {
 
 MemoryCache::Counters MemoryCache::counters() const {
   const std::lock_guard lock(mutex_);
-  return counters_;
+  Counters counters = counters_;
+  counters.keys = std::ssize(entries_);
+  return counters;
 }
 
 } // namespace volute::runtime

@@ -34,6 +34,7 @@ public:
     int64_t evictions = 0; // let go to stay within the limit
     int64_t kernels = 0;   // held now
     int64_t bytes = 0;     // mapped by those
+    int64_t keys = 0;      // remembered, those of kernels that only others hold among them
   };
   using Compile = std::function<Expected<Kernel>()>;
 

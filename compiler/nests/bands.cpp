@@ -1,5 +1,7 @@
 #include "compiler/nests/bands.h"
 
+#include "compiler/nests/unused_name.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -341,7 +343,7 @@ Nest substitute(Nest nest, Var var, const Affine& value) {
 /// elements of each band. Returns the band axis.
 Var cut(Nest& nest, Var axis, int64_t bands, int64_t rows_a_band, int64_t first, int64_t elements) {
   const Var band{static_cast<int32_t>(nest.vars.size())};
-  nest.vars.emplace_back("band");
+  nest.vars.push_back(unused_name(nest.vars, "band"));
   nest = substitute(std::move(nest), axis, Affine(band) * rows_a_band + first + Affine(axis));
   for (NestAxis& a : nest.axes)
     if (a.var == axis) a.extent = elements;

@@ -1,5 +1,7 @@
 #include "compiler/nests/flatten.h"
 
+#include "compiler/nests/unused_name.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -169,8 +171,8 @@ private:
 
   Nest join() const {
     Nest result = nest_;
-    const std::string joined_name = name(outer_) + name(inner_);
-    result.vars[static_cast<size_t>(outer_.var.id)] = joined_name;
+    std::string& joined_name = result.vars[static_cast<size_t>(outer_.var.id)];
+    joined_name = unused_name(nest_.vars, name(outer_) + name(inner_));
     std::erase_if(result.axes, [&](const NestAxis& axis) { return axis.var == inner_.var; });
     for (NestAxis& axis : result.axes)
       if (axis.var == outer_.var) {
@@ -225,15 +227,12 @@ Expected<Nest> flatten(const Nest& nest, const std::vector<std::string>& axes) {
     if (!named.insert(name).second) return refuse(fmt::format("{} is named twice", name));
   }
   Nest result = nest;
-  std::string joined = axes.front();
+  const Var joined = nest.axis(axes.front())->var;
   for (size_t i = 1; i < axes.size(); ++i) {
-    if (result.axis(joined + axes[i]))
-      return refuse(fmt::format("{} has an axis {} already", nest.name, joined + axes[i]));
     const Nest before = std::move(result);
     Expected<Nest> next = Joiner(before, *before.axis(joined), *before.axis(axes[i])).run();
     if (!next) return next.failure();
     result = *std::move(next);
-    joined += axes[i];
   }
   return result;
 }

@@ -15,7 +15,8 @@
 
 namespace volute::compiler {
 
-/// The nest with the axes, outermost first, joined into one that is named by their names together.
+/// The nest with the axes, outermost first, joined into one that is named by their names together,
+/// and a number where an axis has that name already.
 /// Refused, naming the operand and the reason, where they cannot be.
 Expected<ir::Nest> flatten(const ir::Nest& nest, const std::vector<std::string>& axes);
 

@@ -23,6 +23,8 @@ struct NestReport {
   int64_t multiply_adds = 0;          // that the statement asks for, taps in the padding left out
   int64_t executed_multiply_adds = 0; // that the step executes: lanes and tiles beyond the edge too
   int64_t registers = 0;              // vector registers of the register tile
+  int64_t registers_needed = 0;       // in the inner step: those, and operands beside them
+  double cycles = 0;                  // predicted by the model, of this schedule, given or chosen
   std::string register_tile;          // "14 x 2 of f32x16"
   std::string products;               // of narrow elements: how many at a time, by what
   int64_t code_bytes = 0;

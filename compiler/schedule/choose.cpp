@@ -66,6 +66,8 @@ public:
     });
     const Scored& best = scored_.front();
     choice.schedule = best.schedule;
+    choice.cycles = best.cost.cycles;
+    choice.refused = refused_;
     explain(best, choice.why);
     for (size_t i = 0; i < std::min(scored_.size(), candidates_reported); ++i)
       choice.candidates.push_back(
@@ -198,7 +200,20 @@ private:
   void add(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) {
     Schedule schedule = build(v, size, u, r);
     if (has_numbers(v, u, r * ceil_div(size, lanes_), r)) put_numbers(schedule);
+    if (!schedule.loops.empty() && schedule.loops.back().dot) { // or one product after the other
+      Schedule single = schedule;
+      single.loops.back().dot = 0;
+      score(std::move(single));
+    }
+    score(std::move(schedule));
+  }
+
+  void score(Schedule schedule) {
     Expected<Plan> plan = resolve(schedule, flat_, target_, constant_ ? &*constant_ : nullptr);
+    if (!plan && !schedule.prefetch.empty()) { // its tiles do not lie so that they can be asked for
+      schedule.prefetch.clear();
+      plan = resolve(schedule, flat_, target_, constant_ ? &*constant_ : nullptr);
+    }
     if (!plan) {
       ++refused_;
       return;
@@ -399,18 +414,13 @@ private:
   }
 
   void explain(const Scored& best, std::vector<std::string>& why) const {
-    const RegisterDirective& v = best.schedule.registers.back();
     if (best.plan.weight == WeightUse::numbers)
       why.push_back(fmt::format("the weight's {} numbers stand in the code, {:.0f} % of them are 0",
                                 constant_->count(), 100 * (1 - constant_->density())));
     why.push_back(
         fmt::format("{} register tiles were scored for {}", scored_.size(), target_.name));
-    why.push_back(fmt::format("vectors of {} run along {}", v.lanes, v.axis));
-    why.push_back(fmt::format("{} of {} vector registers are in use in the inner step",
-                              best.plan.registers_needed(flat_), target_.vector_registers));
-    why.push_back(
-        fmt::format("the inner step is bound by {}; {:.0f} % of the arithmetic peak is predicted",
-                    best.cost.bound, 100 * best.cost.efficiency));
+    const std::vector<std::string> told = in_words(flat_, best.plan, best.cost, target_);
+    why.insert(why.end(), told.begin(), told.end());
     if (!flatten_.empty())
       for (const auto& axes : flatten_)
         why.push_back(fmt::format("{} are one axis: every access walks them together",
@@ -429,6 +439,25 @@ private:
 };
 
 } // namespace
+
+std::vector<std::string> in_words(const Nest& nest, const Plan& plan, const Cost& cost,
+                                  const Target& target) {
+  std::vector<std::string> told;
+  if (plan.vector)
+    told.push_back(
+        fmt::format("vectors of {} run along {}", plan.lanes, plan.tile[*plan.vector].name));
+  const int64_t needed = plan.registers_needed(nest);
+  told.push_back(needed <= target.vector_registers
+                     ? fmt::format("{} of {} vector registers are in use in the inner step", needed,
+                                   target.vector_registers)
+                     : fmt::format("the inner step needs {} vector registers, and there are {}: "
+                                   "the others wait in memory",
+                                   needed, target.vector_registers));
+  told.push_back(
+      fmt::format("the inner step is bound by {}; {:.0f} % of the arithmetic peak is predicted",
+                  cost.bound, 100 * cost.efficiency));
+  return told;
+}
 
 Choice choose(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers) {
   if (nest.points() == 0) return {{}, {"there is no work"}, {}};

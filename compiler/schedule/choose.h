@@ -3,7 +3,8 @@
 #pragma once
 
 #include "compiler/report/report.h"
-#include "compiler/schedule/schedule.h"
+#include "compiler/schedule/cost_model.h"
+#include "compiler/schedule/plan.h"
 #include "compiler/target/target.h"
 #include "ir/nest.h"
 
@@ -13,7 +14,14 @@ struct Choice {
   Schedule schedule;
   std::vector<std::string> why;
   std::vector<Candidate> candidates; // best first
+  double cycles = 0;                 // predicted for the schedule
+  int64_t refused = 0;               // candidates that do not fit the nest: there should be none
 };
+
+/// What a plan comes to on a target, in sentences: its vectors, the registers that it needs, what
+/// bounds it.
+std::vector<std::string> in_words(const ir::Nest& nest, const Plan& plan, const Cost& cost,
+                                  const Target& target);
 
 /// Never fails: where no vector schedule fits, the naive one is chosen, and `why` says so.
 /// `buffers` are the program's: a small constant weight asks for other schedules.

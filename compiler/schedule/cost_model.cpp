@@ -1,9 +1,13 @@
 #include "compiler/schedule/cost_model.h"
 
+#include "compiler/nests/borders.h"
 #include "compiler/nests/strides.h"
+#include "compiler/schedule/count_work.h"
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <set>
 
 namespace volute::compiler {
 
@@ -11,18 +15,19 @@ using namespace ir;
 
 namespace {
 
-/// Operations of an expression that a port executes (a select with its compare counts as two).
+/// Operations of a node that a port executes: a select with its compare counts as two, a product
+/// of integers as two before it is added.
+int64_t operations(const ExprNode& node) {
+  if (std::holds_alternative<Select>(node.is)) return 2;
+  if (std::holds_alternative<Fma>(node.is)) return is_integer(node.type) ? 3 : 1;
+  if (const auto* op = std::get_if<BinaryOp>(&node.is)) return op->fn == BinaryFn::div ? 16 : 1;
+  if (const auto* op = std::get_if<UnaryOp>(&node.is)) return op->fn == UnaryFn::sqrt ? 16 : 1;
+  return 0;
+}
+
 int64_t operations(const Expr& e) {
   int64_t count = 0;
-  visit(e, [&](const ExprNode& node) {
-    if (std::holds_alternative<UnaryOp>(node.is) || std::holds_alternative<BinaryOp>(node.is) ||
-        std::holds_alternative<Fma>(node.is))
-      ++count;
-    if (std::holds_alternative<Select>(node.is)) count += 2;
-    if (const auto* op = std::get_if<BinaryOp>(&node.is); op && op->fn == BinaryFn::div)
-      count += 15;
-    if (const auto* op = std::get_if<UnaryOp>(&node.is); op && op->fn == UnaryFn::sqrt) count += 15;
-  });
+  visit(e, [&](const ExprNode& node) { count += operations(node); });
   return count;
 }
 
@@ -44,39 +49,104 @@ class Model {
 public:
   Model(const Nest& nest, const Plan& plan, const Target& target)
       : nest_(nest), plan_(plan), target_(target), lanes_(plan.lanes) {
-    for (const Accumulator& a : nest.accumulators) update_operations_ += operations(a.update);
     for (const Write& w : nest.writes) write_operations_ += operations(w.value);
+    if (nest.accumulators.empty())
+      for (const Write& w : nest.writes) note_operations(w.value);
+    for (const Accumulator& a : nest.accumulators) note_operations(a.update);
     for (const NestAxis& axis : nest.axes)
       if (axis.reduction) steps_ *= static_cast<double>(axis.extent.number());
     if (plan.instruction.kind == Instruction::Kind::dot) { // one instruction a group
       ways_ = plan.instruction.ways;
-      steps_ /= static_cast<double>(ways_);
-      update_operations_ = 1;
+      steps_ = 1;
+      for (const NestAxis& axis : nest.axes)
+        if (axis.reduction)
+          steps_ *= static_cast<double>(axis.var == plan.loops.back().axis
+                                            ? ceil_div(axis.extent.number(), ways_)
+                                            : axis.extent.number());
+      operations_ = {{~uint32_t{0}, 1}};
       instructions_per_cycle_ = target.dots_per_cycle(size_of(plan.instruction.dot->image->type));
     }
   }
 
   Cost total() {
-    Cost cost;
     double tiles_elsewhere = 1;
     for (const NestAxis& axis : nest_.axes)
       if (!axis.reduction && !in_tile(axis.var))
         tiles_elsewhere *= static_cast<double>(axis.extent.number());
-    for (const TileSizes& size : tile_sizes())
-      cost.cycles += tiles_elsewhere * size.tiles * tile_cycles(size, cost.bound);
-    cost.cycles += weight_sweeps() + row_requests();
-    double elements = static_cast<double>(nest_.points());
+    for (const TileSizes& size : tile_sizes()) add_tiles(size, tiles_elsewhere * size.tiles);
+    add("borders", border_cycles());
+    add("sums", partial_sum_cycles());
+    add("weights", weight_sweeps());
+    add("rows", row_requests());
+    for (const char* besides : {"tiles", "loops", "stores", "borders", "sums", "weights", "rows"})
+      cost_.cycles += cost_.term(besides);
+    const auto elements = static_cast<double>(nest_.points());
+    int64_t asked = 0;
+    for (const Accumulator& a : nest_.accumulators) asked += operations(a.update);
+    if (ways_ > 1) asked = 1;
+    if (nest_.accumulators.empty()) asked = write_operations_;
     const double ideal =
-        elements *
-        std::max<double>(1, static_cast<double>(nest_.accumulators.empty() ? write_operations_
-                                                                           : update_operations_)) /
+        elements * std::max<double>(1, static_cast<double>(asked)) /
         (static_cast<double>(std::max<int64_t>(lanes_, 1)) * target_.fma_per_cycle);
-    cost.efficiency = cost.cycles > 0 ? ideal / cost.cycles : 0;
-    cost.cycles *= plan_.density;
-    return cost;
+    cost_.efficiency = cost_.cycles > 0 ? ideal / cost_.cycles : 0;
+    cost_.cycles *= plan_.density;
+    for (CostTerm& term : cost_.terms) term.cycles *= plan_.density;
+    cost_.counts = count_work(nest_, plan_);
+    return std::move(cost_);
   }
 
 private:
+  void add(std::string_view name, double cycles) {
+    for (CostTerm& term : cost_.terms)
+      if (term.name == name) {
+        term.cycles += cycles;
+        return;
+      }
+    cost_.terms.push_back({std::string(name), cycles});
+  }
+
+  /// The operations of an expression by the axes of the tile that they move with: the widening of
+  /// an element that serves several registers is done once. Of a packed weight it is done already.
+  void note_operations(const Expr& e) {
+    std::map<const ExprNode*, uint32_t> moves;
+    const auto moves_of = [&](const auto& self, const Expr& at) -> uint32_t {
+      const auto [entry, is_new] = moves.try_emplace(at.get(), 0);
+      if (!is_new) return entry->second;
+      uint32_t all = 0;
+      bool packed =
+          plan_.packed.has_value() && plan_.instruction.kind == Instruction::Kind::combine;
+      bool reads = false;
+      if (std::holds_alternative<Acc>(at->is) || std::holds_alternative<Position>(at->is)) {
+        all = ~uint32_t{0}, packed = false;
+      } else if (const auto* read = std::get_if<Read>(&at->is)) {
+        reads = true;
+        packed &= read->operand == nest_.weight;
+        for (size_t i = 0; i < plan_.tile.size(); ++i)
+          for (const Subscript& s : read->index)
+            if (s.at.depends_on(plan_.tile[i].axis)) all |= uint32_t{1} << i;
+      }
+      for (const Expr& child : children(at)) {
+        all |= self(self, child);
+        if (const auto found = only_packed_.find(child.get()); found != only_packed_.end())
+          reads = true;
+        else if (!std::holds_alternative<Imm>(child->is))
+          packed = false;
+      }
+      if (packed && reads) only_packed_.insert(at.get());
+      if (const int64_t count = operations(*at); count > 0 && !(packed && reads))
+        operations_.emplace_back(all, count);
+      return moves[at.get()] = all;
+    };
+    moves_of(moves_of, e);
+  }
+
+  double registers_along(uint32_t moves, const TileSizes& size) const {
+    double count = 1;
+    for (size_t i = 0; i < plan_.tile.size(); ++i)
+      if (moves >> i & 1) count *= static_cast<double>(size.registers[i]);
+    return count;
+  }
+
   /// Whole tiles and last tiles of every register axis, combined.
   std::vector<TileSizes> tile_sizes() const {
     std::vector<TileSizes> sizes = {{}};
@@ -107,15 +177,11 @@ private:
   bool is_vector(Var axis) const { return plan_.vector && plan_.tile[*plan_.vector].axis == axis; }
 
   double registers_of(const PlannedRead& read, const TileSizes& size) const {
-    double count = 1;
-    for (size_t i = 0; i < plan_.tile.size(); ++i)
-      if (read.moves >> i & 1) count *= static_cast<double>(size.registers[i]);
-    return count;
+    return registers_along(read.moves, size);
   }
 
-  double step_cycles(const TileSizes& size, std::string& bound) const {
-    double all = 1;
-    for (int64_t r : size.registers) all *= static_cast<double>(r);
+  /// Cycles of one step of one tile; its terms are added for `steps` of them.
+  double step_cycles(const TileSizes& size, double steps) {
     double loads = 0, extra = 0;
     for (const PlannedRead& read : plan_.reads) {
       const double count = registers_of(read, size);
@@ -134,29 +200,27 @@ private:
         break;
       }
     }
-    const double arithmetic =
-        all *
-        static_cast<double>(nest_.accumulators.empty() ? write_operations_ : update_operations_);
-    const double chain = nest_.accumulators.empty()
-                             ? 0
-                             : static_cast<double>(target_.fma_latency * update_operations_);
-    struct Term {
-      double cycles;
-      const char* name;
-    };
-    const Term terms[] = {{arithmetic / instructions_per_cycle_ + extra, "FMA"},
-                          {loads / target_.loads_per_cycle, "loads"},
-                          {chain, "latency"},
-                          {arrival(size), "L2"},
-                          {(arithmetic + loads + extra + 3) / issue_width, "issue"}};
-    const Term* worst =
+    double arithmetic = 0, chain = 0;
+    for (const auto& [moves, count] : operations_) {
+      arithmetic += registers_along(moves, size) * static_cast<double>(count);
+      if (moves == ~uint32_t{0}) chain += static_cast<double>(target_.fma_latency * count);
+    }
+    if (nest_.accumulators.empty()) chain = 0;
+    const CostTerm terms[] = {{"FMA", arithmetic / instructions_per_cycle_ + extra},
+                              {"loads", loads / target_.loads_per_cycle},
+                              {"latency", chain},
+                              {"L2", arrival(size)},
+                              {"issue", (arithmetic + loads + extra + 3) / issue_width}};
+    const CostTerm* worst =
         std::max_element(std::begin(terms), std::end(terms),
-                         [](const Term& a, const Term& b) { return a.cycles < b.cycles; });
-    if (bound.empty()) bound = worst->name;
+                         [](const CostTerm& a, const CostTerm& b) { return a.cycles < b.cycles; });
+    if (cost_.bound.empty()) cost_.bound = worst->name;
     // Terms close to the worst get in its way: a tenth of the runner-up is not hidden.
     double second = 0;
-    for (const Term& t : terms)
+    for (const CostTerm& t : terms) {
       if (&t != worst) second = std::max(second, t.cycles);
+      add(t.name, steps * t.cycles);
+    }
     return worst->cycles + 0.03 * second;
   }
 
@@ -192,7 +256,7 @@ private:
     for (const PlannedRead& read : plan_.reads) {
       const double step = registers_of(read, size) *
                           (read.lane_stride ? static_cast<double>(lanes_) : 1.0) *
-                          static_cast<double>(element_bytes(read.read.operand) * ways_);
+                          static_cast<double>(bytes_of(read) * ways_);
       bytes += step;
       footprint += step * steps_;
       if (read.read.operand == nest_.weight &&
@@ -203,16 +267,53 @@ private:
     return (bytes - far) / l2_bytes_per_cycle + far / l3_bytes_per_cycle;
   }
 
-  double tile_cycles(const TileSizes& size, std::string& bound) const {
+  void add_tiles(const TileSizes& size, double tiles) {
     double all = 1;
     for (int64_t r : size.registers) all *= static_cast<double>(r);
-    double cycles = steps_ * step_cycles(size, bound) + tile_overhead;
+    cost_.cycles += tiles * steps_ * step_cycles(size, tiles * steps_);
+    double ends = tile_overhead;
     if (!nest_.accumulators.empty()) {
-      cycles += all; // initial values
-      cycles += loops_cycles();
-      cycles += all * static_cast<double>(write_operations_) / target_.fma_per_cycle;
+      ends += all; // initial values
+      ends += all * static_cast<double>(write_operations_) / target_.fma_per_cycle;
+      add("loops", tiles * loops_cycles());
     }
-    return cycles + store_cycles(size, all);
+    add("tiles", tiles * ends);
+    add("stores", tiles * store_cycles(size, all));
+  }
+
+  /// Border tiles whose taps are too many to be told apart run an element at a time: a step each
+  /// for a register that a whole tile shares.
+  double border_cycles() const {
+    double cycles = 0;
+    const Borders borders(nest_);
+    for (const PlanTile& t : plan_.tile) {
+      if (t.size == 1 || !borders.constrained(t.axis)) continue;
+      double elements = 0;
+      const int64_t extent = nest_.axis_of(t.axis).extent.number();
+      for (const Segment& s : borders.segments(t.axis, 0, extent, t.size))
+        if (s.element_wise) elements += static_cast<double>(s.count * s.size);
+      double steps = steps_, others = 1;
+      for (const NestAxis& axis : nest_.axes)
+        if (!axis.reduction && axis.var != t.axis)
+          others *= static_cast<double>(ceil_div(axis.extent.number(), plan_.held(axis.var)));
+      const double registers = static_cast<double>(plan_.tile_registers() / t.registers());
+      cycles += elements * others * steps * registers / instructions_per_cycle_;
+    }
+    return cycles;
+  }
+
+  /// Sums that wait come from L2 and go there at every trip of the loops outside.
+  double partial_sum_cycles() const {
+    double trips = 0;
+    for (size_t i = 0; i < plan_.first_tap(); ++i)
+      if (plan_.loops[i].reduction)
+        trips = std::max(trips, 1.0) * static_cast<double>(plan_.loops[i].trips());
+    if (trips == 0) return 0;
+    double bytes = 0;
+    for (const Accumulator& a : nest_.accumulators) bytes += static_cast<double>(size_of(a.type));
+    for (const NestAxis& axis : nest_.axes)
+      if (!axis.reduction) bytes *= static_cast<double>(axis.extent.number());
+    return (2 * trips + 2) * bytes / l2_bytes_per_cycle;
   }
 
   /// Every reduction loop that is not unrolled turns over and ends.
@@ -273,6 +374,12 @@ private:
     return operand_bytes(nest_.weight) / l3_bytes_per_cycle * 0.1;
   }
 
+  /// Of an element as it is read: packing has widened it, unless instructions take it narrow.
+  int64_t bytes_of(const PlannedRead& read) const {
+    if (read.is_packed && plan_.instruction.kind == Instruction::Kind::combine)
+      return size_of(nest_.accumulators.front().type);
+    return element_bytes(read.read.operand);
+  }
   int64_t element_bytes(int32_t operand) const {
     return size_of(nest_.operands[static_cast<size_t>(operand)].element);
   }
@@ -287,12 +394,21 @@ private:
   const Plan& plan_;
   const Target& target_;
   int64_t lanes_ = 1;
-  int64_t update_operations_ = 0, write_operations_ = 0, ways_ = 1;
+  int64_t write_operations_ = 0, ways_ = 1;
+  std::vector<std::pair<uint32_t, int64_t>> operations_; // of the inner step: axes, count
+  std::set<const ExprNode*> only_packed_;                // of the weight alone, done when packing
+  Cost cost_;
   double instructions_per_cycle_ = target_.fma_per_cycle;
   double steps_ = 1;
 };
 
 } // namespace
+
+double Cost::term(std::string_view name) const {
+  for (const CostTerm& term : terms)
+    if (term.name == name) return term.cycles;
+  return 0;
+}
 
 Cost predict(const Nest& nest, const Plan& plan, const Target& target) {
   return Model(nest, plan, target).total();

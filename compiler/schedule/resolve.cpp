@@ -427,8 +427,10 @@ private:
       planned.is_packed = plan_.packed && read.operand == nest_.weight;
       for (size_t i = 0; i < plan_.tile.size(); ++i) {
         const PlanTile& t = plan_.tile[i];
+        if (std::none_of(read.index.begin(), read.index.end(),
+                         [&](const Subscript& s) { return s.at.depends_on(t.axis); }))
+          continue;
         const int64_t stride = stride_along(nest_, read.operand, read.index, t.axis);
-        if (stride == 0) continue;
         planned.moves |= uint32_t{1} << i;
         planned.registers *= t.registers();
         if (t.lanes) planned.lane_stride = planned.is_packed ? 1 : stride;

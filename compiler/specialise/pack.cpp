@@ -1,5 +1,6 @@
 #include "compiler/specialise/pack.h"
 
+#include "compiler/nests/unused_name.h"
 #include "compiler/nests/weight_expression.h"
 
 #include <fmt/format.h>
@@ -10,18 +11,6 @@
 namespace volute::compiler {
 
 using namespace ir;
-
-namespace {
-
-/// The name, with a number when it is taken: two loops may tile one axis.
-std::string unused_name(const std::vector<std::string>& taken, const std::string& name) {
-  std::string numbered = name;
-  for (int i = 2; std::find(taken.begin(), taken.end(), numbered) != taken.end(); ++i)
-    numbered = fmt::format("{}{}", name, i);
-  return numbered;
-}
-
-} // namespace
 
 Expr packed_expression(const Nest& nest, const Plan& plan) {
   return plan.instruction.dot ? plan.instruction.dot->weight : weight_expression(nest);

@@ -3,7 +3,7 @@
 #include "compiler/nests/constant_weight.h"
 #include "compiler/nests/neutral.h"
 #include "compiler/nests/weight_expression.h"
-#include "compiler/specialise/borders.h"
+#include "compiler/nests/borders.h"
 #include "compiler/specialise/pack.h"
 #include "compiler/specialise/prefetch.h"
 #include "compiler/specialise/register_tile.h"

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "compiler/schedule/plan.h"
-#include "compiler/specialise/borders.h"
+#include "compiler/nests/borders.h"
 #include "compiler/specialise/register_tile.h"
 
 namespace volute::compiler {

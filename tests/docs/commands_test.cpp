@@ -15,8 +15,8 @@
 // (where nothing was left out), and read the difference before keeping it.
 #include "tests/docs/markdown.h"
 #include "tests/support/catch.h"
+#include "tests/support/golden.h"
 
-#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <sys/wait.h>
@@ -150,7 +150,7 @@ TEST_CASE("commands that examples and documents name in passing are taken", "[do
 }
 
 TEST_CASE("the documents' commands print what the documents show", "[docs]") {
-  const bool update = std::getenv("VOLUTE_UPDATE_GOLDEN") != nullptr;
+  const bool update = tests::renews_goldens();
   for (const std::string& path : documents()) {
     std::vector<std::string> lines = lines_of(read_file(in_source(path)));
     REQUIRE_FALSE(lines.empty());

@@ -6,11 +6,11 @@
 #include "ir/reference.h"
 #include "tests/docs/examples.h"
 #include "tests/support/catch.h"
+#include "tests/support/golden.h"
 
 #include <fmt/format.h>
 
 #include <cctype>
-#include <cstdlib>
 #include <map>
 #include <set>
 #include <sstream>
@@ -92,7 +92,7 @@ std::vector<std::string> wrapped(const std::string& name, const std::string& tex
 } // namespace
 
 TEST_CASE("the documents' results are those of the reference evaluation", "[docs]") {
-  const bool update = std::getenv("VOLUTE_UPDATE_GOLDEN") != nullptr;
+  const bool update = tests::renews_goldens();
   std::map<std::string, std::vector<std::string>> documents_lines;
   const std::vector<Example> all = examples();
   for (auto example = all.rbegin(); example != all.rend(); ++example) {

@@ -12,11 +12,11 @@
 // runs longer, and from another seed. Each case has a seed of its own, told when it fails.
 
 #include "ir/parse.h"
-#include "ir/reference.h"
 #include "tests/support/catch.h"
 #include "tests/support/kernel_run.h"
 #include "tests/support/random_program.h"
 #include "tests/support/random_schedule.h"
+#include "tests/support/reference.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -92,10 +92,9 @@ std::string compare(const ir::Program& program, const ir::Memory& found, const i
   return "";
 }
 
-ir::Memory reference(const ir::Program& program, const Tensors& inputs) {
-  std::map<std::string, const ir::TensorData*> views;
-  for (const auto& [name, tensor] : inputs) views[name] = &tensor;
-  const auto results = ir::evaluate(program, views).value();
+/// The reference's results where a kernel has its outputs.
+ir::Memory reference_memory(const ir::Program& program, const Tensors& inputs) {
+  const Tensors results = reference(program, inputs);
   ir::Memory memory(program.inputs.size());
   for (const ir::ValueId output : program.outputs)
     memory.push_back(results.at(program.name_of(output)).bytes);
@@ -136,7 +135,7 @@ std::string check_stages(const Case& one, const compiler::Compiled& compiled,
                          const ir::Program& program, const Tensors& inputs, Dice& dice) {
   const Closeness close = closeness(one.program);
   const ir::Memory of_nests = evaluate_nests(compiled.stages.nests, program, inputs, one.strides);
-  std::string words = compare(program, of_nests, reference(program, inputs), close);
+  std::string words = compare(program, of_nests, reference_memory(program, inputs), close);
   if (!words.empty()) return "nests differ from the reference: " + words;
   const ir::Memory of_loops = evaluate_loops(compiled.stages.loops, program, inputs, one.strides);
   words = compare(program, of_loops, of_nests, close);

@@ -3,9 +3,9 @@
 // anew, and read the difference before keeping it.
 #include "ir/parse.h"
 #include "tests/support/catch.h"
+#include "tests/support/golden.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -57,9 +57,9 @@ TEST_CASE("every refusal reads as its golden text says") {
   for (const auto& path : files) {
     const std::vector<Case> cases = read_cases(path);
     REQUIRE(!cases.empty());
-    if (std::getenv("VOLUTE_UPDATE_GOLDEN")) write_cases(path, cases);
+    if (tests::renews_goldens()) write_cases(path, cases);
     for (const Case& one : cases) {
-      if (std::getenv("VOLUTE_UPDATE_GOLDEN")) continue;
+      if (tests::renews_goldens()) continue;
       INFO(path.filename().string() << ": " << one.title);
       CHECK(refusal(one.text) == one.expected);
     }

@@ -2,13 +2,12 @@
 // strides larger than windows. Compiled, and compared with the reference on whole numbers.
 #include "compiler/compile.h"
 #include "ir/parse.h"
-#include "ir/reference.h"
 #include "tests/support/catch.h"
 #include "tests/support/kernel_run.h"
+#include "tests/support/reference.h"
 
 #include <fmt/format.h>
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -86,9 +85,7 @@ void check(const std::string& text, double slack = 0) {
   Tensors inputs = whole_numbers(program, 1);
   if (inputs.count("u")) // a variance
     for (std::byte& b : inputs.at("u").bytes) b = std::byte{0};
-  std::map<std::string, const ir::TensorData*> views;
-  for (const auto& [name, tensor] : inputs) views[name] = &tensor;
-  const ir::TensorData wanted = ir::evaluate(program, views)->at("y");
+  const ir::TensorData wanted = reference(program, inputs).at("y");
   for (const std::string& target : targets())
     for (const char* schedule : {"auto", "naive"}) {
       CAPTURE(text, target, schedule);

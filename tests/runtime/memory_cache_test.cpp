@@ -3,6 +3,7 @@
 #include "tests/runtime/hand_assembled.h"
 #include "tests/support/catch.h"
 
+#include <algorithm>
 #include <atomic>
 #include <random>
 #include <stdexcept>
@@ -202,12 +203,21 @@ TEST_CASE("threads that ask, fail, hold, evict and clear at random always get th
   CHECK(counters.evictions > 0);
 }
 
-TEST_CASE("keys that were asked for once do not pile up") {
+TEST_CASE("keys that were asked for once do not pile up, and those of living kernels stay") {
   MemoryCache cache(0);
   std::atomic<int> compiles{0};
-  // Nothing to observe but time and memory: each of these finds the sweep due now and then.
-  for (int i = 0; i < 2000; ++i)
+  const Kernel living = cache.get_or_compile("living", compiling(compiles, 1)).value();
+  int64_t most = 0;
+  for (int i = 0; i < 2000; ++i) {
     REQUIRE(cache.get_or_compile(std::to_string(i), compiling(compiles, 1)).has_value());
-  CHECK(compiles == 2000);
+    most = std::max(most, cache.counters().keys);
+  }
+  CHECK(compiles == 2001);
+  CHECK(most >= 64); // dead ones are looked for now and then, not each time
+  CHECK(most <= 70);
   CHECK(cache.counters().kernels == 0);
+  CHECK(cache.get_or_compile("living", compiling(compiles, 1)).has_value());
+  CHECK(compiles == 2001);
+  cache.clear();
+  CHECK(cache.counters().keys == 0);
 }

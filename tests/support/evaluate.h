@@ -2,8 +2,9 @@
 #pragma once
 
 #include "ir/parse.h"
-#include "ir/reference.h"
+#include "ir/tensor_data.h"
 #include "tests/support/catch.h"
+#include "tests/support/reference.h"
 
 #include <map>
 #include <string>
@@ -24,11 +25,9 @@ inline Named evaluated(std::string_view text, const Named& inputs) {
     REQUIRE(type.elements() == std::ssize(numbers));
     tensors[name] = ir::tensor_of(type, numbers);
   }
-  std::map<std::string, const ir::TensorData*> views;
-  for (const auto& [name, tensor] : tensors) views[name] = &tensor;
-  const auto results = ir::evaluate(program, views).value();
   Named outputs;
-  for (const auto& [name, tensor] : results) outputs[name] = ir::elements_of(tensor);
+  for (const auto& [name, tensor] : tests::reference(program, tensors))
+    outputs[name] = ir::elements_of(tensor);
   return outputs;
 }
 

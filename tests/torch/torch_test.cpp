@@ -11,9 +11,9 @@
 #include "compiler/lower/legalise.h"
 #include "compiler/lower/lower.h"
 #include "ir/parse.h"
-#include "ir/reference.h"
 #include "tests/support/catch.h"
 #include "tests/support/kernel_run.h"
+#include "tests/support/reference.h"
 #include "tests/torch/torch_case.h"
 
 #include <fmt/format.h>
@@ -111,9 +111,7 @@ private:
   }
 
   bool check_reference(const TorchCase& one, const ir::Program& program, const Tensors& inputs) {
-    std::map<std::string, const ir::TensorData*> views;
-    for (const auto& [name, tensor] : inputs) views[name] = &tensor;
-    const auto results = ir::evaluate(program, views).value();
+    const Tensors results = reference(program, inputs);
     for (const TorchResult& wanted : one.results) {
       const ir::TensorData& found = results.at(wanted.name);
       const std::string words = difference(wanted, found.type, found.bytes, Computed::by_reference);

@@ -4,10 +4,10 @@
 
 #include "compiler/compile.h"
 #include "ir/parse.h"
-#include "ir/reference.h"
 #include "tests/support/catch.h"
 #include "tests/support/kernel_run.h"
 #include "tests/support/loop_kernel.h"
+#include "tests/support/reference.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -30,9 +30,7 @@ std::string fault(const std::string& text, const std::string& target, const std:
                   const Closeness& closeness) {
   const ir::Program program = ir::parse(text).value();
   const Tensors inputs = whole_numbers(program, 7);
-  std::map<std::string, const ir::TensorData*> views;
-  for (const auto& [name, tensor] : inputs) views[name] = &tensor;
-  const auto wanted = ir::evaluate(program, views).value();
+  const Tensors wanted = reference(program, inputs);
   const compiler::Compiled kernel = compiled(program, target, schedule);
   const auto run = KernelRun(kernel).run(program, inputs, GuardedBuffer::Wall::at_end);
   if (!run.fault.empty()) return run.fault;

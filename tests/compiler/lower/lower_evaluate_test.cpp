@@ -4,8 +4,8 @@
 #include "compiler/lower/legalise.h"
 #include "compiler/lower/lower.h"
 #include "ir/parse.h"
-#include "ir/reference.h"
 #include "tests/support/catch.h"
+#include "tests/support/reference.h"
 
 #include <fmt/format.h>
 
@@ -20,7 +20,7 @@ using namespace volute;
 
 namespace {
 
-using Tensors = std::map<std::string, ir::TensorData>;
+using tests::Tensors;
 
 Tensors evaluate_nests(const ir::Program& program, const Tensors& inputs) {
   const ir::NestProgram nests = compiler::lower(compiler::legalise(program)).value();
@@ -34,12 +34,6 @@ Tensors evaluate_nests(const ir::Program& program, const Tensors& inputs) {
     outputs[program.name_of(program.outputs[i])] = {program.type(program.outputs[i]),
                                                     memory[program.inputs.size() + i]};
   return outputs;
-}
-
-Tensors evaluate_reference(const ir::Program& program, const Tensors& inputs) {
-  std::map<std::string, const ir::TensorData*> views;
-  for (const auto& [name, tensor] : inputs) views[name] = &tensor;
-  return ir::evaluate(program, views).value();
 }
 
 /// Equal as numbers, NaN equal to NaN.
@@ -64,7 +58,7 @@ void check_agreement(const std::string& text,
   for (const ir::ValueId input : program.inputs)
     inputs[program.name_of(input)] =
         ir::tensor_of(program.type(input), numbers.at(program.name_of(input)));
-  const Tensors wanted = evaluate_reference(program, inputs);
+  const Tensors wanted = tests::reference(program, inputs);
   const Tensors found = evaluate_nests(program, inputs);
   for (const auto& [name, tensor] : wanted) {
     CAPTURE(text, name, ir::elements_of(tensor), ir::elements_of(found.at(name)));
@@ -155,7 +149,7 @@ TEST_CASE("every activation agrees with the reference, at NaN and infinities too
                               x.size(), statement))
             .value();
     const Tensors inputs = {{"x", ir::tensor_of(program.type(0), x)}};
-    const auto wanted = ir::elements_of(evaluate_reference(program, inputs).at("y"));
+    const auto wanted = ir::elements_of(tests::reference(program, inputs).at("y"));
     const auto found = ir::elements_of(evaluate_nests(program, inputs).at("y"));
     for (size_t i = 0; i < x.size(); ++i) {
       INFO(statement << " of " << x[i] << ": " << found[i] << ", not " << wanted[i]);

@@ -173,7 +173,7 @@ TEST_CASE("a nest that reads an operand in two ways, or its own position, is lef
         "flatten: h and w cannot be joined: the position w is a value of the nest");
 }
 
-TEST_CASE("extents must be constants and names free") {
+TEST_CASE("extents must be constants, and a name that is taken gets a number") {
   ir::Nest nest = lowered(pointwise).nests[0];
   nest.vars.push_back("width");
   const ir::Var width{static_cast<int32_t>(nest.vars.size()) - 1};
@@ -184,7 +184,10 @@ TEST_CASE("extents must be constants and names free") {
         "flatten: h and w cannot be joined: their extents must be constants");
   nest = lowered(pointwise).nests[0];
   nest.vars[static_cast<size_t>(nest.axis("i")->var.id)] = "hw";
-  CHECK(refusal(nest, {"h", "w"}) == "flatten: conv_y has an axis hw already");
+  const ir::Nest joined = flatten(nest, {"h", "w"}).value(); // the name is taken: it gets a number
+  REQUIRE(joined.axis("hw2"));
+  CHECK(joined.axis("hw2")->extent == ir::Affine(20));
+  CHECK(joined.axis("hw")->reduction);
 }
 
 TEST_CASE("names that make no sense are refused") {

@@ -123,8 +123,9 @@ TEST_CASE("a printed schedule parses to itself") {
 
 TEST_CASE("a text that is no schedule is refused with its line, column and rule") {
   const std::vector<std::pair<const char*, const char*>> refusals = {
-      {"colour n by 3", "1:1: schedule: unknown directive 'colour' (the directives are parallel, for, "
-                      "registers, flatten, pack weight, prefetch, compute and nest)"},
+      {"colour n by 3",
+       "1:1: schedule: unknown directive 'colour' (the directives are parallel, for, "
+       "registers, flatten, pack weight, prefetch, compute and nest)"},
       {"for n\nfor 3", "2:5: schedule: for: a name is wanted"},
       {"parallel", "schedule: parallel: a name is wanted"},
       {"for n,", "schedule: for: a name is wanted"},

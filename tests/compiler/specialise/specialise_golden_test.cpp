@@ -1,12 +1,12 @@
 // The loops of a few small cases, as texts that are read in review: tests/golden/*.loops.
 //
-//     UPDATE_GOLDEN=1 ctest -R compiler/specialise_golden      writes them anew
+//     VOLUTE_UPDATE_GOLDEN=1 ctest -R compiler/specialise_golden      writes them anew
 
 #include "compiler/pipeline.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
+#include "tests/support/golden.h"
 
-#include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -63,11 +63,11 @@ TEST_CASE("small cases specialise to the loops that were agreed upon") {
     const std::string path =
         std::string(VOLUTE_SOURCE_DIR "/tests/golden/") + golden.name + ".loops";
     const std::string found = loops_of(golden);
-    if (std::getenv("UPDATE_GOLDEN")) std::ofstream(path) << found;
+    if (tests::renews_goldens()) std::ofstream(path) << found;
     std::ifstream file(path);
     std::stringstream wanted;
     wanted << file.rdbuf();
-    INFO(path << " (UPDATE_GOLDEN=1 writes it anew)");
+    INFO(path << " (VOLUTE_UPDATE_GOLDEN=1 writes it anew)");
     CHECK(found == wanted.str());
   }
 }

@@ -1,8 +1,9 @@
-#include "compiler/specialise/borders.h"
+#include "compiler/nests/borders.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace volute::compiler {
 
@@ -10,10 +11,11 @@ using namespace ir;
 
 namespace {
 
-// Border tiles whose taps are told apart, a side, and taps told apart in one. A filter so wide that
-// it needs more runs an element at a time there: code size stays bounded.
-constexpr int64_t most_border_tiles = 3;
-constexpr int64_t most_taps_apart = 16;
+// Copies of a border tile's step, a side: its tiles there by the taps that only some elements of
+// one meet, which are fewer than its elements, however many taps there are. A border that needs
+// more runs an element at a time: code size stays bounded.
+constexpr int64_t most_copies_at_border = 128;
+constexpr int64_t most_frame_tiles = 3;        // that are copied in part, each with code of its own
 constexpr int64_t most_outer_border_tiles = 8; // each has loops of its own inside
 
 size_t id(Var var) { return static_cast<size_t>(var.id); }
@@ -85,12 +87,17 @@ bool Borders::interior(Var axis, int64_t begin, int64_t size) const {
   return true;
 }
 
-int64_t Borders::taps_to_tell_apart(Var axis) const {
-  int64_t taps = 1;
+/// Of a border tile of `by` elements, the taps that only some of its elements meet, at most: those
+/// whose reach ends inside it.
+int64_t Borders::taps_to_tell_apart(Var axis, int64_t by) const {
+  int64_t taps = 0;
   for (const Constraint& c : nest_.constraints)
     if (c.value.depends_on(axis))
       for (const NestAxis& a : nest_.axes)
-        if (a.reduction && c.value.depends_on(a.var)) taps = std::max(taps, a.extent.number());
+        if (const int64_t step = std::abs(c.value.coefficient(a.var)); a.reduction && step > 0) {
+          const int64_t reach = std::abs(c.value.coefficient(axis)) * (by - 1);
+          taps = std::max(taps, std::min(a.extent.number() - 1, ceil_div(reach, step)));
+        }
   return taps;
 }
 
@@ -100,14 +107,15 @@ std::vector<Segment> Borders::segments(Var axis, int64_t begin, int64_t size, in
   int64_t left = 0, right = full;
   while (left < full && !interior(axis, begin + left * by, by)) ++left;
   while (right > left && !interior(axis, begin + (right - 1) * by, by)) --right;
-  const bool wide = taps_to_tell_apart(axis) > most_taps_apart;
+  const int64_t apart = taps_to_tell_apart(axis, by);
+  const auto is_wide = [&](int64_t tiles) { return tiles * apart > most_copies_at_border; };
   const auto add = [&](int64_t from, int64_t to, bool element_wise, std::string note) {
     if (from < to) result.push_back({from, to - from, by, element_wise, std::move(note)});
   };
   // In a frame, tiles differ in which elements are copied at all. Otherwise border tiles share the
   // interior's code but for a few taps.
   const auto side = [&](int64_t from, int64_t to, const char* name) {
-    if (to - from > most_border_tiles || wide)
+    if (is_wide(to - from) || (framed(axis) && to - from > most_frame_tiles))
       add(from, to, true, fmt::format("the {} border, an element at a time", name));
     else if (framed(axis))
       for (int64_t t = from; t < to; ++t) add(t, t + 1, false, fmt::format("the {} border", name));
@@ -125,8 +133,8 @@ std::vector<Segment> Borders::segments(Var axis, int64_t begin, int64_t size, in
       add(right, full, false, "");
   }
   if (tail) {
-    const bool apart = wide && !interior(axis, begin + full * by, tail);
-    result.push_back({full, 1, tail, apart, "the last, smaller tile"});
+    const bool alone = is_wide(1) && !interior(axis, begin + full * by, tail);
+    result.push_back({full, 1, tail, alone, "the last, smaller tile"});
   }
   return result;
 }

@@ -67,7 +67,7 @@ public:
   bool mentions_tap(const ir::Constraint& c) const;
 
 private:
-  int64_t taps_to_tell_apart(ir::Var axis) const;
+  int64_t taps_to_tell_apart(ir::Var axis, int64_t by) const;
   /// Is the axis in a constraint without taps (a copy into a padded frame)?
   bool framed(ir::Var axis) const;
   const ir::Nest& nest_;

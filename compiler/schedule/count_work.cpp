@@ -1,0 +1,246 @@
+#include "compiler/schedule/count_work.h"
+
+#include "compiler/nests/borders.h"
+#include "compiler/nests/strides.h"
+
+#include <algorithm>
+#include <map>
+
+namespace volute::compiler {
+
+using namespace ir;
+
+namespace {
+
+// Pairs of a border tile and a tap that are looked at one by one; beyond, all are taken to meet.
+constexpr int64_t most_pairs = 1 << 16;
+
+/// Sums over the tiles of one parallel axis.
+struct Along {
+  double tiles = 0;
+  double registers = 0; // that the tiles' elements take
+  double elements = 0;
+  double blocks = 0; // runs of at most `lanes` elements, where it is stored in vectors of rows
+  // The same over pairs of a tile and a tap of the axis's constraint that meet.
+  double visits = 0;
+  double active = 0; // registers with an element that meets
+};
+
+class Counter {
+public:
+  Counter(const Nest& nest, const Plan& plan) : nest_(nest), plan_(plan), borders_(nest) {
+    for (const NestAxis& axis : nest.axes)
+      if (!axis.reduction) along_[axis.var] = sum_along(axis);
+  }
+
+  Counts run() {
+    Counts counts;
+    const double taps = free_taps();
+    if (nest_.accumulators.empty()) {
+      count_ends(counts);
+      return counts;
+    }
+    double active = taps * static_cast<double>(plan_.lanes);
+    for (const auto& [var, a] : along_) active *= a.active;
+    const bool is_dot = plan_.instruction.kind == Instruction::Kind::dot;
+    int64_t fmas = is_dot ? plan_.instruction.ways : 0;
+    if (!is_dot)
+      for (const Accumulator& a : nest_.accumulators)
+        visit(a.update,
+              [&](const ExprNode& node) { fmas += std::holds_alternative<Fma>(node.is); });
+    counts.multiply_adds = active * static_cast<double>(fmas) * plan_.density;
+    for (const PlannedRead& read : plan_.reads)
+      counts.loads += taps * updates(read) * plan_.density;
+    for (const Accumulator& a : nest_.accumulators)
+      for (const Read& read : reads_in({a.initial})) counts.loads += ends(read, false);
+    count_ends(counts);
+    count_partial_sums(counts);
+    return counts;
+  }
+
+private:
+  /// The taps of an axis's only constraint that has taps, where it has no more to it.
+  struct Meeting {
+    const Constraint* constraint = nullptr;
+    const NestAxis* tap = nullptr;
+  };
+  Meeting meeting(const NestAxis& axis) const {
+    Meeting found;
+    for (const Constraint& c : nest_.constraints) {
+      if (!c.value.depends_on(axis.var)) continue;
+      const NestAxis* tap = nullptr;
+      for (const Affine::Term& t : c.value.terms()) {
+        if (t.var == axis.var) continue;
+        const NestAxis* other = nest_.axis(t.var);
+        if (!other || !other->reduction || tap) return {};
+        tap = other;
+      }
+      if (!tap || found.constraint) return {};
+      found = {&c, tap};
+    }
+    return found;
+  }
+
+  Along sum_along(const NestAxis& axis) {
+    Along sum;
+    const auto tile = std::find_if(plan_.tile.begin(), plan_.tile.end(),
+                                   [&](const PlanTile& t) { return t.axis == axis.var; });
+    const int64_t by = tile == plan_.tile.end() ? 1 : tile->size;
+    const int64_t lanes = tile == plan_.tile.end() ? 1 : std::max<int64_t>(tile->lanes, 1);
+    const int64_t extent = axis.extent.number();
+    const Meeting meets = meeting(axis);
+    if (meets.tap) met_.push_back(meets.tap->var);
+    std::vector<Segment> segments;
+    if (by > 1 && borders_.constrained(axis.var)) {
+      segments = borders_.segments(axis.var, 0, extent, by);
+    } else {
+      if (extent / by) segments.push_back({0, extent / by, by, false, ""});
+      if (extent % by) segments.push_back({extent / by, 1, extent % by, false, ""});
+    }
+    for (const Segment& s : segments) {
+      const auto tiles = static_cast<double>(s.element_wise ? s.count * s.size : s.count);
+      const int64_t size = s.element_wise ? 1 : s.size;
+      sum.tiles += tiles;
+      sum.registers += tiles * static_cast<double>(ceil_div(size, lanes));
+      sum.elements += static_cast<double>(s.count * s.size);
+      sum.blocks += tiles * static_cast<double>(ceil_div(size, plan_.lanes));
+      if (meets.tap)
+        meet(sum, axis, meets, s, by, lanes);
+      else
+        sum.visits = sum.tiles, sum.active = sum.registers;
+    }
+    return sum;
+  }
+
+  void meet(Along& sum, const NestAxis& axis, const Meeting& meets, const Segment& s, int64_t by,
+            int64_t lanes) const {
+    const int64_t size = s.element_wise ? 1 : s.size;
+    const int64_t step = s.element_wise ? 1 : by;
+    const int64_t count = s.element_wise ? s.count * s.size : s.count;
+    const int64_t origin = s.first * by;
+    const int64_t taps = meets.tap->extent.number();
+    const auto whole = [&](int64_t tiles) {
+      sum.visits += static_cast<double>(tiles * taps);
+      sum.active += static_cast<double>(tiles * taps * ceil_div(size, lanes));
+    };
+    const auto inside = [&](int64_t t) {
+      return borders_.interior(axis.var, origin + t * step, size);
+    };
+    int64_t left = 0, right = count;
+    while (left < count && !inside(left) && left * taps < most_pairs) ++left;
+    while (right > left && !inside(right - 1) && (count - right) * taps < most_pairs) --right;
+    if (left < right) whole(right - left);
+    const Constraint& c = *meets.constraint;
+    const auto border = [&](int64_t t) {
+      const int64_t start =
+          c.value.constant_term() + c.value.coefficient(axis.var) * (origin + t * step);
+      for (int64_t k = 0; k < taps; ++k) {
+        const auto [lo, hi] =
+            Borders::active(start + c.value.coefficient(meets.tap->var) * k,
+                            c.value.coefficient(axis.var), size, c.extent.number());
+        if (lo >= hi) continue;
+        sum.visits += 1;
+        sum.active += static_cast<double>(ceil_div(hi, lanes) - lo / lanes);
+      }
+    };
+    for (int64_t t = 0; t < left; ++t) border(t);
+    for (int64_t t = right; t < count; ++t) border(t);
+  }
+
+  /// Steps of the reduction axes that meet no border.
+  double free_taps() const {
+    double steps = 1;
+    for (const NestAxis& axis : nest_.axes) {
+      if (!axis.reduction || std::find(met_.begin(), met_.end(), axis.var) != met_.end()) continue;
+      int64_t extent = axis.extent.number();
+      if (plan_.instruction.kind == Instruction::Kind::dot && axis.var == plan_.loops.back().axis)
+        extent = ceil_div(extent, plan_.instruction.ways);
+      steps *= static_cast<double>(extent);
+    }
+    return steps;
+  }
+
+  bool moves(const Read& read, Var axis) const {
+    return std::any_of(read.index.begin(), read.index.end(),
+                       [&](const Subscript& s) { return s.at.depends_on(axis); });
+  }
+
+  double updates(const PlannedRead& read) const {
+    double loads = 1;
+    for (const auto& [var, a] : along_) loads *= moves(read.read, var) ? a.active : a.visits;
+    return loads;
+  }
+
+  static std::vector<Read> reads_in(const std::vector<Expr>& all) {
+    std::vector<const ExprNode*> seen;
+    std::vector<Read> reads;
+    for (const Expr& e : all)
+      visit(e, [&](const ExprNode& node) {
+        const auto* read = std::get_if<Read>(&node.is);
+        if (!read || std::find(seen.begin(), seen.end(), &node) != seen.end()) return;
+        seen.push_back(&node);
+        reads.push_back(*read);
+      });
+    return reads;
+  }
+
+  /// Loads of a read once a tile, in the tile's own order or turned for the store.
+  double ends(const Read& read, bool turned) const {
+    double loads = 1;
+    for (const auto& [var, a] : along_) {
+      if (!turned)
+        loads *= moves(read, var) ? a.registers : a.tiles;
+      else if (var == plan_.tile[plan_.store.rows].axis)
+        loads *= a.blocks;
+      else if (var == plan_.tile[*plan_.vector].axis)
+        loads *= moves(read, var) ? a.elements : a.registers;
+      else
+        loads *= a.registers;
+    }
+    return loads;
+  }
+
+  void count_ends(Counts& counts) const {
+    const bool turned = plan_.store.kind == PlannedStore::Kind::transposed;
+    std::vector<Expr> values;
+    for (const Write& w : nest_.writes) {
+      values.push_back(w.value);
+      if (w.offset) values.push_back(w.offset);
+    }
+    for (const Read& read : reads_in(values)) counts.loads += ends(read, turned);
+    double stores = static_cast<double>(nest_.writes.size());
+    for (const auto& [var, a] : along_) {
+      if (turned && var == plan_.tile[plan_.store.rows].axis)
+        stores *= a.blocks;
+      else if (turned && var == plan_.tile[*plan_.vector].axis)
+        stores *= a.elements;
+      else
+        stores *= a.registers;
+    }
+    counts.stores += stores;
+  }
+
+  void count_partial_sums(Counts& counts) const {
+    double trips = 0;
+    for (size_t i = 0; i < plan_.first_tap(); ++i)
+      if (plan_.loops[i].reduction)
+        trips = std::max(trips, 1.0) * static_cast<double>(plan_.loops[i].trips());
+    if (trips == 0) return;
+    auto sums = static_cast<double>(nest_.accumulators.size());
+    for (const auto& [var, a] : along_) sums *= a.registers;
+    counts.loads += (trips + 1) * sums;
+    counts.stores += (trips + 1) * sums;
+  }
+
+  const Nest& nest_;
+  const Plan& plan_;
+  const Borders borders_;
+  std::map<Var, Along> along_;
+  std::vector<Var> met_; // taps that are summed up with a parallel axis
+};
+
+} // namespace
+
+Counts count_work(const Nest& nest, const Plan& plan) { return Counter(nest, plan).run(); }
+
+} // namespace volute::compiler

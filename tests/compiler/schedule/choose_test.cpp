@@ -1,0 +1,78 @@
+// What the automatic schedule decides, and that it never proposes what does not fit.
+
+#include "compiler/lower/legalise.h"
+#include "compiler/lower/lower.h"
+#include "compiler/schedule/choose.h"
+#include "ir/parse.h"
+#include "tests/support/catch.h"
+
+#include <fmt/format.h>
+
+#include <string>
+
+using namespace volute;
+using namespace volute::compiler;
+
+namespace {
+
+Choice choice_for(const std::string& program, const std::string& target) {
+  const ir::NestProgram nests = lower(legalise(ir::parse(program).value())).value();
+  return choose(nests.nests.back(), parse_target(target).value(), nests.buffers);
+}
+
+} // namespace
+
+TEST_CASE("vectors run along channels, the tile takes pixels and fits the registers") {
+  const std::string program = "program @p(%x: f32[n=1, h=56, w=56, c=64], %w: f32[o=64, i=64, h=3, "
+                              "w=3]) { %y = conv %x, %w "
+                              "{pad = 1} return %y }";
+  for (const char* target : {"znver4", "sapphirerapids", "haswell", "x86-64"}) {
+    CAPTURE(target);
+    const Choice choice = choice_for(program, target);
+    REQUIRE(choice.schedule.registers.size() == 2);
+    CHECK(choice.schedule.registers.back().axis == "o");
+    CHECK(choice.schedule.registers.front().axis == "w");
+    CHECK(choice.cycles == choice.candidates.front().cycles);
+    CHECK(choice.refused == 0);
+    for (size_t i = 1; i < choice.candidates.size(); ++i)
+      CHECK(choice.candidates[i - 1].cycles <= choice.candidates[i].cycles);
+  }
+}
+
+TEST_CASE("bf16 takes its dot product only where that is faster than widening") {
+  const std::string program =
+      "program @p(%x: bf16[n=1, h=28, w=28, c=128], %w: bf16[o=128, i=128, h=3, w=3]) { %y = conv "
+      "%x, %w : f32[n=1, h=26, w=26, c=128] return %y }";
+  CHECK(choice_for(program, "znver4").schedule.loops.back().dot == 2);
+  CHECK(choice_for(program, "emeraldrapids").schedule.loops.back().dot == 0);
+  CHECK(choice_for(program, "haswell").schedule.loops.back().dot == 0);
+}
+
+TEST_CASE("no candidate is refused, on either side of every threshold of the model") {
+  // Sizes around L1, half of L2 and L2, rows around a page, channels around a vector.
+  int64_t scored = 0;
+  for (const char* target : {"znver4", "haswell"})
+    for (const int64_t channels : {1, 7, 16, 64, 1024})
+      for (const int64_t width : {1, 5, 112, 1030})
+        for (const char* layout : {"n=1, h={1}, w={1}, c={0}", "n=1, c={0}, h={1}, w={1}"}) {
+          if (channels * width * width > 16 << 20) continue;
+          const std::string x = fmt::format(fmt::runtime(layout), channels, width);
+          for (const std::string& op :
+               {fmt::format("conv %x, %w : f32[o={0}, i={0}, h=1, w=1]", channels),
+                fmt::format("conv %x, %w {{groups = {0}}} : f32[o={0}, i=1, h=1, w=3]", channels),
+                std::string("max_pool %x {kernel = 1}")}) {
+            const size_t colon = op.find(" : ");
+            const bool has_weight = colon != std::string::npos;
+            if (has_weight && op.find("w=3") != std::string::npos && width < 3) continue;
+            const std::string program =
+                has_weight ? fmt::format("program @p(%x: f32[{}], %w: {}) {{ %y = {} return %y }}",
+                                         x, op.substr(colon + 3), op.substr(0, colon))
+                           : fmt::format("program @p(%x: f32[{}]) {{ %y = {} return %y }}", x, op);
+            CAPTURE(program, target);
+            const Choice choice = choice_for(program, target);
+            CHECK(choice.refused == 0);
+            scored += std::ssize(choice.candidates);
+          }
+        }
+  CHECK(scored > 500);
+}

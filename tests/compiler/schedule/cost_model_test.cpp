@@ -1,0 +1,139 @@
+// What the model predicts, beside what is counted in the loops that come out.
+
+#include "compiler/lower/lower.h"
+#include "compiler/nests/flatten.h"
+#include "compiler/schedule/cost_model.h"
+#include "compiler/specialise/specialise.h"
+#include "ir/loops.h"
+#include "ir/parse.h"
+#include "tests/support/catch.h"
+
+#include <string>
+#include <vector>
+
+using namespace volute;
+using namespace volute::compiler;
+
+namespace {
+
+struct Case {
+  std::string program, schedule;
+};
+
+void check_counts(const Case& c, const char* target_text = "x86-64-v4") {
+  CAPTURE(c.program, c.schedule);
+  const Target target = parse_target(target_text).value();
+  ir::NestProgram program = lower(ir::parse(c.program).value()).value();
+  ir::Nest nest = program.nests.back();
+  const Schedule schedule = parse_schedules(c.schedule).value().at("");
+  for (const auto& axes : schedule.flatten) nest = flatten(nest, axes).value();
+  const Plan plan = resolve(schedule, nest, target).value();
+  const Counts predicted = predict(nest, plan, target).counts;
+  const Specialised done =
+      specialise(nest, plan, {program.buffers, static_cast<int32_t>(program.buffers.size()), 0})
+          .value();
+  const ir::StepWork counted = ir::count_work(done.step);
+  CHECK(predicted.multiply_adds == static_cast<double>(counted.fmas));
+  CHECK(predicted.loads == static_cast<double>(counted.loads));
+  CHECK(predicted.stores == static_cast<double>(counted.stores));
+  CHECK(counted.stores > 0);
+}
+
+std::string conv(const std::string& x, const std::string& w, const std::string& attributes = "") {
+  return "program @p(%x: f32[" + x + "], %w: f32[" + w +
+         "], %b: f32[o=29]) { %0 = conv %x, %w, %b {" + attributes + "} %y = relu %0 return %y }";
+}
+
+const std::string last = "n=2, h=11, w=13, c=7", first = "n=2, c=7, h=11, w=13";
+const std::string filter = "o=29, i=7, h=3, w=3";
+
+} // namespace
+
+TEST_CASE("loads, stores and multiply-adds are those of the loops") {
+  const std::vector<Case> cases = {
+      {conv(last, filter), "naive"},
+      {conv(last, filter), "parallel n, h; for o by 32, w by 4, kh, kw, i; registers w 4, o 32 "
+                           "vector 16; pack weight"},
+      {conv(first, filter), "parallel n, h; for o by 32, w by 4, kh, kw, i; registers w 4, o 32 "
+                            "vector 16; pack weight"}, // turned at the store
+      {conv(first, filter),
+       "parallel n, h; for o by 3, w by 16, i, kh, kw; registers o 3, w 16 vector 16"},
+      {conv(last, filter), "for n, h by 2, w by 3, o by 16, kh, kw, i by 3, i unroll 2; registers "
+                           "h 2, w 3, o 16 vector 16; pack weight"},
+      {conv(last, "o=29, i=7, h=1, w=1"),
+       "flatten h, w; for n, hw by 9, o by 32, i; registers hw 9, o 32 vector 16; pack weight"},
+      {conv(last, "o=29, i=7, h=1, w=1"),
+       "for n, i by 3, h, o by 32, w by 5, i; registers w 5, o 32 vector 16; pack weight"},
+  };
+  for (const Case& c : cases)
+    if (c.schedule == "naive")
+      check_counts({c.program, "for n, o, h, w, i, kh, kw"});
+    else
+      check_counts(c);
+}
+
+TEST_CASE("taps in the padding are not counted, those that part of a tile meets are in part") {
+  const std::string rows = "; for h, o by 32, w by 4, kh, kw, i; registers w 4, o 32 vector 16; "
+                           "pack weight";
+  const std::string pixels = "; for h, o by 3, w by 16, i, kh, kw; registers o 3, w 16 vector 16";
+  for (const char* attributes : {"pad = 1", "pad = 2", "pad = [(0, 2), (1, 0)]",
+                                 "pad = 3, dilation = 2", "pad = 1, stride = 2", "pad = same"}) {
+    check_counts({conv(last, filter, attributes), "parallel n" + rows});
+    check_counts({conv(first, filter, attributes), "parallel n" + pixels});
+    check_counts({conv(last, filter, attributes), "for n, o, h, w, i, kh, kw"});
+  }
+  // Wider than a vector: still vectors, and counted so.
+  check_counts({conv("n=1, c=1, h=1, w=101", "o=29, i=1, h=1, w=31", "pad = [0, 15]"),
+                "for o, w by 32, kw; registers w 32 vector 16"});
+  // Wider than can be told apart: an element at a time at the border, and counted so.
+  check_counts({conv("n=1, c=1, h=1, w=701", "o=29, i=1, h=1, w=301", "pad = [0, 150]"),
+                "for o, w by 64, kw; registers w 64 vector 16"});
+}
+
+TEST_CASE("poolings, depthwise and element-wise nests are counted likewise") {
+  check_counts(
+      {"program @p(%x: f32[n=1, h=9, w=11, c=37]) { %y = max_pool %x {kernel = 3, stride = "
+       "2, pad = 1} return %y }",
+       "parallel n, h; for w by 2, c by 32, kh, kw; registers w 2, c 32 vector 16"});
+  check_counts(
+      {"program @p(%x: f32[n=1, h=9, w=11, c=37], %w: f32[o=37, i=1, h=3, w=3]) { %y = conv "
+       "%x, %w {pad = 1, groups = 37} return %y }",
+       "parallel n, h; for w by 2, c by 32, kh, kw; registers w 2, c 32 vector 16"});
+  check_counts(
+      {"program @p(%x: f32[n=1, h=9, w=11, c=37], %z: f32[n=1, h=9, w=11, c=37]) { %0 = add "
+       "%x, %z %y = relu %0 return %y }",
+       "flatten n, h, w, c; for nhwc by 32; registers nhwc 32 vector 16"});
+}
+
+TEST_CASE("dot products count each product, and a group that is not whole as one step") {
+  check_counts({"program @p(%x: u8[n=1, w=9, c=10], %w: i8[o=19, i=10, w=3]) { %y = conv %x, %w "
+                "return %y }",
+                "for o by 16, w by 2, kw, i dot 4; registers w 2, o 16 vector 16; pack weight"});
+}
+
+TEST_CASE("the terms of a cost have names and explain it") {
+  const Target target = parse_target("x86-64-v4").value();
+  const ir::Nest nest =
+      lower(ir::parse(conv("n=1, h=30, w=30, c=64", "o=29, i=64, h=3, w=3")).value())
+          .value()
+          .nests.back();
+  const auto cost = [&](const std::string& schedule) {
+    return predict(nest, resolve(parse_schedules(schedule).value().at(""), nest, target).value(),
+                   target);
+  };
+  const Cost tile = cost("for n, h, o by 32, w by 14, kh, kw, i; registers w 14, o 32 vector 16; "
+                         "pack weight");
+  CHECK(tile.bound == "FMA");
+  CHECK(tile.term("FMA") > tile.term("loads"));
+  CHECK(tile.term("FMA") < tile.cycles);
+  CHECK(tile.term("no such term") == 0);
+  // One accumulator waits for itself.
+  const Cost lone = cost("for n, h, w, o by 16, kh, kw, i; registers o 16 vector 16; pack weight");
+  CHECK(lone.bound == "latency");
+  CHECK(lone.cycles > 2 * tile.cycles);
+  // Sums that wait cost their way to L2 and back.
+  CHECK(tile.term("sums") == 0);
+  CHECK(cost("for n, h, i by 16, o by 32, w by 14, kh, kw, i; registers w 14, o 32 vector 16; pack "
+             "weight")
+            .term("sums") > 0);
+}
