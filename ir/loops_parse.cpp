@@ -49,9 +49,9 @@ private:
     return std::nullopt;
   }
 
-  Var declare(LineCursor& line, const std::string& name) {
+  Var declare(LineCursor& line, Location at, const std::string& name) {
     if (variable(name))
-      line.refuse(fmt::format("{} is the variable of a loop around this one", quoted(name)));
+      line.refuse_at(at, fmt::format("{} is the variable of a loop around this one", quoted(name)));
     step.vars.push_back(name);
     visible_.push_back({static_cast<int32_t>(step.vars.size()) - 1});
     return visible_.back();

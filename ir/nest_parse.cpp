@@ -76,9 +76,9 @@ private:
     return Var{static_cast<int32_t>(found - nest.vars.begin())};
   }
 
-  Var declare(LineCursor& line, const std::string& name) {
+  Var declare(LineCursor& line, Location at, const std::string& name) {
     if (variable(name))
-      line.refuse(fmt::format("there is an axis or a parameter {} already", quoted(name)));
+      line.refuse_at(at, fmt::format("there is an axis or a parameter {} already", quoted(name)));
     nest.vars.push_back(name);
     return {static_cast<int32_t>(nest.vars.size()) - 1};
   }
