@@ -3,6 +3,7 @@
 #include "bench/machine.h"
 #include "bench/peer.h"
 #include "bench/verify.h"
+#include "compiler/compile.h"
 #include "ir/number.h"
 #include "ir/print.h"
 #include "runtime/kernel.h"
@@ -70,16 +71,15 @@ Expected<Data> make_data(const ir::Program& program) {
 /// Weights and per-channel vectors are constant from call to call; what has a batch is not.
 bool is_weight(const ir::TensorType& type) { return !type.has(ir::Axis::n); }
 
-Expected<Entrant> volute_entrant(const ir::Program& program,
-                                 const compiler::CompileRequest& request,
-                                 const runtime::Threads& threads, Data& data,
+Expected<Entrant> volute_entrant(const ir::Program& program, const runtime::Session& session,
+                                 const compiler::CompileRequest& request, Data& data,
                                  compiler::Report& report) {
-  Expected<compiler::Compiled> compiled = compiler::compile(program, request);
+  Expected<compiler::Compiled> compiled = session.inspect(program, request);
   if (!compiled) return compiled.failure();
   report = compiled->report;
-  Expected<Kernel> kernel = Kernel::load(compiled->image, threads);
+  Expected<Kernel> kernel = session.load(compiled->image);
   if (!kernel) return kernel.failure();
-  std::vector<Kernel::Argument> arguments;
+  std::vector<runtime::TensorRef> arguments;
   for (size_t i = 0; i < data.inputs.size(); ++i) {
     if (!is_weight(data.inputs[i].type())) {
       arguments.emplace_back(std::as_const(data.inputs[i]));
@@ -269,24 +269,26 @@ Expected<Benchmark> benchmark(const ir::Program& program, const BenchOptions& op
   Benchmark result;
   result.program = program.name;
   result.text = ir::to_string(program);
-  result.threads = options.threads.count();
+  result.threads = options.session.threads().count();
   options.progress(fmt::format("@{}: compiling", program.name));
   Expected<Data> data = make_data(program);
   if (!data) return data.failure();
 
   std::vector<Entrant> entrants;
-  Expected<Entrant> own =
-      volute_entrant(program, options.request, options.threads, *data, result.report);
+  const Expected<compiler::CompileRequest> request =
+      options.session.request(program, options.compile);
+  if (!request) return request.failure();
+  Expected<Entrant> own = volute_entrant(program, options.session, *request, *data, result.report);
   if (!own) return own.failure();
   own->contender.name = "volute";
   entrants.push_back(std::move(*own));
   for (const std::string& name : options.against) {
-    compiler::CompileRequest naive = options.request;
+    compiler::CompileRequest naive = *request;
     naive.schedule = "naive";
     compiler::Report naive_report;
     const Peer* peer = find_peer(name == "cpp" ? "naive" : name);
     Expected<Entrant> entrant =
-        name == "naive" ? volute_entrant(program, naive, options.threads, *data, naive_report)
+        name == "naive" ? volute_entrant(program, options.session, naive, *data, naive_report)
         : peer          ? peer_entrant(program, *peer, *data, result.report)
                         : Expected<Entrant>(fail(name, "this build has no such contender"));
     Entrant added = entrant ? std::move(*entrant) : Entrant{};
@@ -307,7 +309,7 @@ Expected<Benchmark> benchmark(const ir::Program& program, const BenchOptions& op
     const double limit = std::max(slow_call_seconds, 4 * entrants[0].seconds);
     (entrants[i].seconds > limit ? slow : quick).push_back(i);
   }
-  const std::optional<Probe> peak = fma_probe(options.request.target.vector_bytes);
+  const std::optional<Probe> peak = fma_probe(request->target.vector_bytes);
   time_series(entrants, quick, peak, options, result);
   for (const size_t i : slow) {
     options.progress(fmt::format("@{}: measuring {}", program.name, entrants[i].contender.name));

@@ -6,9 +6,9 @@
 #pragma once
 
 #include "bench/measure.h"
-#include "compiler/compile.h"
+#include "compiler/report/report.h"
 #include "ir/program.h"
-#include "runtime/threads.h"
+#include "runtime/session.h"
 
 #include <functional>
 #include <optional>
@@ -18,11 +18,11 @@
 namespace volute::bench {
 
 struct BenchOptions {
-  compiler::CompileRequest request; // for "volute"
-  runtime::Threads threads;         // of Volute's kernels; the others have one
-  std::vector<std::string> against; // naive, cpp, or a peer's name
-  double seconds = 1;               // of measuring, for each series
-  double reference_steps = 1e9;     // of the reference evaluation, before it is left out
+  runtime::Session session = runtime::Session(runtime::Options{}); // Volute's; others have 1 thread
+  runtime::CompileOptions compile = {};                            // for "volute"
+  std::vector<std::string> against = {};                           // naive, cpp, or a peer's name
+  double seconds = 1;                                              // of measuring, for each series
+  double reference_steps = 1e9; // of the reference evaluation, before it is left out
   std::function<void(const std::string&)> progress = [](const std::string&) {};
 };
 

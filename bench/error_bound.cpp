@@ -32,9 +32,13 @@ public:
         tiny_(type_.element == ElementType::f64 ? 0x1p-1070 : 0x1p-140) {}
 
   Expected<TensorData> run() {
-    const Expected<TensorData> error =
+    Expected<TensorData> error =
         std::visit([&](const auto& operation) { return of(operation); }, statement_.operation);
-    if (!error || is_integer(type_.element)) return error;
+    if (!error) return error;
+    // Where a bound is no number nothing is known: infinity times a weight of 0, say, is NaN here
+    // and no product at all in a kernel that knows the weight.
+    *error = map(*error, [](double e) { return std::isnan(e) ? infinity : e; });
+    if (is_integer(type_.element)) return error;
     // A bf16 or f16 result is rounded from a number that is off by the error: the next one, at
     // most. Above the largest number of its type nothing is known but that both are large.
     const bool narrow = is_narrow(type_.element);
@@ -78,6 +82,7 @@ private:
     Expected<TensorData> here = moved(error);
     if (!here) return here.failure();
     return map(*here, y(), [&](double e, double value) {
+      if (e == 0 && std::isnan(value)) return 0.0; // of NaN comes NaN, and nothing else
       return e + roundings * unit_ * std::abs(value) + tiny_;
     });
   }
@@ -271,6 +276,7 @@ private:
       return apply(Binary{BinaryKind::max}, {a.error, b.error});
     if (was_exact && is_whole(a.value) && is_whole(b.value) && largest(y()) <= largest_exact_)
       return nothing();
+    if (was_exact) return plus_roundings(nothing(), 1);
     if (op.kind != BinaryKind::mul) {
       Expected<TensorData> error = apply(Binary{BinaryKind::add}, {a.error, b.error});
       if (!error) return error.failure();
@@ -320,6 +326,7 @@ private:
   /// A function whose slope is nowhere above `slope`.
   Expected<TensorData> sloped(const Uncertain& x, double slope) const {
     Expected<TensorData> error = moved(map(x.value, x.error, [&](double value, double e) {
+      if (e == 0 && std::isnan(value)) return 0.0;
       return slope * e + function_roundings * unit_ * std::min(1.0 + std::abs(value), infinity);
     }));
     if (!error) return error.failure();
@@ -367,10 +374,14 @@ private:
     const Uncertain& x = operand(0);
     const TensorType& from = program_.type(statement_.operands[0]);
     const double unit = from.element == ElementType::f64 ? 0x1p-53 : 0x1p-24;
-    const TensorData room = map(x.value, x.error, [&](double value, double e) {
-      return e > 0 ? e + 4 * unit * (std::abs(value) + e) : 0;
-    });
-    return stepped(operation, map(x.value, room, std::minus<>()), sum(x.value, room));
+    // An end of the error as a kernel may have it; where nothing is known, anything may be.
+    const auto end = [&](double sign) {
+      return map(x.value, x.error, [=](double value, double e) {
+        if (std::isinf(e)) return sign * infinity;
+        return e > 0 ? value + sign * (e + 4 * unit * (std::abs(value) + e)) : value;
+      });
+    };
+    return stepped(operation, end(-1), end(1));
   }
 
   Expected<TensorData> of(const Convert& op) const {

@@ -1,7 +1,9 @@
 #include "compiler/compile.h"
 
 #include "compiler/codegen/codegen.h"
+#include "compiler/codegen/compiling.h"
 #include "compiler/nests/in_place.h"
+#include "ir/verify.h"
 
 #include <fmt/format.h>
 
@@ -39,6 +41,7 @@ std::vector<ImageBuffer> image_buffers(const LoopProgram& program, const Strides
     placed.role = role_of(buffer);
     placed.bytes = buffer.elements * size_of(buffer.element);
     placed.type = buffer.type;
+    placed.dims = buffer.dims;
     placed.lifetime = lives[i];
     const bool is_given =
         placed.role == ImageBuffer::Role::input || placed.role == ImageBuffer::Role::output;
@@ -58,6 +61,26 @@ double thread_ms() {
   return 1e3 * static_cast<double>(now.tv_sec) + 1e-6 * static_cast<double>(now.tv_nsec);
 }
 
+/// The step's work: what is known of it, and what the program's parameters decide.
+void set_work(ImageStep& placed, const Step& step, const LoopProgram& program) {
+  placed.work = 1;
+  for (const ItemLoop& item : step.items) {
+    if (item.count.is_constant()) {
+      placed.work *= item.count.number();
+      continue;
+    }
+    Affine count = item.count.constant_term();
+    for (const Affine::Term& term : item.count.terms()) {
+      const std::string& name = step.vars[static_cast<size_t>(term.var.id)];
+      const auto at = std::find_if(program.parameters.begin(), program.parameters.end(),
+                                   [&](const Parameter& p) { return p.name == name; });
+      count +=
+          Affine(Var{static_cast<int32_t>(at - program.parameters.begin())}) * term.coefficient;
+    }
+    placed.work_by.push_back(std::move(count));
+  }
+}
+
 /// Says of each output which inputs may lie where it is written.
 void allow_in_place(Image& image, const Stages& stages) {
   // Steps must be the nests that were looked at, in their order.
@@ -71,25 +94,44 @@ void allow_in_place(Image& image, const Stages& stages) {
         slots[static_cast<size_t>(input)]);
 }
 
+Expected<Compiled> generated(Stages stages, const CompileRequest& request, double start_ms);
+
 } // namespace
 
 Expected<Compiled> compile(const Program& program, const CompileRequest& request) {
   const double start_ms = thread_ms();
+  if (std::vector<Diagnostic> faults = verify(program); !faults.empty())
+    return Failure{std::move(faults)};
   const Expected<StridesByName> strides = checked_strides(program, request.strides);
   if (!strides) return strides.failure();
   CompileRequest checked = request;
   checked.strides = *strides;
+  const Compiling under_way(request.target);
+  if (!under_way) return fail(program.name, "the process is ending, and nothing is compiled now");
   Expected<Stages> stages = specialise_program(program, checked);
   if (!stages) return stages.failure();
+  return generated(std::move(*stages), checked, start_ms);
+}
+
+Expected<Compiled> compile(const NestProgram& nests, const CompileRequest& request) {
+  const double start_ms = thread_ms();
+  Expected<Stages> stages = specialise_nests(nests, request);
+  if (!stages) return stages.failure();
+  return generated(std::move(*stages), request, start_ms);
+}
+
+namespace {
+
+Expected<Compiled> generated(Stages stages, const CompileRequest& request, double start_ms) {
   Compiled compiled;
-  compiled.stages = std::move(*stages);
+  compiled.stages = std::move(stages);
   compiled.report = std::move(compiled.stages.report);
   const LoopProgram& loops = compiled.stages.loops;
   Image& image = compiled.image;
-  image.buffers = image_buffers(loops, checked.strides);
+  image.buffers = image_buffers(loops, request.strides);
   const std::vector<Resident> residents = workspace_residents(image);
   if (unshared_bytes(residents) > most_workspace_bytes)
-    return fail(program.name, "the results between its steps take more than 2^62 bytes");
+    return fail(loops.name, "the results between its steps take more than 2^62 bytes");
   allow_in_place(image, compiled.stages);
 
   Expected<Code> code = generate(loops, request.target, {request.llvm_text, request.assembly});
@@ -97,7 +139,7 @@ Expected<Compiled> compile(const Program& program, const CompileRequest& request
   compiled.llvm = std::move(code->llvm);
   compiled.assembly = std::move(code->assembly);
 
-  image.name = program.name;
+  image.name = loops.name;
   image.target = to_string(request.target);
   image.bytes = std::move(code->bytes);
   image.text_bytes = code->text_bytes;
@@ -105,8 +147,12 @@ Expected<Compiled> compile(const Program& program, const CompileRequest& request
   const std::vector<int32_t> slots = argument_slots(loops.buffers);
   for (size_t i = 0; i < loops.steps.size(); ++i) {
     const Step& step = loops.steps[i];
-    image.steps.push_back({step.name, code->entries[i], step.work(),
-                           step.packs < 0 ? -1 : slots[static_cast<size_t>(step.packs)]});
+    image.steps.push_back({step.name,
+                           code->entries[i],
+                           0,
+                           step.packs < 0 ? -1 : slots[static_cast<size_t>(step.packs)],
+                           {}});
+    set_work(image.steps.back(), step, loops);
     image.thread_scratch_bytes = std::max(image.thread_scratch_bytes, step.scratch_bytes);
     for (NestReport& report : compiled.report.nests)
       if (report.name == step.name) report.code_bytes = static_cast<int64_t>(code->sizes[i]);
@@ -125,5 +171,7 @@ Expected<Compiled> compile(const Program& program, const CompileRequest& request
   report.cpu_ms = thread_ms() - start_ms;
   return compiled;
 }
+
+} // namespace
 
 } // namespace volute::compiler

@@ -15,5 +15,7 @@ struct Compiled {
 };
 
 Expected<Compiled> compile(const ir::Program& program, const CompileRequest& request = {});
+/// The same from nests on, which may have parameters.
+Expected<Compiled> compile(const ir::NestProgram& nests, const CompileRequest& request = {});
 
 } // namespace volute::compiler

@@ -1,5 +1,7 @@
 #include "compiler/pipeline.h"
 
+#include "compiler/choose_forms.h"
+#include "compiler/lower/copy_limit.h"
 #include "compiler/lower/lower.h"
 #include "compiler/nests/bands.h"
 #include "compiler/nests/domain_points.h"
@@ -9,9 +11,11 @@
 #include "compiler/rewrites/fold_tables.h"
 #include "compiler/rewrites/rewrites.h"
 #include "compiler/schedule/choose.h"
+#include "compiler/schedule/parameters.h"
 #include "compiler/specialise/merge_steps.h"
 #include "compiler/specialise/specialise.h"
 #include "ir/normal.h"
+#include "ir/verify.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -49,13 +53,10 @@ Nest expand(Nest nest, const Target& target) {
 /// The schedules that were asked for, by nest.
 class Requested {
 public:
-  static Expected<Requested> from(const NestProgram& program, const std::string& text) {
+  static Expected<Requested> from(const NestProgram& program, const Schedules& text, bool naive) {
     Requested requested;
-    requested.naive_ = text == "naive";
-    if (text == "auto" || requested.naive_) return requested;
-    Expected<Schedules> parsed = parse_schedules(text);
-    if (!parsed) return parsed.failure();
-    requested.schedules_ = std::move(*parsed);
+    requested.naive_ = naive;
+    requested.schedules_ = text;
     std::vector<std::string> names;
     for (const Nest& nest : program.nests) names.push_back(nest.name);
     for (const auto& [name, schedule] : requested.schedules_) {
@@ -105,13 +106,13 @@ public:
     return program;
   }
 
-  Choice for_nest(const Nest& nest, const Target& target,
-                  const std::vector<Buffer>& buffers) const {
+  Choice for_nest(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers,
+                  bool dot_products) const {
     if (naive_) return {{}, {"the naive nest was asked for: every axis a plain loop"}, {}};
     for (const std::string& name : {nest.name, std::string()})
       if (const auto found = schedules_.find(name); found != schedules_.end())
         return {found->second, {"the schedule was given"}, {}};
-    return choose(nest, target, buffers);
+    return choose(nest, target, buffers, dot_products);
   }
 
 private:
@@ -147,6 +148,11 @@ Expected<Step> specialise_packing(const Packing& packing, const Target& target) 
   return std::move(result->step);
 }
 
+/// Work items for the least that every parameter may be.
+int64_t least_work(const Step& step) {
+  return step.work([&](Var var) { return span_of(Affine(var), step.parameters).value().least; });
+}
+
 std::string tile_text(const Step& step, const Plan& plan) {
   if (plan.tile.empty()) return "one scalar";
   std::vector<std::string> sizes;
@@ -162,19 +168,42 @@ public:
 
   Expected<Stages> run() {
     const auto start = std::chrono::steady_clock::now();
-    Expected<NestProgram> nests = lowered(request_.schedule == "auto");
+    const bool naive = request_.schedule == "naive";
+    const Expected<Schedules> text = schedules_given();
+    if (!text) return text.failure();
+    Expected<NestProgram> nests = lowered(*text, naive);
+    if (!nests) return in_the_schedule(nests.failure());
+    Expected<Requested> requested = Requested::from(*nests, *text, naive);
+    if (!requested) return requested.failure();
+    if (auto added = add_steps(std::move(*nests), *requested); !added) return added.failure();
+    explain(program_, request_.target, stages_);
+    stages_.report.lower_ms =
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    return std::move(stages_);
+  }
+
+  /// The same from nests that somebody else has made: `program` has nothing in it.
+  Expected<Stages> run(const NestProgram& nests) {
+    if (auto found = verify(nests); !found.empty()) return Failure{std::move(found)};
+    const Expected<Schedules> text = schedules_given();
+    if (!text) return text.failure();
+    Expected<Requested> requested = Requested::from(nests, *text, request_.schedule == "naive");
+    if (!requested) return requested.failure();
+    if (auto added = add_steps(normal_form(nests), *requested); !added) return added.failure();
+    return std::move(stages_);
+  }
+
+private:
+  Expected<Schedules> schedules_given() const {
+    if (request_.schedule == "naive" || request_.schedule == "auto") return Schedules{};
+    return parse_schedules(request_.schedule);
+  }
+
+  Expected<bool> add_steps(NestProgram program, const Requested& requested) {
+    Expected<NestProgram> nests =
+        requested.place(std::move(program), request_.target, stages_.report.bands);
     if (!nests) return nests.failure();
-    Expected<Requested> requested = Requested::from(*nests, request_.schedule);
-    if (!requested && request_.schedule != "auto") {
-      // A text that was printed for a program in the form that `auto` gives it, perhaps.
-      NestProgram as_auto = lowered(true).value();
-      Expected<Requested> again = Requested::from(as_auto, request_.schedule);
-      if (!again) return requested.failure();
-      nests = std::move(as_auto);
-      requested = std::move(again);
-    }
-    nests = requested->place(std::move(*nests), request_.target, stages_.report.bands);
-    if (!nests) return nests.failure();
+    if (auto refused = refuse_large_copies(program_, stages_.program, *nests)) return *refused;
     stages_.nests = std::move(*nests);
 
     stages_.loops.name = stages_.nests.name;
@@ -183,30 +212,38 @@ public:
     Failure failures;
     for (size_t n = 0; n < stages_.nests.nests.size(); ++n) {
       if (stages_.nests.nests[n].placement) continue; // part of its consumer's step
-      if (auto added = add_step(n, *requested); !added)
+      if (auto added = add_step(n, requested); !added)
         failures.diagnostics.insert(failures.diagnostics.end(), added.diagnostics().begin(),
                                     added.diagnostics().end());
     }
-    for (Diagnostic& d : failures.diagnostics)
+    if (!failures.diagnostics.empty()) return in_the_schedule(std::move(failures));
+    stages_.loops = normal_form(std::move(stages_.loops));
+    require(verify(stages_.loops), "specialising");
+    return true;
+  }
+
+  /// Places of what the schedule's text is refused for are places in that.
+  Failure in_the_schedule(Failure failure) const {
+    for (Diagnostic& d : failure.diagnostics)
       if (d.subject == "schedule" && d.where.line > 0)
         d.in =
             std::make_shared<const NamedText>(NamedText{request_.schedule_name, request_.schedule});
-    if (!failures.diagnostics.empty()) return failures;
-    stages_.loops = normal_form(std::move(stages_.loops));
-    require(verify(stages_.loops), "specialising");
-    explain(program_, request_.target, stages_);
-    stages_.report.lower_ms =
-        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-    return std::move(stages_);
+    return failure;
   }
 
-private:
-  /// The program's nests; in the forms that `auto` may give its operators, or as it is written.
-  Expected<NestProgram> lowered(bool free_form) {
-    const LowerOptions options{request_.strides, request_.target.has("avx512bf16")};
-    stages_.report.fusion.clear();
-    stages_.program = rewrite(program_, options, free_form, stages_.report.fusion);
-    Expected<NestProgram> nests = lower(stages_.program, options);
+  /// The program's nests, in the forms that were chosen or asked for.
+  Expected<NestProgram> lowered(const Schedules& text, bool naive) {
+    const LowerOptions options{request_.strides, {}};
+    const Program direct = rewrite(program_, options, stages_.report.fusion);
+    Expected<FormedProgram> formed =
+        choose_forms(direct, options, {request_.target, request_.accuracy, naive, text});
+    if (!formed) return formed.failure();
+    for (const StatementForms& statement : formed->statements)
+      if (statement.chosen != "direct")
+        stages_.schedules.forms[statement.nest] = {statement.chosen, {}};
+    stages_.program = std::move(formed->program);
+    stages_.report.forms = std::move(formed->statements);
+    Expected<NestProgram> nests = lower(stages_.program, formed->options);
     if (!nests) return nests;
     fold_tables(*nests);
     nests = normal_form(std::move(*nests));
@@ -222,7 +259,9 @@ private:
     stages_.loops.buffers = std::move(bands.buffers);
     std::optional<Step> whole;
     for (const Nest& nest : bands.nests) {
-      Choice choice = requested.for_nest(nest, request_.target, stages_.loops.buffers);
+      Choice choice = requested.for_nest(nest, request_.target, stages_.loops.buffers,
+                                         stages_.schedules.forms.contains(nest.name) &&
+                                             stages_.schedules.forms.at(nest.name).form == "dot");
       choice.schedule.compute = computed_inside(nest.name);
       Expected<Step> step = specialised(nest, choice, bands.scratch_bytes);
       if (!step) return step.failure();
@@ -293,18 +332,18 @@ private:
     report.schedule = to_string(plan->schedule);
     report.why = choice.why;
     report.candidates = choice.candidates;
-    const Cost cost = predict(nest, *plan, request_.target);
+    const Cost cost = predict(at_least(nest), *plan, request_.target);
     report.cycles = cost.cycles;
     report.registers_needed = plan->registers_needed(nest);
     if (choice.candidates.empty()) {
-      const std::vector<std::string> told = in_words(nest, *plan, cost, request_.target);
+      const std::vector<std::string> told = in_words(at_least(nest), *plan, cost, request_.target);
       report.why.insert(report.why.end(), told.begin(), told.end());
     }
-    report.multiply_adds = multiply_adds_asked_for(as_lowered(lowered.name));
+    report.multiply_adds = multiply_adds_asked_for(at_least(as_lowered(lowered.name)));
     report.executed_multiply_adds = count_fmas(result->step);
     report.registers = result->step.arrays.empty() ? 0 : result->step.arrays.front().count();
     report.register_tile = tile_text(result->step, *plan);
-    report.work_items = result->step.work();
+    report.work_items = least_work(result->step);
     stages_.report.nests.push_back(std::move(report));
     stages_.schedules[lowered.name] = std::move(plan->schedule);
     return std::move(result->step);
@@ -318,7 +357,13 @@ private:
 } // namespace
 
 Expected<Stages> specialise_program(const Program& program, const CompileRequest& request) {
+  if (std::vector<Diagnostic> faults = verify(program); !faults.empty())
+    return Failure{std::move(faults)};
   return Pipeline(program, request).run();
+}
+
+Expected<Stages> specialise_nests(const NestProgram& nests, const CompileRequest& request) {
+  return Pipeline(Program(), request).run(nests);
 }
 
 } // namespace volute::compiler

@@ -20,6 +20,8 @@ struct CompileRequest {
   Target target = host();
   std::string schedule = "auto";          // auto, naive, or a schedule's text
   std::string schedule_name = "schedule"; // what messages call that text
+  /// The largest error that a form may make, in multiples of direct f32's (rewrites/form.h).
+  double accuracy = 2;
   /// Of inputs and outputs that are not dense, by name, in elements; `compile` checks them.
   StridesByName strides;
   bool llvm_text = false; // keep the LLVM IR as text
@@ -37,5 +39,8 @@ struct Stages {
 /// Lowers, schedules and specialises; every result is verified. Failures are the program's
 /// (an operator that is not compiled yet) or the schedule's.
 Expected<Stages> specialise_program(const ir::Program& program, const CompileRequest& request);
+
+/// The same from nests on, which may have parameters; nests that do not pass verify are refused.
+Expected<Stages> specialise_nests(const ir::NestProgram& nests, const CompileRequest& request);
 
 } // namespace volute::compiler

@@ -95,22 +95,25 @@ void Access::write(std::byte* at, Scalar value) const {
 }
 
 std::vector<int64_t> initial_values(const std::vector<std::string>& names,
-                                    const std::vector<Var>& parameters,
-                                    const std::vector<std::string>& program_parameters,
+                                    const std::vector<ParameterVar>& parameters,
+                                    const std::vector<Parameter>& program_parameters,
                                     const std::vector<int64_t>& given) {
   std::vector<int64_t> values(names.size(), 0);
-  for (Var parameter : parameters) {
-    const auto id = static_cast<size_t>(parameter.id);
-    if (parameter.id < 0 || id >= names.size())
-      refuse(
-          fmt::format("parameter {} of {} variables does not exist", parameter.id, names.size()));
-    const auto found = std::find(program_parameters.begin(), program_parameters.end(), names[id]);
+  for (const ParameterVar& parameter : parameters) {
+    const auto id = static_cast<size_t>(parameter.var.id);
+    if (parameter.var.id < 0 || id >= names.size())
+      refuse(fmt::format("parameter {} of {} variables does not exist", parameter.var.id,
+                         names.size()));
+    const auto found = std::find_if(program_parameters.begin(), program_parameters.end(),
+                                    [&](const Parameter& p) { return p.name == names[id]; });
     const auto at = static_cast<size_t>(found - program_parameters.begin());
     if (at >= given.size())
       throw Error({Diagnostic{{},
                               "evaluate",
                               fmt::format("parameter {} has no value", names[id]),
                               fmt::format("{} values were given", given.size())}});
+    if (const auto fault = fault_in({names[id], parameter.range}, given[at]))
+      throw Error({Diagnostic{{}, "evaluate", "parameter " + *fault, ""}});
     values[id] = given[at];
   }
   return values;

@@ -57,10 +57,10 @@ private:
 };
 
 /// The values of `variables` variables, all 0 but the parameters; those are matched by name.
-/// Throws Error when a parameter has no value.
+/// Throws Error when a parameter has no value, or one outside its range.
 std::vector<int64_t> initial_values(const std::vector<std::string>& names,
-                                    const std::vector<Var>& parameters,
-                                    const std::vector<std::string>& program_parameters,
+                                    const std::vector<ParameterVar>& parameters,
+                                    const std::vector<Parameter>& program_parameters,
                                     const std::vector<int64_t>& given);
 
 } // namespace volute::ir

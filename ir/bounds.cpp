@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <numeric>
 
 namespace volute::ir {
 namespace {
@@ -40,9 +41,38 @@ std::optional<Affine> combine(const Affine& affine, int64_t factor, const Affine
   return sum;
 }
 
+// An inequality over whole numbers by the divisor that its coefficients share, the constant rounded
+// down.
+Affine divided(const Affine& nonnegative) {
+  int64_t divisor = 0;
+  for (const Affine::Term& term : nonnegative.terms())
+    divisor = std::gcd(divisor, term.coefficient);
+  if (divisor <= 1) return nonnegative;
+  Affine result = -ceil_div(-nonnegative.constant_term(), divisor);
+  for (const Affine::Term& term : nonnegative.terms())
+    result += Affine(term.var) * (term.coefficient / divisor);
+  return result;
+}
+
 } // namespace
 
 void Bounds::declare(Var var) { order_.push_back(var); }
+
+void Bounds::declare(Var var, const ParameterRange& range) {
+  declare(var);
+  if (range.multiple > 1) units_.emplace_back(var, range.multiple);
+  assume(Affine(var) - range.least);
+  assume(range.most - Affine(var));
+}
+
+// The expression with the quotient of each parameter that is a multiple in that parameter's place.
+std::optional<Affine> Bounds::in_units(const Affine& affine) const {
+  std::optional<Affine> result = affine;
+  for (const auto& [var, unit] : units_)
+    if (result && affine.depends_on(var))
+      result = combine(*result, unit - 1, Affine(var) * affine.coefficient(var));
+  return result;
+}
 
 int Bounds::depth(Var var) const {
   for (size_t i = order_.size(); i-- > 0;)
@@ -64,7 +94,9 @@ Var Bounds::innermost(const Affine& affine) const {
 }
 
 void Bounds::assume(const Affine& nonnegative) {
-  if (is_small(nonnegative)) facts_.push_back({nonnegative, innermost(nonnegative)});
+  if (!is_small(nonnegative)) return;
+  std::optional<Affine> fact = in_units(nonnegative);
+  if (fact) facts_.push_back({divided(*fact), innermost(*fact)});
 }
 
 void Bounds::assume_in(const Affine& value, const Affine& lo, const Affine& hi) {
@@ -92,8 +124,9 @@ void Bounds::forget(Mark mark) {
 
 std::optional<int64_t> Bounds::minimum(const Affine& affine) const {
   if (!is_small(affine)) return std::nullopt;
+  const std::optional<Affine> bounded = in_units(affine);
   int budget = elimination_budget;
-  return minimum(affine, budget);
+  return bounded ? minimum(*bounded, budget) : std::nullopt;
 }
 
 std::optional<int64_t> Bounds::maximum(const Affine& affine) const {

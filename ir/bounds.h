@@ -9,16 +9,21 @@
 //     by kh >= 0:      h - 1   >= -1
 //     by kh >= 1 - h:  0       >= 0        the best: yes
 //
+// A parameter that is a multiple of m stands for m times a whole number of its own, and a fact
+// whose coefficients share a divisor is divided by it: 4*n - 4*k - 1 >= 0 says n - k - 1 >= 0.
+//
 // An answer is always true; whether it is the tightest is not promised, but for boxes and for
 // loops clipped to what they access it is.
 #pragma once
 
 #include "ir/affine.h"
 #include "ir/loops.h"
+#include "ir/parameter.h"
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace volute::ir {
@@ -27,6 +32,8 @@ class Bounds {
 public:
   /// Adds a variable inside the ones before, about which nothing is known yet.
   void declare(Var var);
+  /// A parameter, with what its range says about it; before any fact mentions it.
+  void declare(Var var, const ParameterRange& range);
   /// `nonnegative` >= 0 from here on.
   void assume(const Affine& nonnegative);
   /// lo <= value < hi from here on.
@@ -52,11 +59,13 @@ public:
   void forget(Mark mark);
 
 private:
+  std::optional<Affine> in_units(const Affine& affine) const;
   std::optional<int64_t> minimum(const Affine& affine, int& budget) const;
   int depth(Var var) const;
   Var innermost(const Affine& affine) const;
 
-  std::vector<Var> order_; // outermost first
+  std::vector<Var> order_;                     // outermost first
+  std::vector<std::pair<Var, int64_t>> units_; // parameters that are multiples: of what
   struct Fact {
     Affine nonnegative;
     Var innermost;

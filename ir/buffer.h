@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ir/affine.h"
+#include "ir/parameter.h"
 #include "ir/types.h"
 
 #include <cstddef>
@@ -13,6 +14,14 @@
 #include <vector>
 
 namespace volute::ir {
+
+/// One dimension of a view: how many elements and how far apart (in elements). Both are constants,
+/// or named parameters when one kernel serves a range of sizes or a strided tensor.
+struct Dim {
+  Affine extent;
+  Affine stride;
+  bool operator==(const Dim&) const = default;
+};
 
 struct Buffer {
   enum class Role : uint8_t {
@@ -26,19 +35,14 @@ struct Buffer {
   std::string name;
   Role role = Role::input;
   ElementType element = ElementType::f32;
-  int64_t elements = 0;
+  int64_t elements = 0;                               // the most that there are
   std::optional<TensorType> type;                     // of inputs and outputs
   int32_t packed_from = -1;                           // packed: the buffer it is made from
   std::shared_ptr<const std::vector<std::byte>> data; // table: elements * size_of(element) bytes
   int64_t scratch_offset = 0; // scratch: where in its thread's scratch memory, in bytes
-};
-
-/// One dimension of a view: how many elements and how far apart (in elements). Both are constants,
-/// or named parameters when one kernel serves a range of sizes or a strided tensor.
-struct Dim {
-  Affine extent;
-  Affine stride;
-  bool operator==(const Dim&) const = default;
+  /// Where parameters say how many: its shape, over those of the program (Var::id is the place in
+  /// its list). Empty: always `elements`.
+  std::vector<Dim> dims = {};
 };
 
 /// A buffer seen with a shape. Two nests may view one buffer with different shapes (h and w as one
@@ -56,6 +60,15 @@ std::string_view to_string(Buffer::Role role);
 /// of the owner's variables.
 std::string to_string(const View& view, const std::vector<Buffer>& buffers,
                       const std::vector<std::string>& names);
+
+/// The elements of a shape, from the first one to the last, gaps included, for given parameters.
+int64_t elements_of(const std::vector<Dim>& dims, const std::vector<int64_t>& parameters);
+/// Those of a buffer.
+int64_t elements_of(const Buffer& buffer, const std::vector<int64_t>& parameters);
+/// No fewer than a shape over the program's parameters has for any of their values; nothing beyond
+/// 2^62.
+std::optional<int64_t> most_elements(const std::vector<Dim>& dims,
+                                     const std::vector<Parameter>& parameters);
 
 /// Constant dims, contiguous, the last one with stride 1.
 std::vector<Dim> contiguous(const std::vector<int64_t>& extents);

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <unordered_set>
 
@@ -26,9 +27,15 @@ void make_nans_plain(std::vector<std::byte>& bytes, ElementType element) {
       write_real(&bytes[at], element, std::numeric_limits<double>::quiet_NaN());
 }
 
+// No two builders have one, but for copies.
+uint64_t next_number() {
+  static std::atomic<uint64_t> last{0};
+  return ++last;
+}
+
 } // namespace
 
-Builder::Builder(std::string program_name) {
+Builder::Builder(std::string program_name) : number_(next_number()) {
   program_.name = std::move(program_name);
   if (const auto bad = fault_of_name(program_.name)) refuse("@", *bad);
 }
@@ -37,13 +44,22 @@ void Builder::refuse(std::string subject, std::string message, std::string hint)
   faults_.push_back({{}, std::move(subject), std::move(message), std::move(hint)});
 }
 
+bool Builder::is_own(Ref value) const {
+  return value.builder_ == number_ && value.id() >= 0 &&
+         static_cast<size_t>(value.id()) < program_.values.size();
+}
+
 bool Builder::is_sound(Ref value) {
-  return value.id() >= 0 && static_cast<size_t>(value.id()) < program_.values.size();
+  if (value.id() < 0) return false; // what made it is refused already
+  if (is_own(value)) return true;
+  refuse("", fmt::format("value {} belongs to another builder than that of @{}", value.id(),
+                         program_.name));
+  return false;
 }
 
 Builder::Ref Builder::new_value(TensorType type) {
   program_.values.push_back({"", std::move(type), {}});
-  return Ref(static_cast<ValueId>(program_.values.size() - 1));
+  return Ref(static_cast<ValueId>(program_.values.size() - 1), number_);
 }
 
 // ---- values and names -------------------------------------------------------------------------
@@ -51,7 +67,7 @@ Builder::Ref Builder::new_value(TensorType type) {
 Builder::Ref Builder::input(std::string_view name, TensorType type) {
   if (const auto fault = fault_of(type)) {
     refuse(fmt::format("%{}", name), fault->message, fault->hint);
-    return Ref(-1);
+    return refused();
   }
   const Ref value = new_value(std::move(type));
   program_.inputs.push_back(value.id());
@@ -100,11 +116,11 @@ Expected<Program> Builder::finish() const {
 
 std::vector<Builder::Ref> Builder::statement(Operation operation, std::vector<Ref> operands,
                                              std::vector<TensorType> written, size_t results) {
-  const std::vector<Ref> refused(results, Ref(-1));
+  const std::vector<Ref> none(std::max<size_t>(results, 1), refused());
   std::vector<TensorType> types;
   std::vector<ValueId> ids;
   for (const Ref operand : operands) {
-    if (!is_sound(operand)) return refused;
+    if (!is_sound(operand)) return none;
     ids.push_back(operand.id());
     types.push_back(program_.type(operand.id()));
   }
@@ -113,7 +129,7 @@ std::vector<Builder::Ref> Builder::statement(Operation operation, std::vector<Re
   if (!inferred) {
     const auto& faults = inferred.diagnostics();
     faults_.insert(faults_.end(), faults.begin(), faults.end());
-    return refused;
+    return none;
   }
   Statement statement{{}, std::move(operation), std::move(ids), {}};
   std::vector<Ref> values;
@@ -130,12 +146,12 @@ Builder::Ref Builder::one(Operation operation, std::vector<Ref> operands, const 
 }
 
 Builder::Ref Builder::constant(TensorType type, std::span<const double> values) {
-  if (const auto fault = fault_of(type)) return refuse("const", fault->message), Ref(-1);
+  if (const auto fault = fault_of(type)) return refuse("const", fault->message), refused();
   if (static_cast<int64_t>(values.size()) != type.elements()) {
     refuse("const",
            fmt::format("the list has {} entr{}, but {} takes {}", values.size(),
                        values.size() == 1 ? "y" : "ies", to_string(type), type.elements()));
-    return Ref(-1);
+    return refused();
   }
   const ElementType element = type.element;
   const auto step = static_cast<size_t>(size_of(element));
@@ -148,12 +164,12 @@ Builder::Ref Builder::constant(TensorType type, std::span<const double> values) 
     } else if (value != std::floor(value)) { // also NaN
       refuse("const",
              fmt::format("{} elements are whole numbers, not '{}'", to_string(element), value));
-      return Ref(-1);
+      return refused();
     } else if (value < static_cast<double>(lowest(element)) ||
                value >= static_cast<double>(highest(element)) + 1) {
       refuse("const", fmt::format("'{}' is outside {}, {} to {}", value, to_string(element),
                                   lowest(element), highest(element)));
-      return Ref(-1);
+      return refused();
     } else {
       write_integer(at, element, static_cast<int64_t>(value));
     }
@@ -162,18 +178,20 @@ Builder::Ref Builder::constant(TensorType type, std::span<const double> values) 
 }
 
 Builder::Ref Builder::constant(TensorType type, std::vector<std::byte> bytes) {
+  if (const auto fault = fault_of(type)) return refuse("const", fault->message), refused();
   make_nans_plain(bytes, type.element);
   Const data{std::make_shared<const std::vector<std::byte>>(std::move(bytes)), ""};
   return one(std::move(data), {}, std::move(type));
 }
 
 PerAxis Builder::spread(const AxisNumbers& numbers, Ref x) const {
-  if (!numbers.is_one_for_all || x.id() < 0) return numbers.values;
+  if (!numbers.is_one_for_all || numbers.values.empty() || !is_own(x)) return numbers.values;
   return PerAxis(program_.type(x.id()).spatial_axes().size(), numbers.values.front());
 }
 
 Padding Builder::spread(const AxisPadding& padding, Ref x) const {
-  if (!padding.is_one_for_all || x.id() < 0) return padding.padding;
+  if (!padding.is_one_for_all || padding.padding.sides.empty() || !is_own(x))
+    return padding.padding;
   const size_t rank = program_.type(x.id()).spatial_axes().size();
   return {Padding::Rule::numbers, {rank, padding.padding.sides.front()}};
 }
@@ -333,7 +351,7 @@ Builder::Ref Builder::mish(Ref x, AskedType type) { return unary(UnaryKind::mish
 Builder::Ref Builder::gelu(Ref x, std::string_view approximate, AskedType type) {
   if (approximate != "none" && approximate != "tanh") {
     refuse("gelu", fmt::format("approximate is none or tanh, not {}", quoted(approximate)));
-    return Ref(-1);
+    return refused();
   }
   return unary(approximate == "tanh" ? UnaryKind::gelu_tanh : UnaryKind::gelu, x, type);
 }

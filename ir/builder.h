@@ -124,15 +124,16 @@ struct PadOptions {
 
 class Builder {
 public:
-  /// A value of the program under construction.
+  /// A value of the program under construction. One of another builder's is refused.
   class Ref {
   public:
     ValueId id() const { return id_; }
 
   private:
     friend class Builder;
-    explicit Ref(ValueId id) : id_(id) {}
+    Ref(ValueId id, uint64_t builder) : id_(id), builder_(builder) {}
     ValueId id_; // below 0: its statement was refused
+    uint64_t builder_;
   };
 
   explicit Builder(std::string program_name);
@@ -193,7 +194,7 @@ public:
   Ref dequantize(Ref x, PerChannel scale, std::vector<int64_t> zero_point, AskedType type = {});
   Ref requantize(Ref x, PerChannel scale, std::vector<int64_t> zero_point, TensorType type);
 
-  /// Any operation, with `results` results; `written` is empty or has the type of each.
+  /// Any operation, with `results` results (1 or more); `written` is empty or has the type of each.
   std::vector<Ref> statement(Operation operation, std::vector<Ref> operands,
                              std::vector<TensorType> written = {}, size_t results = 1);
 
@@ -216,11 +217,15 @@ private:
   Pool pool(PoolKind kind, Ref x, const AxisNumbers& kernel, const Options& options) const;
   Ref conv_of(std::vector<Ref> operands, ConvOptions options);
   Ref conv_transpose_of(std::vector<Ref> operands, ConvTransposeOptions options);
+  bool is_own(Ref value) const;
   bool is_sound(Ref value);
   void refuse(std::string subject, std::string message, std::string hint = "");
 
+  Ref refused() const { return Ref(-1, number_); }
+
   Program program_;
   std::vector<Diagnostic> faults_;
+  uint64_t number_; // of this builder and its copies
 };
 
 } // namespace volute::ir

@@ -1,5 +1,6 @@
 #include "ir/infer.h"
 
+#include "ir/enumerations.h"
 #include "ir/infer_rules.h"
 
 #include <algorithm>
@@ -284,6 +285,7 @@ Shapes shapes_of(const Call& call) {
 std::optional<Diagnostic> fault_of(const TensorType& type) {
   constexpr size_t most_extents = 32;
   const auto fault = [](std::string message) { return Diagnostic{{}, "", std::move(message), ""}; };
+  if (const auto unknown = fault_in_enumerations(type)) return fault("a type " + *unknown);
   if (type.extents.empty()) return fault("a type names at least one axis");
   if (type.extents.size() > most_extents)
     return fault(fmt::format("a type has at most {} extents", most_extents));
@@ -308,6 +310,8 @@ Location Places::attribute(std::string_view name) const {
 Expected<std::vector<TensorType>> infer(const Operation& operation,
                                         std::span<const TensorType> operands, size_t results,
                                         std::span<const TensorType> written, const Places& places) {
+  if (const auto fault = fault_in_enumerations(operation))
+    return fail(Diagnostic{places.op, "", "a statement " + *fault, ""});
   const OperatorRow& row = row_of(operation);
   const Operation complete = normalise(operation, operands);
   Refusals refuse(row.name, places);

@@ -1,4 +1,5 @@
 // Filling in what a program left out, from the table of operators.
+#include "ir/enumerations.h"
 #include "ir/infer_rules.h"
 #include "ir/literals.h"
 
@@ -44,7 +45,8 @@ PerAxis unpooled_size(const MaxUnpool& op, std::span<const TensorType> operands,
 } // namespace
 
 Operation normalise(Operation operation, std::span<const TensorType> operands) {
-  if (operands.empty() || fault_of(operands[0])) return operation;
+  if (operands.empty() || fault_of(operands[0]) || fault_in_enumerations(operation))
+    return operation;
   const size_t rank = operands[0].spatial_axes().size();
   const OperatorRow& row = row_of(operation);
   for (const AttributeRow& attribute : row.attributes) {

@@ -132,7 +132,7 @@ std::vector<Window> require_windows(const Call& call, const Filter& filter) {
 }
 
 std::vector<Window> windows(const Operation& operation, std::span<const TensorType> operands) {
-  static const Padding none{Padding::Rule::valid, {}};
+  const Padding none{Padding::Rule::valid, {}};
   const Padding* pad = &none;
   bool ceil_mode = false;
   if (const auto* conv = std::get_if<Conv>(&operation)) pad = &conv->pad;

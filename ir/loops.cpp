@@ -116,7 +116,13 @@ int64_t RegisterArray::count() const {
 
 int64_t Step::work() const {
   int64_t product = 1;
-  for (const ItemLoop& item : items) product *= item.count;
+  for (const ItemLoop& item : items) product *= item.count.number();
+  return product;
+}
+
+int64_t Step::work(const std::function<int64_t(Var)>& value_of) const {
+  int64_t product = 1;
+  for (const ItemLoop& item : items) product *= item.count.evaluate(value_of);
   return product;
 }
 

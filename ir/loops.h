@@ -22,6 +22,7 @@
 #include "ir/nest.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -144,13 +145,13 @@ struct RegisterArray {
 /// One loop over independent work; items are numbered with the last one fastest.
 struct ItemLoop {
   Var var;
-  int64_t count = 1;
+  Affine count = 1; // constant, or of parameters
 };
 
 struct Step {
   std::string name;
   std::vector<std::string> vars;
-  std::vector<Var> parameters;
+  std::vector<ParameterVar> parameters;
   std::vector<ItemLoop> items; // the flat work range is their product
   std::vector<View> views;
   std::vector<std::vector<int64_t>> tables;
@@ -160,13 +161,16 @@ struct Step {
   int64_t scratch_bytes = 0;
   std::string origin;
 
+  /// Items of a step whose work does not depend on a parameter.
   int64_t work() const;
+  /// Items for given values of the step's variables that are parameters.
+  int64_t work(const std::function<int64_t(Var)>& value_of) const;
 };
 
 struct LoopProgram {
   std::string name;
   std::vector<Buffer> buffers;
-  std::vector<std::string> parameters;
+  std::vector<Parameter> parameters;
   std::vector<Step> steps;
 };
 
@@ -193,7 +197,8 @@ void evaluate(const LoopProgram& program, Memory& memory,
               const std::vector<int64_t>& parameters = {});
 
 /// Multiply-adds (Fma nodes times lanes, masked ones included; `ways` of them in a Dot) that one
-/// run executes; counts that do not depend on the clock. Parameters in loop bounds count as 0.
+/// run executes; counts that do not depend on the clock. A parameter counts as the least value that
+/// it may have.
 int64_t count_fmas(const Step& step);
 
 /// The same for all that a step executes: multiply-adds as above, loads (of a vector, a part of one

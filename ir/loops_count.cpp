@@ -63,12 +63,16 @@ bool has_any(const Stmt& s, Weight weight) {
 
 class Counter {
 public:
-  explicit Counter(Weight weight) : weight_(weight) {}
+  Counter(const Step& step, Weight weight) : weight_(weight) {
+    for (const ParameterVar& parameter : step.parameters)
+      values_[parameter.var] =
+          ceil_div(parameter.range.least, parameter.range.multiple) * parameter.range.multiple;
+  }
 
   int64_t count_items(const Step& step, size_t depth = 0) {
     if (depth == step.items.size()) return count(step.body);
     const ItemLoop& item = step.items[depth];
-    return sum_over(item.var, 0, item.count, deciding(step.body).count(item.var) > 0,
+    return sum_over(item.var, 0, value_of(item.count), deciding(step.body).count(item.var) > 0,
                     [&] { return count_items(step, depth + 1); });
   }
 
@@ -176,7 +180,7 @@ private:
 namespace {
 
 int64_t count(const Step& step, Weight weight) {
-  return step.body && has_any(step.body, weight) ? Counter(weight).count_items(step) : 0;
+  return step.body && has_any(step.body, weight) ? Counter(step, weight).count_items(step) : 0;
 }
 
 } // namespace

@@ -88,7 +88,8 @@ private:
       return body_();
     }
     const ItemLoop& item = step_.items[depth];
-    for (int64_t i = 0; i < item.count; ++i) {
+    const int64_t count = linear(item.count)(values_);
+    for (int64_t i = 0; i < count; ++i) {
       values_[static_cast<size_t>(item.var.id)] = i;
       run_items(depth + 1);
     }

@@ -13,12 +13,12 @@ namespace volute::ir {
 namespace {
 
 constexpr int deepest = 200; // loops inside each other
+constexpr int32_t far_ahead = 1 << 24;
 
 class StepParser {
 public:
-  StepParser(const std::vector<Line>& lines, const MemoryParser& memory,
-             const std::vector<std::string>& parameters, Faults& faults)
-      : lines_(lines), memory_(memory), parameters_(parameters), faults_(faults),
+  StepParser(const std::vector<Line>& lines, const MemoryParser& memory, Faults& faults)
+      : lines_(lines), memory_(memory), faults_(faults),
         variables_([this](std::string_view name) { return variable(name); }),
         values_({variables_, [this](LineCursor& line) { return leaf(line); }}) {}
 
@@ -77,18 +77,19 @@ private:
     line.advance();
     step.name = line.name("the step's name");
     line.expect(":", "':' behind the step's name");
-    std::vector<int64_t> counts;
-    do counts.push_back(line.integer("how many items there are"));
+    std::vector<Affine> counts;
+    do counts.push_back(line.affine([this](std::string_view name) { return ahead(name); }));
     while (line.accept("x"));
     if (!line.accept("item")) line.expect("items", "'items of' and their variables");
     if (line.accept("of")) {
       for (size_t i = 0; i < counts.size() && !line.failed(); ++i) {
         if (i > 0)
           line.expect(",", fmt::format("',' and a name for each of {} counts", counts.size()));
+        const Location at = line.where();
         const std::string name = line.name("a variable");
-        step.items.push_back({declare(line, name), counts[i]});
+        step.items.push_back({declare(line, at, name), counts[i]});
       }
-    } else if (counts != std::vector<int64_t>{1}) {
+    } else if (counts != std::vector<Affine>{1}) {
       line.unexpected("'of' and the variables of the items");
     }
     while (line.accept(",")) {
@@ -105,15 +106,37 @@ private:
       }
     }
     line.end_of_line();
+    for (ItemLoop& item : step.items) item.count = over_parameters(line, item.count);
+  }
+
+  // The counts of items may name parameters that the line declares behind them: these stand for
+  // them until then.
+  std::optional<Var> ahead(std::string_view name) const {
+    const std::optional<Var> known = memory_.parameter_called(name);
+    return known ? std::optional(Var{far_ahead + known->id}) : std::nullopt;
+  }
+
+  Affine over_parameters(LineCursor& line, const Affine& affine) const {
+    Affine result = affine.constant_term();
+    for (const Affine::Term& term : affine.terms()) {
+      const std::string& name =
+          memory_.parameters[static_cast<size_t>(term.var.id - far_ahead)].name;
+      const std::optional<Var> var = variable(name);
+      if (!var) line.refuse(fmt::format("{} is not one of the step's parameters", quoted(name)));
+      result += Affine(var.value_or(Var{0})) * term.coefficient;
+    }
+    return result;
   }
 
   void parameter(LineCursor& line) {
     const Location where = line.where();
     const std::string name = line.name("a parameter");
     if (line.failed()) return;
-    if (std::find(parameters_.begin(), parameters_.end(), name) == parameters_.end())
+    const std::optional<Var> known = memory_.parameter_called(name);
+    if (!known)
       return line.refuse_at(where, fmt::format("the program has no parameter {}", quoted(name)));
-    step.parameters.push_back(declare(line, name));
+    step.parameters.push_back(
+        {declare(line, where, name), memory_.parameters[static_cast<size_t>(known->id)].range});
   }
 
   void packs(LineCursor& line) {
@@ -229,6 +252,7 @@ private:
     std::vector<For> nested;
     const size_t visible = visible_.size();
     do {
+      const Location here = line.where();
       const std::string name = line.name("the loop's variable");
       line.expect("in", "'in' and the loop's range");
       Range range;
@@ -236,7 +260,7 @@ private:
       line.expect("..", "'..' and where the loop ends");
       range.hi = side(line, "min");
       if (line.failed()) break;
-      nested.push_back({declare(line, name), std::move(range), kind, nullptr});
+      nested.push_back({declare(line, here, name), std::move(range), kind, nullptr});
       if (static_cast<int>(nested.size()) + depth > deepest)
         line.refuse(fmt::format("more than {} loops inside each other", deepest));
     } while (kind == For::Kind::unrolled && line.accept(","));
@@ -509,7 +533,6 @@ private:
 
   const std::vector<Line>& lines_;
   const MemoryParser& memory_;
-  const std::vector<std::string>& parameters_;
   Faults& faults_;
   LineCursor::Variables variables_;
   ValueParser values_;
@@ -530,6 +553,7 @@ public:
     memory_.finish({lines_.back().number, 1});
     if (faults_.any()) return Failure{faults_.take()};
     program_.buffers = std::move(memory_.buffers);
+    program_.parameters = std::move(memory_.parameters);
     std::vector<Diagnostic> found = ir::verify(program_);
     for (Diagnostic& d : found)
       if (const auto line = step_lines_.find(d.subject); line != step_lines_.end())
@@ -549,7 +573,7 @@ private:
   size_t part(size_t at) {
     LineCursor line(lines_[at], faults_);
     if (line.is("step") && line.token(1).kind == LineToken::Kind::word) {
-      StepParser parser(lines_, memory_, program_.parameters, faults_);
+      StepParser parser(lines_, memory_, faults_);
       const size_t end = parser.run(at);
       step_lines_.emplace(fmt::format("step {}", parser.step.name), lines_[at].number);
       program_.steps.push_back(std::move(parser.step));
@@ -558,10 +582,8 @@ private:
     if (line.is("data")) return memory_.data(lines_, at);
     if (MemoryParser::starts_buffer(line)) {
       memory_.buffer(line);
-    } else if (line.is("parameter")) {
-      line.advance();
-      program_.parameters.push_back(line.name("the parameter's name"));
-      line.end_of_line();
+    } else if (MemoryParser::starts_parameter(line)) {
+      memory_.parameter(line);
     } else {
       line.unexpected("a buffer, `parameter`, `step` or `data`");
     }

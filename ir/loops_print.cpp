@@ -85,10 +85,11 @@ private:
   std::string header() const {
     std::vector<std::string> counts, names, parameters;
     for (const ItemLoop& item : step_.items) {
-      counts.push_back(fmt::format("{}", item.count));
+      counts.push_back(to_string(item.count, step_.vars));
       names.push_back(name(item.var));
     }
-    for (Var parameter : step_.parameters) parameters.push_back(name(parameter));
+    for (const ParameterVar& parameter : step_.parameters)
+      parameters.push_back(name(parameter.var));
     std::string text = fmt::format("step {}:", step_.name);
     text += counts.empty()
                 ? " 1 item"
@@ -204,8 +205,10 @@ private:
       at = end + 1;
     }
     lines_.push_back(next_line_);
+    const size_t own = lines_.size() - 1;
     std::visit(overloaded{[&](const Block& block) {
                             for (const Stmt& inner : block.stmts) print(inner, depth);
+                            if (!block.stmts.empty()) lines_[own] = lines_[own + 1];
                           },
                           [&](const For& loop) { print_loop(loop, depth); },
                           [&](const When& when) {
@@ -275,8 +278,8 @@ LoopsText text_of(const LoopProgram& program) {
     lines_before += static_cast<int>(std::count(text.begin(), text.end(), '\n'));
     all.text += text;
   };
-  add(fmt::format("loops {}\n", program.name));
-  if (!program.buffers.empty()) add("\n" + buffer_lines(program.buffers));
+  add(fmt::format("loops {}\n", program.name) + to_string(program.parameters));
+  if (!program.buffers.empty()) add("\n" + buffer_lines(program.buffers, program.parameters));
   for (const Step& step : program.steps) {
     add("\n");
     StepPrinter printer(step, program.buffers);

@@ -21,11 +21,11 @@ class StepVerifier {
 public:
   StepVerifier(const Step& step, const LoopProgram& program, Findings& findings)
       : step_(step), program_(program),
-        findings_(findings), scope_{step.vars,  step.views, step.tables, program.buffers,
-                                    step.packs, {},         {}} {}
+        findings_(findings), scope_{step.vars,          step.views, step.tables, program.buffers,
+                                    program.parameters, step.packs, {},          {}} {}
 
   void verify() {
-    declare_parameters(step_.parameters, program_.parameters, scope_, findings_);
+    declare_parameters(step_.parameters, scope_, findings_);
     check_views(scope_, findings_);
     check_packs();
     check_items();
@@ -84,15 +84,23 @@ private:
 
   void check_items() {
     int64_t work = 1;
+    const Scope parameters = scope_;
     for (const ItemLoop& item : step_.items) {
       if (!introduce(item.var)) continue;
-      if (item.count < 1)
-        findings_.add(fmt::format("items: {} has {} of them", name(item.var), item.count));
-      if (__builtin_mul_overflow(work, std::max<int64_t>(item.count, 1), &work)) {
+      if (!check_affine(item.count, parameters, "items", findings_)) continue;
+      const auto least = parameters.bounds.minimum(item.count);
+      const auto most = parameters.bounds.maximum(item.count);
+      if (!least || *least < 1)
+        findings_.add(
+            item.count.is_constant()
+                ? fmt::format("items: {} has {} of them", name(item.var), item.count.number())
+                : fmt::format("items: {} has {} of them, which may be less than 1", name(item.var),
+                              to_string(item.count, step_.vars)));
+      if (!most || __builtin_mul_overflow(work, std::max<int64_t>(*most, 1), &work)) {
         findings_.add("items: more than 2^63 of them");
         work = 1;
       }
-      scope_.bounds.enter(item.var, Range::of(0, item.count));
+      scope_.bounds.enter(item.var, {{{0, 1}}, {{item.count, 1}}});
     }
   }
 
@@ -289,6 +297,9 @@ private:
   void check_scatter_range(const Scatter& scatter) {
     const View& view = step_.views[static_cast<size_t>(scatter.view)];
     const Buffer& buffer = program_.buffers[static_cast<size_t>(view.buffer)];
+    if (!buffer.dims.empty())
+      return findings_.add(
+          fmt::format("scatter: into buffer {}, whose size is a parameter", buffer.name));
     const int64_t held = buffer.elements * size_of(buffer.element) / size_of(view.element);
     __int128 first = 0, last = 0;
     for (size_t d = 0; d < scatter.index.size(); ++d) {
@@ -341,7 +352,7 @@ private:
 
 std::vector<Diagnostic> verify(const LoopProgram& program) {
   Findings memory(program.name);
-  check_buffers(program.buffers, memory);
+  check_memory(program.buffers, program.parameters, memory);
   std::vector<Diagnostic> all = memory.diagnostics();
   for (const Step& step : program.steps) {
     Findings findings(fmt::format("step {}", step.name));

@@ -17,7 +17,7 @@ namespace {
 
 constexpr int64_t most_written_out = 32; // elements of a table
 constexpr size_t bytes_a_line = 72;
-constexpr int64_t most_elements = int64_t{1} << 48; // whose bytes and subscripts do not overflow
+constexpr int64_t largest_buffer = int64_t{1} << 48; // whose bytes and subscripts do not overflow
 
 constexpr std::string_view digits64 =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -80,7 +80,7 @@ std::vector<std::optional<Affine>> usual_strides(const std::vector<Affine>& exte
     if (extents[i].is_constant() && stride->is_constant()) {
       int64_t product = 0;
       const bool fits = !__builtin_mul_overflow(stride->number(), extents[i].number(), &product);
-      stride = fits && product < most_elements ? std::optional<Affine>(product) : std::nullopt;
+      stride = fits && product < largest_buffer ? std::optional<Affine>(product) : std::nullopt;
     } else if (extents[i] == Affine(1)) {
       continue;
     } else if (stride->is_constant() && std::abs(stride->number()) < (int64_t{1} << 30)) {
@@ -98,7 +98,29 @@ std::vector<std::optional<Affine>> usual_strides(const std::vector<Affine>& exte
 
 // ---- printing ---------------------------------------------------------------------------------
 
-std::string buffer_lines(const std::vector<Buffer>& buffers) {
+namespace {
+
+/// `[1][8]`, and the strides where they are not those of contiguous memory.
+std::string dims_text(const std::vector<Dim>& dims, const std::vector<std::string>& names) {
+  std::vector<Affine> extents;
+  for (const Dim& dim : dims) extents.push_back(dim.extent);
+  const auto usual = usual_strides(extents);
+  bool is_usual = true;
+  for (size_t i = 0; i < dims.size(); ++i) is_usual &= usual[i] == dims[i].stride;
+  std::string text;
+  for (const Affine& extent : extents) text += fmt::format("[{}]", to_string(extent, names));
+  if (is_usual) return text;
+  text += " strides ";
+  for (const Dim& dim : dims) text += fmt::format("[{}]", to_string(dim.stride, names));
+  return text;
+}
+
+} // namespace
+
+std::string buffer_lines(const std::vector<Buffer>& buffers,
+                         const std::vector<Parameter>& parameters) {
+  std::vector<std::string> names;
+  for (const Parameter& parameter : parameters) names.push_back(parameter.name);
   std::string text;
   for (const Buffer& buffer : buffers) {
     text += fmt::format("{} {}: ", to_string(buffer.role), name_text(buffer.name));
@@ -109,6 +131,7 @@ std::string buffer_lines(const std::vector<Buffer>& buffers) {
     } else {
       text += fmt::format("{}[{}]", to_string(buffer.element), buffer.elements);
     }
+    if (!buffer.dims.empty()) text += fmt::format(" as {}", dims_text(buffer.dims, names));
     if (buffer.packed_from >= 0)
       text += fmt::format(" from {}",
                           name_text(buffers.at(static_cast<size_t>(buffer.packed_from)).name));
@@ -139,18 +162,8 @@ std::string to_string(const View& view, const std::vector<Buffer>& buffers,
                       const std::vector<std::string>& names) {
   const auto id = static_cast<size_t>(view.buffer);
   const Buffer& buffer = buffers.at(id);
-  std::string text = fmt::format("{}: {} {}", name_text(view.name), to_string(buffer.role),
-                                 to_string(view.element));
-  std::vector<Affine> extents;
-  for (const Dim& dim : view.dims) extents.push_back(dim.extent);
-  const auto usual = usual_strides(extents);
-  bool is_usual = true;
-  for (size_t i = 0; i < view.dims.size(); ++i) is_usual &= usual[i] == view.dims[i].stride;
-  for (const Affine& extent : extents) text += fmt::format("[{}]", to_string(extent, names));
-  if (!is_usual) {
-    text += " strides ";
-    for (const Dim& dim : view.dims) text += fmt::format("[{}]", to_string(dim.stride, names));
-  }
+  std::string text = fmt::format("{}: {} {}{}", name_text(view.name), to_string(buffer.role),
+                                 to_string(view.element), dims_text(view.dims, names));
   if (name_text(view.name) != name_text(buffer.name))
     text += fmt::format(" of {}", name_text(buffer.name));
   return text;
@@ -206,8 +219,10 @@ void MemoryParser::buffer(LineCursor& line) {
     buffer.elements = line.integer("how many elements the buffer has");
     line.expect("]", "']' after the number of elements");
   }
-  if (buffer.elements < 0 || buffer.elements > most_elements)
+  if (buffer.elements < 0 || buffer.elements > largest_buffer)
     line.refuse(fmt::format("{} elements are not a size", buffer.elements));
+  if (line.accept("as"))
+    buffer.dims = dims(line, [this](std::string_view name) { return parameter_called(name); });
   if (line.accept("from")) {
     const Location at = line.where();
     const std::string from = line.name("the buffer that it is packed from");
@@ -273,15 +288,9 @@ int32_t MemoryParser::find(LineCursor& line, Buffer::Role role, const std::strin
   return -1;
 }
 
-View MemoryParser::view(LineCursor& line, std::string name,
-                        const LineCursor::Variables& variables) const {
-  View view;
-  view.name = std::move(name);
-  const auto role = role_from(line.token().text);
-  if (!role)
-    return line.unexpected("a buffer's role: input, output, intermediate, scratch or table"), view;
-  line.advance();
-  view.element = line.expect_type().element;
+std::vector<Dim> MemoryParser::dims(LineCursor& line,
+                                    const LineCursor::Variables& variables) const {
+  std::vector<Dim> result;
   std::vector<Affine> extents;
   while (!line.failed() && line.accept("[")) {
     extents.push_back(line.affine(variables));
@@ -301,8 +310,47 @@ View MemoryParser::view(LineCursor& line, std::string name,
       line.refuse(fmt::format("the stride of dimension {} does not follow", i),
                   "write `strides [..]..` behind the extents");
     }
-    view.dims.push_back({extents[i], stride});
+    result.push_back({extents[i], stride});
   }
+  return result;
+}
+
+void MemoryParser::parameter(LineCursor& line) {
+  line.advance();
+  const Location at = line.where();
+  Parameter parameter;
+  parameter.name = line.name("the parameter's name");
+  line.expect("from", "'from' and the least value");
+  parameter.range.least = line.integer("the least value");
+  line.expect("to", "'to' and the largest value");
+  parameter.range.most = line.integer("the largest value");
+  if (line.accept(",")) {
+    line.accept("a");
+    line.expect("multiple", "'multiple of' and a number"), line.expect("of", "'of' and a number");
+    parameter.range.multiple = line.integer("a number");
+  }
+  line.end_of_line();
+  if (parameter_called(parameter.name))
+    line.refuse_at(at, fmt::format("there is a parameter {} already", quoted(parameter.name)));
+  parameters.push_back(std::move(parameter));
+}
+
+std::optional<Var> MemoryParser::parameter_called(std::string_view name) const {
+  for (size_t i = 0; i < parameters.size(); ++i)
+    if (parameters[i].name == name) return Var{static_cast<int32_t>(i)};
+  return std::nullopt;
+}
+
+View MemoryParser::view(LineCursor& line, std::string name,
+                        const LineCursor::Variables& variables) const {
+  View view;
+  view.name = std::move(name);
+  const auto role = role_from(line.token().text);
+  if (!role)
+    return line.unexpected("a buffer's role: input, output, intermediate, scratch or table"), view;
+  line.advance();
+  view.element = line.expect_type().element;
+  view.dims = dims(line, variables);
   std::string buffer = view.name;
   if (line.accept("of")) buffer = line.name("the buffer's name");
   if (!line.failed()) view.buffer = find(line, *role, buffer);

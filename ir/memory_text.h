@@ -17,14 +17,23 @@
 
 namespace volute::ir {
 
-/// The lines above; empty for no buffers.
-std::string buffer_lines(const std::vector<Buffer>& buffers);
+/// The lines above; empty for no buffers. `as [N][8]` tells a shape over the program's parameters.
+std::string buffer_lines(const std::vector<Buffer>& buffers,
+                         const std::vector<Parameter>& parameters);
 /// `data w`, and the bytes of that table in base 64; for each table that is not written out above.
 std::string data_sections(const std::vector<Buffer>& buffers);
 /// Reads them back.
 class MemoryParser {
 public:
   explicit MemoryParser(Faults& faults) : faults_(faults) {}
+
+  /// `parameter N from 1 to 64, multiple of 4`
+  static bool starts_parameter(const LineCursor& line) {
+    return line.is("parameter") && line.token(1).kind == LineToken::Kind::word;
+  }
+  void parameter(LineCursor& line);
+  /// Where a program's parameter stands in their list.
+  std::optional<Var> parameter_called(std::string_view name) const;
 
   static bool starts_buffer(const LineCursor& line);
   void buffer(LineCursor& line);
@@ -36,8 +45,10 @@ public:
   void finish(Location where);
 
   std::vector<Buffer> buffers;
+  std::vector<Parameter> parameters;
 
 private:
+  std::vector<Dim> dims(LineCursor& line, const LineCursor::Variables& variables) const;
   std::optional<TensorType> tensor_type(LineCursor& line, ElementType element);
   void table(LineCursor& line, Buffer& buffer);
   int32_t find(LineCursor& line, Buffer::Role role, const std::string& name) const;

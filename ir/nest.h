@@ -93,9 +93,9 @@ enum class NestKind : uint8_t {
 struct Nest {
   std::string name;
   NestKind kind = NestKind::compute;
-  std::vector<std::string> vars; // names by Var::id: axes and parameters
-  std::vector<NestAxis> axes;    // parallel axes first, then reduction axes
-  std::vector<Var> parameters;   // vars that are named parameters of the program
+  std::vector<std::string> vars;        // names by Var::id: axes and parameters
+  std::vector<NestAxis> axes;           // parallel axes first, then reduction axes
+  std::vector<ParameterVar> parameters; // vars that are named parameters of the program
   std::vector<View> operands;
   std::vector<std::vector<int64_t>> tables; // for Subscript::table
   std::vector<Constraint> constraints;
@@ -122,7 +122,7 @@ struct Nest {
 struct NestProgram {
   std::string name;
   std::vector<Buffer> buffers;
-  std::vector<std::string> parameters;
+  std::vector<Parameter> parameters;
   std::vector<Nest> nests;
 };
 
@@ -139,16 +139,19 @@ Expected<NestProgram> parse_nests(std::string_view text);
 /// Well-formedness: names and ids in range, extents positive, every subscript provably inside its
 /// operand wherever the constraints hold, accumulators read only where they exist, element types
 /// consistent, no two parallel points writing one element (each parallel axis of extent > 1 moves
-/// the written element). An empty list means well-formed.
+/// the written element); all of it for every value that a parameter may have. An empty list means
+/// well-formed.
 std::vector<Diagnostic> verify(const NestProgram& program);
 
 /// Memory for an evaluation: one block of bytes a buffer (Buffer::elements * size_of). Inputs are
 /// filled by the caller, all others by evaluation; tables are filled from their data.
 using Memory = std::vector<std::vector<std::byte>>;
 Memory allocate(const std::vector<Buffer>& buffers);
+/// The same with as many elements as there are for given parameters.
+Memory allocate(const std::vector<Buffer>& buffers, const std::vector<int64_t>& parameters);
 
 /// Runs the nests exactly as the comment above says; element-wise rounding in each node's type.
-/// Parameters in the order of NestProgram::parameters.
+/// Parameters in the order of NestProgram::parameters; a value outside its range is an Error.
 void evaluate(const NestProgram& program, Memory& memory,
               const std::vector<int64_t>& parameters = {});
 

@@ -12,6 +12,12 @@
 
 namespace volute::ir {
 
+Memory allocate(const std::vector<Buffer>& buffers, const std::vector<int64_t>& parameters) {
+  std::vector<Buffer> sized = buffers;
+  for (Buffer& buffer : sized) buffer.elements = elements_of(buffer, parameters);
+  return allocate(sized);
+}
+
 Memory allocate(const std::vector<Buffer>& buffers) {
   Memory memory;
   for (const Buffer& buffer : buffers) {

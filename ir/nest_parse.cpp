@@ -36,9 +36,8 @@ auto kind_behind_as(LineCursor& line, const Kinds& kinds, std::string_view what)
 
 class NestParser {
 public:
-  NestParser(const MemoryParser& memory, const std::vector<std::string>& parameters)
-      : memory_(memory), parameters_(parameters),
-        variables_([this](std::string_view name) { return variable(name); }),
+  explicit NestParser(const MemoryParser& memory)
+      : memory_(memory), variables_([this](std::string_view name) { return variable(name); }),
         values_({variables_, [this](LineCursor& line) { return leaf(line); }}) {}
 
   /// `nest NAME as KIND {`
@@ -124,9 +123,11 @@ private:
       const Location at = line.where();
       const std::string name = line.name("a parameter");
       if (line.failed()) return;
-      if (std::find(parameters_.begin(), parameters_.end(), name) == parameters_.end())
+      const std::optional<Var> known = memory_.parameter_called(name);
+      if (!known)
         return line.refuse_at(at, fmt::format("the program has no parameter {}", quoted(name)));
-      nest.parameters.push_back(declare(line, name));
+      nest.parameters.push_back(
+          {declare(line, at, name), memory_.parameters[static_cast<size_t>(known->id)].range});
     } while (line.accept(","));
   }
 
@@ -189,6 +190,7 @@ private:
     do {
       NestAxis axis;
       axis.reduction = reduction;
+      const Location at = line.where();
       const std::string name = line.name("an axis");
       line.expect("in", "'in 0..' and the extent");
       if (line.integer("0, where every axis starts") != 0) line.refuse("every axis starts at 0");
@@ -198,7 +200,7 @@ private:
       if (line.accept("by")) axis.digit = line.integer("elements to the next one of this digit");
       if (line.accept("as")) axis.role = kind_behind_as(line, axis_roles, "the role of the axis");
       if (line.failed()) return;
-      axis.var = declare(line, name);
+      axis.var = declare(line, at, name);
       nest.axes.push_back(std::move(axis));
     } while (line.accept(","));
   }
@@ -328,7 +330,6 @@ private:
   }
 
   const MemoryParser& memory_;
-  const std::vector<std::string>& parameters_;
   LineCursor::Variables variables_;
   ValueParser values_;
 };
@@ -348,6 +349,7 @@ public:
     place_nests();
     if (faults_.any()) return Failure{faults_.take()};
     program_.buffers = std::move(memory_.buffers);
+    program_.parameters = std::move(memory_.parameters);
     std::vector<Diagnostic> found = ir::verify(program_);
     for (Diagnostic& d : found)
       if (const auto line = nest_lines_.find(d.subject); line != nest_lines_.end())
@@ -370,21 +372,15 @@ private:
     if (line.is("data") && !MemoryParser::starts_buffer(line)) return memory_.data(lines_, at);
     if (MemoryParser::starts_buffer(line))
       memory_.buffer(line);
-    else if (line.is("parameter"))
-      parameter(line);
+    else if (MemoryParser::starts_parameter(line))
+      memory_.parameter(line);
     else
       line.unexpected("a buffer, `parameter`, `nest` or `data`");
     return at + 1;
   }
 
-  void parameter(LineCursor& line) {
-    line.advance();
-    program_.parameters.push_back(line.name("the parameter's name"));
-    line.end_of_line();
-  }
-
   size_t nest(size_t at) {
-    NestParser parser(memory_, program_.parameters);
+    NestParser parser(memory_);
     LineCursor first(lines_[at], faults_);
     parser.head(first, lines_[at].comment);
     const int number = lines_[at].number;

@@ -72,7 +72,7 @@ private:
 
   std::string parameters() const {
     std::vector<std::string> names;
-    for (Var parameter : nest_.parameters) names.push_back(name(parameter));
+    for (const ParameterVar& parameter : nest_.parameters) names.push_back(name(parameter.var));
     return fmt::format("{}", fmt::join(names, ", "));
   }
 
@@ -149,8 +149,8 @@ std::string to_string(const Nest& nest, const std::vector<Buffer>& buffers) {
 }
 
 std::string to_string(const NestProgram& program) {
-  std::string text = fmt::format("nests {}\n", program.name);
-  if (!program.buffers.empty()) text += "\n" + buffer_lines(program.buffers);
+  std::string text = fmt::format("nests {}\n", program.name) + to_string(program.parameters);
+  if (!program.buffers.empty()) text += "\n" + buffer_lines(program.buffers, program.parameters);
   for (const Nest& nest : program.nests)
     text += "\n" + NestPrinter(nest, program.buffers, &program.nests).print();
   return text + data_sections(program.buffers);

@@ -13,13 +13,13 @@ namespace {
 class NestVerifier {
 public:
   NestVerifier(const Nest& nest, const NestProgram& program, Findings& findings)
-      : nest_(nest), program_(program), findings_(findings), parallel_{nest.vars,   nest.operands,
-                                                                       nest.tables, program.buffers,
-                                                                       nest.packs,  {},
-                                                                       {}} {}
+      : nest_(nest), program_(program),
+        findings_(findings), parallel_{
+                                 nest.vars,          nest.operands, nest.tables, program.buffers,
+                                 program.parameters, nest.packs,    {},          {}} {}
 
   void verify() {
-    declare_parameters(nest_.parameters, program_.parameters, parallel_, findings_);
+    declare_parameters(nest_.parameters, parallel_, findings_);
     check_views(parallel_, findings_);
     check_references();
     const Scope parameters = parallel_;
@@ -109,9 +109,13 @@ private:
       reducing |= axis.reduction;
       if (!check_affine(axis.extent, parameters, fmt::format("extent of axis {}", name), findings_))
         continue;
-      if (axis.extent.is_constant() && axis.extent.number() < 1)
-        findings_.add(fmt::format("axis {} has extent {}; extents are at least 1", name,
-                                  axis.extent.number()));
+      const auto least = parameters.bounds.minimum(axis.extent);
+      if (!least || *least < 1)
+        findings_.add(axis.extent.is_constant()
+                          ? fmt::format("axis {} has extent {}; extents are at least 1", name,
+                                        axis.extent.number())
+                          : fmt::format("axis {} has extent {}, which may be less than 1", name,
+                                        to_string(axis.extent, nest_.vars)));
       if (!axis.reduction) declare(axis, parallel_);
     }
   }
@@ -185,47 +189,85 @@ private:
         return findings_.add(view.name + ": scatters through a table or a parameter");
       element += write.index[i].at * stride.number();
     }
-    const int64_t elements = program_.buffers[static_cast<size_t>(view.buffer)].elements;
+    const Buffer& buffer = program_.buffers[static_cast<size_t>(view.buffer)];
+    if (!buffer.dims.empty())
+      return findings_.add(view.name + ": scatters into a buffer whose size is a parameter");
+    const int64_t elements = buffer.elements;
     if (!parallel_.bounds.is_inside(element, 0, elements))
       findings_.add(fmt::format("{}: the last element scattered to is {}, outside 0..{}", view.name,
                                 parallel_.bounds.interval(element), elements));
   }
 
+  // An axis that moves what is written: elements from one point to the next, and the last point.
+  struct Digit {
+    Affine step, last;
+    int64_t least; // of the step
+    Var var;
+  };
+
   // No two points may write one element. Steps of the axes through memory are ordered by size, and
   // each must lead past all that the smaller ones reach together: the digits of a number.
   void check_distinct(const Write& write, const View& view) {
-    struct Digit {
-      int64_t step, count;
-      Var var;
-    };
     std::vector<Digit> digits;
     for (const NestAxis& axis : nest_.axes) {
       if (axis.reduction || axis.extent == Affine(1)) continue;
-      bool moves = false, known = axis.extent.is_constant();
-      __int128 step = 0;
+      bool moves = false, is_known = true;
+      Affine step;
       for (size_t i = 0; i < write.index.size(); ++i) {
         const int64_t coefficient = write.index[i].at.coefficient(axis.var);
         if (coefficient == 0) continue;
         const Affine& stride = view.dims[i].stride;
         moves |= stride != Affine(0);
-        known &= stride.is_constant() && write.index[i].table < 0;
-        if (stride.is_constant()) step += static_cast<__int128>(coefficient) * stride.number();
+        const std::optional<Affine> part = product(stride, coefficient);
+        is_known &= part && write.index[i].table < 0; // what tables hold is not looked at
+        if (part) step += *part;
       }
-      if (!moves || (known && step == 0))
+      if (!moves || (is_known && step == Affine(0)))
         return collide(view, fmt::format("{} does not move the element", name(axis.var)));
-      if (known && step < (__int128{1} << 62) && -step < (__int128{1} << 62))
-        digits.push_back({std::abs(static_cast<int64_t>(step)), axis.extent.number(), axis.var});
+      if (!is_known) continue;
+      const auto most = parallel_.bounds.maximum(step);
+      if (most && *most < 0) step *= -1;
+      const auto least = parallel_.bounds.minimum(step);
+      if (!least || *least < 1)
+        return collide(view, fmt::format("one step of {} moves it by {}, which may be 0",
+                                         name(axis.var), to_string(step, nest_.vars)));
+      digits.push_back({step, axis.extent - 1, *least, axis.var});
     }
     std::sort(digits.begin(), digits.end(),
-              [](const Digit& a, const Digit& b) { return a.step < b.step; });
-    __int128 reach = 0;
-    for (const Digit& digit : digits) {
-      if (digit.step <= reach)
+              [](const Digit& a, const Digit& b) { return a.least < b.least; });
+    Affine reach;
+    for (size_t i = 0; i < digits.size(); ++i) {
+      const Digit& digit = digits[i];
+      const auto beyond = parallel_.bounds.minimum(digit.step - reach);
+      if (!beyond || *beyond < 1)
         return collide(view, fmt::format("one step of {} moves it by {}, and the axes inside by up "
                                          "to {}",
-                                         name(digit.var), digit.step, static_cast<int64_t>(reach)));
-      reach += static_cast<__int128>(digit.step) * (digit.count - 1);
+                                         name(digit.var), to_string(digit.step, nest_.vars),
+                                         to_string(reach, nest_.vars)));
+      // Of two parameters the most that they can come to. Beyond what an index holds, nothing more
+      // can be told, and no view is as large.
+      const std::optional<Affine> span = product(digit.step, digit.last);
+      if (!span) break;
+      reach += *span;
     }
+  }
+
+  // Nothing beyond what sums of a few can hold.
+  std::optional<Affine> product(const Affine& a, const Affine& b) const {
+    constexpr __int128 limit = __int128{1} << 60;
+    const auto least_a = parallel_.bounds.minimum(a), most_a = parallel_.bounds.maximum(a);
+    const auto least_b = parallel_.bounds.minimum(b), most_b = parallel_.bounds.maximum(b);
+    if (!least_a || !most_a || !least_b || !most_b) return std::nullopt;
+    __int128 most = 0;
+    for (const int64_t x : {*least_a, *most_a})
+      for (const int64_t y : {*least_b, *most_b}) {
+        const __int128 xy = static_cast<__int128>(x) * y;
+        if (xy > limit || xy < -limit) return std::nullopt;
+        most = std::max(most, xy);
+      }
+    if (b.is_constant()) return a * b.number();
+    if (a.is_constant()) return b * a.number();
+    return static_cast<int64_t>(most);
   }
 
   void collide(const View& view, const std::string& why) {
@@ -244,7 +286,7 @@ private:
 
 std::vector<Diagnostic> verify(const NestProgram& program) {
   Findings memory(program.name);
-  check_buffers(program.buffers, memory);
+  check_memory(program.buffers, program.parameters, memory);
   std::vector<Diagnostic> all = memory.diagnostics();
   for (const Nest& nest : program.nests) {
     Findings findings(fmt::format("nest {}", nest.name));

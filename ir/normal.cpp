@@ -235,7 +235,7 @@ std::vector<Var> bring_into_form(Nest& nest) {
   std::stable_partition(nest.axes.begin(), nest.axes.end(),
                         [](const NestAxis& axis) { return !axis.reduction; });
   Variables variables(nest.vars);
-  for (Var& parameter : nest.parameters) parameter = variables.declare(parameter);
+  for (ParameterVar& parameter : nest.parameters) parameter.var = variables.declare(parameter.var);
   for (NestAxis& axis : nest.axes) axis.var = variables.declare(axis.var);
   for (NestAxis& axis : nest.axes) axis.extent = variables(axis.extent);
   renumber(nest.operands, variables);
@@ -268,10 +268,12 @@ public:
   explicit StepForm(Step& step) : step_(step), variables_(step.vars) {}
 
   void run() {
-    for (Var& parameter : step_.parameters)
-      parameter = variables_.declare(parameter, visible_name(parameter));
+    // In the order of the text, where parameters stand behind the items.
     for (ItemLoop& item : step_.items)
       item.var = variables_.declare(item.var, visible_name(item.var));
+    for (ParameterVar& parameter : step_.parameters)
+      parameter.var = variables_.declare(parameter.var, visible_name(parameter.var));
+    for (ItemLoop& item : step_.items) item.count = variables_(item.count);
     renumber(step_.views, variables_);
     views_ = join_views(step_.views);
     std::set<std::string> taken;

@@ -190,7 +190,10 @@ private:
             },
             [&](const Unary& op) -> Expected<Any> { return unary(op, any(0), type); },
             [&](const Prelu&) -> Expected<Any> { return Any(prelu(real(0), real(1), type)); },
-            [&](const Convert&) -> Expected<Any> { return convert(any(0), type); },
+            [&](const Convert&) -> Expected<Any> {
+              const bool is_stored = is_stored_narrow(program_, statement.results[0]);
+              return convert(any(0), type, is_stored ? type.element : computing_type(type.element));
+            },
             [&](const Reorder&) -> Expected<Any> { return reorder(any(0), type); },
             [&](const PadOp& op) -> Expected<Any> { return pad(op, any(0), type); },
             [&](const Quantize& op) -> Expected<Any> { return quantize(op, any(0), type); },

@@ -6,7 +6,7 @@
 //   - where the program returns it, to its element type;
 //   - where a bf16 or f16 value is stored by the rule of the language: it is read more than once,
 //     or by a statement that is not element-wise (a fused chain is rounded once, at its end);
-//   - by convert, whose meaning is to round: to its result's element type;
+//   - by convert: to its result's element type, or to f32 where a bf16 or f16 result is not stored;
 //   - before it becomes an integer, where a last bit decides the whole result. The operand of
 //     convert to an integer and of quantize is first rounded to the type it is computed in (f64 for
 //     f64, else f32), quantize then divides and requantize multiplies in that type, with the scale

@@ -8,11 +8,6 @@
 namespace volute::ir::reference {
 namespace {
 
-/// The type in which a kernel computes with a float type.
-ElementType computing_type(ElementType type) {
-  return type == ElementType::f64 ? ElementType::f64 : ElementType::f32;
-}
-
 template <class Number>
 Number entry(const std::vector<Number>& per_channel, int64_t c) {
   return per_channel.size() == 1 ? per_channel[0] : per_channel[static_cast<size_t>(c)];
@@ -94,13 +89,17 @@ int64_t fill(double value, const Whole& y) { return saturate_to(y.type().element
 
 } // namespace
 
-Any convert(const Any& any, const TensorType& type) {
+ElementType computing_type(ElementType type) {
+  return type == ElementType::f64 ? ElementType::f64 : ElementType::f32;
+}
+
+Any convert(const Any& any, const TensorType& type, ElementType rounded) {
   return std::visit(
       [&](const auto& x) -> Any {
         const ElementType from = x.type().element, to = type.element;
         if (is_float(to)) {
           Real y(type);
-          for_each_point(type, [&](const Point& p) { y.set(p, to_real(x.at(p), to)); });
+          for_each_point(type, [&](const Point& p) { y.set(p, to_real(x.at(p), rounded)); });
           return y;
         }
         Whole y(type);

@@ -28,16 +28,17 @@ std::vector<Pair> products(const Conv& op, const Windows& windows, const Grid<Nu
   const std::vector<Tap> taps_h = taps(windows.h, pixel.h, op.padding_mode);
   const std::vector<Tap> taps_w = taps(windows.w, pixel.w, op.padding_mode);
   std::vector<Pair> pairs;
+  pairs.reserve(taps_d.size() * taps_h.size() * taps_w.size() *
+                static_cast<size_t>(w.size(Axis::i)));
   for (const Tap& d : taps_d)
     for (const Tap& h : taps_h)
-      for (const Tap& wi : taps_w)
+      for (const Tap& wi : taps_w) {
+        const int64_t input = x.offset({.n = pixel.n, .d = d.input, .h = h.input, .w = wi.input});
+        const int64_t tap = w.offset({.d = d.kernel, .h = h.kernel, .w = wi.kernel});
         for (int64_t i = 0; i < w.size(Axis::i); ++i)
-          pairs.push_back({x.offset({.n = pixel.n,
-                                     .c = first_channel + i,
-                                     .d = d.input,
-                                     .h = h.input,
-                                     .w = wi.input}),
-                           w.offset({.d = d.kernel, .h = h.kernel, .w = wi.kernel, .i = i})});
+          pairs.push_back(
+              {input + x.offset(Axis::c, first_channel + i), tap + w.offset(Axis::i, i)});
+      }
   return pairs;
 }
 
@@ -75,6 +76,29 @@ std::optional<int64_t> target(const Window& window, int64_t input, int64_t tap) 
   return source(position, window.output, PadMode::zeros);
 }
 
+/// Offsets of an output element and a weight element of one product of an input pixel; both of
+/// their first channels.
+struct Meeting {
+  int64_t y, w;
+};
+
+/// Every meeting of one input pixel, the same for all of its channels.
+template <class Number>
+std::vector<Meeting> meetings(const Windows& windows, const Grid<Number>& y, const Grid<Number>& w,
+                              const Point& pixel) {
+  std::vector<Meeting> found;
+  for (int64_t kd = 0; kd < w.size(Axis::d); ++kd)
+    for (int64_t kh = 0; kh < w.size(Axis::h); ++kh)
+      for (int64_t kw = 0; kw < w.size(Axis::w); ++kw) {
+        const auto d = target(windows.d, pixel.d, kd), h = target(windows.h, pixel.h, kh),
+                   wi = target(windows.w, pixel.w, kw);
+        if (d && h && wi)
+          found.push_back({y.offset({.n = pixel.n, .d = *d, .h = *h, .w = *wi}),
+                           w.offset({.d = kd, .h = kh, .w = kw})});
+      }
+  return found;
+}
+
 template <class Number>
 Grid<Number> conv_transpose(const ConvTranspose& op, const Windows& windows, const Grid<Number>& x,
                             const Grid<Number>& w, const Grid<Number>* bias,
@@ -86,25 +110,26 @@ Grid<Number> conv_transpose(const ConvTranspose& op, const Windows& windows, con
   const int64_t outputs = w.size(Axis::o); // of a group
   const int64_t channels_of_group = x.size(Axis::c) / op.groups;
 
-  for_each_point(x.type(), [&](const Point& in) {
-    const int64_t first_output = in.c / channels_of_group * outputs;
-    const Number value = x.at(in) - x_zero;
-    for (int64_t kd = 0; kd < w.size(Axis::d); ++kd)
-      for (int64_t kh = 0; kh < w.size(Axis::h); ++kh)
-        for (int64_t kw = 0; kw < w.size(Axis::w); ++kw) {
-          const auto d = target(windows.d, in.d, kd), h = target(windows.h, in.h, kh),
-                     wi = target(windows.w, in.w, kw);
-          if (!d || !h || !wi) continue;
-          const int64_t pixel = y.offset({.n = in.n, .d = *d, .h = *h, .w = *wi});
-          const int64_t tap = w.offset({.d = kd, .h = kh, .w = kw, .i = in.c});
-          for (int64_t o = 0; o < outputs; ++o) {
-            const int64_t at = pixel + y.offset(Axis::c, first_output + o);
-            const auto w_zero = w_zero_point<Number>(op.w_zero_point, first_output + o);
-            const Number product = value * (w.at_offset(tap + w.offset(Axis::o, o)) - w_zero);
-            y.set_offset(at, y.at_offset(at) + product);
+  Point in;
+  for (in.n = 0; in.n < x.size(Axis::n); ++in.n)
+    for (in.d = 0; in.d < x.size(Axis::d); ++in.d)
+      for (in.h = 0; in.h < x.size(Axis::h); ++in.h)
+        for (in.w = 0; in.w < x.size(Axis::w); ++in.w) {
+          const std::vector<Meeting> all = meetings(windows, y, w, in);
+          for (in.c = 0; in.c < x.size(Axis::c); ++in.c) {
+            const int64_t first_output = in.c / channels_of_group * outputs;
+            const Number value = x.at(in) - x_zero;
+            for (int64_t o = 0; o < outputs; ++o) {
+              const int64_t channel = y.offset(Axis::c, first_output + o);
+              const int64_t filter = w.offset(Axis::i, in.c) + w.offset(Axis::o, o);
+              const auto w_zero = w_zero_point<Number>(op.w_zero_point, first_output + o);
+              for (const Meeting& m : all)
+                y.set_offset(m.y + channel, y.at_offset(m.y + channel) +
+                                                value * (w.at_offset(m.w + filter) - w_zero));
+            }
           }
+          in.c = 0;
         }
-  });
   return y;
 }
 

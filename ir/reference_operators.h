@@ -40,7 +40,11 @@ Real batch_norm(const BatchNorm& op, const Real& x, const Real& scale, const Rea
 
 // ---- types and layout (reference_convert.cpp) -------------------------------------------------
 
-Any convert(const Any& x, const TensorType& type);
+/// A float is rounded to `rounded`: the result's element type, or wider where it is not stored in
+/// it.
+Any convert(const Any& x, const TensorType& type, ElementType rounded);
+/// The type in which a kernel computes with a float type.
+ElementType computing_type(ElementType type);
 Any quantize(const Quantize& op, const Any& x, const TensorType& type);
 Any reorder(const Any& x, const TensorType& type);
 Any pad(const PadOp& op, const Any& x, const TensorType& type);

@@ -1,5 +1,6 @@
 #include "ir/verify.h"
 
+#include "ir/enumerations.h"
 #include "ir/infer.h"
 #include "ir/lexer.h"
 #include "ir/literals.h"
@@ -62,6 +63,12 @@ private:
   }
 
   void check(const Statement& statement) {
+    if (const auto unknown = fault_in_enumerations(statement.operation)) {
+      fault(statement.where, "", "a statement " + *unknown); // it has no name either
+      for (const ValueId id : statement.results)
+        if (in_range(id, "result")) define(id);
+      return;
+    }
     bool sound = true;
     for (const ValueId id : statement.operands) {
       const bool known = in_range(id, name(statement.operation));

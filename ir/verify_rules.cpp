@@ -11,108 +11,29 @@ void Findings::add(std::string message, std::string hint) {
   diagnostics_.push_back({{}, subject_, std::move(message), std::move(hint)});
 }
 
-// ---- memory -----------------------------------------------------------------------------------
-
-void check_buffers(const std::vector<Buffer>& buffers, Findings& findings) {
-  for (const Buffer& buffer : buffers) {
-    const auto bad = [&](const std::string& what) {
-      findings.add(fmt::format("buffer {}: {}", buffer.name, what));
-    };
-    int64_t bytes = 0;
-    if (buffer.elements < 0 ||
-        __builtin_mul_overflow(buffer.elements, size_of(buffer.element), &bytes) ||
-        bytes > int64_t{1} << 62) {
-      bad(fmt::format("{} elements of {} are not a size", buffer.elements,
-                      to_string(buffer.element)));
-      continue;
-    }
-    // Views say where the elements of a strided tensor are: gaps make it larger, a stride of 0
-    // smaller, and only none is none.
-    if (buffer.type && (buffer.type->elements() == 0) != (buffer.elements == 0))
-      bad(fmt::format("{} elements, but its type {} has {}", buffer.elements,
-                      to_string(*buffer.type), buffer.type->elements()));
-    if (buffer.packed_from >= static_cast<int32_t>(buffers.size()))
-      bad(fmt::format("packed from buffer {} of {}", buffer.packed_from, buffers.size()));
-    if (buffer.role == Buffer::Role::table &&
-        (!buffer.data || static_cast<int64_t>(buffer.data->size()) != bytes))
-      bad(fmt::format("a table of {} bytes with {} bytes of data", bytes,
-                      buffer.data ? buffer.data->size() : 0));
-  }
-}
-
-namespace {
-
-// First and last element that a view of constant shape reaches.
-struct Reach {
-  __int128 first = 0, last = 0;
-};
-Reach reach_of(const View& view) {
-  Reach reach;
-  for (const Dim& dim : view.dims) {
-    const __int128 span = static_cast<__int128>(dim.extent.number() - 1) * dim.stride.number();
-    (span < 0 ? reach.first : reach.last) += span;
-  }
-  return reach;
-}
-
-bool check_dims(const View& view, const Scope& scope, Findings& findings) {
-  bool constant = true;
-  for (size_t i = 0; i < view.dims.size(); ++i) {
-    const Dim& dim = view.dims[i];
-    const std::string where = fmt::format("view {}", view.name);
-    if (!check_affine(dim.extent, scope, where, findings) ||
-        !check_affine(dim.stride, scope, where, findings))
-      return false;
-    if (dim.extent.is_constant() && dim.extent.number() < 1) {
-      findings.add(fmt::format("view {}: dimension {} has extent {}; extents are at least 1",
-                               view.name, i, dim.extent.number()));
-      return false;
-    }
-    constant &= dim.extent.is_constant() && dim.stride.is_constant();
-  }
-  return constant;
-}
-
-} // namespace
-
-void check_views(const Scope& scope, Findings& findings) {
-  for (const View& view : scope.views) {
-    if (view.buffer < 0 || static_cast<size_t>(view.buffer) >= scope.buffers.size()) {
-      findings.add(fmt::format("view {}: buffer {} of {} does not exist", view.name, view.buffer,
-                               scope.buffers.size()));
-      continue;
-    }
-    if (!check_dims(view, scope, findings)) continue; // parameters: known when run
-    const Buffer& buffer = scope.buffers[static_cast<size_t>(view.buffer)];
-    const Reach reach = reach_of(view);
-    const __int128 held =
-        static_cast<__int128>(buffer.elements) * size_of(buffer.element) / size_of(view.element);
-    if (reach.first < 0 || reach.last >= held)
-      findings.add(fmt::format("view {}: elements {}..{} of buffer {}, which holds {}", view.name,
-                               static_cast<int64_t>(reach.first),
-                               static_cast<int64_t>(reach.last + 1), buffer.name,
-                               static_cast<int64_t>(held)));
-  }
-}
-
 // ---- variables --------------------------------------------------------------------------------
 
-void declare_parameters(const std::vector<Var>& parameters,
-                        const std::vector<std::string>& program_parameters, Scope& scope,
+void declare_parameters(const std::vector<ParameterVar>& parameters, Scope& scope,
                         Findings& findings) {
-  for (Var parameter : parameters) {
-    if (parameter.id < 0 || static_cast<size_t>(parameter.id) >= scope.vars.size()) {
-      findings.add(fmt::format("parameter: variable {} of {} does not exist", parameter.id,
-                               scope.vars.size()));
+  for (const auto& [var, range] : parameters) {
+    if (var.id < 0 || static_cast<size_t>(var.id) >= scope.vars.size()) {
+      findings.add(
+          fmt::format("parameter: variable {} of {} does not exist", var.id, scope.vars.size()));
       continue;
     }
-    const std::string& name = scope.vars[static_cast<size_t>(parameter.id)];
-    if (std::find(program_parameters.begin(), program_parameters.end(), name) ==
-        program_parameters.end())
+    const std::string& name = scope.vars[static_cast<size_t>(var.id)];
+    const auto of_program = std::find_if(scope.parameters.begin(), scope.parameters.end(),
+                                         [&](const Parameter& p) { return p.name == name; });
+    if (of_program == scope.parameters.end())
       findings.add(fmt::format("parameter {} is not one of the program's", name));
-    scope.visible.insert(parameter);
-    scope.bounds.declare(parameter);
-    scope.bounds.assume(parameter);
+    else if (of_program->range != range)
+      findings.add(fmt::format("parameter {} is {}, and to the program {}", name, to_string(range),
+                               to_string(of_program->range)));
+    if (!scope.visible.insert(var).second) {
+      findings.add(fmt::format("parameter {} is declared twice", name));
+      continue;
+    }
+    scope.bounds.declare(var, range);
   }
 }
 

@@ -37,17 +37,20 @@ struct Scope {
   const std::vector<View>& views;
   const std::vector<std::vector<int64_t>>& tables;
   const std::vector<Buffer>& buffers;
-  int32_t packs = -1;    // the packed buffer that may be written here
-  std::set<Var> visible; // variables with a value
+  const std::vector<Parameter>& parameters; // of the program
+  int32_t packs = -1;                       // the packed buffer that may be written here
+  std::set<Var> visible;                    // variables with a value
   Bounds bounds;
 };
 
-void check_buffers(const std::vector<Buffer>& buffers, Findings& findings);
-/// Parameters are declared in the scope and its bounds (each is at least 0).
-void declare_parameters(const std::vector<Var>& parameters,
-                        const std::vector<std::string>& program_parameters, Scope& scope,
+/// Names and ranges of a program's parameters, sizes and data of its buffers.
+void check_memory(const std::vector<Buffer>& buffers, const std::vector<Parameter>& parameters,
+                  Findings& findings);
+/// Parameters are declared in the scope and its bounds, with the ranges of the program's.
+void declare_parameters(const std::vector<ParameterVar>& parameters, Scope& scope,
                         Findings& findings);
-/// Buffers exist, extents and strides depend on parameters only, constant shapes fit the buffer.
+/// Buffers exist, extents and strides depend on parameters only, and shapes fit the buffer whatever
+/// the parameters are.
 void check_views(const Scope& scope, Findings& findings);
 
 /// Whether the variable exists and has a value here; `where` says for whom, in messages.

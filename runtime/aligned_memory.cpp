@@ -33,6 +33,12 @@ std::byte* map_zeroed(size_t bytes) {
 } // namespace
 
 AlignedMemory AlignedMemory::allocate(int64_t bytes) noexcept {
+  AlignedMemory memory = allocate_unset(bytes);
+  if (memory && memory.mapped_ == 0) std::memset(memory.data_, 0, static_cast<size_t>(bytes));
+  return memory;
+}
+
+AlignedMemory AlignedMemory::allocate_unset(int64_t bytes) noexcept {
   AlignedMemory memory;
   // The largest tensor of the language is 2^62 bytes; rounding up from there cannot overflow.
   if (bytes < 0 || bytes > (int64_t{1} << 62)) return memory;
@@ -44,7 +50,6 @@ AlignedMemory AlignedMemory::allocate(int64_t bytes) noexcept {
   } else {
     const size_t rounded = size == 0 ? alignment : rounded_up(size, alignment);
     memory.data_ = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
-    if (memory.data_) std::memset(memory.data_, 0, rounded);
   }
   if (memory.data_) memory.size_ = bytes;
   return memory;

@@ -1,5 +1,5 @@
-// Memory for tensors, packed weights and workspaces: zeroed, 64-byte aligned (a cache line, and
-// the widest vector), on huge pages when large.
+// Memory for tensors, packed weights and workspaces: 64-byte aligned (a cache line, and the widest
+// vector), on huge pages when large, zeroed unless somebody is about to write it all.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +19,8 @@ public:
   /// `bytes` zeroed bytes (0 gives a valid address too), or an empty object when the system has
   /// not got them or `bytes` is negative.
   static AlignedMemory allocate(int64_t bytes) noexcept;
+  /// The same with anything in it.
+  static AlignedMemory allocate_unset(int64_t bytes) noexcept;
 
   explicit operator bool() const noexcept { return data_ != nullptr; }
   std::byte* data() const noexcept { return data_; }

@@ -4,6 +4,7 @@
 #include "compiler/image/tensor_strides.h"
 #include "runtime/tensor.h"
 
+#include <optional>
 #include <string>
 
 namespace volute::runtime {
@@ -11,16 +12,18 @@ namespace volute::runtime {
 struct CompileOptions {
   std::string target = "";       // "native" or CPU[+feature,-feature...]; empty: the session's
   std::string schedule = "auto"; // "auto", "naive" or directives
-  // Every algorithm that is chosen today sums directly, in an order that its schedule fixes, so the
-  // two below are part of a kernel's key and leave its code as it is.
-  /// How large an error an algorithm may make, in multiples of direct f32's; 0 allows direct only.
-  double accuracy = 10;
+  /// How large an error an algorithm may make, in multiples of the largest that a direct sum in f32
+  /// makes on normally distributed data; 0 allows direct sums only. Empty: the session's.
+  std::optional<double> accuracy = {};
   /// Fixes the algorithm and the order of summation per layer, whatever the batch or the schedule.
+  /// Part of a kernel's key, and without effect yet: both follow the schedule.
   bool deterministic = false;
   /// Inputs and outputs that are not dense, by name: elements between neighbours along each extent
   /// of the type, outermost first. 0 or more; along outputs, no two elements in one place. A
   /// kernel takes views of these strides only.
   compiler::StridesByName strides = {};
+  /// What messages call the schedule's text; no part of a kernel's key.
+  std::string schedule_name = "schedule";
 
   /// The same, for views like this one: `session.compile(program, CompileOptions{}.like("x", x))`.
   [[nodiscard]] CompileOptions like(const std::string& name, const TensorView& view) const;

@@ -2,13 +2,16 @@
 // one.
 #pragma once
 
-#include "compiler/image/image.h"
+#include "compiler/compile.h"
 #include "ir/diagnostic.h"
 #include "ir/program.h"
 #include "runtime/compile_options.h"
 
 namespace volute::runtime {
 
-Expected<compiler::Image> compile_image(const ir::Program& program, const CompileOptions& options);
+/// What the compiler is asked for by options that a session has completed.
+Expected<compiler::CompileRequest> compile_request(const CompileOptions& options);
+
+Expected<compiler::Compiled> compile(const ir::Program& program, const CompileOptions& options);
 
 } // namespace volute::runtime

@@ -1,8 +1,11 @@
 #include "runtime/functional.h"
 
+#include "runtime/function_key.h"
+
 #include <fmt/format.h>
 
-#include <functional>
+#include <array>
+#include <initializer_list>
 #include <vector>
 
 namespace volute::functional {
@@ -10,214 +13,272 @@ namespace {
 
 using ir::Builder;
 using Ref = Builder::Ref;
-using Kernel = runtime::Kernel;
+using Refs = std::vector<Ref>;
+using runtime::Kernel;
 
-struct Operand {
-  const char* name;
-  const TensorView& view;
+/// What tells functions apart in a key, with their numbers of spatial axes.
+enum class Family : int64_t {
+  conv,
+  conv_transpose,
+  max_pool,
+  max_pool_with_indices,
+  max_unpool,
+  avg_pool,
+  lp_pool,
+  adaptive_pool,
+  batch_norm,
+  plain_batch_norm,
+  activation,
+  gelu,
+  prelu,
+  arithmetic,
 };
 
-/// The one way from a function to its results: a program of what `build` makes of the operands,
-/// compiled for them or found, and called.
-std::vector<Tensor>
-results_of(Session& session, std::string_view name, const std::vector<Operand>& operands,
-           const std::function<std::vector<Ref>(Builder&, const std::vector<Ref>&)>& build) {
-  Builder builder{std::string(name)};
-  runtime::CompileOptions options;
-  std::vector<Ref> refs;
-  for (const Operand& operand : operands) {
-    refs.push_back(builder.input(operand.name, operand.view.type()));
-    if (!operand.view.is_dense()) options.strides[operand.name] = operand.view.strides();
+/// The operators of programs serve any number of spatial axes; a function serves one, or (0) any.
+void require_axes(const Function& function, const char* operand, const TensorRef& tensor) {
+  const ir::TensorType type = runtime::type_of(tensor);
+  const size_t found = type.spatial_axes().size();
+  if (function.spatial_axes == 0 || found == function.spatial_axes) return;
+  throw Error(
+      fail(std::string(function.name),
+           fmt::format("{} is {}, with {} spatial ax{}; {} takes {}", operand, ir::to_string(type),
+                       found, found == 1 ? "is" : "es", function.name, function.spatial_axes))
+          .diagnostics);
+}
+
+/// A function and its arguments, on the way to its results. The kernel is the one that the session
+/// remembers for these very numbers; only where there is none, a program is made and compiled.
+class Call {
+public:
+  struct Operand {
+    const char* name;
+    const TensorRef& tensor;
+  };
+  static constexpr size_t most_operands = 5, most_results = 2;
+
+  template <class... Options>
+  Call(Session& session, const Function& function, Family family,
+       std::initializer_list<Operand> operands, const Options&... options)
+      : session_(session), function_(function), operands_(operands) {
+    key_.add(static_cast<int64_t>(family));
+    key_.add(static_cast<int64_t>(function.spatial_axes));
+    (key_.add(options), ...);
+    for (const Operand& operand : operands) key_.add(operand.tensor);
   }
-  for (const Ref& result : build(builder, refs)) builder.output(result);
-  const ir::Program program = builder.finish().value();
-  const Kernel kernel = session.compile(program, options);
 
-  std::vector<Tensor> results;
-  std::vector<Kernel::Argument> arguments;
-  for (const Operand& operand : operands) arguments.emplace_back(operand.view);
-  results.reserve(program.outputs.size());
-  for (const ir::ValueId output : program.outputs) {
-    results.push_back(Tensor::allocate(program.type(output)).value());
-    arguments.emplace_back(results.back());
+  /// The result of what `build` makes of the operands: one value.
+  template <class Build>
+  Tensor result(const Build& build) {
+    const Kernel kernel = kernel_of([&](Builder& b, const Refs& in) { return Refs{build(b, in)}; });
+    Tensor y = result_of(kernel, 0);
+    run(kernel, {y});
+    return y;
   }
-  kernel.call(arguments).check();
-  return results;
-}
+  /// Two values.
+  template <class Build>
+  std::pair<Tensor, Tensor> results(const Build& build) {
+    const Kernel kernel = kernel_of(build);
+    std::pair<Tensor, Tensor> both{result_of(kernel, 0), result_of(kernel, 1)};
+    run(kernel, {both.first, both.second});
+    return both;
+  }
 
-template <class Build>
-Tensor result_of(Session& session, std::string_view name, const std::vector<Operand>& operands,
-                 Build build) {
-  return std::move(
-      results_of(session, name, operands, [&](Builder& builder, const std::vector<Ref>& refs) {
-        return std::vector<Ref>{build(builder, refs)};
-      }).front());
-}
+private:
+  template <class Build>
+  Kernel kernel_of(const Build& build) {
+    if (std::optional<Kernel> known = session_.recall(key_)) return std::move(*known);
+    require_axes(function_, operands_.begin()->name, operands_.begin()->tensor);
+    Builder builder{std::string(function_.name)};
+    runtime::CompileOptions options;
+    Refs refs;
+    for (const Operand& operand : operands_) {
+      const TensorRef& tensor = operand.tensor;
+      refs.push_back(builder.input(operand.name, runtime::type_of(tensor)));
+      if (tensor.strides)
+        options.strides[operand.name] = {tensor.strides, tensor.strides + tensor.rank};
+    }
+    for (const Ref& result : build(builder, refs)) builder.output(result);
+    Kernel kernel = session_.compile(builder.finish().value(), options);
+    session_.remember(key_, kernel);
+    return kernel;
+  }
 
-/// The operators of programs serve any number of spatial axes; a function serves one.
-void require_axes(const Function& function, const char* operand, const TensorView& view) {
-  const size_t found = view.type().spatial_axes().size();
-  if (found == function.spatial_axes) return;
-  throw Error(fail(std::string(function.name),
-                   fmt::format("{} is {}, with {} spatial ax{}; {} takes {}", operand,
-                               ir::to_string(view.type()), found, found == 1 ? "is" : "es",
-                               function.name, function.spatial_axes))
-                  .diagnostics);
-}
+  Tensor result_of(const Kernel& kernel, size_t index) const {
+    return Tensor::allocate_unset(kernel.type_at(operands_.size() + index)).value();
+  }
 
-Tensor elementwise(Session& session, std::string_view name, const TensorView& x,
-                   ir::Operation operation) {
-  return result_of(session, name, {{"x", x}}, [&](Builder& b, const std::vector<Ref>& in) {
-    return b.statement(std::move(operation), in).front();
-  });
+  void run(const Kernel& kernel, std::initializer_list<TensorRef> results) const {
+    std::array<TensorRef, most_operands + most_results> tensors;
+    size_t count = 0;
+    for (const Operand& operand : operands_) tensors[count++] = operand.tensor;
+    for (const TensorRef& result : results) tensors[count++] = result;
+    kernel.call({tensors.data(), count}).check();
+  }
+
+  Session& session_;
+  const Function& function_;
+  const std::initializer_list<Operand> operands_;
+  runtime::FunctionKey key_;
+};
+
+/// Any number of spatial axes.
+Function any(std::string_view name) { return {name, 0}; }
+
+Tensor activation(Session& session, std::string_view name, const TensorRef& x,
+                  const ir::Unary& operation) {
+  return Call(session, any(name), Family::activation, {{"x", x}},
+              static_cast<int64_t>(operation.kind), operation.a, operation.b)
+      .result([&](Builder& b, const Refs& in) { return b.statement(operation, in).front(); });
 }
 
 } // namespace
 
 // ---- convolution ------------------------------------------------------------------------------
 
-Tensor Conv::operator()(Session& session, const TensorView& x, const TensorView& w,
+Tensor Conv::operator()(Session& session, const TensorRef& x, const TensorRef& w,
                         const ir::ConvOptions& options) const {
-  require_axes(*this, "x", x);
-  return result_of(session, name, {{"x", x}, {"w", w}},
-                   [&](Builder& b, const auto& in) { return b.conv(in[0], in[1], options); });
+  return Call(session, *this, Family::conv, {{"x", x}, {"w", w}}, options)
+      .result([&](Builder& b, const Refs& in) { return b.conv(in[0], in[1], options); });
 }
 
-Tensor Conv::operator()(Session& session, const TensorView& x, const TensorView& w,
-                        const TensorView& bias, const ir::ConvOptions& options) const {
-  require_axes(*this, "x", x);
-  return result_of(
-      session, name, {{"x", x}, {"w", w}, {"b", bias}},
-      [&](Builder& b, const auto& in) { return b.conv(in[0], in[1], in[2], options); });
+Tensor Conv::operator()(Session& session, const TensorRef& x, const TensorRef& w,
+                        const TensorRef& bias, const ir::ConvOptions& options) const {
+  return Call(session, *this, Family::conv, {{"x", x}, {"w", w}, {"b", bias}}, options)
+      .result([&](Builder& b, const Refs& in) { return b.conv(in[0], in[1], in[2], options); });
 }
 
-Tensor ConvTranspose::operator()(Session& session, const TensorView& x, const TensorView& w,
+Tensor ConvTranspose::operator()(Session& session, const TensorRef& x, const TensorRef& w,
                                  const ir::ConvTransposeOptions& options) const {
-  require_axes(*this, "x", x);
-  return result_of(session, name, {{"x", x}, {"w", w}}, [&](Builder& b, const auto& in) {
-    return b.conv_transpose(in[0], in[1], options);
-  });
+  return Call(session, *this, Family::conv_transpose, {{"x", x}, {"w", w}}, options)
+      .result([&](Builder& b, const Refs& in) { return b.conv_transpose(in[0], in[1], options); });
 }
 
-Tensor ConvTranspose::operator()(Session& session, const TensorView& x, const TensorView& w,
-                                 const TensorView& bias,
+Tensor ConvTranspose::operator()(Session& session, const TensorRef& x, const TensorRef& w,
+                                 const TensorRef& bias,
                                  const ir::ConvTransposeOptions& options) const {
-  require_axes(*this, "x", x);
-  return result_of(
-      session, name, {{"x", x}, {"w", w}, {"b", bias}},
-      [&](Builder& b, const auto& in) { return b.conv_transpose(in[0], in[1], in[2], options); });
+  return Call(session, *this, Family::conv_transpose, {{"x", x}, {"w", w}, {"b", bias}}, options)
+      .result([&](Builder& b, const Refs& in) {
+        return b.conv_transpose(in[0], in[1], in[2], options);
+      });
 }
 
 // ---- pooling ----------------------------------------------------------------------------------
 
-Tensor MaxPool::operator()(Session& session, const TensorView& x, const AxisNumbers& kernel_size,
+Tensor MaxPool::operator()(Session& session, const TensorRef& x, const AxisNumbers& kernel_size,
                            const ir::MaxPoolOptions& options) const {
-  require_axes(*this, "x", x);
-  return result_of(session, name, {{"x", x}}, [&](Builder& b, const auto& in) {
-    return b.max_pool(in[0], kernel_size, options);
-  });
+  return Call(session, *this, Family::max_pool, {{"x", x}}, kernel_size, options)
+      .result([&](Builder& b, const Refs& in) { return b.max_pool(in[0], kernel_size, options); });
 }
 
-std::pair<Tensor, Tensor> MaxPoolWithIndices::operator()(Session& session, const TensorView& x,
+std::pair<Tensor, Tensor> MaxPoolWithIndices::operator()(Session& session, const TensorRef& x,
                                                          const AxisNumbers& kernel_size,
                                                          const ir::MaxPoolOptions& options) const {
-  require_axes(*this, "x", x);
-  std::vector<Tensor> results =
-      results_of(session, name, {{"x", x}}, [&](Builder& b, const std::vector<Ref>& in) {
+  return Call(session, *this, Family::max_pool_with_indices, {{"x", x}}, kernel_size, options)
+      .results([&](Builder& b, const Refs& in) {
         const auto [values, indices] = b.max_pool_with_indices(in[0], kernel_size, options);
-        return std::vector<Ref>{values, indices};
+        return Refs{values, indices};
       });
-  return {std::move(results[0]), std::move(results[1])};
 }
 
-Tensor MaxUnpool::operator()(Session& session, const TensorView& x, const TensorView& indices,
+Tensor MaxUnpool::operator()(Session& session, const TensorRef& x, const TensorRef& indices,
                              const AxisNumbers& kernel_size,
                              const ir::MaxUnpoolOptions& options) const {
-  require_axes(*this, "x", x);
-  return result_of(
-      session, name, {{"x", x}, {"indices", indices}},
-      [&](Builder& b, const auto& in) { return b.max_unpool(in[0], in[1], kernel_size, options); });
+  return Call(session, *this, Family::max_unpool, {{"x", x}, {"indices", indices}}, kernel_size,
+              options)
+      .result([&](Builder& b, const Refs& in) {
+        return b.max_unpool(in[0], in[1], kernel_size, options);
+      });
 }
 
-Tensor AvgPool::operator()(Session& session, const TensorView& x, const AxisNumbers& kernel_size,
+Tensor AvgPool::operator()(Session& session, const TensorRef& x, const AxisNumbers& kernel_size,
                            const ir::AvgPoolOptions& options) const {
-  require_axes(*this, "x", x);
-  return result_of(session, name, {{"x", x}}, [&](Builder& b, const auto& in) {
-    return b.avg_pool(in[0], kernel_size, options);
-  });
+  return Call(session, *this, Family::avg_pool, {{"x", x}}, kernel_size, options)
+      .result([&](Builder& b, const Refs& in) { return b.avg_pool(in[0], kernel_size, options); });
 }
 
-Tensor LpPool::operator()(Session& session, const TensorView& x, double norm_type,
+Tensor LpPool::operator()(Session& session, const TensorRef& x, double norm_type,
                           const AxisNumbers& kernel_size, const ir::LpPoolOptions& options) const {
-  require_axes(*this, "x", x);
-  return result_of(session, name, {{"x", x}}, [&](Builder& b, const auto& in) {
-    return b.lp_pool(in[0], norm_type, kernel_size, options);
-  });
+  return Call(session, *this, Family::lp_pool, {{"x", x}}, norm_type, kernel_size, options)
+      .result([&](Builder& b, const Refs& in) {
+        return b.lp_pool(in[0], norm_type, kernel_size, options);
+      });
 }
 
-Tensor AdaptivePool::operator()(Session& session, const TensorView& x,
+Tensor AdaptivePool::operator()(Session& session, const TensorRef& x,
                                 const AxisNumbers& output_size) const {
-  require_axes(*this, "x", x);
-  return result_of(session, name, {{"x", x}}, [&](Builder& b, const auto& in) {
-    return kind == ir::PoolKind::max ? b.adaptive_max_pool(in[0], output_size)
-                                     : b.adaptive_avg_pool(in[0], output_size);
-  });
+  return Call(session, *this, Family::adaptive_pool, {{"x", x}}, static_cast<int64_t>(kind),
+              output_size)
+      .result([&](Builder& b, const Refs& in) {
+        return kind == ir::PoolKind::max ? b.adaptive_max_pool(in[0], output_size)
+                                         : b.adaptive_avg_pool(in[0], output_size);
+      });
 }
 
 // ---- normalisation and element-wise functions ---------------------------------------------------
 
-Tensor batch_norm(Session& session, const TensorView& x, const TensorView& running_mean,
-                  const TensorView& running_var, const TensorView& weight, const TensorView& bias,
+Tensor batch_norm(Session& session, const TensorRef& x, const TensorRef& running_mean,
+                  const TensorRef& running_var, const TensorRef& weight, const TensorRef& bias,
                   double eps) {
-  return result_of(
-      session, "batch_norm",
-      {{"x", x}, {"mean", running_mean}, {"var", running_var}, {"weight", weight}, {"bias", bias}},
-      [&](Builder& b, const auto& in) {
+  return Call(session, any("batch_norm"), Family::batch_norm,
+              {{"x", x},
+               {"mean", running_mean},
+               {"var", running_var},
+               {"weight", weight},
+               {"bias", bias}},
+              eps)
+      .result([&](Builder& b, const Refs& in) {
         return b.batch_norm(in[0], in[3], in[4], in[1], in[2], eps);
       });
 }
 
-Tensor batch_norm(Session& session, const TensorView& x, const TensorView& running_mean,
-                  const TensorView& running_var, double eps) {
-  Tensor one = Tensor::allocate(running_mean.type()).value();
-  runtime::fill(one, {runtime::Fill::Kind::ones});
-  const Tensor zero = Tensor::allocate(running_mean.type()).value();
-  return batch_norm(session, x, running_mean, running_var, one, zero, eps);
+Tensor batch_norm(Session& session, const TensorRef& x, const TensorRef& running_mean,
+                  const TensorRef& running_var, double eps) {
+  return Call(session, any("batch_norm"), Family::plain_batch_norm,
+              {{"x", x}, {"mean", running_mean}, {"var", running_var}}, eps)
+      .result([&](Builder& b, const Refs& in) {
+        const ir::TensorType type = runtime::type_of(running_mean);
+        const std::vector<double> ones(static_cast<size_t>(type.elements()), 1),
+            zeros(ones.size(), 0);
+        return b.batch_norm(in[0], b.constant(type, ones), b.constant(type, zeros), in[1], in[2],
+                            eps);
+      });
 }
 
-Tensor Activation::operator()(Session& session, const TensorView& x) const {
-  return elementwise(session, name, x, ir::Unary{kind, {}, {}});
+Tensor Activation::operator()(Session& session, const TensorRef& x) const {
+  return activation(session, name, x, {kind, {}, {}});
 }
 
-Tensor leaky_relu(Session& session, const TensorView& x, double negative_slope) {
-  return elementwise(session, "leaky_relu", x,
-                     ir::Unary{ir::UnaryKind::leaky_relu, negative_slope, {}});
+Tensor leaky_relu(Session& session, const TensorRef& x, double negative_slope) {
+  return activation(session, "leaky_relu", x, {ir::UnaryKind::leaky_relu, negative_slope, {}});
 }
 
-Tensor elu(Session& session, const TensorView& x, double alpha) {
-  return elementwise(session, "elu", x, ir::Unary{ir::UnaryKind::elu, alpha, {}});
+Tensor elu(Session& session, const TensorRef& x, double alpha) {
+  return activation(session, "elu", x, {ir::UnaryKind::elu, alpha, {}});
 }
 
-Tensor gelu(Session& session, const TensorView& x, std::string_view approximate) {
-  return result_of(session, "gelu", {{"x", x}},
-                   [&](Builder& b, const auto& in) { return b.gelu(in[0], approximate); });
+Tensor gelu(Session& session, const TensorRef& x, std::string_view approximate) {
+  // Not the activation of either kind: words that are neither are for the builder to refuse.
+  const int64_t word = approximate == "none" ? 0 : approximate == "tanh" ? 1 : 2;
+  return Call(session, any("gelu"), Family::gelu, {{"x", x}}, word)
+      .result([&](Builder& b, const Refs& in) { return b.gelu(in[0], approximate); });
 }
 
-Tensor clamp(Session& session, const TensorView& x, std::optional<double> min,
+Tensor clamp(Session& session, const TensorRef& x, std::optional<double> min,
              std::optional<double> max) {
-  return elementwise(session, "clamp", x, ir::Unary{ir::UnaryKind::clamp, min, max});
+  return activation(session, "clamp", x, {ir::UnaryKind::clamp, min, max});
 }
 
-Tensor prelu(Session& session, const TensorView& x, const TensorView& weight) {
-  return result_of(session, "prelu", {{"x", x}, {"weight", weight}},
-                   [](Builder& b, const auto& in) { return b.prelu(in[0], in[1]); });
+Tensor prelu(Session& session, const TensorRef& x, const TensorRef& weight) {
+  return Call(session, any("prelu"), Family::prelu, {{"x", x}, {"weight", weight}})
+      .result([](Builder& b, const Refs& in) { return b.prelu(in[0], in[1]); });
 }
 
-Tensor Arithmetic::operator()(Session& session, const TensorView& a, const TensorView& b) const {
-  return result_of(session, name, {{"a", a}, {"b", b}},
-                   [this](Builder& builder, const std::vector<Ref>& in) {
-                     return builder.statement(ir::Binary{kind}, in).front();
-                   });
+Tensor Arithmetic::operator()(Session& session, const TensorRef& a, const TensorRef& b) const {
+  return Call(session, any(name), Family::arithmetic, {{"a", a}, {"b", b}},
+              static_cast<int64_t>(kind))
+      .result([this](Builder& builder, const Refs& in) {
+        return builder.statement(ir::Binary{kind}, in).front();
+      });
 }
 
 } // namespace volute::functional

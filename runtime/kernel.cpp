@@ -1,6 +1,7 @@
 #include "runtime/kernel.h"
 
 #include "compiler/target/target.h"
+#include "ir/operators.h"
 #include "runtime/kernel_state.h"
 
 #include <fmt/format.h>
@@ -14,62 +15,105 @@ namespace {
 using compiler::Image;
 using Role = compiler::ImageBuffer::Role;
 
-std::string listed(const std::vector<std::string>& names) {
+// The names of the given roles, the one most like `wanted` in front; bound inputs only on request.
+std::string names_for(std::string_view wanted, const KernelState& state,
+                      std::initializer_list<Role> roles, bool with_bound) {
+  std::vector<std::string_view> names;
+  const std::vector<compiler::ImageBuffer>& buffers = state.image().buffers;
+  for (const Role role : roles)
+    for (size_t i = 0; i < buffers.size(); ++i)
+      if (buffers[i].role == role && (with_bound || !state.owned[i]))
+        names.push_back(buffers[i].name);
+  if (const auto nearest = ir::nearest_word(wanted, names))
+    std::stable_partition(names.begin(), names.end(),
+                          [&](std::string_view name) { return name == *nearest; });
   std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "%" : ", %") + name;
+  for (const std::string_view name : names)
+    text += fmt::format("{}%{}", text.empty() ? "" : ", ", name);
   return text.empty() ? "none" : text;
 }
 
-// One role's named views put into the places of a call by position.
-template <class Named>
-std::optional<Diagnostic> place(const Kernel& kernel, const KernelState& state, Role role,
-                                const std::vector<Named>& named,
-                                std::vector<std::optional<Kernel::Argument>>& places) {
-  const Image& image = state.image();
-  const char* word = role == Role::input ? "input" : "output";
-  for (const Named& given : named) {
-    const std::optional<size_t> index = find_given(image, given.name);
-    if (!index || image.buffers[*index].role != role)
-      return Diagnostic{
-          {},
-          image.name,
-          fmt::format("there is no {} %{}", word, given.name),
-          fmt::format("the {}s are {}", word,
-                      listed(role == Role::input ? kernel.inputs() : kernel.outputs()))};
-    if (state.owned[*index])
-      return Diagnostic{{}, image.name, fmt::format("%{} is bound already", given.name), ""};
-    size_t at = 0;
-    while (state.open[at] != *index) ++at;
-    if (places[at])
-      return Diagnostic{{}, image.name, fmt::format("%{} is given twice", given.name), ""};
-    places[at] = Kernel::Argument(given.view);
-  }
-  return std::nullopt;
+Diagnostic no_such(const char* word, std::string_view name, const KernelState& state, Role role) {
+  return {{},
+          state.image().name,
+          fmt::format("there is no {} %{}", word, name),
+          fmt::format("the {}s are {}", word, names_for(name, state, {role}, false))};
 }
 
-Status run_named(const Kernel& kernel, const KernelState& state,
-                 const std::vector<Kernel::Input>& inputs,
-                 const std::vector<Kernel::Output>& outputs,
+// The input or output of the name, or an Error with the names there are.
+const compiler::ImageBuffer& require_given(const KernelState& state, std::string_view name) {
+  if (const std::optional<size_t> index = find_given(state.image(), name))
+    return state.image().buffers[*index];
+  throw Error(fail(state.image().name, fmt::format("there is no input or output %{}", name),
+                   "there are " + names_for(name, state, {Role::input, Role::output}, true))
+                  .diagnostics);
+}
+
+// The arguments of a call by position, as far as names have given them.
+struct Places {
+  std::span<TensorRef> tensors;
+  std::span<bool> taken;
+};
+
+template <class Words>
+Status refuse(const KernelState& state, Words words) noexcept {
+  return Status::failed(StatusCode::invalid_argument, [&] {
+    return Diagnostic{{}, state.image().name, words(), ""};
+  });
+}
+
+// One role's named tensors put where they belong.
+Status place(const KernelState& state, Role role, std::span<const Kernel::Named> named,
+             const Places& places) noexcept {
+  const char* word = role == Role::input ? "input" : "output";
+  if (!named.empty() && !named.data())
+    return refuse(state, [&] { return fmt::format("the list of {}s is a null pointer", word); });
+  for (const Kernel::Named& given : named) {
+    const std::optional<size_t> index = find_given(state.image(), given.name);
+    if (!index || state.image().buffers[*index].role != role)
+      return Status::failed(StatusCode::invalid_argument,
+                            [&] { return no_such(word, given.name, state, role); });
+    if (state.owned[*index])
+      return refuse(state, [&] { return fmt::format("%{} is bound already", given.name); });
+    size_t at = 0;
+    while (state.open[at] != *index) ++at;
+    if (places.taken[at])
+      return refuse(state, [&] { return fmt::format("%{} is given twice", given.name); });
+    places.taken[at] = true;
+    places.tensors[at] = given.tensor;
+  }
+  return {};
+}
+
+Status run_placed(const KernelState& state, std::span<const Kernel::Named> inputs,
+                  std::span<const Kernel::Named> outputs, const std::span<std::byte>* workspace,
+                  const Places& places) noexcept {
+  if (Status status = place(state, Role::input, inputs, places); !status) return status;
+  if (Status status = place(state, Role::output, outputs, places); !status) return status;
+  for (size_t i = 0; i < places.taken.size(); ++i)
+    if (!places.taken[i])
+      return refuse(state, [&] {
+        return fmt::format("the {} %{} is not given", i < state.open_inputs ? "input" : "output",
+                           state.image().buffers[state.open[i]].name);
+      });
+  return state.call(places.tensors, workspace);
+}
+
+Status run_named(const KernelState& state, std::span<const Kernel::Named> inputs,
+                 std::span<const Kernel::Named> outputs,
                  const std::span<std::byte>* workspace) noexcept {
+  constexpr size_t few = 32;
+  const size_t count = state.open.size();
+  std::array<TensorRef, few> tensors;
+  std::array<bool, few> taken = {};
+  if (count <= few)
+    return run_placed(state, inputs, outputs, workspace,
+                      {{tensors.data(), count}, {taken.data(), count}});
   try {
-    std::vector<std::optional<Kernel::Argument>> places(state.open.size());
-    std::optional<Diagnostic> fault = place(kernel, state, Role::input, inputs, places);
-    if (!fault) fault = place(kernel, state, Role::output, outputs, places);
-    if (fault) return Status(StatusCode::invalid_argument, *fault);
-    std::vector<Kernel::Argument> arguments;
-    for (size_t i = 0; i < places.size(); ++i) {
-      if (!places[i])
-        return Status(
-            StatusCode::invalid_argument,
-            {{},
-             state.image().name,
-             fmt::format("the {} %{} is not given", i < state.open_inputs ? "input" : "output",
-                         state.image().buffers[state.open[i]].name),
-             ""});
-      arguments.push_back(*places[i]);
-    }
-    return state.call(arguments, workspace);
-  } catch (...) { // naming the arguments took memory that there was not
+    std::vector<TensorRef> more(count);
+    const auto flags = std::make_unique<bool[]>(count);
+    return run_placed(state, inputs, outputs, workspace, {more, {flags.get(), count}});
+  } catch (...) {
     return Status(StatusCode::out_of_memory);
   }
 }
@@ -107,6 +151,7 @@ Expected<Kernel> Kernel::load(const Image& image, Threads threads) {
   loaded->image.text_bytes = image.text_bytes;
   loaded->image.buffers = image.buffers;
   loaded->image.steps = image.steps;
+  loaded->image.parameters = image.parameters;
   loaded->image.thread_scratch_bytes = image.thread_scratch_bytes;
   for (const compiler::ImageStep& step : image.steps)
     loaded->entries.push_back(reinterpret_cast<compiler::StepEntry>(
@@ -116,21 +161,20 @@ Expected<Kernel> Kernel::load(const Image& image, Threads threads) {
       std::make_shared<const KernelState>(std::move(loaded), std::move(owned), std::move(threads)));
 }
 
-Status Kernel::run(const std::vector<Input>& inputs,
-                   const std::vector<Output>& outputs) const noexcept {
-  return run_named(*this, *state_, inputs, outputs, nullptr);
+Status Kernel::run(NamedList inputs, NamedList outputs) const noexcept {
+  return run_named(*state_, inputs.items(), outputs.items(), nullptr);
 }
 
-Status Kernel::run(const std::vector<Input>& inputs, const std::vector<Output>& outputs,
+Status Kernel::run(NamedList inputs, NamedList outputs,
                    std::span<std::byte> workspace) const noexcept {
-  return run_named(*this, *state_, inputs, outputs, &workspace);
+  return run_named(*state_, inputs.items(), outputs.items(), &workspace);
 }
 
-Status Kernel::call(std::span<const Argument> arguments) const noexcept {
+Status Kernel::call(std::span<const TensorRef> arguments) const noexcept {
   return state_->call(arguments, nullptr);
 }
 
-Status Kernel::call(std::span<const Argument> arguments,
+Status Kernel::call(std::span<const TensorRef> arguments,
                     std::span<std::byte> workspace) const noexcept {
   return state_->call(arguments, &workspace);
 }
@@ -139,9 +183,11 @@ Expected<Kernel> Kernel::try_bind(std::string_view input, const TensorView& view
   const Image& image = state_->image();
   const std::optional<size_t> index = find_given(image, input);
   if (!index || image.buffers[*index].role != Role::input)
-    return fail(name(), fmt::format("there is no input %{}", input),
-                "the inputs are " + listed(inputs()));
+    return fail(no_such("input", input, *state_, Role::input));
   if (state_->owned[*index]) return fail(name(), fmt::format("%{} is bound already", input));
+  if (!image.buffers[*index].dims.empty())
+    return fail(name(),
+                fmt::format("%{} has another size in each call, and cannot be bound", input));
   if (Status status = check_tensor(image, image.buffers[*index], view); !status)
     return status.failure();
   if (auto fault = compiler::fault_in_strides(view.type(), view.strides()))
@@ -177,24 +223,42 @@ std::vector<std::string> Kernel::outputs() const {
   return names;
 }
 
-const ir::TensorType* Kernel::type(std::string_view name) const noexcept {
-  const std::optional<size_t> index = find_given(state_->image(), name);
-  return index ? &*state_->image().buffers[*index].type : nullptr;
+const ir::TensorType& Kernel::type(std::string_view name) const {
+  return *require_given(*state_, name).type;
 }
 
-TensorStrides Kernel::strides(std::string_view name) const {
-  const std::optional<size_t> index = find_given(state_->image(), name);
-  return index ? state_->image().buffers[*index].strides : TensorStrides{};
+const ir::TensorType& Kernel::type_at(size_t position) const {
+  if (position < state_->open.size()) return *state_->image().buffers[state_->open[position]].type;
+  throw Error(fail(name(), fmt::format("a call has {} tensors, and there is none at position {}",
+                                       state_->open.size(), position))
+                  .diagnostics);
 }
 
-bool Kernel::runs_in_place(std::string_view input, std::string_view output) const noexcept {
+const TensorStrides& Kernel::strides(std::string_view name) const {
+  return require_given(*state_, name).strides;
+}
+
+bool Kernel::runs_in_place(std::string_view input, std::string_view output) const {
   const std::vector<compiler::ImageBuffer>& buffers = state_->image().buffers;
-  return std::any_of(buffers.begin(), buffers.end(), [&](const compiler::ImageBuffer& buffer) {
-    return buffer.role == Role::output && buffer.name == output &&
-           std::any_of(buffer.may_alias.begin(), buffer.may_alias.end(), [&](int32_t alias) {
-             return buffers[static_cast<size_t>(alias)].name == input;
-           });
+  (void)require_given(*state_, input);
+  const std::vector<int32_t>& allowed = require_given(*state_, output).may_alias;
+  return std::any_of(allowed.begin(), allowed.end(), [&](int32_t alias) {
+    return buffers[static_cast<size_t>(alias)].name == input;
   });
+}
+
+void Kernel::mark_used() const noexcept {
+  // A store that changes nothing would still take the line from the other threads.
+  if (!state_->used.load(std::memory_order_relaxed))
+    state_->used.store(true, std::memory_order_relaxed);
+}
+
+bool Kernel::take_used() const noexcept {
+  return state_->used.exchange(false, std::memory_order_relaxed);
+}
+
+const std::vector<ir::Parameter>& Kernel::parameters() const noexcept {
+  return state_->image().parameters;
 }
 
 int64_t Kernel::workspace_bytes() const noexcept { return state_->workspace_bytes; }

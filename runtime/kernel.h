@@ -8,7 +8,8 @@
 // number of threads. It works on tensors of exactly the types and strides it was compiled for:
 // dense ones, unless CompileOptions::strides said otherwise. Every call checks number, element
 // type, extents, strides, alignment (of one element) and overlap. After a failed call the outputs
-// hold anything.
+// hold anything. A call takes tensors as plain data (TensorRef), which views and tensors become by
+// themselves; it refers to them and keeps nothing.
 //
 // An output shares no byte with an input or another output, with one exception: it may be the very
 // same tensor (address, type, strides) as an input that the program reads only element by element
@@ -18,12 +19,14 @@
 #include "compiler/image/image.h"
 #include "runtime/status.h"
 #include "runtime/tensor.h"
+#include "runtime/tensor_ref.h"
 #include "runtime/threads.h"
 
 #include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -36,33 +39,28 @@ namespace volute::runtime {
 struct KernelState; // kernel_state.h
 
 template <class T>
-concept TensorOrView = std::same_as<std::remove_cvref_t<T>, Tensor> ||
+concept TensorOrView = std::same_as<std::remove_cvref_t<T>, TensorRef> ||
+    std::same_as<std::remove_cvref_t<T>, Tensor> ||
     std::same_as<std::remove_cvref_t<T>, TensorView> ||
     std::same_as<std::remove_cvref_t<T>, MutableTensorView>;
 
 class Kernel {
 public:
-  struct Input {
+  /// An input or an output of a call by name.
+  struct Named {
     std::string_view name;
-    TensorView view;
+    TensorRef tensor;
   };
-  struct Output {
-    std::string_view name;
-    MutableTensorView view;
-  };
-  /// One argument of a call by position. Refers to the caller's view.
-  struct Argument {
-    Argument(const TensorView& view)
-        : type(&view.type()), strides(&view.strides()), data(view.data()) {}
-    Argument(const MutableTensorView& view)
-        : type(&view.type()), strides(&view.strides()), data(view.data()), writable(view.data()) {}
-    Argument(const Tensor& tensor) : type(&tensor.type()), data(tensor.data()) {}
-    Argument(Tensor& tensor) : type(&tensor.type()), data(tensor.data()), writable(tensor.data()) {}
+  /// Several: in braces, or in anything that lies in one piece of memory. Refers to the list.
+  class NamedList {
+  public:
+    NamedList(std::initializer_list<Named> list) : items_(list.begin(), list.size()) {}
+    NamedList(std::span<const Named> list) : items_(list) {}
+    NamedList(const std::vector<Named>& list) : items_(list) {}
+    std::span<const Named> items() const noexcept { return items_; }
 
-    const ir::TensorType* type;
-    const TensorStrides* strides = nullptr; // null: dense
-    const std::byte* data;
-    std::byte* writable = nullptr; // where data is, when it may be written
+  private:
+    std::span<const Named> items_;
   };
 
   /// Makes an image callable. Refused are an image for a machine that this one is not, and one
@@ -71,23 +69,24 @@ public:
 
   // ---- calls ----
 
-  /// By name, in any order; every input that is not bound, and every output.
-  Status run(const std::vector<Input>& inputs, const std::vector<Output>& outputs) const noexcept;
+  /// By name, in any order; every input that is not bound, and every output. Allocates nothing
+  /// once the kernel has run before, unless it has more than 32 tensors.
+  Status run(NamedList inputs, NamedList outputs) const noexcept;
   /// The same in the caller's workspace: workspace_bytes() of it, at a multiple of 64, overlapping
   /// nothing and used by one call at a time.
-  Status run(const std::vector<Input>& inputs, const std::vector<Output>& outputs,
-             std::span<std::byte> workspace) const noexcept;
+  Status run(NamedList inputs, NamedList outputs, std::span<std::byte> workspace) const noexcept;
 
   /// By position: the inputs that are not bound, then the outputs, in the program's order. Outputs
-  /// are a Tensor or a MutableTensorView. Allocates nothing once the kernel has run before.
+  /// are a Tensor, a MutableTensorView or a writable TensorRef. Allocates nothing once the kernel
+  /// has run before.
   template <TensorOrView... Views>
   Status operator()(Views&&... views) const noexcept {
-    const std::array<Argument, sizeof...(Views)> arguments = {Argument(views)...};
+    const std::array<TensorRef, sizeof...(Views)> arguments = {static_cast<TensorRef>(views)...};
     return call(arguments);
   }
   /// The same with the arguments in a list.
-  Status call(std::span<const Argument> arguments) const noexcept;
-  Status call(std::span<const Argument> arguments, std::span<std::byte> workspace) const noexcept;
+  Status call(std::span<const TensorRef> arguments) const noexcept;
+  Status call(std::span<const TensorRef> arguments, std::span<std::byte> workspace) const noexcept;
 
   /// A kernel to which the input is a constant: its elements are copied, or packed, here and now,
   /// from a view of any strides. Throws Error when there is no such input or the view does not fit
@@ -105,12 +104,18 @@ public:
   /// The inputs still to be given, and the outputs, in the order of a call by position.
   std::vector<std::string> inputs() const;
   std::vector<std::string> outputs() const;
-  /// Type of an input or output, bound or not; null when there is none of the name.
-  const ir::TensorType* type(std::string_view name) const noexcept;
+  /// Type of the tensor at a position of a call. Throws Error when there are fewer.
+  const ir::TensorType& type_at(size_t position) const;
+  // The three below throw Error with the names there are when there is none of the name.
+  /// Type of an input or output, bound or not, the largest where parameters say its size.
+  const ir::TensorType& type(std::string_view name) const;
   /// The strides that views of an input or output must have, in elements; empty: dense.
-  TensorStrides strides(std::string_view name) const;
+  const TensorStrides& strides(std::string_view name) const;
+  /// Sizes and strides that each call's tensors give, within the ranges that are known here; none
+  /// for a kernel of fixed shapes, which is what `compile` makes of a program.
+  const std::vector<ir::Parameter>& parameters() const noexcept;
   /// Whether a call may be given one tensor as this input and as this output.
-  bool runs_in_place(std::string_view input, std::string_view output) const noexcept;
+  bool runs_in_place(std::string_view input, std::string_view output) const;
   /// What one call needs, all threads together; depends on what is bound and on the threads.
   int64_t workspace_bytes() const noexcept;
   /// Bytes of code and constants that are mapped, shared by all copies.
@@ -118,7 +123,12 @@ public:
 
 private:
   friend class WeakKernel;
+  friend class FunctionTable;
+  friend class MemoryCache;
   explicit Kernel(std::shared_ptr<const KernelState> state) : state_(std::move(state)) {}
+  /// Somebody has found it otherwise than by its key; the cache asks once before it lets go.
+  void mark_used() const noexcept;
+  bool take_used() const noexcept;
 
   std::shared_ptr<const KernelState> state_;
 };

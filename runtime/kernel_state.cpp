@@ -1,6 +1,7 @@
 #include "runtime/kernel_state.h"
 
 #include "runtime/overlap.h"
+#include "runtime/parameters.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -32,7 +33,7 @@ bool is_in_workspace(const ImageBuffer& buffer) {
 }
 
 bool is_alike(const ImageBuffer& a, const ImageBuffer& b) {
-  return a.type == b.type && a.strides == b.strides && a.bytes == b.bytes;
+  return a.type == b.type && a.strides == b.strides && a.bytes == b.bytes && a.dims == b.dims;
 }
 
 std::optional<std::string> fault_in(const ImageBuffer& buffer, const Image& image) {
@@ -47,7 +48,8 @@ std::optional<std::string> fault_in(const ImageBuffer& buffer, const Image& imag
                            ? compiler::fault_in_output_strides(*buffer.type, buffer.strides)
                            : compiler::fault_in_strides(*buffer.type, buffer.strides);
     if (fault) return fault;
-    if (compiler::checked_span_bytes(*buffer.type, buffer.strides) != buffer.bytes)
+    if (buffer.dims.empty() &&
+        compiler::checked_span_bytes(*buffer.type, buffer.strides) != buffer.bytes)
       return fmt::format("has {} bytes, its type is {}{}", buffer.bytes,
                          ir::to_string(*buffer.type),
                          buffer.strides.empty()
@@ -90,17 +92,11 @@ Status refuse(const Image& image, Words words) noexcept {
 } // namespace
 
 Status check_tensor(const Image& image, const ImageBuffer& buffer,
-                    const Kernel::Argument& argument) noexcept {
-  if (*argument.type != *buffer.type)
+                    const TensorRef& argument) noexcept {
+  if (buffer.dims.empty() && !has_type(argument, *buffer.type))
     return refuse(image, [&] {
       return fmt::format("%{} is {}, not {}", buffer.name, ir::to_string(*buffer.type),
-                         ir::to_string(*argument.type));
-    });
-  if (argument.strides && !argument.strides->empty() &&
-      argument.strides->size() != buffer.type->extents.size())
-    return refuse(image, [&] {
-      return fmt::format("%{} {}", buffer.name,
-                         *compiler::fault_in_strides(*buffer.type, *argument.strides));
+                         type_text(argument));
     });
   if (buffer.bytes == 0) return {};
   if (!argument.data)
@@ -121,16 +117,17 @@ Status check_tensor(const Image& image, const ImageBuffer& buffer,
 }
 
 Status check_argument(const Image& image, const ImageBuffer& buffer,
-                      const Kernel::Argument& argument) noexcept {
+                      const TensorRef& argument) noexcept {
   if (Status status = check_tensor(image, buffer, argument); !status) return status;
-  static const TensorStrides none;
-  const TensorStrides& given = argument.strides ? *argument.strides : none;
+  if (!buffer.dims.empty()) return {}; // as the parameters were read
+  std::span<const int64_t> given;
+  if (argument.strides) given = {argument.strides, buffer.type->extents.size()};
   if (compiler::same_strides(*buffer.type, given, buffer.strides)) return {};
   return refuse(image, [&] {
-    const auto text = [&](const TensorStrides& strides) {
-      return fmt::format(
-          "{}[{}]", strides.empty() ? "dense, " : "",
-          fmt::join(strides.empty() ? compiler::dense_strides(*buffer.type) : strides, ", "));
+    const auto text = [&](std::span<const int64_t> strides) {
+      const TensorStrides dense = compiler::dense_strides(*buffer.type);
+      if (strides.empty()) return fmt::format("dense, [{}]", fmt::join(dense, ", "));
+      return fmt::format("[{}]", fmt::join(strides, ", "));
     };
     return fmt::format("%{} has the strides {}, and the kernel was compiled for {}", buffer.name,
                        text(given), text(buffer.strides));
@@ -139,11 +136,26 @@ Status check_argument(const Image& image, const ImageBuffer& buffer,
 
 namespace {
 
-Footprint footprint(const ImageBuffer& buffer, const Kernel::Argument& argument) {
-  return {argument.data, buffer.bytes, &*buffer.type, &buffer.strides};
+/// Of a tensor whose size its call says: all between its first element and its last.
+Footprint span_of(const TensorRef& argument) {
+  int64_t last = 0, dense = 1;
+  for (int32_t d = argument.rank; d-- > 0;) {
+    const int64_t size = argument.extents[d].size;
+    if (size == 0) return {};
+    last += (size - 1) * (argument.strides ? argument.strides[d] : dense);
+    dense *= size;
+  }
+  return {static_cast<const std::byte*>(argument.data), (last + 1) * ir::size_of(argument.element),
+          nullptr, nullptr};
 }
 
-bool is_allowed_in_place(const KernelState& kernel, std::span<const Kernel::Argument> arguments,
+Footprint footprint(const ImageBuffer& buffer, const TensorRef& argument) {
+  if (!buffer.dims.empty()) return span_of(argument);
+  return {static_cast<const std::byte*>(argument.data), buffer.bytes, &*buffer.type,
+          &buffer.strides};
+}
+
+bool is_allowed_in_place(const KernelState& kernel, std::span<const TensorRef> arguments,
                          size_t output, size_t input) {
   const ImageBuffer& written = kernel.image().buffers[kernel.open[output]];
   const auto index = static_cast<int32_t>(kernel.open[input]);
@@ -152,7 +164,7 @@ bool is_allowed_in_place(const KernelState& kernel, std::span<const Kernel::Argu
              written.may_alias.end();
 }
 
-Status overlap_status(const KernelState& kernel, std::span<const Kernel::Argument> arguments,
+Status overlap_status(const KernelState& kernel, std::span<const TensorRef> arguments,
                       size_t output, size_t other) noexcept {
   const Image& image = kernel.image();
   const ImageBuffer& a = image.buffers[kernel.open[output]];
@@ -171,9 +183,10 @@ Status overlap_status(const KernelState& kernel, std::span<const Kernel::Argumen
   });
 }
 
-Status check_arguments(const KernelState& kernel,
-                       std::span<const Kernel::Argument> arguments) noexcept {
+Status check_arguments(const KernelState& kernel, std::span<const TensorRef> arguments) noexcept {
   const Image& image = kernel.image();
+  if (!arguments.empty() && !arguments.data())
+    return refuse(image, [] { return std::string("the list of arguments is a null pointer"); });
   if (arguments.size() != kernel.open.size())
     return refuse(image, [&] {
       return fmt::format("takes {} inputs and {} outputs, {} arguments were given",
@@ -194,7 +207,7 @@ Status check_arguments(const KernelState& kernel,
   return {};
 }
 
-Status check_workspace(const KernelState& kernel, std::span<const Kernel::Argument> arguments,
+Status check_workspace(const KernelState& kernel, std::span<const TensorRef> arguments,
                        std::span<std::byte> workspace) noexcept {
   const Image& image = kernel.image();
   if (static_cast<int64_t>(workspace.size()) < kernel.workspace_bytes)
@@ -203,6 +216,8 @@ Status check_workspace(const KernelState& kernel, std::span<const Kernel::Argume
                          kernel.workspace_bytes);
     });
   if (kernel.workspace_bytes == 0) return {};
+  if (!workspace.data())
+    return refuse(image, [] { return std::string("the workspace is a null pointer"); });
   if (reinterpret_cast<uintptr_t>(workspace.data()) % 64 != 0)
     return refuse(image, [] { return std::string("the workspace is not at a multiple of 64"); });
   for (size_t i = 0; i < arguments.size(); ++i) {
@@ -213,8 +228,8 @@ Status check_workspace(const KernelState& kernel, std::span<const Kernel::Argume
   return {};
 }
 
-Status run_steps(const KernelState& kernel, std::span<const Kernel::Argument> arguments,
-                 std::byte* workspace) noexcept {
+Status run_steps(const KernelState& kernel, std::span<const TensorRef> arguments,
+                 const ParameterValues& parameters, std::byte* workspace) noexcept {
   const Image& image = kernel.image();
   std::array<std::byte*, stack_table> few;
   std::byte** table = few.data();
@@ -224,9 +239,9 @@ Status run_steps(const KernelState& kernel, std::span<const Kernel::Argument> ar
     // Bound memory is only read: steps write no input, and packing is not run again.
     table[i] = kernel.owned[i] ? kernel.owned[i]->data() : workspace + kernel.plan.offsets[i];
   for (size_t i = 0; i < arguments.size(); ++i)
-    table[kernel.open[i]] = const_cast<std::byte*>(arguments[i].data);
+    table[kernel.open[i]] = static_cast<std::byte*>(arguments[i].data);
 
-  const compiler::StepArguments step_arguments{table, nullptr};
+  const compiler::StepArguments step_arguments{table, parameters.data()};
   for (const size_t step : kernel.steps)
     if (Status status =
             run_step(image, image.steps[step], kernel.loaded->entries[step], step_arguments,
@@ -243,10 +258,7 @@ std::optional<Failure> check_image(const Image& image) {
   if (image.thread_scratch_bytes < 0 || image.thread_scratch_bytes > (int64_t{1} << 40))
     return refuse(
         fmt::format("the image asks for {} bytes of scratch a thread", image.thread_scratch_bytes));
-  if (!image.parameters.empty())
-    return refuse(
-        fmt::format("the image leaves the parameter {} open; kernels are called with fixed shapes",
-                    image.parameters.front()));
+  if (auto fault = fault_in_parameters(image)) return refuse("the image " + *fault);
   for (const ImageBuffer& buffer : image.buffers)
     if (auto fault = fault_in(buffer, image))
       return refuse(fmt::format("the image's buffer {} {}", buffer.name, *fault));
@@ -285,16 +297,20 @@ KernelState::KernelState(std::shared_ptr<const LoadedImage> loaded_image,
   workspaces = std::make_unique<WorkspacePool>(workspace_bytes);
 }
 
-Status KernelState::call(std::span<const Kernel::Argument> arguments,
+Status KernelState::call(std::span<const TensorRef> arguments,
                          const std::span<std::byte>* workspace) const noexcept {
+  ParameterValues parameters;
+  if (!image().parameters.empty())
+    if (Status status = read_parameters(image(), open, arguments, parameters); !status)
+      return status;
   if (Status status = check_arguments(*this, arguments); !status) return status;
   if (workspace) {
     if (Status status = check_workspace(*this, arguments, *workspace); !status) return status;
-    return run_steps(*this, arguments, workspace->data());
+    return run_steps(*this, arguments, parameters, workspace->data());
   }
-  if (workspace_bytes == 0) return run_steps(*this, arguments, nullptr);
+  if (workspace_bytes == 0) return run_steps(*this, arguments, parameters, nullptr);
   const WorkspacePool::Loan loan(*workspaces);
-  if (loan.data()) return run_steps(*this, arguments, loan.data());
+  if (loan.data()) return run_steps(*this, arguments, parameters, loan.data());
   return Status::failed(StatusCode::out_of_memory, [&] {
     return Diagnostic{{},
                       image().name,
@@ -352,10 +368,11 @@ Status step_status(const Image& image, const ImageStep& step, int32_t code) noex
 Status run_step(const Image& image, const ImageStep& step, compiler::StepEntry entry,
                 const compiler::StepArguments& arguments, const Threads& threads,
                 std::byte* scratch, int64_t scratch_bytes) noexcept {
-  if (step.work == 0) return {};
-  const int64_t pieces = std::min<int64_t>(threads.count(), step.work);
-  if (pieces == 1) return step_status(image, step, entry(&arguments, scratch, 0, step.work));
-  SplitStep split{entry, &arguments, scratch, scratch_bytes, step.work, pieces};
+  const int64_t work = compiler::work_of(step, {arguments.parameters, image.parameters.size()});
+  if (work == 0) return {};
+  const int64_t pieces = std::min<int64_t>(threads.count(), work);
+  if (pieces == 1) return step_status(image, step, entry(&arguments, scratch, 0, work));
+  SplitStep split{entry, &arguments, scratch, scratch_bytes, work, pieces};
   const Status status = threads.run(
       pieces, [](void* context, int64_t piece) { static_cast<SplitStep*>(context)->run(piece); },
       &split);

@@ -10,6 +10,7 @@
 #include "runtime/threads.h"
 #include "runtime/workspace.h"
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -38,12 +39,13 @@ struct KernelState {
   const compiler::Image& image() const { return loaded->image; }
   /// Checks a call's tensors and runs the steps. `arguments` are in the order of `open`; without a
   /// workspace of the caller's (null), one of the kernel's own is used.
-  Status call(std::span<const Kernel::Argument> arguments,
+  Status call(std::span<const TensorRef> arguments,
               const std::span<std::byte>* workspace) const noexcept;
 
   const std::shared_ptr<const LoadedImage> loaded;
   const std::vector<OwnedMemory> owned; // by buffer: not null where it is bound
   const Threads threads;
+  mutable std::atomic<bool> used{false}; // Kernel::mark_used
 
   // Derived from the above.
   std::vector<size_t> open;  // buffers that a call gives: inputs that are not bound, then outputs
@@ -64,10 +66,10 @@ struct KernelState {
 /// Whether a tensor has the type of the input or output that it is given for, and an address; its
 /// strides may be any that are valid.
 Status check_tensor(const compiler::Image& image, const compiler::ImageBuffer& buffer,
-                    const Kernel::Argument& argument) noexcept;
+                    const TensorRef& argument) noexcept;
 /// The same for a call, where the strides must be those that were compiled for.
 Status check_argument(const compiler::Image& image, const compiler::ImageBuffer& buffer,
-                      const Kernel::Argument& argument) noexcept;
+                      const TensorRef& argument) noexcept;
 
 /// The input or output of the name.
 std::optional<size_t> find_given(const compiler::Image& image, std::string_view name);

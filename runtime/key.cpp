@@ -31,7 +31,7 @@ constexpr size_t most_written = 4096;
 std::string kernel_key(const ir::Program& program, const CompileOptions& options) {
   std::string key = fmt::format("target {}\nschedule {}\naccuracy {}\ndeterministic {}\n",
                                 on_one_line(options.target), on_one_line(options.schedule),
-                                options.accuracy, options.deterministic);
+                                options.accuracy.value(), options.deterministic);
   for (const auto& [name, strides] : options.strides)
     key += fmt::format("strides %{} [{}]\n", name, fmt::join(strides, ", "));
   ir::Program text = program;

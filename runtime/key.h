@@ -2,7 +2,7 @@
 //
 //     target znver4+avx2+avx512f...,l1=32K,l2=1M,l3=32M
 //     schedule auto
-//     accuracy 10
+//     accuracy 2
 //     deterministic false
 //     strides %x [150528, 50176, 448, 1]
 //     constant %w xxh3:0123456789abcdef0123456789abcdef 37632
@@ -20,6 +20,7 @@
 
 namespace volute::runtime {
 
+/// `options` are complete: a session has filled in its target and its accuracy.
 std::string kernel_key(const ir::Program& program, const CompileOptions& options);
 
 } // namespace volute::runtime

@@ -39,6 +39,12 @@ void MemoryCache::hold(Entries::value_type& item, const Kernel& kernel,
 }
 
 void MemoryCache::evict_oldest(std::vector<Kernel>& dropped) {
+  // Kernels that were found by another way than this since they were last looked at go to the
+  // front, each once.
+  for (size_t left = recent_.size(); left > 1; --left) {
+    if (!entries_.find(*recent_.back())->second.held->take_used()) break;
+    recent_.splice(recent_.begin(), recent_, std::prev(recent_.end()));
+  }
   Entry& entry = entries_.find(*recent_.back())->second;
   dropped.push_back(*entry.held);
   entry.held.reset();

@@ -1,6 +1,7 @@
 // Kernels by key: one compile a key, however many threads ask at once.
 //
-// The cache holds the kernels used last, up to a number of mapped bytes. What it lets go stays with
+// The cache holds the kernels used last (a function's finds count too), up to a number of mapped
+// bytes. What it lets go stays with
 // whoever still calls it, and is found again as long as it lives; the last holder unmaps it. Keys
 // are whole texts and are compared whole: two configurations never meet by a hash. A failed
 // compile is told to everyone who waited for it and then forgotten.

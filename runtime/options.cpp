@@ -6,6 +6,7 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 
 namespace volute::runtime {
@@ -34,6 +35,16 @@ std::optional<std::string> read_target(const std::string& text, Options& options
   return std::nullopt;
 }
 
+std::optional<std::string> read_accuracy(const std::string& text, Options& options) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || !(number >= 0) ||
+      !std::isfinite(number))
+    return "a number of 0 or more";
+  options.accuracy = number;
+  return std::nullopt;
+}
+
 std::optional<std::string> read_memory_cache(const std::string& text, Options& options) {
   std::string_view digits = text;
   int shift = 0;
@@ -59,10 +70,12 @@ struct Row {
   Reader read;
 };
 
-constexpr std::array<Row, 4> rows = {{
+constexpr std::array<Row, 5> rows = {{
     {{"VOLUTE_THREADS", "1, 2, ... or all", "threads that run a kernel (1)"}, read_threads},
     {{"VOLUTE_TARGET", "native or CPU[+feature,-feature...]", "what to compile for (native)"},
      read_target},
+    {{"VOLUTE_ACCURACY", "0 or more", "largest error of an algorithm, in direct f32's (2)"},
+     read_accuracy},
     {{"VOLUTE_MEMORY_CACHE", "bytes, or 64M, 1G, ...",
       "kernels a session keeps that nobody holds (256M)"},
      read_memory_cache},
@@ -108,10 +121,11 @@ read_options(const std::function<std::optional<std::string>(std::string_view)>& 
 }
 
 const Expected<Options>& options() {
-  static const Expected<Options> read = read_options([](std::string_view name) {
+  // Never destroyed: threads may make sessions while the process ends.
+  static const auto& read = *new Expected<Options>(read_options([](std::string_view name) {
     const char* value = std::getenv(std::string(name).c_str());
     return value ? std::optional<std::string>(value) : std::nullopt;
-  });
+  }));
   return read;
 }
 

@@ -17,6 +17,7 @@ namespace volute::runtime {
 struct Options {
   int threads = 1;                                 // VOLUTE_THREADS
   std::string target = "native";                   // VOLUTE_TARGET
+  double accuracy = 2;                             // VOLUTE_ACCURACY
   int64_t memory_cache_bytes = int64_t{256} << 20; // VOLUTE_MEMORY_CACHE
   bool verbose = false;                            // VOLUTE_VERBOSE
   bool operator==(const Options&) const = default;

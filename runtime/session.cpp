@@ -1,17 +1,23 @@
 #include "runtime/session.h"
 
-#include "compiler/target/target.h"
+#include "compiler/codegen/compiling.h"
+#include "compiler/compile.h"
+#include "ir/verify.h"
 #include "runtime/compiler_link.h"
+#include "runtime/function_table.h"
 #include "runtime/key.h"
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <cstdio>
 
 namespace volute::runtime {
 
 namespace {
+
+using compiler::Compiled;
+using compiler::CompileRequest;
+using Compile = std::function<Expected<Compiled>(const ir::Program&, const CompileOptions&)>;
 
 /// "native" and the same machine spelt out are one text.
 Expected<std::string> canonical_target(const std::string& text) {
@@ -20,65 +26,145 @@ Expected<std::string> canonical_target(const std::string& text) {
   return compiler::to_string(*target);
 }
 
+Expected<bool> verified(const ir::Program& program) {
+  std::vector<Diagnostic> faults = ir::verify(program);
+  if (faults.empty()) return true;
+  return Failure{std::move(faults)};
+}
+
+Compile with_image_alone(CompileImage compile_image) {
+  if (!compile_image) throw Error(fail("session", "its compiler is an empty function").diagnostics);
+  return [compile_image = std::move(compile_image)](
+             const ir::Program& program, const CompileOptions& options) -> Expected<Compiled> {
+    Expected<compiler::Image> image = compile_image(program, options);
+    if (!image) return image.failure();
+    Compiled compiled;
+    compiled.image = std::move(*image);
+    return compiled;
+  };
+}
+
+void say(const ir::Program& program, const compiler::Image& image, const compiler::Report& r) {
+  const Expected<compiler::Target> target = compiler::parse_target(image.target);
+  fmt::print(stderr,
+             "volute: @{} for {}: {} bytes of code, {} of workspace, {:.1f} ms (lower {:.1f}, "
+             "emit {:.1f}, object {:.1f}, link {:.1f})\n",
+             program.name, target ? compiler::short_text(*target) : "any machine", r.text_bytes,
+             r.workspace_bytes, r.total_ms(), r.lower_ms, r.emit_ms, r.object_ms, r.link_ms);
+}
+
 } // namespace
 
 struct Session::State {
-  State(const Options& session_options, Threads session_threads, CompileImage compiler)
+  State(const Options& session_options, Threads session_threads, Compile session_compile)
       : options(session_options), threads(std::move(session_threads)),
-        compile_image(std::move(compiler)), cache(options.memory_cache_bytes) {}
+        compile(std::move(session_compile)), cache(options.memory_cache_bytes) {}
 
-  Expected<Kernel> compile(const ir::Program& program, const CompileOptions& compile_options) const;
+  /// The options in canonical form, so that one configuration has one key however it is written.
+  Expected<CompileOptions> completed(const ir::Program& program,
+                                     const CompileOptions& compile_options) const;
+  Expected<Kernel> kernel(const ir::Program& program, const CompileOptions& complete) const;
 
   const Options options;
   const Expected<std::string> target = canonical_target(options.target); // found once, not per call
   const Threads threads;
-  const CompileImage compile_image;
+  const Compile compile;
   MemoryCache cache;
+  FunctionTable functions;
 };
 
-Expected<Kernel> Session::State::compile(const ir::Program& program,
-                                         const CompileOptions& compile_options) const {
-  const auto start = std::chrono::steady_clock::now();
-  const Expected<compiler::Image> image = compile_image(program, compile_options);
-  if (!image) return image.failure();
-  Expected<Kernel> kernel = Kernel::load(*image, threads);
-  if (options.verbose && kernel) {
-    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
-    fmt::print(stderr, "volute: @{} -> {}: {} bytes of code, {} of workspace, {:.1f} ms\n",
-               program.name, kernel->name(), image->bytes.size(), kernel->workspace_bytes(),
-               took.count());
-  }
-  return kernel;
+Expected<CompileOptions> Session::State::completed(const ir::Program& program,
+                                                   const CompileOptions& compile_options) const {
+  if (const auto sound = verified(program); !sound) return sound.failure();
+  CompileOptions complete = compile_options;
+  const Expected<std::string> found =
+      complete.target.empty() ? target : canonical_target(complete.target);
+  if (!found) return found.failure();
+  complete.target = *found;
+  if (!complete.accuracy) complete.accuracy = options.accuracy;
+  Expected<compiler::StridesByName> strides = compiler::checked_strides(program, complete.strides);
+  if (!strides) return strides.failure();
+  complete.strides = std::move(*strides);
+  return complete;
+}
+
+Expected<Kernel> Session::State::kernel(const ir::Program& program,
+                                        const CompileOptions& complete) const {
+  const Expected<Compiled> compiled = compile(program, complete);
+  if (!compiled) return compiled.failure();
+  if (options.verbose) say(program, compiled->image, compiled->report);
+  return Kernel::load(compiled->image, threads);
 }
 
 Session::Session() : Session(options().value()) {}
 
 Session::Session(const Options& options)
-    : Session(options, std::move(Threads::pool(options.threads)).value(), runtime::compile_image) {}
+    : Session(options, std::move(Threads::pool(options.threads)).value()) {}
+
+Session::Session(const Options& options, Threads threads)
+    : Session(std::make_shared<State>(options, std::move(threads), runtime::compile)) {
+  compiler::watch_this_thread();
+}
 
 Session::Session(const Options& options, Threads threads, CompileImage compile_image)
-    : state_(std::make_shared<State>(options, std::move(threads), std::move(compile_image))) {}
+    : Session(std::make_shared<State>(options, std::move(threads),
+                                      with_image_alone(std::move(compile_image)))) {}
+
+Session::Session(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
 Expected<Kernel> Session::try_compile(const ir::Program& program, const CompileOptions& options) {
-  // In canonical form, so that one configuration has one key however it is written.
-  CompileOptions complete = options;
-  const Expected<std::string> target =
-      options.target.empty() ? state_->target : canonical_target(options.target);
-  if (!target) return target.failure();
-  complete.target = *target;
-  Expected<compiler::StridesByName> strides = compiler::checked_strides(program, options.strides);
-  if (!strides) return strides.failure();
-  complete.strides = std::move(*strides);
-  return state_->cache.get_or_compile(kernel_key(program, complete),
-                                      [&] { return state_->compile(program, complete); });
+  const Expected<CompileOptions> complete = state_->completed(program, options);
+  if (!complete) return complete.failure();
+  return state_->cache.get_or_compile(kernel_key(program, *complete),
+                                      [&] { return state_->kernel(program, *complete); });
 }
 
 Kernel Session::compile(const ir::Program& program, const CompileOptions& options) {
   return std::move(try_compile(program, options)).value();
 }
 
-MemoryCache::Counters Session::cache_counters() const { return state_->cache.counters(); }
-void Session::clear_cache() { state_->cache.clear(); }
+Expected<CompileRequest> Session::request(const ir::Program& program,
+                                          const CompileOptions& options) const {
+  const Expected<CompileOptions> complete = state_->completed(program, options);
+  if (!complete) return complete.failure();
+  return compile_request(*complete);
+}
+
+Expected<Compiled> Session::inspect(const ir::Program& program,
+                                    const CompileRequest& request) const {
+  Expected<Compiled> compiled = compiler::compile(program, request);
+  if (compiled && state_->options.verbose) say(program, compiled->image, compiled->report);
+  return compiled;
+}
+
+Expected<compiler::Stages> Session::inspect_loops(const ir::Program& program,
+                                                  const CompileRequest& request) const {
+  return compiler::specialise_program(program, request);
+}
+
+Expected<Kernel> Session::load(const compiler::Image& image) const {
+  return Kernel::load(image, state_->threads);
+}
+
+std::optional<Kernel> Session::recall(const FunctionKey& key) const {
+  return state_->functions.find(key);
+}
+
+void Session::remember(const FunctionKey& key, const Kernel& kernel) {
+  state_->functions.remember(key, kernel);
+}
+
+MemoryCache::Counters Session::cache_counters() const {
+  MemoryCache::Counters counters = state_->cache.counters();
+  counters.hits += state_->functions.hits();
+  return counters;
+}
+
+void Session::clear_cache() {
+  state_->functions.clear();
+  state_->cache.clear();
+}
+
 const Threads& Session::threads() const { return state_->threads; }
 
 } // namespace volute::runtime

@@ -5,7 +5,20 @@
 //     kernel.run({{"x", x}, {"w", w}}, {{"y", y}}).check();
 //
 // A session may be used from any number of threads; a configuration that several ask for at once
-// is compiled once. Copies share everything.
+// is compiled once. Copies share everything. Every program is verified before anything else looks
+// at it, however it was made.
+//
+// A process may fork: in the child, sessions and kernels that no other thread was inside of at that
+// moment work on, their pools with threads of their own. A process may exit while its threads
+// compile: exit() waits for the compiles under way, and what would begin after that is refused.
+//
+// Whoever wants to see what the compiler did, or to compile for a machine that this one is not,
+// takes the same way in two steps:
+//
+//     compiler::CompileRequest request = *session.request(program, options);
+//     request.assembly = true;
+//     compiler::Compiled seen = *session.inspect(program, request); // report, stages, texts, image
+//     volute::Kernel kernel = *session.load(seen.image);
 #pragma once
 
 #include "compiler/image/image.h"
@@ -22,9 +35,17 @@
 #include <memory>
 #include <optional>
 
+namespace volute::compiler {
+struct CompileRequest; // compiler/compile.h
+struct Compiled;
+struct Stages;
+} // namespace volute::compiler
+
 namespace volute::runtime {
 
-/// From a program to an image: the compiler, as a session sees it. Called from any thread.
+class FunctionKey; // function_key.h
+
+/// From a program to an image: a compiler of the caller's. Called from any thread.
 using CompileImage =
     std::function<Expected<compiler::Image>(const ir::Program&, const CompileOptions&)>;
 
@@ -34,13 +55,33 @@ public:
   Session();
   /// On a pool of `options.threads` threads; throws Error when the system has not got them.
   explicit Session(const Options& options);
-  /// On threads of the caller's, by a compiler of the caller's.
+  /// On threads of the caller's.
+  Session(const Options& options, Threads threads);
+  /// By a compiler of the caller's too, which `inspect` passes by. Throws Error when there is none.
   Session(const Options& options, Threads threads, CompileImage compile_image);
 
   /// Throws Error with the reasons when the program or an option is refused.
   Kernel compile(const ir::Program& program, const CompileOptions& options = {});
   /// The same with the failure as a value.
   Expected<Kernel> try_compile(const ir::Program& program, const CompileOptions& options = {});
+
+  /// What this session's compiler is asked for: target and strides found right, settings filled in.
+  Expected<compiler::CompileRequest> request(const ir::Program& program,
+                                             const CompileOptions& options = {}) const;
+  /// Compiles anew, for any target. Nothing enters the cache.
+  Expected<compiler::Compiled> inspect(const ir::Program& program,
+                                       const compiler::CompileRequest& request) const;
+  /// The same as far as the loops, which takes no code generator.
+  Expected<compiler::Stages> inspect_loops(const ir::Program& program,
+                                           const compiler::CompileRequest& request) const;
+  /// Makes an image callable, on this session's threads. Nothing enters the cache.
+  Expected<Kernel> load(const compiler::Image& image) const;
+
+  /// The kernel that was remembered under the key, as long as somebody holds it: the cache does,
+  /// within its limit. Takes no part in compiling, builds no text and allocates nothing.
+  std::optional<Kernel> recall(const FunctionKey& key) const;
+  /// Lets a kernel of this session's be found by a key of plain numbers.
+  void remember(const FunctionKey& key, const Kernel& kernel);
 
   MemoryCache::Counters cache_counters() const;
   /// Lets go of every kernel that nobody else holds.
@@ -49,6 +90,7 @@ public:
 
 private:
   struct State;
+  explicit Session(std::shared_ptr<State> state);
   std::shared_ptr<State> state_;
 };
 

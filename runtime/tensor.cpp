@@ -9,12 +9,50 @@
 #include <cstring>
 
 namespace volute::runtime {
+namespace {
+
+void require_strides(const ir::TensorType& type, const TensorStrides& strides) {
+  if (strides.empty() || strides.size() == type.extents.size()) return;
+  throw Error(fail("view", "a tensor " + *compiler::fault_in_strides(type, strides)).diagnostics);
+}
+
+} // namespace
+
+void require_element(const ir::TensorType& type, size_t bytes) {
+  const int64_t size = ir::size_of(type.element);
+  if (bytes == 1 || static_cast<int64_t>(bytes) == size) return;
+  throw Error(fail("tensor", fmt::format("{} has elements of {} byte{}, asked for as a type of {}",
+                                         ir::to_string(type), size, size == 1 ? "" : "s", bytes))
+                  .diagnostics);
+}
+
+TensorView::TensorView(ir::TensorType type, const void* data, TensorStrides strides)
+    : type_(std::move(type)), strides_(std::move(strides)),
+      data_(static_cast<const std::byte*>(data)) {
+  require_strides(type_, strides_);
+}
+
+MutableTensorView::MutableTensorView(ir::TensorType type, void* data, TensorStrides strides)
+    : type_(std::move(type)), strides_(std::move(strides)), data_(static_cast<std::byte*>(data)) {
+  require_strides(type_, strides_);
+}
 
 Expected<Tensor> Tensor::allocate(ir::TensorType type) {
+  return in(AlignedMemory::allocate, std::move(type));
+}
+
+Expected<Tensor> Tensor::allocate_unset(ir::TensorType type) {
+  return in(AlignedMemory::allocate_unset, std::move(type));
+}
+
+Expected<Tensor> Tensor::in(AlignedMemory (*allocate)(int64_t) noexcept, ir::TensorType type) {
+  for (const ir::Extent& extent : type.extents)
+    if (extent.size < 0)
+      return fail("tensor", fmt::format("{} has an extent below 0", ir::to_string(type)));
   const std::optional<int64_t> bytes = ir::checked_bytes(type);
   if (!bytes)
     return fail("tensor", fmt::format("{} is larger than 2^62 bytes", ir::to_string(type)));
-  AlignedMemory memory = AlignedMemory::allocate(*bytes);
+  AlignedMemory memory = allocate(*bytes);
   if (!memory)
     return fail("tensor",
                 fmt::format("no memory for the {} bytes of {}", *bytes, ir::to_string(type)));
@@ -176,6 +214,11 @@ Expected<Fill> parse_fill(std::string_view text) {
 }
 
 void fill(const MutableTensorView& tensor, const Fill& how, uint64_t stream) {
+  require_fitting(tensor.type(), tensor.strides(), "fill");
+  const std::optional<int64_t> bytes = ir::checked_bytes(tensor.type());
+  if (!tensor.data() && bytes && *bytes > 0)
+    throw Error(fail("fill", fmt::format("{} is a null pointer", ir::to_string(tensor.type())))
+                    .diagnostics);
   switch (how.kind) {
   case Fill::Kind::zeros: return write_all(tensor, [](int64_t) -> int64_t { return 0; });
   case Fill::Kind::ones: return write_all(tensor, [](int64_t) -> int64_t { return 1; });

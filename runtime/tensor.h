@@ -14,6 +14,7 @@
 #include "ir/diagnostic.h"
 #include "ir/types.h"
 #include "runtime/aligned_memory.h"
+#include "runtime/tensor_ref.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -35,27 +36,30 @@ struct Part {
 Part narrow(const ir::TensorType& type, const TensorStrides& strides, ir::Axis axis, int64_t start,
             int64_t length, int64_t step);
 
+/// Throws Error unless a T is as large as one of the elements, or is a byte of them.
+void require_element(const ir::TensorType& type, size_t bytes);
+
 /// Memory that is only read: a kernel's input.
 class TensorView {
 public:
   /// `strides`: elements between neighbours along each extent, in the type's order; none: dense.
-  TensorView(ir::TensorType type, const void* data, TensorStrides strides = {})
-      : type_(std::move(type)), strides_(std::move(strides)),
-        data_(static_cast<const std::byte*>(data)) {}
+  /// Throws Error when there are some and not one for each extent.
+  TensorView(ir::TensorType type, const void* data, TensorStrides strides = {});
 
   const ir::TensorType& type() const noexcept { return type_; }
   const TensorStrides& strides() const noexcept { return strides_; } // as they were given
   /// Whether every element is where the type alone would put it.
-  bool is_dense() const noexcept {
-    return strides_.size() == (strides_.empty() ? 0 : type_.extents.size()) &&
-           compiler::same_strides(type_, strides_, {});
-  }
+  bool is_dense() const noexcept { return compiler::same_strides(type_, strides_, {}); }
   const std::byte* data() const noexcept { return data_; }
-  /// The elements as the C++ type that the caller knows them to be.
+  /// The elements as the C++ type that the caller knows them to be: float, uint16_t for bf16.
+  /// Throws Error when that has another size than an element, and is no byte.
   template <class T>
-  const T* as() const noexcept {
+  const T* as() const {
+    require_element(type_, sizeof(T));
     return reinterpret_cast<const T*>(data_);
   }
+  /// As calls take it. Refers to this view.
+  operator TensorRef() const noexcept { return ref(type_, strides_, data_); }
 
   /// The positions start ... start + length - 1 along an axis, as torch.Tensor.narrow; or with a
   /// step every step-th one from start on, `length` in all. Throws Error when there are fewer.
@@ -68,6 +72,18 @@ public:
   TensorView expand(ir::Axis axis, int64_t size) const;
 
 private:
+  friend class MutableTensorView;
+  friend class Tensor;
+  static TensorRef ref(const ir::TensorType& type, const TensorStrides& strides,
+                       const std::byte* data, bool writable = false) noexcept {
+    return {const_cast<std::byte*>(data),
+            type.extents.data(),
+            strides.empty() ? nullptr : strides.data(),
+            static_cast<int32_t>(type.extents.size()),
+            type.element,
+            writable};
+  }
+
   ir::TensorType type_;
   TensorStrides strides_;
   const std::byte* data_;
@@ -77,15 +93,15 @@ private:
 class MutableTensorView {
 public:
   /// `strides` as a TensorView's. No two elements may lie in one place.
-  MutableTensorView(ir::TensorType type, void* data, TensorStrides strides = {})
-      : type_(std::move(type)), strides_(std::move(strides)), data_(static_cast<std::byte*>(data)) {
-  }
+  MutableTensorView(ir::TensorType type, void* data, TensorStrides strides = {});
 
   const ir::TensorType& type() const noexcept { return type_; }
   const TensorStrides& strides() const noexcept { return strides_; }
   std::byte* data() const noexcept { return data_; }
+  /// As a TensorView's.
   template <class T>
-  T* as() const noexcept {
+  T* as() const {
+    require_element(type_, sizeof(T));
     return reinterpret_cast<T*>(data_);
   }
   /// As a TensorView's.
@@ -94,6 +110,7 @@ public:
     return {std::move(part.type), data_ + part.bytes_behind, std::move(part.strides)};
   }
   operator TensorView() const { return {type_, data_, strides_}; }
+  operator TensorRef() const noexcept { return TensorView::ref(type_, strides_, data_, true); }
 
 private:
   ir::TensorType type_;
@@ -107,11 +124,14 @@ void copy_elements(const ir::TensorType& type, const std::byte* from,
                    const TensorStrides& from_strides, std::byte* to,
                    const TensorStrides& to_strides);
 
-/// Owns its elements: 64-byte aligned, on huge pages when large, zero until written.
+/// Owns its elements: 64-byte aligned, on huge pages when large.
 class Tensor {
 public:
-  /// Refused when the type exceeds the language's 2^62 bytes or the system has not got the memory.
+  /// Zero until it is written. Refused when the type exceeds the language's 2^62 bytes or the
+  /// system has not got the memory.
   static Expected<Tensor> allocate(ir::TensorType type);
+  /// The same with anything in it, for who writes all of it: torch.empty.
+  static Expected<Tensor> allocate_unset(ir::TensorType type);
   /// A dense copy that owns its elements.
   static Expected<Tensor> copy(const TensorView& view);
 
@@ -119,16 +139,21 @@ public:
   int64_t bytes() const noexcept { return memory_.size(); }
   std::byte* data() noexcept { return memory_.data(); }
   const std::byte* data() const noexcept { return memory_.data(); }
+  /// As a TensorView's.
   template <class T>
-  T* as() noexcept {
+  T* as() {
+    require_element(type_, sizeof(T));
     return reinterpret_cast<T*>(memory_.data());
   }
   template <class T>
-  const T* as() const noexcept {
+  const T* as() const {
+    require_element(type_, sizeof(T));
     return reinterpret_cast<const T*>(memory_.data());
   }
   operator TensorView() const { return {type_, memory_.data()}; }
   operator MutableTensorView() { return {type_, memory_.data()}; }
+  operator TensorRef() const noexcept { return TensorView::ref(type_, {}, memory_.data()); }
+  operator TensorRef() noexcept { return TensorView::ref(type_, {}, memory_.data(), true); }
   /// A view of a part, as a TensorView's.
   TensorView narrow(ir::Axis axis, int64_t start, int64_t length, int64_t step = 1) const {
     return TensorView(*this).narrow(axis, start, length, step);
@@ -138,6 +163,7 @@ public:
   }
 
 private:
+  static Expected<Tensor> in(AlignedMemory (*allocate)(int64_t) noexcept, ir::TensorType type);
   Tensor(ir::TensorType type, AlignedMemory memory)
       : type_(std::move(type)), memory_(std::move(memory)) {}
 
@@ -163,8 +189,9 @@ struct Fill {
 Expected<Fill> parse_fill(std::string_view text);
 
 /// Writes every element, in the order of a dense tensor whatever the strides. The same fill of the
-/// same type gives the same values everywhere; tensors
-/// with different `stream` numbers (say, the inputs of one program) get unrelated random ones.
+/// same type gives the same values everywhere; tensors with different `stream` numbers (say, the
+/// inputs of one program) get unrelated random ones. Throws Error when there is no memory to write:
+/// a null pointer, or strides that lead outside any tensor.
 ///
 /// random: floats are whole numbers in -4..4, so that sums of products of hundreds of channels are
 /// exact in f32 whatever their order and a result can be compared with ==; i8 and u8 take every

@@ -4,7 +4,8 @@
 #include <pthreadpool.h>
 
 #include <atomic>
-#include <mutex>
+#include <memory>
+#include <pthread.h>
 #include <sched.h>
 #include <thread>
 
@@ -65,6 +66,24 @@ void run_piece(void* run, size_t index) {
   static_cast<Run*>(run)->piece(static_cast<int64_t>(index));
 }
 
+// How many forks lie between this process and the one that began: threads that were started in
+// another generation do not exist in this one.
+std::atomic<uint64_t> generation{0};
+
+void count_forks() {
+  static const bool once = [] {
+    const auto child = [] { generation.fetch_add(1); };
+    return pthread_atfork(nullptr, nullptr, child) == 0;
+  }();
+  (void)once;
+}
+
+/// Workers of our own, in the process that started them.
+struct Team {
+  pthreadpool_t workers;
+  uint64_t started_in;
+};
+
 } // namespace
 
 struct Threads::Pool {
@@ -74,19 +93,28 @@ struct Threads::Pool {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
   ~Pool() {
-    if (workers_) pthreadpool_destroy(workers_);
+    // The memory of a team that a fork has left behind stays: nobody can join its threads.
+    const std::unique_ptr<Team> team(team_.load());
+    if (team && team->started_in == generation.load()) pthreadpool_destroy(team->workers);
   }
 
-  /// Starts the workers when they are first needed: a process whose kernels are too small to be
-  /// split never has them. Null when the system has not got them.
+  /// Starts the workers when they are first needed, in this process: one whose kernels are too
+  /// small to be split never has them. Null when the system has not got them.
   pthreadpool_t workers(int count) const {
-    std::call_once(once_, [&] { workers_ = pthreadpool_create(static_cast<size_t>(count)); });
-    return workers_;
+    Team* team = team_.load(std::memory_order_acquire);
+    while (!team || team->started_in != generation.load(std::memory_order_relaxed)) {
+      count_forks();
+      auto started = std::make_unique<Team>(
+          Team{pthreadpool_create(static_cast<size_t>(count)), generation.load()});
+      if (!started->workers) return nullptr;
+      if (team_.compare_exchange_strong(team, started.get())) return started.release()->workers;
+      pthreadpool_destroy(started->workers); // another thread was faster
+    }
+    return team->workers;
   }
 
 private:
-  mutable std::once_flag once_;
-  mutable pthreadpool_t workers_ = nullptr;
+  mutable std::atomic<Team*> team_{nullptr};
 };
 
 Expected<Threads> Threads::pool(int count) {
@@ -123,7 +151,7 @@ Status Threads::run(int64_t pieces, void (*body)(void*, int64_t), void* context)
     pthreadpool_t workers = nullptr;
     try {
       workers = pool_->workers(count_);
-    } catch (...) { // a system that cannot even make the flag's lock
+    } catch (...) { // no memory for what names them
     }
     if (!workers)
       return Status::failed(StatusCode::pool_failed, [&] {

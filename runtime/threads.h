@@ -25,7 +25,8 @@ public:
   Threads() noexcept = default;
   /// A pool of `count` threads, the caller's being one of them; shared by every copy of this object
   /// and ended with the last, started by the first run that has work for more than one. Runs from
-  /// several threads at once take turns. 1 is no pool at all.
+  /// several threads at once take turns. 1 is no pool at all. A process that has forked starts
+  /// threads of its own, in the child, at the first run there.
   static Expected<Threads> pool(int count);
   /// The caller's own threads: work comes in at most `count` pieces.
   static Expected<Threads> on(int count, ParallelFor parallel_for);

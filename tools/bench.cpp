@@ -78,14 +78,13 @@ std::vector<ProgramSource> sources_of(const BenchCommand& command, Invocation& i
 }
 
 int run_bench(const BenchCommand& command, Invocation& invocation) {
-  bench::BenchOptions options;
-  options.against = contenders_of(command.against);
+  const std::vector<std::string> against = contenders_of(command.against);
   if (!(command.seconds > 0 && command.seconds <= 3600))
     misuse(fmt::format("--seconds: {} is not above 0 and at most 3600", command.seconds));
-  options.seconds = command.seconds;
   const Settings settings = settings_of(command.common);
-  options.request = settings.request;
-  options.threads = make_threads(settings.threads);
+  bench::BenchOptions options = {settings.session, settings.compile};
+  options.against = against;
+  options.seconds = command.seconds;
   const std::vector<ProgramSource> sources = sources_of(command, invocation);
 
   std::vector<bench::Benchmark> done;

@@ -77,17 +77,17 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
   app.add_option("--threads", options.threads, "Threads that run a kernel: a number, or all (1)")
       ->type_name("N")
       ->group(group);
+  app.add_option("--accuracy", options.accuracy,
+                 "Largest error of an algorithm, in multiples of the largest that a\n"
+                 "direct sum in f32 makes (2); 0 allows direct sums only")
+      ->type_name("X")
+      ->group(group);
   app.add_flag("--verbose", options.verbose,
                "Say on standard error what was compiled, and how long it took")
       ->group(group);
-  app.add_option("--accuracy", options.accuracy,
-                 "Largest error of an algorithm, in multiples of direct f32's (10);\n"
-                 "0 allows direct ones only, and today there are no others")
-      ->type_name("X")
-      ->group(without_effect);
   app.add_flag("--deterministic", options.deterministic,
-               "Fix the order of summation whatever the batch; today it follows\n"
-               "the schedule")
+               "Fix the algorithm and the order of summation whatever the batch;\n"
+               "today both follow the schedule")
       ->group(without_effect);
   app.add_option("--cache-dir", options.cache_dir,
                  "Where compiled kernels are kept; today there is no cache on disk")
@@ -100,45 +100,40 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
 Settings settings_of(const CommonOptions& options) {
   const Expected<runtime::Options>& environment = runtime::options();
   if (!environment) throw Stop(exit_misused, render(environment.diagnostics(), "", ""));
-  Settings settings;
-  settings.verbose = options.verbose || environment->verbose;
-  settings.threads = options.threads.empty() ? environment->threads : thread_count(options.threads);
-  if (!(options.accuracy >= 0) || !std::isfinite(options.accuracy))
-    misuse(fmt::format("--accuracy: {} is not a number of 0 or more", options.accuracy));
+  runtime::Options session = *environment;
+  session.verbose = session.verbose || options.verbose;
+  if (!options.threads.empty()) session.threads = thread_count(options.threads);
+  if (options.accuracy) session.accuracy = *options.accuracy;
+  if (!(session.accuracy >= 0) || !std::isfinite(session.accuracy))
+    misuse(fmt::format("--accuracy: {} is not a number of 0 or more", session.accuracy));
   const bool has_target = !options.target.empty();
-  const Expected<compiler::Target> target =
-      compiler::parse_target(has_target ? options.target : environment->target);
+  if (has_target) session.target = options.target;
+  const Expected<compiler::Target> target = compiler::parse_target(session.target);
   if (!target) {
     const Diagnostic& fault = target.diagnostics().front();
     misuse(fmt::format("{}: {}", has_target ? "--target" : "VOLUTE_TARGET", fault.message),
            fault.hint);
   }
-  settings.request.target = *target;
-  settings.request.schedule = schedule_text(options.schedule);
+  runtime::CompileOptions compile;
+  compile.schedule = schedule_text(options.schedule);
   const bool is_file = !options.schedule.empty() && options.schedule.front() == '@';
-  settings.request.schedule_name = is_file ? options.schedule.substr(1) : "--schedule";
-  return settings;
-}
-
-compiler::Compiled compile_program(const ProgramSource& source, const ir::Program& program,
-                                   const compiler::CompileRequest& request, bool verbose) {
-  const Progress progress(fmt::format("compiling @{}", program.name));
-  compiler::Compiled compiled = source.value_of(compiler::compile(program, request));
-  if (verbose) {
-    const compiler::Report& r = compiled.report;
-    fmt::print(stderr,
-               "volute: @{} for {}: {} bytes of code, {} of workspace, {:.1f} ms (lower {:.1f}, "
-               "emit {:.1f}, object {:.1f}, link {:.1f})\n",
-               program.name, compiler::short_text(request.target), r.text_bytes, r.workspace_bytes,
-               r.total_ms(), r.lower_ms, r.emit_ms, r.object_ms, r.link_ms);
-  }
-  return compiled;
-}
-
-runtime::Threads make_threads(int count) {
-  Expected<runtime::Threads> threads = runtime::Threads::pool(count);
+  compile.schedule_name = is_file ? options.schedule.substr(1) : "--schedule";
+  compile.accuracy = options.accuracy;
+  compile.deterministic = options.deterministic;
+  Expected<runtime::Threads> threads = runtime::Threads::pool(session.threads);
   if (!threads) refuse(threads.diagnostics().front());
-  return std::move(*threads);
+  return {runtime::Session(session, std::move(*threads)), std::move(compile)};
+}
+
+runtime::Kernel compile_program(const ProgramSource& source, const ir::Program& program,
+                                Settings& settings) {
+  const Progress progress(fmt::format("compiling @{}", program.name));
+  return source.value_of(settings.session.try_compile(program, settings.compile));
+}
+
+compiler::CompileRequest request_of(const ProgramSource& source, const ir::Program& program,
+                                    const Settings& settings) {
+  return source.value_of(settings.session.request(program, settings.compile));
 }
 
 } // namespace volute::tools

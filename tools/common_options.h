@@ -2,9 +2,10 @@
 #pragma once
 
 #include "compiler/compile.h"
-#include "runtime/threads.h"
+#include "runtime/session.h"
 #include "tools/program_source.h"
 
+#include <optional>
 #include <string>
 
 namespace volute::tools {
@@ -13,7 +14,7 @@ struct CommonOptions {
   std::string target;            // empty: what VOLUTE_TARGET says
   std::string schedule = "auto"; // auto, naive, a text, or @file
   std::string threads;           // empty: what VOLUTE_THREADS says
-  double accuracy = 10;
+  std::optional<double> accuracy; // empty: what VOLUTE_ACCURACY says
   bool deterministic = false;
   std::string cache_dir;
   bool no_cache = false;
@@ -21,20 +22,20 @@ struct CommonOptions {
 };
 void add_common_options(CLI::App& app, CommonOptions& options);
 
-/// The same with the environment and @file read; stops on what makes no sense.
+/// The same with the environment and @file read: a session, and how it shall compile. Stops on what
+/// makes no sense, and when the system has not got the threads.
 struct Settings {
-  compiler::CompileRequest request;
-  int threads = 1;
-  bool verbose = false;
+  runtime::Session session;
+  runtime::CompileOptions compile;
 };
 Settings settings_of(const CommonOptions& options);
 
-/// Compiles, or stops with the reasons at their places in the source. A line on standard error with
-/// --verbose, and while it takes long.
-compiler::Compiled compile_program(const ProgramSource& source, const ir::Program& program,
-                                   const compiler::CompileRequest& request, bool verbose);
-
-/// A pool of that many threads, or a stop when the system has not got them.
-runtime::Threads make_threads(int count);
+/// Compiles by the session, or stops with the reasons at their places in the source. Says so on
+/// standard error while it takes long.
+runtime::Kernel compile_program(const ProgramSource& source, const ir::Program& program,
+                                Settings& settings);
+/// What the session's compiler is asked for, to be added to; stops likewise.
+compiler::CompileRequest request_of(const ProgramSource& source, const ir::Program& program,
+                                    const Settings& settings);
 
 } // namespace volute::tools

@@ -1,4 +1,3 @@
-#include "compiler/pipeline.h"
 #include "ir/print.h"
 #include "tools/commands.h"
 #include "tools/common_options.h"
@@ -44,18 +43,17 @@ struct InspectOptions {
 std::string stage_text(const std::string& stage, const ProgramSource& source,
                        const ir::Program& program, const Settings& settings) {
   if (stage == "program") return ir::to_string(program);
+  compiler::CompileRequest request = request_of(source, program, settings);
+  const Progress progress(fmt::format("compiling @{}", program.name));
   if (stage == "nest" || stage == "schedule" || stage == "loops") { // need no LLVM
-    const Progress progress(fmt::format("compiling @{}", program.name));
-    const compiler::Stages all =
-        source.value_of(compiler::specialise_program(program, settings.request));
+    const compiler::Stages all = source.value_of(settings.session.inspect_loops(program, request));
     if (stage == "nest") return ir::to_string(all.nests);
     if (stage == "schedule") return compiler::to_string(all.schedules);
     return ir::to_string(all.loops);
   }
-  compiler::CompileRequest request = settings.request;
   request.llvm_text = stage == "llvm";
   request.assembly = stage == "asm";
-  const compiler::Compiled compiled = compile_program(source, program, request, settings.verbose);
+  const compiler::Compiled compiled = source.value_of(settings.session.inspect(program, request));
   if (stage == "llvm") return compiled.llvm;
   if (stage == "asm") return compiled.assembly;
   return compiler::to_string(compiled.report);

@@ -52,7 +52,8 @@ private:
   }
   std::string written(double value) const {
     if (!ir::is_float(type_.element)) return fmt::format("{:.0f}", value);
-    if (!std::isfinite(value)) return fmt::format("{}", value);
+    if (std::isnan(value)) return "nan"; // its sign says nothing
+    if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
     if (style_.scientific) return fmt::format("{:.{}e}", value, most_decimals);
     return fmt::format("{:#.{}f}", value, style_.decimals);
   }

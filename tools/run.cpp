@@ -16,7 +16,7 @@
 namespace volute::tools {
 namespace {
 
-// Some 10^7 to 10^8 steps a second, three times over: beyond this, minutes.
+// Some 10^8 to 10^9 steps a second, three times over: beyond this, minutes.
 constexpr double check_steps = 2e9;
 
 constexpr const char* examples =
@@ -109,21 +109,17 @@ void check(const Plan& plan, const std::vector<runtime::Tensor>& inputs,
 }
 
 int run(const RunOptions& options, Invocation& invocation) {
-  const Settings settings = settings_of(options.common);
+  Settings settings = settings_of(options.common);
   const Plan plan = plan_of(options, invocation);
   const ir::Program& program = *plan.program;
   check_outputs(program, plan.outputs);
   const std::vector<runtime::Tensor> inputs = read_inputs(program, plan.inputs, plan.fill);
 
-  const compiler::Compiled compiled =
-      compile_program(plan.source, program, settings.request, settings.verbose);
-  const Expected<runtime::Kernel> kernel =
-      runtime::Kernel::load(compiled.image, make_threads(settings.threads));
-  if (!kernel) throw Stop(exit_refused, render(kernel.diagnostics(), "", ""));
+  const runtime::Kernel kernel = compile_program(plan.source, program, settings);
 
   std::vector<runtime::Tensor> outputs;
   std::map<std::string, runtime::TensorView> by_name;
-  std::vector<runtime::Kernel::Argument> arguments;
+  std::vector<runtime::TensorRef> arguments;
   for (const runtime::Tensor& input : inputs) arguments.emplace_back(input);
   outputs.reserve(program.outputs.size());
   for (const ir::ValueId id : program.outputs) {
@@ -135,7 +131,7 @@ int run(const RunOptions& options, Invocation& invocation) {
   }
   {
     const Progress progress(fmt::format("running @{}", program.name));
-    if (Status status = kernel->call(arguments); !status) refuse_status(status);
+    if (Status status = kernel.call(arguments); !status) refuse_status(status);
   }
   if (options.check) check(plan, inputs, outputs, invocation);
   write_outputs(plan.outputs, by_name);

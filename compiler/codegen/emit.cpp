@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <llvm/IR/IRBuilder.h>
 
+#include <algorithm>
 #include <memory>
 #include <unordered_map>
 
@@ -35,10 +36,9 @@ public:
   }
 
   void run() {
-    if (!step_.parameters.empty())
-      throw Error("extents and strides that are parameters are not compiled yet");
     b_.SetInsertPoint(new_block("entry"));
     load_buffers();
+    load_parameters();
     auto* begin = function_->getArg(2);
     auto* end = function_->getArg(3);
     auto* items = new_block("items");
@@ -74,6 +74,21 @@ private:
     }
   }
 
+  void load_parameters() {
+    if (step_.parameters.empty()) return;
+    llvm::Value* second = b_.CreateGEP(b_.getPtrTy(), function_->getArg(0), b_.getInt64(1));
+    llvm::Value* list = b_.CreateAlignedLoad(b_.getPtrTy(), second, llvm::Align(8), "parameters");
+    for (const ParameterVar& parameter : step_.parameters) {
+      const std::string& name = step_.vars[static_cast<size_t>(parameter.var.id)];
+      const auto at = std::find_if(program_.parameters.begin(), program_.parameters.end(),
+                                   [&](const Parameter& p) { return p.name == name; });
+      const auto index = static_cast<uint64_t>(at - program_.parameters.begin());
+      llvm::Value* place = b_.CreateGEP(b_.getInt64Ty(), list, b_.getInt64(index));
+      address_.set_runtime(parameter.var,
+                           b_.CreateAlignedLoad(b_.getInt64Ty(), place, llvm::Align(8), name));
+    }
+  }
+
   llvm::Value* memory_of(const Buffer& buffer, int32_t slot, llvm::Value* table,
                          llvm::Value* list) {
     if (buffer.role == Buffer::Role::table) return table;
@@ -92,8 +107,8 @@ private:
     for (size_t i = step_.items.size(); i-- > 0;) {
       const ItemLoop& loop = step_.items[i];
       const std::string& name = step_.vars[static_cast<size_t>(loop.var.id)];
-      llvm::Value* count = b_.getInt64(static_cast<uint64_t>(loop.count));
-      if (loop.count == 1) {
+      llvm::Value* count = address_.integer(loop.count);
+      if (loop.count == Affine(1)) {
         address_.set_runtime(loop.var, b_.getInt64(0));
       } else if (i == 0) {
         address_.set_runtime(loop.var, rest);

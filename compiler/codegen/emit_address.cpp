@@ -29,7 +29,8 @@ void AddressEmitter::set_buffer(size_t buffer, llvm::Value* memory) {
 Affine AddressEmitter::fold(const Affine& a) const {
   Affine result = a;
   for (const Affine::Term& t : a.terms())
-    if (constants_[id(t.var)]) result = result.substitute(t.var, *constants_[id(t.var)]);
+    if (!is_product(t.var) && constants_[id(t.var)])
+      result = result.substitute(t.var, *constants_[id(t.var)]);
   return result;
 }
 
@@ -50,14 +51,23 @@ std::pair<int64_t, int64_t> AddressEmitter::unrolled_range(const Range& range) c
   return {begin, end};
 }
 
+llvm::Value* AddressEmitter::value_of(Var var) {
+  if (is_product(var)) {
+    const auto [factor, parameter] = products_[id(var) - step_.vars.size()];
+    return b_.CreateMul(value_of(factor), value_of(parameter));
+  }
+  llvm::Value* value = runtime_[id(var)];
+  if (!value)
+    throw InternalError(
+        fmt::format("step {}: {} is used outside its loop", step_.name, step_.vars[id(var)]));
+  return value;
+}
+
 llvm::Value* AddressEmitter::integer(const Affine& a) {
   const Affine folded = fold(a);
   llvm::Value* sum = nullptr;
   for (const Affine::Term& t : folded.terms()) {
-    llvm::Value* term = runtime_[id(t.var)];
-    if (!term)
-      throw InternalError(
-          fmt::format("step {}: {} is used outside its loop", step_.name, step_.vars[id(t.var)]));
+    llvm::Value* term = value_of(t.var);
     if (t.coefficient != 1)
       term = b_.CreateMul(term, b_.getInt64(static_cast<uint64_t>(t.coefficient)));
     sum = sum ? b_.CreateAdd(sum, term) : term;
@@ -90,6 +100,40 @@ llvm::Value* AddressEmitter::extreme(const std::vector<Bound>& bounds, bool larg
                               value, result);
     result = value;
   }
+  return result;
+}
+
+// ---- strides that are parameters ----------------------------------------------------------------
+
+Var AddressEmitter::product(Var var, Var parameter) const {
+  const std::pair<Var, Var> factors(var, parameter);
+  auto known = std::find(products_.begin(), products_.end(), factors);
+  if (known == products_.end()) known = products_.insert(known, factors);
+  return {static_cast<int32_t>(step_.vars.size() + static_cast<size_t>(known - products_.begin()))};
+}
+
+Affine AddressEmitter::times(const Affine& at, const Affine& stride) const {
+  if (stride.is_constant()) return at * stride.number();
+  const Affine folded = fold(at);
+  Affine sum = folded.filter([](Var) { return true; }, false) * stride.constant_term() +
+               stride * folded.constant_term();
+  for (const Affine::Term& a : folded.terms())
+    for (const Affine::Term& s : stride.terms())
+      sum += Affine(product(a.var, s.var)) * a.coefficient * s.coefficient;
+  return sum;
+}
+
+bool AddressEmitter::is_in_scope(Var v, Var var) const {
+  if (is_product(v)) return is_in_scope(products_[id(v) - step_.vars.size()].first, var);
+  return v == var || (runtime_[id(v)] && !constants_[id(v)]);
+}
+
+Affine AddressEmitter::derivative(const Affine& a, Var var) const {
+  Affine result = a.coefficient(var);
+  for (const Affine::Term& t : a.terms())
+    if (is_product(t.var))
+      if (const auto& [factor, parameter] = products_[id(t.var) - step_.vars.size()]; factor == var)
+        result += Affine(parameter) * t.coefficient;
   return result;
 }
 
@@ -151,7 +195,7 @@ AddressEmitter::PointerKey AddressEmitter::key(int32_t view, const Affine& runti
 Affine AddressEmitter::offset(int32_t view, const Index& index) const {
   Affine sum;
   for (size_t d = 0; d < index.size(); ++d)
-    if (index[d].table < 0) sum += index[d].at * view_at(view).dims[d].stride.number();
+    if (index[d].table < 0) sum += times(index[d].at, view_at(view).dims[d].stride);
   return sum;
 }
 
@@ -175,14 +219,13 @@ llvm::Value* AddressEmitter::access(int32_t view, const Index& index) {
   llvm::Value* looked_up = nullptr;
   for (size_t d = 0; d < index.size(); ++d) {
     if (index[d].table < 0) continue;
-    const int64_t stride = v.dims[d].stride.number();
+    const Affine& stride = v.dims[d].stride;
     llvm::Value* place = entry(index[d].table, index[d].at);
     if (const auto* known = llvm::dyn_cast<llvm::ConstantInt>(place)) {
-      constant_part += known->getSExtValue() * stride;
+      constant_part += stride * known->getSExtValue();
       continue;
     }
-    llvm::Value* bytes =
-        b_.CreateMul(place, b_.getInt64(static_cast<uint64_t>(stride * size_of(v.element))));
+    llvm::Value* bytes = b_.CreateMul(place, integer(stride * size_of(v.element)));
     looked_up = looked_up ? b_.CreateAdd(looked_up, bytes) : bytes;
   }
   llvm::Value* place = access(view, offset(view, index) + constant_part);
@@ -199,7 +242,12 @@ llvm::Value* AddressEmitter::access(int32_t view, const Affine& element) {
 
 int64_t AddressEmitter::element_step(int32_t view, int32_t lane_dim, int64_t lane_step) const {
   if (lane_dim < 0) return 1;
-  return lane_step * view_at(view).dims[static_cast<size_t>(lane_dim)].stride.number();
+  const Affine& stride = view_at(view).dims[static_cast<size_t>(lane_dim)].stride;
+  if (!stride.is_constant())
+    throw Error(fmt::format("step {}: lanes of {} lie as far apart as the parameter {} says, for "
+                            "which there is no code",
+                            step_.name, view_at(view).name, to_string(stride, step_.vars)));
+  return lane_step * stride.number();
 }
 
 // ---- loops ------------------------------------------------------------------------------------
@@ -207,9 +255,8 @@ int64_t AddressEmitter::element_step(int32_t view, int32_t lane_dim, int64_t lan
 /// The pointers that advance with `var` in `body`: run-time parts over variables in scope.
 void AddressEmitter::collect(const Stmt& s, Var var, std::map<PointerKey, Affine>& found) const {
   const auto note_offset = [&](int32_t view, const Affine& full) {
-    const Affine in_scope = full.filter(
-        [&](Var v) { return v == var || (runtime_[id(v)] && !constants_[id(v)]); }, false);
-    if (in_scope.depends_on(var)) found.emplace(key(view, in_scope), in_scope);
+    const Affine in_scope = full.filter([&](Var v) { return is_in_scope(v, var); }, false);
+    if (derivative(in_scope, var) != Affine(0)) found.emplace(key(view, in_scope), in_scope);
   };
   visit(s, [&](const StmtNode& node) {
     if (const auto* store = std::get_if<Store>(&node.is))
@@ -234,10 +281,10 @@ std::vector<AddressEmitter::Advancing> AddressEmitter::start(const For& loop, ll
   for (const auto& [k, runtime] : found) {
     Advancing moving;
     moving.key = k;
-    moving.stride = runtime.coefficient(loop.var) * size_of(view_at(k.first).element);
-    llvm::Value* outer =
-        pointer(k.first, runtime.filter([&](Var v) { return v != loop.var; }, false));
-    llvm::Value* begin = b_.CreateMul(lo, b_.getInt64(static_cast<uint64_t>(moving.stride)));
+    moving.stride = integer(derivative(runtime, loop.var) * size_of(view_at(k.first).element));
+    const auto moves = [&](Var v) { return derivative(v, loop.var) != Affine(0); };
+    llvm::Value* outer = pointer(k.first, runtime.filter([&](Var v) { return !moves(v); }, false));
+    llvm::Value* begin = b_.CreateMul(lo, moving.stride);
     moving.start = b_.CreateGEP(b_.getInt8Ty(), outer, begin);
     pointers.push_back(std::move(moving));
   }
@@ -255,9 +302,7 @@ void AddressEmitter::enter(std::vector<Advancing>& pointers, llvm::BasicBlock* b
 
 void AddressEmitter::advance(const std::vector<Advancing>& pointers, llvm::BasicBlock* latch) {
   for (const Advancing& moving : pointers)
-    moving.phi->addIncoming(
-        b_.CreateGEP(b_.getInt8Ty(), moving.phi, b_.getInt64(static_cast<uint64_t>(moving.stride))),
-        latch);
+    moving.phi->addIncoming(b_.CreateGEP(b_.getInt8Ty(), moving.phi, moving.stride), latch);
 }
 
 } // namespace volute::compiler

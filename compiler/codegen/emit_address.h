@@ -2,7 +2,8 @@
 //
 // A pointer stands for a view and the run-time part of an offset; loops keep one phi for each that
 // their bodies use, so that an access is a pointer plus a constant. What a table adds to an offset
-// is loaded from the table and comes on top.
+// is loaded from the table and comes on top. Where a stride is a parameter, offsets have products
+// of a variable and a parameter in them: each is a variable of its own, whose value is the product.
 #pragma once
 
 #include "ir/loops.h"
@@ -60,7 +61,7 @@ public:
   /// The pointers that move with a loop's variable in its body, advanced by `stride` bytes a run.
   struct Advancing {
     llvm::Value* start = nullptr;
-    int64_t stride = 0;
+    llvm::Value* stride = nullptr;
     llvm::PHINode* phi = nullptr;
     std::pair<int32_t, std::vector<std::pair<int32_t, int64_t>>> key;
   };
@@ -80,6 +81,14 @@ private:
   };
 
   static size_t id(ir::Var var) { return static_cast<size_t>(var.id); }
+  bool is_product(ir::Var var) const { return id(var) >= step_.vars.size(); }
+  ir::Var product(ir::Var var, ir::Var parameter) const;
+  ir::Affine times(const ir::Affine& at, const ir::Affine& stride) const;
+  /// Whether the variable, or the one of the product, has a value at run time here, or is `var`.
+  bool is_in_scope(ir::Var v, ir::Var var) const;
+  /// What one more of `var` adds to the expression.
+  ir::Affine derivative(const ir::Affine& a, ir::Var var) const;
+  llvm::Value* value_of(ir::Var var);
   static PointerKey key(int32_t view, const ir::Affine& runtime);
   const ir::View& view_at(int32_t view) const { return step_.views[static_cast<size_t>(view)]; }
   ir::Affine offset(int32_t view, const ir::Index& index) const;
@@ -93,6 +102,7 @@ private:
   std::vector<llvm::Value*> buffers_;
   std::vector<llvm::Value*> runtime_;             // by variable, of serial loops and items
   std::vector<std::optional<int64_t>> constants_; // by variable, of unrolled loops
+  mutable std::vector<std::pair<ir::Var, ir::Var>> products_; // ids after the step's variables
   std::vector<Scope> scopes_;
   std::vector<llvm::GlobalVariable*> tables_; // those used so far
 };

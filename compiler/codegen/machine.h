@@ -10,6 +10,8 @@
 
 namespace volute::compiler {
 
+/// Generates code that nobody wants: LLVM makes many objects when it first meets them.
+void warm_up(const Target& target);
 llvm::SmallVector<char, 0> object_code(llvm::Module& module, const Target& target);
 std::string assembly_text(const llvm::Module& module, const Target& target);
 

@@ -39,7 +39,8 @@ TensorStrides dense_strides(const TensorType& type) {
   return strides;
 }
 
-bool same_strides(const TensorType& type, const TensorStrides& a, const TensorStrides& b) noexcept {
+bool same_strides(const TensorType& type, std::span<const int64_t> a,
+                  std::span<const int64_t> b) noexcept {
   if (a.empty() && b.empty()) return true;
   if (is_empty(type)) return true;
   int64_t dense = 1;

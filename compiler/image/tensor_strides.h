@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -35,8 +36,8 @@ TensorStrides dense_strides(const ir::TensorType& type);
 TensorStrides canonical_strides(const ir::TensorType& type, const TensorStrides& strides);
 
 /// Whether two lists, either of them possibly empty, place every element alike. Allocates nothing.
-bool same_strides(const ir::TensorType& type, const TensorStrides& a,
-                  const TensorStrides& b) noexcept;
+bool same_strides(const ir::TensorType& type, std::span<const int64_t> a,
+                  std::span<const int64_t> b) noexcept;
 
 /// Bytes from the first element to the end of the last one, or nothing when they exceed the
 /// language's 2^62. Only for strides that are not negative.

@@ -189,8 +189,9 @@ struct Formula {
   Expr operator()(const ir::Prelu&) const { return prelu(to, statement, x()); }
   Expr operator()(const ir::BatchNorm&) const { return batch_norm(to, statement, x()); }
   Expr operator()(const ir::Quantize& op) const { return quantize(to, statement, op, x()); }
+  /// To the element type in one rounding, where the language rounds the result at all.
   Expr operator()(const ir::Convert&) const {
-    return converted(to.lowering.program.type(statement.results[0]).element, x());
+    return converted(to.lowering.stored_as(statement.results[0]), x());
   }
   /// The write's memory order is all of it. Whatever a reorder reads is a stored value: rounded.
   Expr operator()(const ir::Reorder&) const {

@@ -190,6 +190,12 @@ private:
 
 } // namespace
 
+std::string nest_name(const Program& program, const Fusion::Group& group) {
+  const Statement& head = program.statements[group.statements.front()];
+  const Statement& last = program.statements[group.statements.back()];
+  return fmt::format("{}_{}", name(head.operation), program.name_of(last.results[0]));
+}
+
 Fusion fuse(const Program& program) { return Fuser(program).run(); }
 
 } // namespace volute::compiler

@@ -32,6 +32,9 @@ struct Fusion {
   std::vector<Reason> apart; // in the order of the statements
 };
 
+/// The name of the nest, or of the one that writes the result: "conv_y".
+std::string nest_name(const ir::Program& program, const Fusion::Group& group);
+
 Fusion fuse(const ir::Program& program);
 
 } // namespace volute::compiler

@@ -265,9 +265,8 @@ bool lower_grouped_products(const GroupLowering& group) {
   const auto& conv = std::get<ir::Conv>(group.head.operation);
   const ir::ValueId x = group.head.operands[0], w = group.head.operands[1];
   const ir::TensorType &x_type = group.program.type(x), &w_type = group.program.type(w);
+  if (!group.lowering.options.dot_products.contains(group.head.results[0])) return false;
   const bool bytes = is_integer(x_type.element);
-  if (!bytes && !(x_type.element == ElementType::bf16 && group.lowering.options.pairs_of_bf16))
-    return false;
   Problem problem{group,
                   conv,
                   x,
@@ -279,9 +278,6 @@ bool lower_grouped_products(const GroupLowering& group) {
                   w_type.size(Axis::i),
                   w_type.size(Axis::o) / conv.groups,
                   bytes};
-  // With one channel a group there is nothing to add along; split channels are summed as they lie.
-  if (problem.inputs < 2 || problem.outputs < 2 || w_type.parts(Axis::i) > 1) return false;
-  if (x_type.parts(Axis::c) > 1 && problem.inputs % problem.ways() != 0) return false;
 
   const Staged staged = problem.is_staged() ? stage(problem) : Staged{};
   const ElementType type = bytes ? ElementType::i32 : ElementType::f32;

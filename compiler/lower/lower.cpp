@@ -27,7 +27,7 @@ GroupLowering::GroupLowering(Lowering& whole, const Fusion::Group& group)
     copies_ &= traits_of(statement.operation).copies;
     result_ = statement.results[0];
   }
-  name_ = fmt::format("{}_{}", ir::name(head.operation), program.name_of(result_));
+  name_ = nest_name(program, group);
 }
 
 NestBuilder GroupLowering::start(const std::string& suffix) const {

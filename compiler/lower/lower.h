@@ -6,6 +6,7 @@
 #include "ir/program.h"
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,9 @@ struct LowerOptions {
   /// Of inputs and outputs by name: elements between neighbours along each extent of the type, in
   /// its order. What is not listed is dense.
   std::map<std::string, std::vector<int64_t>> strides;
-  /// Whether to bring images of bf16 into the order in which the target adds two products at once.
-  bool pairs_of_bf16 = false;
+  /// Convolutions of bytes or bf16, by their results, whose images are brought into the order in
+  /// which machines add several products at once (rewrites/dot_products.h says which can be).
+  std::set<ir::ValueId> dot_products = {};
 };
 
 /// Lowers a verified, legal program (legalise.h). Buffers: the program's inputs, then its outputs,

@@ -41,6 +41,8 @@ public:
   int32_t buffer(ir::ValueId value);
   /// Extents and strides of the value as it lies in memory.
   std::vector<ir::Dim> dims(ir::ValueId value) const;
+  /// The element type in which memory holds a value.
+  ir::ElementType stored_as(ir::ValueId value) const;
   int32_t intermediate(std::string name, ir::ElementType element, int64_t elements);
   /// A vector of constants of the program's own.
   int32_t table(std::string name, ir::ElementType element, const std::vector<double>& numbers);
@@ -52,8 +54,6 @@ public:
   std::map<ir::ValueId, int32_t> batch_norm_scales; // by result: made once, read by many nests
 
 private:
-  ir::ElementType stored_as(ir::ValueId value) const;
-
   std::vector<int32_t> buffer_of_;                         // by value, -1 while there is none
   std::vector<const ir::Statement*> made_by_;              // by value, null for inputs
   std::vector<std::vector<const ir::Statement*>> read_by_; // by value
@@ -163,8 +163,8 @@ void require_table(const ir::Statement& statement, int64_t entries);
 // group: one nest, or several that write parts of the result.
 
 void lower_conv(const GroupLowering& group);
-/// A convolution whose products machines add in groups, with the image brought into the order that
-/// this takes; false, and nothing lowered, when the convolution is none.
+/// A convolution of LowerOptions::dot_products, with the image brought into the order that this
+/// takes; false, and nothing lowered, for every other.
 bool lower_grouped_products(const GroupLowering& group);
 void lower_conv_transpose(const GroupLowering& group);
 void lower_pool(const GroupLowering& group);

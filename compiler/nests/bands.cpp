@@ -159,6 +159,8 @@ bool share_batch(const Nest& producer, const Nest& consumer, int32_t buffer) {
   return true;
 }
 
+bool has_parameters(const Nest& nest) { return !nest.parameters.empty(); }
+
 int64_t rows_of_band(const Link& link, int64_t tile) {
   return link.step * (tile - 1) + link.hi - link.lo + 1;
 }
@@ -177,6 +179,7 @@ std::optional<std::string> band_obstacle(const NestProgram& program, size_t prod
                                          const Placement& placement) {
   const Nest& from = program.nests[producer];
   const Nest& to = program.nests[at(placement.consumer)];
+  if (has_parameters(from) || has_parameters(to)) return "its sizes are parameters";
   const NestAxis* axis = to.axis(placement.axis);
   if (!axis) return fmt::format("{} has no such axis", to.name);
   const std::string axis_name = name_of(to, axis->var);
@@ -253,6 +256,7 @@ private:
           fmt::format("{} is not computed in bands inside {}: {}", from.name, to.name, why));
     };
     if (!sums(to)) return; // element by element: nothing is read twice
+    if (has_parameters(from) || has_parameters(to)) return refuse("its sizes are parameters");
     const auto is_large = [&](const Nest& nest) {
       return nest.weight >= 0 && bytes(nest.operands[at(nest.weight)].buffer) > small_weight;
     };

@@ -72,13 +72,18 @@ bool ConstantWeight::read_access() {
   strides_.resize(nest_->vars.size());
   taps_.resize(nest_->vars.size());
   for (size_t d = 0; d < read.index.size(); ++d) {
-    if (read.index[d].table >= 0) return false;
+    if (read.index[d].table >= 0 || !view.dims[d].stride.is_constant()) return false;
+    for (const Affine::Term& term : read.index[d].at.terms())
+      if (std::none_of(nest_->axes.begin(), nest_->axes.end(),
+                       [&](const NestAxis& axis) { return axis.var == term.var; }))
+        return false; // a parameter says which weights they are
     first_ += read.index[d].at.constant_term() * view.dims[d].stride.number();
   }
   for (const NestAxis& axis : nest_->axes) {
     const auto var = static_cast<size_t>(axis.var.id);
     strides_[var] = stride_along(*nest_, nest_->weight, read.index, axis.var);
     if (strides_[var] == 0) continue;
+    if (!axis.extent.is_constant()) return false;
     count_ *= axis.extent.number();
     // Input channels are reduced too, and are not told apart.
     taps_[var] = axis.reduction && axis.role == AxisRole::tap;
@@ -168,7 +173,7 @@ Expr ConstantWeight::number(const ExprNode& node, const KnownValues& known) cons
   if (read->operand != nest_->weight && view.dims.size() > 1) return nullptr;
   int64_t offset = 0;
   for (size_t d = 0; d < read->index.size(); ++d) {
-    if (read->index[d].table >= 0) return nullptr;
+    if (read->index[d].table >= 0 || !view.dims[d].stride.is_constant()) return nullptr;
     int64_t at = read->index[d].at.constant_term();
     for (const Affine::Term& term : read->index[d].at.terms()) {
       const std::optional<int64_t>& value = known[static_cast<size_t>(term.var.id)];

@@ -25,9 +25,11 @@ int64_t inside(int64_t start, int64_t factor, int64_t count, int64_t extent) {
 int64_t pairs_inside(const Constraint& c, const NestAxis* a, const NestAxis* b) {
   if (a->extent.number() > b->extent.number()) std::swap(a, b); // walk the shorter
   int64_t pairs = 0;
+  const int64_t start =
+      c.value.filter([&](Var var) { return var != a->var && var != b->var; }, true).number();
   for (int64_t i = 0; i < a->extent.number(); ++i)
-    pairs += inside(c.value.constant_term() + i * c.value.coefficient(a->var),
-                    c.value.coefficient(b->var), b->extent.number(), c.extent.number());
+    pairs += inside(start + i * c.value.coefficient(a->var), c.value.coefficient(b->var),
+                    b->extent.number(), c.extent.number());
   return pairs;
 }
 

@@ -65,7 +65,8 @@ std::vector<Uses> uses_of_buffers(const NestProgram& program) {
 }
 
 bool have_one_shape(const Buffer& in, const Buffer& out) {
-  return in.type && out.type && *in.type == *out.type && in.elements == out.elements;
+  return in.type && out.type && *in.type == *out.type && in.elements == out.elements &&
+         in.dims == out.dims;
 }
 
 } // namespace

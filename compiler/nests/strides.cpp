@@ -10,7 +10,8 @@ int64_t stride_along(const Nest& nest, int32_t operand, const Index& index, Var 
   int64_t stride = 0;
   const View& view = nest.operands[static_cast<size_t>(operand)];
   for (size_t d = 0; d < index.size(); ++d)
-    stride += index[d].at.coefficient(axis) * view.dims[d].stride.number();
+    if (const int64_t factor = index[d].at.coefficient(axis); factor != 0)
+      stride += factor * view.dims[d].stride.number();
   return stride;
 }
 

@@ -1,7 +1,6 @@
 #include "compiler/report/explain.h"
 
 #include "compiler/lower/fuse.h"
-#include "compiler/nests/weight_expression.h"
 #include "compiler/report/integer_bound.h"
 #include "ir/infer.h"
 #include "ir/operators.h"
@@ -275,15 +274,17 @@ private:
                        why_single(nest, narrow));
   }
 
+  /// Why products of narrow elements are not added several at a time.
   std::string why_single(const Nest& nest, ElementType narrow) const {
-    const bool could = std::any_of(nest.axes.begin(), nest.axes.end(), [&](const ir::NestAxis& a) {
-      return a.reduction && dot_form(nest, a.var);
-    });
     if (narrow == ElementType::f16) return "there is no instruction for more";
-    if (narrow == ElementType::bf16 && !target_.has("avx512bf16"))
-      return "the target has no vdpbf16ps";
-    if (could) return "the schedule has no `dot`";
-    return "of one channel, or of split ones, there are no groups to add";
+    for (const StatementForms& statement : report_.forms) {
+      if (statement.nest != nest.name) continue;
+      if (statement.chosen == "dot") return "the schedule has no `dot`";
+      for (const FormReport& form : statement.forms)
+        if (form.name == "dot" && !form.refused.empty()) return form.refused;
+      return fmt::format("its form is {}", statement.chosen);
+    }
+    return "only a convolution has groups to add";
   }
 
   const Program& written_;

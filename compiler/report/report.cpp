@@ -92,6 +92,24 @@ void append(std::string& text, const NestReport& nest) {
   }
 }
 
+/// ", error at most 0.94 times that of a direct sum"; nothing of what makes no more.
+std::string error_text(double error) {
+  return error > 0 ? fmt::format(", error at most {} times that of a direct sum", error) : "";
+}
+
+void append(std::string& text, const StatementForms& statement) {
+  text +=
+      fmt::format("  {}: {} ({}){}{}{}\n", statement.nest, statement.chosen, statement.sentence,
+                  error_text(statement.error), statement.why.empty() ? "" : "; ", statement.why);
+  for (const FormReport& form : statement.forms) {
+    if (!form.refused.empty())
+      text += fmt::format("    {:<12} {:>12}  {}\n", form.name, "not taken", form.refused);
+    else if (form.cycles > 0)
+      text += fmt::format("    {:<12} {:>12}  predicted cycles{}\n", form.name,
+                          grouped(static_cast<int64_t>(form.cycles)), error_text(form.error));
+  }
+}
+
 } // namespace
 
 std::string grouped(int64_t number) {
@@ -114,6 +132,8 @@ std::string to_string(const Report& report) {
   if (!report.fusion.empty() || !report.bands.empty()) text += "\nfusion\n";
   for (const std::string& sentence : report.fusion) text += fmt::format("  {}\n", sentence);
   for (const std::string& sentence : report.bands) text += fmt::format("  {}\n", sentence);
+  if (!report.forms.empty()) text += "\nforms\n";
+  for (const StatementForms& statement : report.forms) append(text, statement);
   if (!report.operators.empty()) text += "\noperators\n";
   for (const std::string& sentence : report.operators) text += fmt::format("  {}\n", sentence);
   if (!report.copies.empty()) text += "\ncopies\n";

@@ -32,6 +32,23 @@ struct NestReport {
   int64_t work_items = 0;
 };
 
+/// A form that a statement might be computed in.
+struct FormReport {
+  std::string name;
+  double cycles = 0;   // predicted; 0 where it was not scored
+  double error = 0;    // in multiples of a direct sum's
+  std::string refused; // why it was not a candidate; empty: it was
+};
+
+/// How the form of a statement was chosen.
+struct StatementForms {
+  std::string nest;              // the one that writes its result
+  std::string chosen, why;       // why: empty where the fewest cycles decided
+  std::vector<FormReport> forms; // of `auto` only
+  std::string sentence;          // what the chosen one is
+  double error = 0;              // of the chosen one
+};
+
 /// Elements that a step moves and does not compute: a copy, a reorder, sums beside a convolution.
 struct Copy {
   std::string of; // "x_padded"
@@ -51,6 +68,7 @@ struct Report {
   std::vector<NestReport> nests;
   std::vector<std::string> fusion;    // a sentence a statement: with what it runs, or why alone
   std::vector<std::string> bands;     // a sentence a pair of nests that could share a step
+  std::vector<StatementForms> forms;  // of convolutions
   std::vector<std::string> operators; // how one is computed, where that is not plain
   std::vector<Copy> copies;
   int64_t text_bytes = 0, constant_bytes = 0;

@@ -114,7 +114,7 @@ private:
   void keep_unrounded() {
     for (size_t s = program_.statements.size(); s-- > 0;) {
       const Statement& statement = program_.statements[s];
-      if (!is_folded_[s] || moves_data(statement)) continue;
+      if (!is_folded_[s]) continue;
       const ValueId result = statement.results[0];
       const ElementType type = program_.type(result).element;
       if ((type != ElementType::f16 && type != ElementType::bf16) || program_.uses(result) != 1)

@@ -6,6 +6,7 @@
 #include "compiler/nests/strides.h"
 #include "compiler/nests/weight_expression.h"
 #include "compiler/schedule/cost_model.h"
+#include "compiler/schedule/parameters.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -34,8 +35,10 @@ constexpr int64_t elementwise_chunk = 4096; // elements of a work item
 
 class Chooser {
 public:
-  Chooser(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers)
-      : target_(target), lanes_(std::min<int64_t>(target.lanes(widest_element(nest)), 64)) {
+  Chooser(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers,
+          bool dot_products)
+      : target_(target), dot_products_(dot_products),
+        lanes_(std::min<int64_t>(target.lanes(widest_element(nest)), 64)) {
     flat_ = nest;
     is_banded_ = band_axis(nest) != nullptr;
     const std::vector<std::vector<std::string>> groups =
@@ -43,6 +46,8 @@ public:
     for (const std::vector<std::string>& axes : groups)
       if (Expected<Nest> joined = flatten(flat_, axes))
         flat_ = std::move(*joined), flatten_.push_back(axes);
+    scheduled_ = flat_;
+    flat_ = at_least(flat_);
     reads_ = inner_reads(flat_);
     constant_ = ConstantWeight::of(flat_, buffers);
   }
@@ -200,19 +205,15 @@ private:
   void add(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) {
     Schedule schedule = build(v, size, u, r);
     if (has_numbers(v, u, r * ceil_div(size, lanes_), r)) put_numbers(schedule);
-    if (!schedule.loops.empty() && schedule.loops.back().dot) { // or one product after the other
-      Schedule single = schedule;
-      single.loops.back().dot = 0;
-      score(std::move(single));
-    }
     score(std::move(schedule));
   }
 
   void score(Schedule schedule) {
-    Expected<Plan> plan = resolve(schedule, flat_, target_, constant_ ? &*constant_ : nullptr);
+    const ConstantWeight* weight = constant_ ? &*constant_ : nullptr;
+    Expected<Plan> plan = resolve(schedule, scheduled_, target_, weight);
     if (!plan && !schedule.prefetch.empty()) { // its tiles do not lie so that they can be asked for
       schedule.prefetch.clear();
-      plan = resolve(schedule, flat_, target_, constant_ ? &*constant_ : nullptr);
+      plan = resolve(schedule, scheduled_, target_, weight);
     }
     if (!plan) {
       ++refused_;
@@ -375,7 +376,7 @@ private:
     for (const Loop& loop : loops) result.push_back({name(*loop.axis)});
     if (result.empty()) return result;
     if (const auto form = dot_form(flat_, loops.back().axis->var);
-        form && vector_is_of_channels(*form, v) && has_instruction(*form)) {
+        form && dot_products_ && vector_is_of_channels(*form, v)) {
       result.back().dot = form->ways;
       if (loops.back().axis->extent.number() >= 4 * form->ways && accumulators <= 16)
         result.back().unroll = 2;
@@ -390,10 +391,6 @@ private:
     return result;
   }
 
-  /// Bytes are added in groups on every target, by wider instructions where there is none for it.
-  bool has_instruction(const DotForm& form) const {
-    return is_integer(form.type) || target_.has("avx512bf16");
-  }
   bool vector_is_of_channels(const DotForm& form, const NestAxis& v) const {
     const auto moves = [&](const Expr& e) {
       bool found = false;
@@ -428,9 +425,11 @@ private:
   }
 
   const Target& target_;
+  const bool dot_products_; // are taken
   const int64_t lanes_;
   bool is_banded_ = false;
-  Nest flat_;
+  Nest scheduled_;                         // flattened
+  Nest flat_;                              // the same with the least that each parameter may be
   std::vector<Read> reads_;                // of flat_
   std::optional<ConstantWeight> constant_; // the weight, where it is one
   std::vector<std::vector<std::string>> flatten_;
@@ -459,9 +458,10 @@ std::vector<std::string> in_words(const Nest& nest, const Plan& plan, const Cost
   return told;
 }
 
-Choice choose(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers) {
+Choice choose(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers,
+              bool dot_products) {
   if (nest.points() == 0) return {{}, {"there is no work"}, {}};
-  return Chooser(nest, target, buffers).run();
+  return Chooser(nest, target, buffers, dot_products).run();
 }
 
 } // namespace volute::compiler

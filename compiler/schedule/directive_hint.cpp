@@ -11,8 +11,8 @@
 namespace volute::compiler {
 namespace {
 
-constexpr std::string_view directives[] = {"parallel", "for",      "registers", "flatten",
-                                           "pack",     "prefetch", "compute",   "nest"};
+constexpr std::string_view directives[] = {"parallel", "for",     "registers", "flatten", "pack",
+                                           "prefetch", "compute", "form",      "nest"};
 
 constexpr std::string_view in_lanes =
     "the axis in lanes stands in the tile: registers w 4, o 16 vector 8";
@@ -23,6 +23,7 @@ constexpr std::string_view ordered =
 constexpr std::string_view joined = "did you mean flatten h, w?";
 constexpr std::string_view inside = "did you mean compute NEST at AXIS by ROWS?";
 constexpr std::string_view shared = "did you mean parallel?";
+constexpr std::string_view formed = "did you mean form NEST NAME, as in form conv_y separable?";
 constexpr std::string_view packed = "did you mean pack weight?";
 
 constexpr std::pair<std::string_view, std::string_view> others[] = {{"vectorize", in_lanes},
@@ -58,6 +59,10 @@ constexpr std::pair<std::string_view, std::string_view> others[] = {{"vectorize"
                                                                     {"cache", packed},
                                                                     {"packed", packed},
                                                                     {"weight", packed},
+                                                                    {"algorithm", formed},
+                                                                    {"separable", formed},
+                                                                    {"direct", formed},
+                                                                    {"dot", formed},
                                                                     {"weights", packed}};
 
 } // namespace
@@ -68,7 +73,7 @@ std::string directive_hint(std::string_view word) {
   if (const auto similar = ir::nearest_word(word, directives))
     return fmt::format("did you mean {}?", *similar == "pack" ? "pack weight" : *similar);
   return fmt::format("the directives are parallel, for, registers, flatten, pack weight, prefetch, "
-                     "compute and nest");
+                     "compute, form and nest");
 }
 
 } // namespace volute::compiler

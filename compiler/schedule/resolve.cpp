@@ -3,6 +3,7 @@
 
 #include "compiler/nests/bands.h"
 #include "compiler/nests/strides.h"
+#include "compiler/schedule/parameters.h"
 #include "compiler/schedule/plan.h"
 
 #include <fmt/format.h>
@@ -39,10 +40,10 @@ public:
     using Rule = void (Resolver::*)();
     for (const Rule rule :
          {&Resolver::keep_order_of_scattered, &Resolver::share_work_items_of_bands,
-          &Resolver::make_tile, &Resolver::spread_lanes, &Resolver::make_loops,
-          &Resolver::cover_every_axis, &Resolver::choose_instruction, &Resolver::limit_copies,
-          &Resolver::pack_weight, &Resolver::use_numbers, &Resolver::plan_reads,
-          &Resolver::plan_store, &Resolver::plan_streams}) {
+          &Resolver::fit_parameters, &Resolver::make_tile, &Resolver::spread_lanes,
+          &Resolver::make_loops, &Resolver::cover_every_axis, &Resolver::choose_instruction,
+          &Resolver::limit_copies, &Resolver::pack_weight, &Resolver::use_numbers,
+          &Resolver::plan_reads, &Resolver::plan_store, &Resolver::plan_streams}) {
       (this->*rule)();
       if (refusal_) return *refusal_;
     }
@@ -147,6 +148,10 @@ private:
     }
   }
 
+  void fit_parameters() {
+    if (auto failure = misfit_of_parameters(plan_.schedule, nest_)) refusal_ = std::move(failure);
+  }
+
   // ---- the register tile ----------------------------------------------------------------------
 
   void make_tile() {
@@ -207,9 +212,6 @@ private:
       const NestAxis* axis = nest_.axis(loop.axis);
       if (!axis)
         return refuse(loop.at, fmt::format("{}: no such axis", written(loop)), axes_of_nest());
-      if (!axis->extent.is_constant())
-        return refuse(loop.at, fmt::format("{}: extents that are parameters are not compiled yet",
-                                           written(loop)));
       const bool last = std::none_of(all.begin() + static_cast<long>(at) + 1, all.end(),
                                      [&](const LoopDirective& l) { return l.axis == loop.axis; });
       if (axis->reduction && !fit_reduction(all, at, *axis)) return;
@@ -219,12 +221,13 @@ private:
       if (!fit_tile(loop, inner, last)) return;
       const auto outer = covered.find(axis->var);
       const bool is_first = outer == covered.end();
-      const int64_t extent = is_first ? axis->extent.number() : outer->second;
-      if (loop.parallel && !is_first && axis->extent.number() % outer->second != 0)
+      const int64_t whole = most_elements(nest_, *axis);
+      const int64_t extent = is_first ? whole : outer->second;
+      if (loop.parallel && !is_first && whole % outer->second != 0)
         return refuse(loop.at,
                       fmt::format("{}: its tiles of {} do not divide {}, so it cannot be parallel "
                                   "twice",
-                                  written(loop), outer->second, axis->extent.number()));
+                                  written(loop), outer->second, whole));
       covered[axis->var] = std::min(loop.by, extent);
       // A loop over one element decides nothing, unless that one may lie outside.
       const bool may_be_outside =
@@ -336,9 +339,10 @@ private:
         plan_.schedule.loops.insert(plan_.schedule.loops.end() - (before_dot ? 1 : 0), loop);
         add(loop, axis, 1, true);
         if (before_dot) std::swap(plan_.loops.end()[-1], plan_.loops.end()[-2]);
-      } else if (axis.extent.number() > plan_.held(axis.var)) {
+      } else if (most_elements(nest_, axis) > plan_.held(axis.var)) {
         return refuse({},
-                      fmt::format("axis {} of extent {} is in no loop", name, axis.extent.number()),
+                      fmt::format("axis {} of extent {} is in no loop", name,
+                                  to_string(axis.extent, nest_.vars)),
                       fmt::format("add it: `for {}`", name));
       }
     }

@@ -56,6 +56,8 @@ std::string to_string(const Schedule& schedule) {
 
 std::string to_string(const Schedules& schedules) {
   std::string text;
+  for (const auto& [name, directive] : schedules.forms)
+    text += fmt::format("form {} {}\n", name, directive.form);
   for (const auto& [name, schedule] : schedules) {
     if (!name.empty()) text += fmt::format("nest {}:\n", name);
     text += to_string(schedule);
@@ -214,9 +216,31 @@ Expected<std::vector<Item>> parse_list(Words& words, Parse parse) {
   return items;
 }
 
+Expected<bool> expect_end(Words& words) {
+  if (words.at_end()) return true;
+  const Location rest = words.here(); // before next() moves on
+  return refuse(rest, fmt::format("{} is unexpected here", ir::quoted(words.next())));
+}
+
+/// `form NEST NAME`, in any section: it says itself which nest it is for.
+Expected<bool> parse_form(Words& words, Location where, Schedules& schedules) {
+  Expected<std::string> nest = parse_axis(words, "form");
+  Expected<std::string> form = parse_axis(words, "form");
+  if (!nest || !form)
+    return refuse(where, "form: a nest and one of its forms are wanted",
+                  "as in `form conv_y direct`");
+  if (!schedules.forms.emplace(*nest, FormDirective{*form, where}).second)
+    return refuse(where, fmt::format("nest {} has a form already", *nest));
+  return true;
+}
+
 Expected<bool> parse_directive(Words& words, Schedules& schedules, std::string& nest) {
   const Location where = words.here();
   const std::string_view word = words.next();
+  if (word == "form") {
+    if (auto form = parse_form(words, where, schedules); !form) return form;
+    return expect_end(words);
+  }
   Schedule& schedule = schedules[nest];
   if (word == "nest") {
     Expected<std::string> name = parse_axis(words, "nest");
@@ -271,11 +295,7 @@ Expected<bool> parse_directive(Words& words, Schedules& schedules, std::string& 
     return refuse(where, fmt::format("unknown directive {}", ir::quoted(word)),
                   directive_hint(word));
   }
-  if (!words.at_end()) {
-    const Location rest = words.here(); // before next() moves on
-    return refuse(rest, fmt::format("{} is unexpected here", ir::quoted(words.next())));
-  }
-  return true;
+  return expect_end(words);
 }
 
 } // namespace
@@ -303,7 +323,7 @@ Expected<Schedules> parse_schedules(std::string_view text) {
     begin = end + 1;
   }
   if (!failures.diagnostics.empty()) return failures;
-  if (schedules.empty()) schedules[""];
+  if (schedules.empty() && schedules.forms.empty()) schedules[""];
   return schedules;
 }
 

@@ -8,6 +8,7 @@
 //     for h, kh, kw, i dot 4                products of bytes, added four at a time
 //     compute conv_0 at h by 4              what 4 rows read is computed for them, in scratch
 //     prefetch x                            touch what the next tile reads while this one runs
+//     form conv_y separable                 the algorithm that computes a statement
 //
 // The empty schedule is the naive nest: every axis a plain loop, in the nest's own order. Inside
 // the last loop over a parallel axis a tile's accumulators stay in registers; where a loop over a
@@ -64,11 +65,23 @@ struct Schedule {
   bool operator==(const Schedule&) const = default;
 };
 
+/// The algorithm of a statement (rewrites/form.h).
+struct FormDirective {
+  std::string form; // "separable"
+  Location where;   // in the text
+  bool operator==(const FormDirective&) const = default;
+};
+
 /// A schedule for each nest by its name; "" is for every nest that has none of its own.
-using Schedules = std::map<std::string, Schedule>;
+struct Schedules : std::map<std::string, Schedule> {
+  /// By the name that the statement's nest has in the direct form, which each of its forms keeps
+  /// for the nest that writes the result.
+  std::map<std::string, FormDirective> forms;
+  bool operator==(const Schedules&) const = default;
+};
 
 std::string to_string(const Schedule& schedule);
-/// Several nests: each under a line `nest NAME:`.
+/// Several nests: each under a line `nest NAME:`, behind the forms.
 std::string to_string(const Schedules& schedules);
 
 /// Parses directives one a line or separated by `;`, `//` comments allowed. Failures name the line,

@@ -57,6 +57,8 @@ public:
     step_.packs = nest.packs;
     step_.origin = nest.origin;
     ranges_.resize(nest.vars.size());
+    for (const ParameterVar& p : nest.parameters)
+      ranges_[id(p.var)] = {p.range.least, p.range.most};
     if (plan.packed) {
       packing_ = make_packing(nest, packed_expression(nest, plan), *plan.packed, next_buffer_++);
       nest_ = with_packed_weight(nest);
@@ -79,7 +81,8 @@ public:
     for (size_t i = 0; i < nest_.vars.size(); ++i)
       state.places.push_back({Affine(Var{static_cast<int32_t>(i)}), 1, 0, 1});
     for (const NestAxis& axis : nest_.axes) {
-      const int64_t extent = axis.extent.number();
+      // Of a parameter the most: along such an axis there is only a loop over its elements.
+      const int64_t extent = bounds(axis.extent, ranges_).hi;
       state.places[id(axis.var)] = {0, extent, 0, extent};
       has_work &= extent > 0;
     }
@@ -89,7 +92,7 @@ public:
         if (loop.parallel) add_items(loop);
       step_.body = parallel_loops(0, state);
     } else { // an empty batch
-      step_.items = {{new_var("nothing", {0, 0}), 0}};
+      step_.items = {{new_var("nothing", {0, 0}), Affine(0)}};
       step_.body = block({});
     }
     step_.scratch_bytes = scratch_bytes_;
@@ -175,8 +178,9 @@ private:
 
   void add_items(const PlanLoop& loop) {
     const std::string& name = loop.name;
-    step_.items.push_back(
-        {new_var(loop.tile > 1 ? name + "_t" : name, {0, loop.trips() - 1}), loop.trips()});
+    const Affine& extent = nest_.axis_of(loop.axis).extent;
+    step_.items.push_back({new_var(loop.tile > 1 ? name + "_t" : name, {0, loop.trips() - 1}),
+                           extent.is_constant() ? Affine(loop.trips()) : extent});
   }
 
   std::vector<Segment> segments(size_t at, const State& state) const {
@@ -216,6 +220,7 @@ private:
     if (loop.reduction) return partial_sums(at, state);
     if (const Constraint* within = domain_of(loop)) return rows_inside(at, state, *within);
     const std::vector<Segment> parts = segments(at, state);
+    const Var axis = loop.axis;
     std::vector<Stmt> stmts;
     for (const Segment& s : parts) {
       const int64_t end = s.first + s.count;
@@ -232,7 +237,10 @@ private:
         const Var var = new_var(loop.tile > 1 ? loop.name + "_t" : loop.name, {s.first, end - 1});
         const auto kind = loop.unrolls_all ? For::Kind::unrolled : For::Kind::serial;
         Stmt code = tile_body(at, state, s, var);
-        stmts.push_back(for_loop(var, Range::of(s.first, end), kind, std::move(code), s.note));
+        Range range = Range::of(s.first, end);
+        const Affine& extent = nest_.axis_of(axis).extent;
+        if (!extent.is_constant()) range.hi = {{extent, 1}};
+        stmts.push_back(for_loop(var, std::move(range), kind, std::move(code), s.note));
       }
     }
     return block(std::move(stmts));

@@ -124,7 +124,8 @@ bool is_saved(State state, uint64_t xcr0) {
 } // namespace
 
 const std::vector<std::string_view>& feature_names() {
-  static const std::vector<std::string_view> names = names_of(~FeatureSet{0});
+  // Never destroyed: threads may compile while the process ends.
+  static const auto& names = *new std::vector<std::string_view>(names_of(~FeatureSet{0}));
   return names;
 }
 

@@ -102,7 +102,8 @@ bool is_server(const CpuidRecord& record) { return (record.at(0x80000008u).ebx >
 } // namespace
 
 const std::vector<Cpu>& cpu_table() {
-  static const std::vector<Cpu> table = make_table();
+  // Never destroyed: threads may compile while the process ends.
+  static const auto& table = *new std::vector<Cpu>(make_table());
   return table;
 }
 

@@ -279,7 +279,8 @@ int Target::accumulators_to_hide_latency() const {
 }
 
 const Target& host() {
-  static const Target target = target_from(read_cpuid());
+  // Never destroyed: threads may compile while the process ends.
+  static const Target& target = *new Target(target_from(read_cpuid()));
   return target;
 }
 

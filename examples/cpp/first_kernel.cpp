@@ -22,9 +22,9 @@ int main() try {
                          2, 1, 0, 1, 1};
   const float filter[] = {1, 2, 1, 0, 1, 0, 2, 1, 0};
   float result[9];
-  const volute::TensorView x(*kernel.type("x"), image);
-  const volute::TensorView w(*kernel.type("w"), filter);
-  const volute::MutableTensorView y(*kernel.type("y"), result);
+  const volute::TensorView x(kernel.type("x"), image);
+  const volute::TensorView w(kernel.type("w"), filter);
+  const volute::MutableTensorView y(kernel.type("y"), result);
 
   // By name. check() throws volute::Error when the call was refused.
   kernel.run({{"x", x}, {"w", w}}, {{"y", y}}).check();

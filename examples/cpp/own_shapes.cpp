@@ -33,10 +33,10 @@ int main(int count, char** arguments) try {
   for (int i = 1; i < count; ++i) {
     const int64_t size = std::strtol(arguments[i], nullptr, 10);
     const volute::Kernel kernel = session.compile(layer(size));
-    volute::Tensor x = volute::Tensor::allocate(*kernel.type("x")).value();
-    volute::Tensor y = volute::Tensor::allocate(*kernel.type("y")).value();
+    volute::Tensor x = volute::Tensor::allocate(kernel.type("x")).value();
+    volute::Tensor y = volute::Tensor::allocate(kernel.type("y")).value();
     volute::runtime::fill(x, {volute::runtime::Fill::Kind::ones});
-    const volute::TensorView w(*kernel.type("w"), filter.data());
+    const volute::TensorView w(kernel.type("w"), filter.data());
     kernel.run({{"x", x}, {"w", w}}, {{"y", y}}).check();
     std::printf("%s, first element %g\n", volute::ir::to_string(y.type()).c_str(),
                 static_cast<double>(*y.as<float>()));

@@ -111,6 +111,55 @@ TEST_CASE("NaN agrees with NaN only, and infinity with itself", "[verify]") {
   CHECK(compared(y, {nan, inf, nan}).wrong == 1);
 }
 
+TEST_CASE("of NaN comes NaN through every function, and nothing else agrees", "[verify]") {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (const char* line :
+       {"%y = sigmoid %x", "%y = add %x, %x", "%y = mul %x, %x", "%y = exp %x", "%y = gelu %x",
+        "%y = convert %x : f64[n=1, c=1, w=2]", "%y = clamp %x {min = 0.1}"}) {
+    INFO(line);
+    const Bounded y =
+        bounded(std::string("program @p(%x: f32[n=1, c=1, w=2]) {\n") + line + "\nreturn %y }",
+                {{nan, 0.3}});
+    const Numbers values = ir::elements_of(y.value);
+    CHECK(std::isnan(values[0]));
+    CHECK(compared(y, values).agrees());
+    CHECK(compared(y, {0, values[1]}).wrong == 1);
+    CHECK(compared(y, {nan, values[1] + 1}).wrong == 1);
+  }
+}
+
+// Fuzzing draws finite numbers, whose sums are exact; what a tap that is left out does to numbers
+// that are not finite was drawn by nobody.
+TEST_CASE(
+    "a kernel that leaves taps of weight 0 out may differ where the data are not finite, and in "
+    "the integers after that",
+    "[verify]") {
+  const double nan = std::numeric_limits<double>::quiet_NaN(),
+               inf = std::numeric_limits<double>::infinity();
+  const std::string conv = "program @p(%x: f32[n=1, c=1, w=4]) {\n"
+                           "%k = const [0, 1] : f32[o=1, i=1, w=2]\n";
+  for (const double wild : {nan, inf, -inf}) {
+    const Numbers x = {wild, 2, 3, 4};
+    const Bounded y = bounded(conv + "%y = conv %x, %k\nreturn %y }", {x});
+    CHECK(compared(y, {nan, 3, 4}).agrees());
+    CHECK(compared(y, {2, 3, 4}).agrees());
+    CHECK(compared(y, {2, 3, 5}).wrong == 1);
+    for (const std::string after :
+         {"%0 = conv %x, %k\n%y = quantize %0 {scale = 0.5} : u8[n=1, c=1, w=3]",
+          "%0 = conv %x, %k\n%y = convert %0 : i32[n=1, c=1, w=3]",
+          "%0 = conv %x, %k\n%1 = convert %0 : i8[n=1, c=1, w=3]\n%y = max %1, %1",
+          "%0 = conv %x, %k\n%1 = quantize %0 {scale = 0.5} : i8[n=1, c=1, w=3]\n"
+          "%v = const [1] : i8[o=1, i=1, w=1]\n%y = conv %1, %v"}) {
+      INFO(wild << " " << after);
+      const Bounded z = bounded(conv + after + "\nreturn %y }", {x});
+      for (const double tolerance : z.tolerance) CHECK(!std::isnan(tolerance));
+      const Numbers values = ir::elements_of(z.value);
+      CHECK(compared(z, {values[0] + 4, values[1], values[2]}).agrees());
+      CHECK(compared(z, {values[0], values[1] + 4, values[2]}).wrong == 1);
+    }
+  }
+}
+
 TEST_CASE("integers are exact, and a rounding that they come from may move them by one step",
           "[verify]") {
   const std::string exact = "program @p(%x: i8[n=1, c=1, w=3], %w: i8[o=1, i=1, w=2]) {\n"

@@ -11,8 +11,8 @@ int main() {
                         "  return %y\n"
                         "}\n");
   const volute::Kernel kernel = session.compile(*program);
-  volute::Tensor x = volute::Tensor::allocate(*kernel.type("x")).value();
-  volute::Tensor y = volute::Tensor::allocate(*kernel.type("y")).value();
+  volute::Tensor x = volute::Tensor::allocate(kernel.type("x")).value();
+  volute::Tensor y = volute::Tensor::allocate(kernel.type("y")).value();
   for (int i = 0; i < 16; ++i) x.as<float>()[i] = static_cast<float>(i);
   kernel(x, y).check();
 

@@ -1,4 +1,5 @@
 #include "ir/affine.h"
+#include "ir/diagnostic.h"
 #include "tests/support/catch.h"
 
 #include <algorithm>
@@ -54,6 +55,18 @@ TEST_CASE("affine arithmetic agrees with arithmetic on the values and keeps the 
     const auto is_odd = [](Var var) { return var.id % 2 == 1; };
     CHECK(a.filter(is_even, true) + a.filter(is_odd, false) == a);
   }
+}
+
+TEST_CASE("an expression with a parameter has a constant term and is no number") {
+  const Var size{1};
+  const Affine gap = 2 * Affine(size) - 3;
+  CHECK(gap.constant_term() == -3);
+  CHECK_FALSE(gap.is_constant());
+  CHECK_THROWS_AS(gap.number(), volute::InternalError);
+  CHECK_THROWS_WITH(gap.number(), "2*v1 - 3 is taken for a number");
+  CHECK((gap - 2 * Affine(size)).number() == -3);
+  CHECK(gap.substitute(size, 5).number() == 7);
+  CHECK(Affine(4).number() == Affine(4).constant_term());
 }
 
 TEST_CASE("an affine expression prints its terms in the order of the variables") {

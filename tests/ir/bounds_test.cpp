@@ -162,6 +162,40 @@ TEST_CASE("parameters cancel, and what depends on one alone is bounded from one 
   CHECK(bounds.interval(h) == "0..?");
 }
 
+TEST_CASE("a parameter is bounded by its range, and a multiple has no remainder") {
+  const Var size{2};
+  const auto known = [&](int64_t multiple) {
+    Bounds bounds;
+    bounds.declare(size, {1, 64, multiple});
+    bounds.declare(h); // of size / 4 blocks, rounded up
+    bounds.assume(h);
+    bounds.assume(Affine(size) - 1 - 4 * Affine(h));
+    return bounds;
+  };
+  CHECK(known(1).interval(size) == "1..65");
+  CHECK(known(4).interval(size) == "4..65");
+  CHECK(known(48).interval(size) == "48..49");
+  CHECK(known(1).interval(2 * Affine(size) - 5) == "-3..124");
+  CHECK(known(1).interval(h) == "0..16");
+  CHECK(known(4).is_inside(Affine(size) - 4, 0, 61));
+  CHECK_FALSE(known(1).is_inside(Affine(size) - 4, 0, 61));
+  // The last element of a block of four is there when their number is a multiple of it.
+  CHECK(known(4).is_inside(4 * Affine(h) + 3, 0, size));
+  CHECK(known(8).is_inside(4 * Affine(h) + 3, 0, size));
+  CHECK_FALSE(known(1).is_inside(4 * Affine(h) + 3, 0, size));
+  CHECK_FALSE(known(2).is_inside(4 * Affine(h) + 3, 0, size));
+  CHECK_FALSE(known(4).is_inside(4 * Affine(h) + 4, 0, size));
+}
+
+TEST_CASE("an inequality over whole numbers loses what no multiple reaches") {
+  Bounds bounds;
+  bounds.declare(h);
+  bounds.declare(k);
+  bounds.assume(6 * Affine(h) - 4 * Affine(k) - 1); // 3*h - 2*k >= 1/2
+  bounds.assume(k);
+  CHECK(bounds.minimum(3 * Affine(h) - 2 * Affine(k)) == 1);
+}
+
 TEST_CASE("numbers too large to reason with give no answer instead of a wrong one") {
   constexpr int64_t huge = INT64_MAX;
   const Bounds bounds = inside({{h, Range::of(0, huge)}, {k, Range::of(INT64_MIN, 4)}});

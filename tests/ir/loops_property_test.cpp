@@ -35,7 +35,7 @@ private:
 
   void visit_items(size_t depth) {
     if (depth == step_.items.size()) return visit_stmt(step_.body);
-    for (int64_t n = 0; n < step_.items[depth].count; ++n) {
+    for (int64_t n = 0; n < at(step_.items[depth].count); ++n) {
       values_[static_cast<size_t>(step_.items[depth].var.id)] = n;
       visit_items(depth + 1);
     }

@@ -293,7 +293,7 @@ TEST_CASE("clipped bounds print as the larger and smaller of their quotients") {
 TEST_CASE("a step prints what it packs, its parameters, tables and scratch") {
   Step step = step_over(block({}));
   step.packs = 1;
-  step.parameters = {r};
+  step.parameters = {{r, {1, 4}}};
   step.tables = {{2, 1, 0}};
   step.scratch_bytes = 256;
   const std::string text = to_string(step, program_of(step).buffers);

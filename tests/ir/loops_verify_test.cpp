@@ -329,9 +329,9 @@ TEST_CASE("a step over named parameters is verified for all their values") {
   const auto with_size = [](Affine end) {
     return found([&](P& program, Step& step) {
       const Var size{5};
-      program.parameters = {"H"};
+      program.parameters = {{"H", {3, small_conv::W}}};
       step.vars.push_back("H");
-      step.parameters = {size};
+      step.parameters = {{size, {3, small_conv::W}}};
       step.views[3].dims[1].extent = size;
       step.body =
           for_loop(kh, {{{0, 1}}, {{std::move(end), 1}}}, serial, store({h, kh, 0}, 4, zeros));
@@ -339,5 +339,5 @@ TEST_CASE("a step over named parameters is verified for all their values") {
   };
   CHECK(with_size(Var{5}) == "");
   CHECK(with_size(Affine(Var{5}) + 1) ==
-        "step conv: y[h, kh, 0]: kh lies in 0..?, outside 0..H of dimension 1");
+        "step conv: y[h, kh, 0]: kh lies in 0..8, outside 0..H of dimension 1");
 }

@@ -52,7 +52,8 @@ TEST_CASE("a nest prints its tables, roles, parameters, strides and placement") 
   Nest copy;
   copy.name = "pad";
   copy.vars = {"n", "N"};
-  copy.parameters = {size};
+  const ParameterRange range{1, 6};
+  copy.parameters = {{size, range}};
   copy.axes = {{n, Affine(size), false, AxisRole::batch}};
   copy.operands = {{"x", 0, f32, {{4, 2}}}, {"p", 1, f32, {{Affine(size), 1}}}};
   copy.tables = {{1, 0, 1, 2, 3, 2}};
@@ -65,9 +66,15 @@ TEST_CASE("a nest prints its tables, roles, parameters, strides and placement") 
   NestProgram program{"test",
                       {small_conv::buffer("x0", Buffer::Role::input, 8),
                        small_conv::buffer("p", Buffer::Role::packed, 6)},
-                      {"N"},
+                      {{"N", range}},
                       {copy, consumer}};
-  const std::string expected = R"(nest pad {
+  const std::string expected = R"(nests test
+parameter N from 1 to 6
+
+input x0: f32[8]
+packed p: f32[6]
+
+nest pad {
   for any N
   x: input f32[4] strides [2] of x0
   p: packed f32[N]
@@ -78,7 +85,7 @@ TEST_CASE("a nest prints its tables, roles, parameters, strides and placement") 
   p[n] = x[table0[n]]
 }
 )";
-  CHECK(to_string(program).find(expected) != std::string::npos);
+  CHECK(to_string(program).find(expected) == 0);
   CHECK(to_string(program.nests[0], program.buffers)
             .find("computed for every 1 of axis 0 of nest 1\n") != std::string::npos);
 }
@@ -156,24 +163,32 @@ TEST_CASE("a nest over named parameters runs over the sizes that it is given") {
   Nest nest;
   nest.name = "twice";
   nest.vars = {"w", "W", "pitch"};
-  nest.parameters = {size, pitch};
+  nest.parameters = {{size, {1, 4}}, {pitch, {0, 2}}};
   nest.axes = {{w, Affine(size), false}};
   nest.operands = {{"x", 0, f32, {{Affine(size), Affine(pitch)}}},
                    {"y", 1, f32, {{Affine(size), 1}}}};
   const Expr x = read(f32, 0, {Affine(w)});
   nest.writes = {{1, {Affine(w)}, x + x}};
-  NestProgram program = one_nest(nest, {small_conv::buffer("x", Buffer::Role::input, 6),
-                                        small_conv::buffer("y", Buffer::Role::output, 6)});
-  program.parameters = {"pitch", "W"}; // by name, not by order
+  NestProgram program = one_nest(nest, {small_conv::buffer("x", Buffer::Role::input, 7),
+                                        small_conv::buffer("y", Buffer::Role::output, 4)});
+  const Var pitch_of_program{0}, size_of_program{1}; // by name, not by order
+  program.parameters = {{"pitch", {0, 2}}, {"W", {1, 4}}};
+  program.buffers[0].dims = {{Affine(size_of_program), Affine(pitch_of_program)}};
+  program.buffers[1].dims = {{Affine(size_of_program), 1}};
   CHECK(verify(program).empty());
-  Memory memory = allocate(program.buffers);
-  for (int i = 0; i < 6; ++i) small_conv::floats(memory, 0)[i] = static_cast<float>(i);
+  Memory memory = allocate(program.buffers, {2, 3});
+  CHECK(memory[0].size() == 5 * sizeof(float));
+  CHECK(memory[1].size() == 3 * sizeof(float));
+  for (int i = 0; i < 5; ++i) small_conv::floats(memory, 0)[i] = static_cast<float>(i);
   evaluate(program, memory, {2, 3});
-  const float expected[] = {0, 4, 8, 0, 0, 0};
+  const float expected[] = {0, 4, 8};
   CHECK(std::memcmp(memory[1].data(), expected, sizeof expected) == 0);
   CHECK_THROWS_WITH(evaluate(program, memory, {2}),
                     "evaluate: parameter W has no value (1 values were given)");
-  CHECK_THROWS_WITH(evaluate(program, memory, {4, 3}), "evaluate: x: element 8 of a buffer of 6");
+  CHECK_THROWS_WITH(evaluate(program, memory, {2, 4}), "evaluate: x: element 6 of a buffer of 5");
+  CHECK_THROWS_WITH(evaluate(program, memory, {2, 5}), "evaluate: parameter W is 5, not 1 to 4");
+  CHECK_THROWS_WITH(evaluate(program, memory, {3, 4}),
+                    "evaluate: parameter pitch is 3, not 0 to 2");
 }
 
 TEST_CASE("evaluating a nest that refers to what does not exist is refused") {
@@ -208,8 +223,9 @@ TEST_CASE("evaluating a nest that refers to what does not exist is refused") {
         "evaluate: accumulator 3 of 1 does not exist");
   CHECK(refused([](P& p) { p.nests[0].accumulators[0].update = reg(f32, 1, 0, {}); }) ==
         "evaluate: a nest reads operands and accumulators, not views and registers");
-  CHECK(refused([](P& p) { p.nests[0].parameters = {Var{-1}}; }) ==
-        "evaluate: parameter -1 of 6 variables does not exist");
+  CHECK(refused([](P& p) {
+          p.nests[0].parameters = {{Var{-1}, {}}};
+        }) == "evaluate: parameter -1 of 6 variables does not exist");
   CHECK(refused([](P& p) {
           p.nests[0].accumulators[0].update = imm(0, f32, 2) + imm(0, f32, 3);
         }) == "evaluate: an operand of 3 lanes where 2 are needed");

@@ -84,8 +84,9 @@ TEST_CASE("ids of a nest must be in range") {
         "nest conv: view x: buffer 4 of 4 does not exist");
   CHECK(found([](P&, N& nest) { nest.axes[0].var.id = 6; }) ==
         "nest conv: axis: variable 6 of 6 does not exist");
-  CHECK(found([](P&, N& nest) { nest.parameters = {Var{9}}; }) ==
-        "nest conv: parameter: variable 9 of 6 does not exist");
+  CHECK(found([](P&, N& nest) {
+          nest.parameters = {{Var{9}, {}}};
+        }) == "nest conv: parameter: variable 9 of 6 does not exist");
   CHECK(found([](P&, N& nest) { nest.weight = 4; }) == "nest conv: its weight is operand 4 of 4");
   CHECK(found([](P&, N& nest) { nest.packs = 4; }) == "nest conv: packs buffer 4 of 4");
   CHECK(found([](P&, N& nest) { nest.packs = 3; }) ==
@@ -113,8 +114,8 @@ TEST_CASE("axes are declared once, with extents of at least 1, parallel ones fir
         "nest conv: extent of axis w: h has no value here");
   CHECK(found([](P& program, N& nest) {
           nest.vars.push_back("n");
-          nest.parameters = {Var{6}};
-          program.parameters = {"m"};
+          nest.parameters = {{Var{6}, {}}};
+          program.parameters = {{"m", {}}};
         }) == "nest conv: parameter n is not one of the program's");
 }
 

@@ -83,11 +83,15 @@ TEST_CASE("a chain of narrow floats is rounded once, at its end", "[reference][r
   CHECK(difference("%y = sub %0, %x\n  %1 = relu %0", "%y, %1") == Numbers{0});
 }
 
-TEST_CASE("convert rounds, whoever reads its result", "[reference][rounding]") {
-  CHECK(y_of("program @p(%x: f32[n=1, c=1, w=1]) {\n"
-             "  %0 = convert %x : bf16[n=1, c=1, w=1]\n"
-             "  %y = convert %0 : f32[n=1, c=1, w=1]\n  return %y\n}",
-             {{"x", {1 + std::ldexp(1, -9)}}}) == Numbers{1});
+TEST_CASE("convert rounds where its result is stored, as every operator does", "[reference]") {
+  const std::string begin = "program @p(%x: f32[n=1, c=1, w=1]) {\n"
+                            "  %0 = convert %x : bf16[n=1, c=1, w=1]\n";
+  const double x = 1 + std::ldexp(1, -9);
+  const auto y = [&](const std::string& rest) { return y_of(begin + rest, {{"x", {x}}}); };
+  CHECK(y("  %y = convert %0 : f32[n=1, c=1, w=1]\n  return %y\n}") == Numbers{x});
+  CHECK(y("  %y = convert %0 : f32[n=1, c=1, w=1]\n  return %y, %0\n}") == Numbers{1});
+  CHECK(y("  %1 = reorder %0 : bf16[n=1, c=1, w=1]\n"
+          "  %y = convert %1 : f32[n=1, c=1, w=1]\n  return %y\n}") == Numbers{1});
 }
 
 TEST_CASE("a float is rounded to f32 before it becomes an integer", "[reference][rounding]") {

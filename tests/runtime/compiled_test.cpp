@@ -38,8 +38,8 @@ TEST_CASE("a session's kernel gives the reference's numbers, bound or not, on an
   Session session;
   const ir::Program program = *ir::parse(stem);
   const Kernel kernel = session.compile(program);
-  const Tensor x = random(*kernel.type("x"), 0), w = random(*kernel.type("w"), 1),
-               b = random(*kernel.type("b"), 2);
+  const Tensor x = random(kernel.type("x"), 0), w = random(kernel.type("w"), 1),
+               b = random(kernel.type("b"), 2);
   const ir::TensorData xd = data(x), wd = data(w), bd = data(b);
   const auto expected = *ir::evaluate(program, {{"x", &xd}, {"w", &wd}, {"b", &bd}});
   const std::vector<std::byte>& wanted = expected.at("y").bytes;
@@ -47,7 +47,7 @@ TEST_CASE("a session's kernel gives the reference's numbers, bound or not, on an
   const Kernel on_two = kernel.with_threads(*Threads::pool(2));
   for (const Kernel& each : {kernel, on_two}) {
     GuardedBuffer y(wanted.size());
-    const MutableTensorView view(*kernel.type("y"), y.data());
+    const MutableTensorView view(kernel.type("y"), y.data());
     each.run({{"w", w}, {"b", b}, {"x", x}}, {{"y", view}}).check();
     // Whole numbers this small are exact in any order of summation, so the bytes are the same.
     CHECK(std::memcmp(y.data(), wanted.data(), wanted.size()) == 0);
@@ -87,13 +87,13 @@ TEST_CASE("a kernel runs in place where it says so, with the same bits") {
       for (const Kernel& kernel : {alone, alone.with_threads(*Threads::pool(2))}) {
         std::vector<Tensor> inputs;
         for (const std::string& name : kernel.inputs())
-          inputs.push_back(random(*kernel.type(name), inputs.size()));
-        Tensor y = *Tensor::allocate(*kernel.type("y"));
-        std::vector<Kernel::Argument> arguments(inputs.begin(), inputs.end());
+          inputs.push_back(random(kernel.type(name), inputs.size()));
+        Tensor y = *Tensor::allocate(kernel.type("y"));
+        std::vector<TensorRef> arguments(inputs.begin(), inputs.end());
         arguments.emplace_back(y);
         kernel.call(arguments).check();
         for (size_t i = 0; i < inputs.size(); ++i)
-          if (kernel.inputs()[i] == alias) arguments.back() = Kernel::Argument(inputs[i]);
+          if (kernel.inputs()[i] == alias) arguments.back() = TensorRef(inputs[i]);
         kernel.call(arguments).check();
         CHECK(std::memcmp(arguments.back().data, y.data(), static_cast<size_t>(y.bytes())) == 0);
       }
@@ -105,8 +105,8 @@ TEST_CASE("an index beyond the output is a failure of the call, in the program's
   const Kernel kernel = session.compile(
       *ir::parse("program @p(%x: f32[n=1, c=2, h=3, w=4], %i: i64[n=1, c=2, h=3, w=4]) {"
                  "  %y = max_unpool %x, %i {kernel = 2} return %y }"));
-  const Tensor x = random(*kernel.type("x"), 0);
-  Tensor i = *Tensor::allocate(*kernel.type("i")), y = *Tensor::allocate(*kernel.type("y"));
+  const Tensor x = random(kernel.type("x"), 0);
+  Tensor i = *Tensor::allocate(kernel.type("i")), y = *Tensor::allocate(kernel.type("y"));
   CHECK(kernel(x, i, y).ok());
   for (const int64_t index : {int64_t{-1}, int64_t{6 * 8}, INT64_MAX}) {
     i.as<int64_t>()[17] = index;
@@ -123,7 +123,7 @@ TEST_CASE("a window of the input may not lie where the output is written") {
       *ir::parse("program @p(%x: f32[n=1, c=4, h=6, w=6]) {"
                  "  %y = max_pool %x {kernel = 3, stride = 1, pad = 1} return %y }"));
   CHECK(!kernel.runs_in_place("x", "y"));
-  Tensor x = random(*kernel.type("x"), 0);
+  Tensor x = random(kernel.type("x"), 0);
   CHECK(kernel(x, x).message() ==
         "p: the output %y overlaps the input %x (the kernel does not run in place here: the result "
         "needs memory of its own)");
@@ -143,7 +143,7 @@ program @chain(%x: f32[n=1, c=8, h=20, w=20], %w: f32[o=8, i=8, h=3, w=3]) {
   return %y
 })");
   const Kernel kernel = session.compile(program);
-  const Tensor x = random(*kernel.type("x"), 0), w = random(*kernel.type("w"), 1);
+  const Tensor x = random(kernel.type("x"), 0), w = random(kernel.type("w"), 1);
   const ir::TensorData xd = data(x), wd = data(w);
   const ir::TensorData expected = ir::evaluate(program, {{"x", &xd}, {"w", &wd}})->at("y");
   const int64_t one = int64_t{4} * 8 * 20 * 20;
@@ -151,7 +151,7 @@ program @chain(%x: f32[n=1, c=8, h=20, w=20], %w: f32[o=8, i=8, h=3, w=3]) {
   CHECK(bound.workspace_bytes() < 3 * one); // of five
   CHECK(bound.workspace_bytes() < kernel.workspace_bytes());
   for (int call = 0; call < 2; ++call) { // the second finds what the first left
-    Tensor y = *Tensor::allocate(*kernel.type("y")), z = *Tensor::allocate(*kernel.type("y"));
+    Tensor y = *Tensor::allocate(kernel.type("y")), z = *Tensor::allocate(kernel.type("y"));
     kernel(x, w, y).check();
     CHECK(std::memcmp(y.data(), expected.bytes.data(), expected.bytes.size()) == 0);
     bound(x, z).check();

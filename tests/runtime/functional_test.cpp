@@ -206,6 +206,17 @@ TEST_CASE("what does not fit is refused with the program's words") {
   CHECK(words_of([&] { (void)conv2d(session(), x, w, {.stride = {1, 2, 3}}); }) != "");
   CHECK(words_of([&] { (void)F::gelu(session(), x, "sort of"); }) != "");
   CHECK(words_of([&] { (void)F::clamp(session(), x, 2, 1); }) != "");
+  TensorRef nonsense = x;
+  nonsense.rank = -2;
+  CHECK(words_of([&] { (void)F::relu(session(), nonsense); }) == "this is a tensor of rank -2");
+  nonsense = x;
+  nonsense.extents = nullptr;
+  CHECK(words_of([&] { (void)conv2d(session(), x, nonsense); }) ==
+        "this is a tensor whose extents are a null pointer");
+  nonsense = x;
+  nonsense.element = static_cast<ir::ElementType>(99);
+  CHECK(words_of([&] { (void)conv2d(session(), nonsense, w); }) ==
+        "this is a tensor of element type 99, of which there is none");
   CHECK(words_of([&] { (void)F::relu(session(), TensorView(x.type(), nullptr)); }) ==
         "relu: %x is a null pointer");
 }

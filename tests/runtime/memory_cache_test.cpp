@@ -26,7 +26,7 @@ MemoryCache::Compile compiling(std::atomic<int>& compiles, int64_t width) {
   };
 }
 
-int64_t width_of(const Kernel& kernel) { return kernel.type("x")->extents.back().size; }
+int64_t width_of(const Kernel& kernel) { return kernel.type("x").extents.back().size; }
 
 } // namespace
 

@@ -29,10 +29,12 @@ TEST_CASE("an environment that says nothing leaves the defaults") {
 TEST_CASE("every variable is read") {
   const Options options = *read({{"VOLUTE_THREADS", "4"},
                                  {"VOLUTE_TARGET", "haswell"},
+                                 {"VOLUTE_ACCURACY", "0.5"},
                                  {"VOLUTE_MEMORY_CACHE", "64M"},
                                  {"VOLUTE_VERBOSE", "1"}});
   CHECK(options.threads == 4);
   CHECK(options.target == "haswell");
+  CHECK(options.accuracy == 0.5);
   CHECK(options.memory_cache_bytes == 64 << 20);
   CHECK(options.verbose);
   CHECK(read({{"VOLUTE_THREADS", "all"}})->threads >= 1);
@@ -49,6 +51,9 @@ TEST_CASE("a value that does not fit is refused with what would") {
     CHECK(failure_text(read({{"VOLUTE_MEMORY_CACHE", value}})) ==
           "VOLUTE_MEMORY_CACHE: '" + std::string(value) +
               "' is not a number of bytes, or of K, M or G of them, as in 64M");
+  for (const char* value : {"-1", "nan", "inf", "two", "2x", "1e999"})
+    CHECK(failure_text(read({{"VOLUTE_ACCURACY", value}})) ==
+          "VOLUTE_ACCURACY: '" + std::string(value) + "' is not a number of 0 or more");
   CHECK(failure_text(read({{"VOLUTE_VERBOSE", "yes"}})) == "VOLUTE_VERBOSE: 'yes' is not 0 or 1");
   CHECK(read({{"VOLUTE_THREADS", "x"}, {"VOLUTE_VERBOSE", "y"}}).diagnostics().size() == 2);
 }

@@ -69,6 +69,25 @@ TEST_CASE("a target is one configuration however it is written") {
   CHECK(*compiler.compiles == 1);
 }
 
+TEST_CASE("an accuracy that is not said is the session's") {
+  const CountingCompiler compiler;
+  Session session({}, {}, compiler);
+  (void)session.compile(program("a", 5));
+  (void)session.compile(program("a", 5), {.accuracy = 2});
+  CHECK(*compiler.compiles == 1);
+  (void)session.compile(program("a", 5), {.accuracy = 0});
+  CHECK(*compiler.compiles == 2);
+  double seen = -1;
+  Session exact({.accuracy = 0}, {}, [&](const ir::Program& p, const CompileOptions& options) {
+    seen = options.accuracy.value();
+    return compiler(p, options);
+  });
+  (void)exact.compile(program("a", 5));
+  CHECK(seen == 0);
+  (void)exact.compile(program("a", 5), {.accuracy = 3});
+  CHECK(seen == 3);
+}
+
 TEST_CASE("a refusal is a value or an exception, and is tried again") {
   const CountingCompiler compiler;
   Session session({}, {}, compiler);

@@ -120,10 +120,31 @@ TEST_CASE("a part that is not there is refused") {
                                {{Axis::n, 1}, {Axis::c, 2}, {Axis::w, 5}, {Axis::c, 2}}};
   CHECK_THROWS_WITH(TensorView(blocked, tensor.data()).narrow(Axis::c, 0, 1),
                     "narrow: f32[n=1, c=2, w=5, c=2] splits the axis c");
-  CHECK_THROWS_WITH(TensorView(view.type(), view.data(), {1, 2}).narrow(Axis::w, 0, 1),
-                    "narrow: the view has 2 strides for the 4 extents of f32[n=1, c=1, h=4, w=5]");
+  const std::string two =
+      "view: a tensor has 2 strides for the 4 extents of f32[n=1, c=1, h=4, w=5]";
+  CHECK_THROWS_WITH(TensorView(view.type(), view.data(), {1, 2}), two);
+  CHECK_THROWS_WITH(MutableTensorView(view.type(), nullptr, {1, 2}), two);
   CHECK(failure_text(Tensor::copy(TensorView(view.type(), view.data(), {1, 1, 1, -1}))) ==
         "tensor: the view has the stride -1 along w; strides are 0 or more");
+}
+
+TEST_CASE("elements are not read as a type of another size, nor written where there is no memory") {
+  const ir::TensorType type = {ElementType::bf16, {{Axis::n, 2}, {Axis::c, 3}}};
+  Tensor tensor = *Tensor::allocate(type);
+  CHECK(tensor.as<uint16_t>() == static_cast<const void*>(tensor.data()));
+  CHECK(std::as_const(tensor).as<std::byte>() == tensor.data()); // a byte of them is no mistake
+  const std::string words =
+      "tensor: bf16[n=2, c=3] has elements of 2 bytes, asked for as a type of 4";
+  CHECK_THROWS_WITH(tensor.as<float>(), words);
+  CHECK_THROWS_WITH(std::as_const(tensor).as<float>(), words);
+  CHECK_THROWS_WITH(TensorView(tensor).as<float>(), words);
+  CHECK_THROWS_WITH(MutableTensorView(tensor).as<float>(), words);
+  CHECK_THROWS_WITH(runtime::fill(MutableTensorView(type, nullptr), {}),
+                    "fill: bf16[n=2, c=3] is a null pointer");
+  CHECK_THROWS_WITH(runtime::fill(MutableTensorView(type, tensor.data(), {-3, 1}), {}),
+                    "fill: the view has the stride -3 along n; strides are 0 or more");
+  CHECK(failure_text(Tensor::allocate({ElementType::f32, {{Axis::n, 0}, {Axis::c, -4}}})) ==
+        "tensor: f32[n=0, c=-4] has an extent below 0");
 }
 
 TEST_CASE("a tensor is filled with zeros, ones, or 0, 1, 2, ...") {

@@ -32,7 +32,21 @@ LoopKernel::LoopKernel(const ir::LoopProgram& loops, const std::string& target, 
                                .value()),
       mapped_(runtime::ExecutableMemory::map(code_.bytes, code_.text_bytes, loops.name).value()) {}
 
-int32_t LoopKernel::run(ir::Memory& memory) const {
+namespace {
+
+int64_t work_of(const ir::Step& step, const ir::LoopProgram& loops,
+                const std::vector<int64_t>& parameters) {
+  return step.work([&](ir::Var var) {
+    const std::string& name = step.vars[static_cast<size_t>(var.id)];
+    for (size_t p = 0; p < loops.parameters.size(); ++p)
+      if (loops.parameters[p].name == name) return parameters.at(p);
+    throw InternalError(name + " is no parameter");
+  });
+}
+
+} // namespace
+
+int32_t LoopKernel::run(ir::Memory& memory, const std::vector<int64_t>& parameters) const {
   const std::vector<int32_t> slots = compiler::argument_slots(loops_.buffers);
   std::vector<std::unique_ptr<GuardedBuffer>> buffers;
   std::vector<std::byte*> table;
@@ -41,14 +55,14 @@ int32_t LoopKernel::run(ir::Memory& memory) const {
     if (!memory[i].empty()) std::memcpy(buffers[i]->data(), memory[i].data(), memory[i].size());
     if (slots[i] >= 0) table.push_back(buffers[i]->data());
   }
-  const compiler::StepArguments arguments{table.data(), nullptr};
+  const compiler::StepArguments arguments{table.data(), parameters.data()};
   int32_t status = 0;
   for (size_t i = 0; i < loops_.steps.size() && status == 0; ++i) {
     const ir::Step& step = loops_.steps[i];
     const GuardedBuffer scratch(static_cast<size_t>((step.scratch_bytes + 63) / 64 * 64));
     const auto entry = reinterpret_cast<compiler::StepEntry>(
         reinterpret_cast<uintptr_t>(mapped_->data()) + code_.entries[i]);
-    status = entry(&arguments, scratch.data(), 0, step.work());
+    status = entry(&arguments, scratch.data(), 0, work_of(step, loops_, parameters));
   }
   for (size_t i = 0; i < memory.size(); ++i)
     if (slots[i] >= 0)
@@ -156,7 +170,7 @@ std::optional<std::string> first_difference(const Buffer& buffer,
     return fmt::format("{} has {} bytes, not {}", buffer.name, found.size(), wanted.size());
   if (found == wanted) return std::nullopt;
   const int64_t size = ir::size_of(buffer.element);
-  for (int64_t i = 0; i < buffer.elements; ++i) {
+  for (int64_t i = 0; i < static_cast<int64_t>(found.size()) / size; ++i) {
     const std::byte* a = found.data() + i * size;
     const std::byte* b = wanted.data() + i * size;
     if (std::memcmp(a, b, static_cast<size_t>(size)) == 0) continue;
@@ -171,13 +185,14 @@ std::optional<std::string> first_difference(const Buffer& buffer,
 }
 
 std::string disagreement(const ir::LoopProgram& loops, const ir::Memory& memory,
-                         const std::vector<std::string>& targets) {
+                         const std::vector<std::string>& targets,
+                         const std::vector<int64_t>& parameters) {
   for (const Diagnostic& d : ir::verify(loops)) return "verify: " + to_string(d);
   ir::Memory wanted = memory;
-  ir::evaluate(loops, wanted);
+  ir::evaluate(loops, wanted, parameters);
   for (const std::string& target : targets) {
     ir::Memory found = memory;
-    if (const int32_t status = LoopKernel(loops, target).run(found))
+    if (const int32_t status = LoopKernel(loops, target).run(found, parameters))
       return fmt::format("{}: returned {}", target, status);
     for (size_t i = 0; i < memory.size(); ++i) {
       if (loops.buffers[i].role == Buffer::Role::scratch) continue;

@@ -29,7 +29,7 @@ public:
   LoopKernel(const ir::LoopProgram& loops, const std::string& target, bool with_assembly = false);
   /// Every step over its whole range on the memory's buffers, each between walls. Gives the first
   /// status that is not 0.
-  int32_t run(ir::Memory& memory) const;
+  int32_t run(ir::Memory& memory, const std::vector<int64_t>& parameters = {}) const;
   const compiler::Code& code() const { return code_; }
 
 private:
@@ -53,6 +53,7 @@ std::optional<std::string> first_difference(const ir::Buffer& buffer,
 
 /// Evaluates and runs the loops on every target, from the same memory; "" or what differs where.
 std::string disagreement(const ir::LoopProgram& loops, const ir::Memory& memory,
-                         const std::vector<std::string>& targets = runnable_targets());
+                         const std::vector<std::string>& targets = runnable_targets(),
+                         const std::vector<int64_t>& parameters = {});
 
 } // namespace volute::tests

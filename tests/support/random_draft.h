@@ -58,6 +58,8 @@ public:
 
   /// A new input, or half the times a constant, of the type in some layout.
   std::string operand(const std::string& stem, const ir::TensorType& type, bool may_be_constant);
+  /// Makes every row of a filter a multiple of its first one.
+  void make_separable(const ir::TensorType& type, std::vector<double>& elements);
   /// The same, written as a list.
   std::string constant(const std::string& stem, const ir::TensorType& type,
                        const std::vector<double>& elements);

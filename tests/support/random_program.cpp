@@ -3,6 +3,7 @@
 #include "ir/infer.h"
 #include "ir/number.h"
 #include "ir/parse.h"
+#include "ir/tensor_data.h"
 #include "tests/support/random_draft.h"
 #include "tests/support/random_layout.h"
 
@@ -83,7 +84,25 @@ std::string Draft::operand(const std::string& stem, const TensorType& whole, boo
         dice.between(least, most), is_float(type.element) ? most : ir::highest(type.element)));
     elements.push_back(zeros > 0 && !dice.once_in(zeros) ? 0 : value);
   }
+  if (type.has(Axis::i) && type.size(Axis::i) == 1 && type.has(Axis::h) && dice.once_in(2))
+    make_separable(type, elements);
   return constant(stem, type, elements);
+}
+
+void Draft::make_separable(const TensorType& type, std::vector<double>& elements) {
+  // Every row is the first one, or its negative, or 0; split axes have no one position.
+  if (type.axes().size() != type.extents.size()) return;
+  const ir::Strides strides(type);
+  for (int64_t o = 0; o < type.size(Axis::o); ++o)
+    for (int64_t h = 1; h < type.size(Axis::h); ++h) {
+      const auto times =
+          static_cast<double>(type.element == ElementType::u8 ? 1 : dice.one_of({-1, 0, 1, 1}));
+      for (int64_t w = 0; w < type.size(Axis::w); ++w) {
+        const int64_t first = strides.offset(Axis::o, o) + strides.offset(Axis::w, w);
+        elements[static_cast<size_t>(first + strides.offset(Axis::h, h))] =
+            times * elements[static_cast<size_t>(first)];
+      }
+    }
 }
 
 std::string Draft::list(int64_t least, int64_t most) {

@@ -3,6 +3,7 @@
 #include "compiler/nests/bands.h"
 #include "compiler/nests/flatten.h"
 #include "compiler/nests/weight_expression.h"
+#include "compiler/rewrites/form.h"
 
 #include <algorithm>
 #include <map>
@@ -275,14 +276,36 @@ void place(Dice& dice, ir::NestProgram program, int64_t lanes, compiler::Schedul
       {program.nests[producer].name, axis_name, placement.tile}};
 }
 
+/// A form for some of the statements, of those that apply: `direct` is the program in its direct
+/// forms.
+void draw_forms(Dice& dice, const compiler::Stages& direct, const compiler::CompileRequest& request,
+                compiler::Schedules& schedules) {
+  for (const compiler::StatementForms& told : direct.report.forms)
+    for (const ir::Nest& nest : direct.nests.nests) {
+      if (nest.name != told.nest || dice.once_in(4)) continue;
+      const ir::Statement& head = direct.program.statements[nest.statements.front()];
+      std::vector<std::string> applying;
+      for (const compiler::Form& form : compiler::forms())
+        if (!form.obstacle(direct.program, head, request.target)) applying.emplace_back(form.name);
+      schedules.forms[nest.name] = {dice.one_of(applying), {}};
+    }
+}
+
 } // namespace
 
 compiler::Schedules random_schedules(Dice& dice, const ir::Program& program,
                                      compiler::CompileRequest request) {
   request.schedule = "naive";
-  const compiler::Stages stages = compiler::specialise_program(program, request).value();
+  compiler::Stages stages = compiler::specialise_program(program, request).value();
   const int64_t lanes = request.target.lanes(4);
   compiler::Schedules schedules;
+  draw_forms(dice, stages, request, schedules);
+  if (std::any_of(schedules.forms.begin(), schedules.forms.end(),
+                  [](const auto& entry) { return entry.second.form != "direct"; })) {
+    request.schedule = to_string(schedules);
+    stages = compiler::specialise_program(program, request).value();
+    for (ir::Nest& nest : stages.nests.nests) nest.placement.reset();
+  }
   for (const ir::Nest& nest : stages.nests.nests)
     if (!dice.once_in(5)) schedules[nest.name] = random_schedule(dice, nest, lanes);
   if (stages.nests.nests.size() > 1 && dice.once_in(2)) place(dice, stages.nests, lanes, schedules);

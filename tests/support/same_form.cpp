@@ -46,7 +46,7 @@ public:
       equal(x.name, y.name, "name"), equal(x.role, y.role, "role");
       equal(x.element, y.element, "element"), equal(x.elements, y.elements, "elements");
       equal(x.type, y.type, "type"), equal(x.packed_from, y.packed_from, "packed from");
-      equal(x.scratch_offset, y.scratch_offset, "offset");
+      equal(x.scratch_offset, y.scratch_offset, "offset"), equal(x.dims, y.dims, "dims");
       equal(x.data != nullptr, y.data != nullptr, "data");
       if (x.data && y.data) equal(*x.data, *y.data, "data");
     });

@@ -84,3 +84,24 @@ TEST_CASE("inspect wants one program", "[inspect]") {
   CHECK(none.status == 1);
   CHECK(none.err == "none.vlt: error: No such file or directory\n");
 }
+
+TEST_CASE("forms are printed, taken back, and bounded by an accuracy", "[inspect]") {
+  const std::string edges = "inspect examples/edges.vlt --target haswell ";
+  const std::string printed = run_volute(edges + "--stage schedule").out;
+  CHECK_THAT(printed, StartsWith("form conv_smooth separable\n"));
+  const TemporaryFolder folder;
+  write_file(folder / "mine.txt", printed);
+  const std::string loops = run_volute(edges + "--stage loops").out;
+  CHECK(run_volute(edges + "--stage loops --schedule @" + (folder / "mine.txt")).out == loops);
+
+  for (const Ran& exact : {run_volute(edges + "--stage schedule --accuracy 0"),
+                           run_volute(edges + "--stage schedule", "VOLUTE_ACCURACY=0")})
+    CHECK(exact.out.find("form ") == std::string::npos);
+  CHECK(run_volute(edges + "--stage schedule --accuracy 2", "VOLUTE_ACCURACY=0").out == printed);
+  CHECK_THAT(run_volute(edges + "--accuracy 0").out,
+             ContainsSubstring("conv_smooth: direct (one sum over all taps)\n"));
+
+  const Ran refused = run_volute(edges + "--accuracy 0 --schedule @" + (folder / "mine.txt"));
+  CHECK(refused.status == 1);
+  CHECK_THAT(refused.err, ContainsSubstring("form conv_smooth separable: its error is up to"));
+}

@@ -225,6 +225,8 @@ TEST_CASE("a fill, a target and a number of threads that make no sense are named
         "error: --threads: 'two' is not a number from 1 to 1024, or all\n");
   CHECK_THAT(refused("--accuracy -1"),
              StartsWith("error: --accuracy: -1 is not a number of 0 or more"));
+  CHECK_THAT(refused("--accuracy nan"),
+             StartsWith("error: --accuracy: nan is not a number of 0 or more"));
   CHECK_THAT(refused("--fast"), ContainsSubstring("--fast"));
 }
 
@@ -381,4 +383,45 @@ TEST_CASE("what a mistake is made of does not reach the terminal as it is") {
   CHECK(program.status == 1);
   CHECK_THAT(program.err, ContainsSubstring("\\x1b[31m"));
   CHECK(program.err.find('\x1b') == std::string::npos);
+}
+
+TEST_CASE("--check takes a filter whose zeros a kernel leaves out, before integers too", "[run]") {
+  // The root of a negative number is NaN; the filter's first tap is 0, and known.
+  const Ran ran = run_volute(
+      "run -e 'program @p(%x: f32[n=1, c=1, w=16]) {\n%k = const [0, 1] : f32[o=1, i=1, w=2]\n"
+      "%0 = sqrt %x\n%1 = conv %0, %k\n%2 = quantize %1 {scale = 0.01} : u8[n=1, c=1, w=15]\n"
+      "return %1, %2 }' --fill random --check");
+  CHECK(ran.err == "");
+  CHECK(ran.status == 0);
+  CHECK(ran.out.find("-nan") == std::string::npos);
+}
+
+TEST_CASE("a copy that nobody wrote is refused above a stated multiple of what it is made from",
+          "[run]") {
+  const auto inspected = [](const std::string& inputs, const std::string& statement) {
+    return run_volute("inspect -e 'program @p(" + inputs + ") {\n  %y = " + statement +
+                      "\n  return %y\n}'");
+  };
+  const std::string line = "%x: f32[n=1, c=1, w=8], %w: f32[o=1, i=1, w=3]";
+  const std::string square = "%x: f32[n=1, c=1, h=8, w=8], %w: f32[o=1, i=1, h=3, w=3]";
+  const std::string bytes = "%x: u8[n=1, c=4, w=8], %w: i8[o=4, i=4, w=3]";
+  const std::string far = "pad = 100000000, stride = 100000000";
+  const Ran replicated = inspected(line, "conv %x, %w {" + far + ", padding_mode = replicate}");
+  CHECK(replicated.status == 1);
+  CHECK_THAT(
+      replicated.err,
+      ContainsSubstring("-e:2:8: error: conv: reads a padded copy of %x, and that would take "
+                        "800 MB: more than 32 times the 32 bytes that it is made from (pad "
+                        "less, or write the pad as a statement of its own)"));
+  // In two dimensions, and of bytes whose padding is not 0.
+  CHECK(inspected(square, "conv %x, %w {pad = 5000, stride = 5000, padding_mode = replicate}")
+            .status == 1);
+  const Ran zero_point = inspected(bytes, "conv %x, %w {" + far + ", x_zero_point = 3}");
+  CHECK(zero_point.status == 1);
+  CHECK_THAT(zero_point.err, ContainsSubstring("error: conv: reads a padded copy of %x"));
+  // What reads no copy, what the program itself says, and what is no more than small.
+  CHECK(inspected(line, "conv %x, %w {" + far + "}").status == 0);
+  CHECK(inspected(line, "pad %x {pad = 100000000, mode = replicate}").status == 0);
+  CHECK(inspected(line, "conv %x, %w {pad = 1000000, stride = 1000000, padding_mode = replicate}")
+            .status == 0);
 }

@@ -30,11 +30,17 @@ struct Conv {
   }
 };
 
+/// In the form of dot products where there is one.
 compiler::Compiled compiled(const std::string& text, const std::string& target) {
   compiler::CompileRequest request;
+  request.schedule = "form conv_y dot";
   request.target = compiler::parse_target(target).value();
   request.assembly = true;
-  return compiler::compile(ir::parse(text).value(), request).value();
+  const ir::Program program = ir::parse(text).value();
+  Expected<compiler::Compiled> dot = compiler::compile(program, request);
+  if (dot) return std::move(*dot);
+  request.schedule = "auto";
+  return compiler::compile(program, request).value();
 }
 
 int64_t count(const std::string& text, const std::string& part) {

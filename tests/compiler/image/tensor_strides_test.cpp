@@ -36,10 +36,11 @@ TEST_CASE("lists that place every element alike are one list in canonical form")
   CHECK(canonical_strides(type, {7, 20, 5, 1}).empty()); // n has one position
   CHECK(canonical_strides(type, {7, 40, 10, 2}) == TensorStrides{120, 40, 10, 2});
   CHECK(canonical_strides(image(2, 3, 0, 5), {1, 2, 3, 4}).empty());
-  CHECK(same_strides(type, {}, {0, 20, 5, 1}));
-  CHECK(same_strides(type, {8, 21, 5, 1}, {9, 21, 5, 1}));
-  CHECK(!same_strides(type, {60, 21, 5, 1}, {}));
-  CHECK(!same_strides(type, {60, 21, 5, 1}, {60, 20, 5, 1}));
+  const TensorStrides wide = {60, 21, 5, 1};
+  CHECK(same_strides(type, {}, TensorStrides{0, 20, 5, 1}));
+  CHECK(same_strides(type, TensorStrides{8, 21, 5, 1}, TensorStrides{9, 21, 5, 1}));
+  CHECK(!same_strides(type, wide, {}));
+  CHECK(!same_strides(type, wide, TensorStrides{60, 20, 5, 1}));
 }
 
 TEST_CASE("a span reaches from the first element to the end of the last") {

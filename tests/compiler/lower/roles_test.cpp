@@ -2,6 +2,7 @@
 
 #include "compiler/lower/legalise.h"
 #include "compiler/lower/lower.h"
+#include "compiler/rewrites/dot_products.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
 
@@ -23,7 +24,10 @@ std::string roles(const ir::NestProgram& program) {
     for (const ir::NestAxis& axis : nest.axes) {
       const bool turn = axis.reduction && !reduces;
       reduces |= axis.reduction;
-      text += fmt::format("{} {} {}", turn ? " /" : first ? "" : ",",
+      text += fmt::format("{} {} {}",
+                          turn    ? " /"
+                          : first ? ""
+                                  : ",",
                           nest.vars[static_cast<size_t>(axis.var.id)], to_string(axis.role));
       if (axis.digit > 1) text += fmt::format(" by {}", axis.digit);
       first = false;
@@ -33,8 +37,16 @@ std::string roles(const ir::NestProgram& program) {
   return text;
 }
 
+/// In the direct forms, but for convolutions of bytes.
+ir::NestProgram lowered(const ir::Program& program) {
+  compiler::LowerOptions options;
+  for (const ir::Statement& s : program.statements)
+    if (!compiler::dot_products_obstacle(program, s, compiler::parse_target("x86-64").value()))
+      options.dot_products.insert(s.results.front());
+  return compiler::lower(program, options).value();
+}
 ir::NestProgram lowered(const std::string& text) {
-  return compiler::lower(compiler::legalise(ir::parse(text).value())).value();
+  return lowered(compiler::legalise(ir::parse(text).value()));
 }
 
 std::string roles_of(const std::string& text) { return roles(lowered(text)); }
@@ -43,7 +55,7 @@ std::string roles_of(const std::string& text) { return roles(lowered(text)); }
 std::string statements_of(const std::string& text) {
   const ir::Program program = compiler::legalise(ir::parse(text).value());
   std::string all;
-  for (const ir::Nest& nest : compiler::lower(program).value().nests) {
+  for (const ir::Nest& nest : lowered(program).nests) {
     all += nest.name + ":";
     for (const size_t s : nest.statements)
       all += " " + program.name_of(program.statements.at(s).results.front());

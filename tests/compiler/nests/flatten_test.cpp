@@ -177,7 +177,7 @@ TEST_CASE("extents must be constants, and a name that is taken gets a number") {
   ir::Nest nest = lowered(pointwise).nests[0];
   nest.vars.push_back("width");
   const ir::Var width{static_cast<int32_t>(nest.vars.size()) - 1};
-  nest.parameters.push_back(width);
+  nest.parameters.push_back({width, {1, 8}});
   for (ir::NestAxis& axis : nest.axes)
     if (axis.var == nest.axis("w")->var) axis.extent = width;
   CHECK(refusal(nest, {"h", "w"}) ==

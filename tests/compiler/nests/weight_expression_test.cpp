@@ -14,8 +14,15 @@ using namespace volute::compiler;
 namespace {
 
 /// The nest of a convolution, which comes last.
-ir::Nest nest_of(const std::string& text, const LowerOptions& options = {}) {
-  const ir::Program program = legalise(ir::parse(text).value(), options);
+ir::Nest nest_of(const std::string& text) {
+  const ir::Program program = legalise(ir::parse(text).value());
+  return lower(program).value().nests.back();
+}
+/// The same lowered for dot products.
+ir::Nest dot_nest_of(const std::string& text) {
+  const ir::Program program = legalise(ir::parse(text).value());
+  LowerOptions options;
+  options.dot_products = {program.outputs.front()};
   return lower(program, options).value().nests.back();
 }
 
@@ -64,7 +71,7 @@ TEST_CASE("what is done to the weight alone goes into its packing, and no more")
 }
 
 TEST_CASE("bytes are added four at a time along channels that lie one after the other") {
-  const ir::Nest nest = nest_of(conv("u8[n=1, h=5, w=5, c=8]", "i8[o=4, i=8, h=3, w=3]"));
+  const ir::Nest nest = dot_nest_of(conv("u8[n=1, h=5, w=5, c=8]", "i8[o=4, i=8, h=3, w=3]"));
   const auto form = form_along(nest, "i");
   REQUIRE(form);
   CHECK(form->ways == 4);
@@ -81,36 +88,32 @@ TEST_CASE("any pair of byte types comes to u8 times i8, whatever the order of th
       for (const char* extents : {"[n=1, c=6, h=5, w=5]", "[n=1, h=5, w=5, c=6]"}) {
         CAPTURE(x, w, extents);
         const ir::Nest nest =
-            nest_of(conv(std::string(x) + extents, std::string(w) + "[o=4, i=6, h=3, w=3]",
-                         "pad = 1, x_zero_point = 5, w_zero_point = 9"));
+            dot_nest_of(conv(std::string(x) + extents, std::string(w) + "[o=4, i=6, h=3, w=3]",
+                             "pad = 1, x_zero_point = 5, w_zero_point = 9"));
         const auto form = form_along(nest, "i");
         REQUIRE(form);
         CHECK(form->ways == 4);
       }
 }
 
-TEST_CASE("bf16 is added two at a time where the target asks for it, and f16 never is") {
+TEST_CASE("bf16 is added two at a time where that is asked for, and f16 never is") {
   const std::string channels_first = conv("bf16[n=1, c=6, w=9]", "bf16[o=4, i=6, w=3]");
-  LowerOptions pairs;
-  pairs.pairs_of_bf16 = true;
   CHECK_FALSE(form_along(nest_of(channels_first), "i"));
-  const auto form = form_along(nest_of(channels_first, pairs), "i");
+  const auto form = form_along(dot_nest_of(channels_first), "i");
   REQUIRE(form);
   CHECK(form->ways == 2);
-  CHECK_FALSE(form_along(nest_of(conv("f16[n=1, w=9, c=6]", "f16[o=4, i=6, w=3]"), pairs), "i"));
+  CHECK_FALSE(form_along(nest_of(conv("f16[n=1, w=9, c=6]", "f16[o=4, i=6, w=3]")), "i"));
 }
 
 TEST_CASE("products that are not fused, or have an axis in a border, are not added in groups") {
-  ir::Nest nest = nest_of(conv("u8[n=1, h=5, w=5, c=8]", "i8[o=4, i=8, h=1, w=1]"));
+  ir::Nest nest = dot_nest_of(conv("u8[n=1, h=5, w=5, c=8]", "i8[o=4, i=8, h=1, w=1]"));
   REQUIRE(form_along(nest, "i"));
   ir::Nest bordered = nest;
   bordered.constraints.push_back({ir::Affine(nest.axis("i")->var), 8});
   CHECK_FALSE(form_along(bordered, "i"));
   nest.weight = -1;
   CHECK_FALSE(form_along(nest, "i"));
-  LowerOptions pairs;
-  pairs.pairs_of_bf16 = true;
-  ir::Nest rounded = nest_of(conv("bf16[n=1, w=9, c=6]", "bf16[o=4, i=6, w=3]"), pairs);
+  ir::Nest rounded = dot_nest_of(conv("bf16[n=1, w=9, c=6]", "bf16[o=4, i=6, w=3]"));
   REQUIRE(form_along(rounded, "i"));
   for (ir::Accumulator& a : rounded.accumulators) a.update = split_fma(a.update);
   CHECK_FALSE(form_along(rounded, "i"));

@@ -181,19 +181,44 @@ TEST_CASE("a convolution of bytes reports its staged image, its sums and its ins
   const std::string program =
       "program @p(%x: u8[n=1, h=6, w=6, c=6], %w: i8[o=16, i=6, h=3, w=3], %b: i32[o=16]) {\n"
       "%y = conv %x, %w, %b {pad = 1, x_zero_point = 9, w_zero_point = 3}\nreturn %y }";
-  const Report report = report_of(program);
+  const char* const dot = "form conv_y dot";
+  const Report report = report_of(program, "znver4", dot);
   CHECK(copies(report) ==
         Sentences{"x_staged 512", "w_offset 64", "x_window_sum 144", "w_packed 1152"});
   CHECK(report.operators[0] == "conv %y: its padding is the zero point, in the staged image");
   CHECK_THAT(products(report), ContainsSubstring("4 added at a time by vpdpbusd"));
-  CHECK_THAT(products(report_of(program, "haswell")), ContainsSubstring("pmaddwd"));
+  CHECK_THAT(products(report_of(program, "haswell", dot)), ContainsSubstring("pmaddwd"));
   CHECK_THAT(products(report_of(program, "haswell", "naive")),
-             ContainsSubstring("one at a time, i8 widened to i32: the schedule has no `dot`"));
+             ContainsSubstring("one at a time, i8 widened to i32: its form is direct"));
   const std::string pairs = "program @p(%x: bf16[n=1, w=6, c=8], %w: bf16[o=16, i=8, w=3]) {\n"
                             "%y = conv %x, %w\nreturn %y }";
-  CHECK_THAT(products(report_of(pairs)), ContainsSubstring("2 added at a time by vdpbf16ps"));
+  CHECK_THAT(products(report_of(pairs, "znver4")),
+             ContainsSubstring("2 added at a time by vdpbf16ps"));
   CHECK_THAT(products(report_of(pairs, "haswell")),
              ContainsSubstring("bf16 widened to f32: the target has no vdpbf16ps"));
+}
+
+TEST_CASE("the forms of a convolution are told with their cycles, errors and obstacles",
+          "[report]") {
+  const auto forms = [](const std::string& schedule) {
+    const std::string program =
+        "program @p(%x: f32[n=1, c=1, h=64, w=64]) {\n"
+        "%k = const [1, 2, 1, 0, 2, 4, 2, 0, 1, 2, 1, 0, 3, 6, 3, 0] : f32[o=1, i=1, h=4, w=4]\n"
+        "%y = conv %x, %k\nreturn %y }";
+    const std::string text = to_string(report_of(program, "haswell", schedule));
+    const size_t begin = text.find("\nforms\n");
+    REQUIRE(begin != std::string::npos);
+    return text.substr(begin + 1, text.find("\n\n", begin) - begin - 1);
+  };
+  CHECK(forms("naive") == "forms\n  conv_y: direct (one sum over all taps); naive is asked for");
+  CHECK(
+      forms("form conv_y separable") ==
+      "forms\n  conv_y: separable (a filter that is a column times a row, as two passes), error at "
+      "most 1.24 times that of a direct sum; the schedule says so");
+  const std::string scored = forms("auto");
+  CHECK_THAT(scored, ContainsSubstring("  predicted cycles\n"));
+  CHECK_THAT(scored, ContainsSubstring("  predicted cycles, error at most 1.24 times that of"));
+  CHECK_THAT(scored, ContainsSubstring("dot             not taken  its elements are f32"));
 }
 
 TEST_CASE("integer sums are proven to fit, or the taps are named above which they may wrap",

@@ -106,6 +106,21 @@ TEST_CASE("a nest's first directive may stand on the line of its name") {
              Catch::Matchers::ContainsSubstring("1:14: schedule: pack: only `pack weight`"));
 }
 
+TEST_CASE("a form stands anywhere in the text, for the nest that it names") {
+  const Schedules s =
+      parse_schedules("form conv_y separable\nnest a:\nfor n; form conv_0 dot\npack weight")
+          .value();
+  REQUIRE(s.forms.size() == 2);
+  CHECK(s.forms.at("conv_y").form == "separable");
+  CHECK(s.forms.at("conv_y").where.line == 1);
+  CHECK(s.forms.at("conv_0").form == "dot");
+  CHECK(s.forms.at("conv_0").where.line == 3);
+  REQUIRE(s.size() == 1);
+  CHECK(s.at("a") == parse_schedules("for n; pack weight").value().at(""));
+  CHECK(parse_schedules("form conv_y dot").value().empty());
+  CHECK(!(s == parse_schedules("nest a: for n; pack weight").value()));
+}
+
 TEST_CASE("an operand without a name is prefetched by its number") {
   CHECK(parse_schedules("prefetch %0, %x, y").value().at("").prefetch ==
         std::vector<std::string>{"%0", "x", "y"});
@@ -115,7 +130,8 @@ TEST_CASE("a printed schedule parses to itself") {
   for (const char* text :
        {"", "for n, o by 2, kw unroll, kh unroll 3", "flatten h, w\nflatten n, c\nparallel n by 4",
         "registers w 4, o 16 vector 8\npack weight\nprefetch %0, w",
-        "nest a:\nfor n\nnest b:\nparallel c by 3\nregisters c 3 vector 4"}) {
+        "nest a:\nfor n\nnest b:\nparallel c by 3\nregisters c 3 vector 4", "form a dot",
+        "form b direct\nform a dot\nnest b:\nfor n", "form a dot\nfor n"}) {
     const Schedules parsed = parse_schedules(text).value();
     CHECK(parse_schedules(to_string(parsed)).value() == parsed);
   }
@@ -125,7 +141,7 @@ TEST_CASE("a text that is no schedule is refused with its line, column and rule"
   const std::vector<std::pair<const char*, const char*>> refusals = {
       {"colour n by 3",
        "1:1: schedule: unknown directive 'colour' (the directives are parallel, for, "
-       "registers, flatten, pack weight, prefetch, compute and nest)"},
+       "registers, flatten, pack weight, prefetch, compute, form and nest)"},
       {"for n\nfor 3", "2:5: schedule: for: a name is wanted"},
       {"parallel", "schedule: parallel: a name is wanted"},
       {"for n,", "schedule: for: a name is wanted"},
@@ -147,6 +163,11 @@ TEST_CASE("a text that is no schedule is refused with its line, column and rule"
       {"registers o 16 vector", "the lanes of a vector are a power of two from 2 to 64"},
       {"flatten h", "schedule: flatten: two axes or more are joined"},
       {"flatten h, 2", "schedule: flatten: a name is wanted"},
+      {"for n; form", "1:8: schedule: form: a nest and one of its forms are wanted (as in `form "
+                      "conv_y direct`)"},
+      {"form conv_y", "1:1: schedule: form: a nest and one of its forms are wanted"},
+      {"form conv_y dot 4", "1:17: schedule: '4' is unexpected here"},
+      {"form a dot\nform a direct", "2:1: schedule: nest a has a form already"},
       {"pack input", "1:6: schedule: pack: only `pack weight` is known"},
       {"prefetch", "schedule: prefetch: a name is wanted"},
       {"prefetch %", "schedule: prefetch: a name is wanted"},
@@ -175,10 +196,11 @@ TEST_CASE("a text that is no schedule at all is not read to its end") {
 
 TEST_CASE("any bytes are a schedule or refused") {
   const std::vector<std::string> words = {
-      "for",        "parallel", "registers", "pack", "weight", "nest", "flatten", "prefetch",
-      "vector",     "unroll",   "by",        "n",    "o",      "h",    "kw",      "i",
-      ",",          ";",        "\n",        ":",    "//",     "0",    "1",       "16",
-      "4294967296", "\x80",     "%",         "%0",   "\"",     "\t",   "conv_y"};
+      "for",      "parallel", "registers", "pack",       "weight", "nest", "flatten",
+      "prefetch", "vector",   "unroll",    "by",         "n",      "o",    "h",
+      "kw",       "i",        ",",         ";",          "\n",     ":",    "//",
+      "0",        "1",        "16",        "4294967296", "\x80",   "%",    "%0",
+      "\"",       "\t",       "conv_y",    "form",       "dot"};
   tests::Dice dice(1);
   int accepted = 0;
   for (int i = 0; i < 20'000; ++i) {

@@ -1,6 +1,6 @@
 // The arithmetic of borders, against every element and every tap tried one by one.
 
-#include "compiler/specialise/borders.h"
+#include "compiler/nests/borders.h"
 #include "tests/support/catch.h"
 #include "tests/support/dice.h"
 
@@ -109,7 +109,7 @@ TEST_CASE("segments and tiles told apart are every tile once, in order") {
   }
 }
 
-TEST_CASE("many border tiles, and those of a wide filter, run an element at a time") {
+TEST_CASE("a border that needs many copies runs an element at a time") {
   const auto at_a_time = [](const Window& window, int64_t by) {
     const ir::Nest nest = window.nest();
     std::string text;
@@ -118,10 +118,13 @@ TEST_CASE("many border tiles, and those of a wide filter, run an element at a ti
     return text;
   };
   CHECK(at_a_time({24, 3, 1, 1, -1, 24}, 4) == "0+6 ");
-  CHECK(at_a_time({48, 9, 1, 2, -16, 64}, 4) == "0+4 each 4+8 ");
-  CHECK(at_a_time({24, 17, 1, 1, -4, 48}, 4) == "0+1 each 1+5 ");
+  CHECK(at_a_time({48, 9, 1, 2, -16, 64}, 4) == "0+12 ");
+  // 15 taps end inside a tile of 16: eight tiles have 120 copies of the step, nine would have 135.
+  CHECK(at_a_time({256, 160, 1, 1, -128, 400}, 16) == "0+16 ");
+  CHECK(at_a_time({256, 160, 1, 1, -144, 400}, 16) == "0+9 each 9+7 ");
   // In a frame, which elements are copied at all is different in each border tile.
   CHECK(at_a_time({24, 1, 1, 0, -6, 10}, 4) == "0+1 1+1 2+2 4+1 5+1 ");
+  CHECK(at_a_time({48, 1, 1, 0, -16, 10}, 4) == "0+4 each 4+2 6+6 each ");
 }
 
 TEST_CASE("a clipped loop runs over the taps that the whole tile meets") {

@@ -1,0 +1,298 @@
+#include "compiler/choose_forms.h"
+
+#include "compiler/lower/fuse.h"
+#include "compiler/nests/bands.h"
+#include "compiler/nests/flatten.h"
+#include "compiler/rewrites/fold_tables.h"
+#include "compiler/rewrites/form.h"
+#include "compiler/schedule/choose.h"
+#include "compiler/schedule/cost_model.h"
+#include "compiler/schedule/plan.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace volute::compiler {
+
+using ir::Program;
+using ir::Statement;
+using ir::ValueId;
+
+namespace {
+
+const Form& direct() { return forms().front(); }
+
+// What a core moves to and from beyond its L2. Measured on Zen 4 with images of 8 and 6 MB: one
+// nest computes while its next rows arrive, and takes the longer of the two; several nests, each
+// with little to compute, take the sum, whether they share bands or not.
+constexpr double far_bytes_per_cycle = 6;
+
+/// A statement that begins a nest, and what is fused into it.
+struct Head {
+  const Statement& statement;
+  std::string nest; // its name
+  Program alone;    // the statements and the constants that they read, all else as inputs
+};
+
+Program alone(const Program& program, const Fusion::Group& group) {
+  Program part{program.name, program.values, {}, {}, {}};
+  std::vector<ValueId> known;
+  const auto is_known = [&](ValueId id) {
+    return std::find(known.begin(), known.end(), id) != known.end();
+  };
+  for (const size_t at : group.statements) {
+    const Statement& statement = program.statements[at];
+    for (const ValueId operand : statement.operands) {
+      if (is_known(operand)) continue;
+      known.push_back(operand);
+      const Statement* definition = program.definition(operand);
+      if (definition && std::holds_alternative<ir::Const>(definition->operation))
+        part.statements.push_back(*definition);
+      else
+        part.inputs.push_back(operand);
+    }
+    known.insert(known.end(), statement.results.begin(), statement.results.end());
+    part.statements.push_back(statement);
+  }
+  part.outputs = {program.statements[group.statements.back()].results.front()};
+  return part;
+}
+
+/// Of a nest under its best schedule.
+double predicted_cycles(const ir::Nest& nest, const Target& target,
+                        const std::vector<ir::Buffer>& buffers, bool dot_products) {
+  const Choice choice = choose(nest, target, buffers, dot_products);
+  if (!choice.candidates.empty()) return choice.candidates.front().cycles;
+  ir::Nest flat = nest;
+  for (const std::vector<std::string>& axes : choice.schedule.flatten)
+    flat = flatten(flat, axes).value();
+  return predict(flat, resolve(choice.schedule, flat, target).value(), target).cycles;
+}
+
+/// Of a nest's images on their way from and to where L2 does not hold them, each once.
+double far_cycles(const ir::Nest& nest, const std::vector<ir::Buffer>& buffers,
+                  const Target& target) {
+  double bytes = 0;
+  for (size_t i = 0; i < nest.operands.size(); ++i) {
+    const ir::Buffer& buffer = buffers[static_cast<size_t>(nest.operands[i].buffer)];
+    const int64_t size = buffer.elements * size_of(buffer.element);
+    if (buffer.role != ir::Buffer::Role::scratch && static_cast<int32_t>(i) != nest.weight &&
+        size > target.l2_bytes)
+      bytes += static_cast<double>(size);
+  }
+  return bytes / far_bytes_per_cycle;
+}
+
+double cycles_of(const Program& program, const LowerOptions& options, const Target& target) {
+  ir::NestProgram nests = lower(program, options).value();
+  fold_tables(nests);
+  std::vector<std::string> whys;
+  nests = place_bands(std::move(nests), target, whys);
+  double cycles = 0, far = 0;
+  int count = 0;
+  for (size_t n = 0; n < nests.nests.size(); ++n) {
+    // Sums of a weight are made when it is bound.
+    if (nests.nests[n].placement || nests.nests[n].kind == ir::NestKind::offset) continue;
+    const Bands bands = banded(nests, nests.buffers, n);
+    for (const ir::Nest& nest : bands.nests) {
+      cycles += predicted_cycles(nest, target, bands.buffers, !options.dot_products.empty());
+      far += far_cycles(nest, bands.buffers, target);
+      ++count;
+    }
+  }
+  return count == 1 ? std::max(cycles, far) : cycles + far;
+}
+
+void apply(const Form& form, ValueId result, Program& program, LowerOptions& options) {
+  if (form.rewrite) program = form.rewrite(program, result);
+  if (form.lower) form.lower(options, result);
+}
+
+class FormChooser {
+public:
+  FormChooser(const Program& program, const LowerOptions& options, const FormRequest& request)
+      : request_(request), formed_{program, options, {}} {
+    for (const Fusion::Group& group : fuse(program).groups) {
+      const Statement& head = program.statements[group.statements.front()];
+      const ValueId result = program.statements[group.statements.back()].results.front();
+      if (program.type(result).elements() > 0)
+        heads_.push_back({head, nest_name(program, group), alone(program, group)});
+    }
+  }
+
+  Expected<FormedProgram> run() {
+    if (!(request_.accuracy >= 0) || !std::isfinite(request_.accuracy))
+      return fail("accuracy", fmt::format("{} is not a number of 0 or more", request_.accuracy));
+    for (const auto& [nest, directive] : request_.text.forms)
+      if (auto refused = misfit(nest, directive)) return *refused;
+    for (const Head& head : heads_) {
+      Expected<const Form*> form = form_of(head);
+      if (!form) return form.failure();
+      apply(**form, head.statement.results.front(), formed_.program, formed_.options);
+    }
+    return std::move(formed_);
+  }
+
+private:
+  // ---- what the text says -------------------------------------------------------------------
+
+  static Failure refuse(const std::string& nest, const FormDirective& directive,
+                        const std::string& why, const std::string& hint) {
+    return fail(Diagnostic{directive.where, "schedule",
+                           fmt::format("form {} {}: {}", nest, directive.form, why), hint});
+  }
+
+  const Head* find(const std::string& nest) const {
+    const auto found = std::find_if(heads_.begin(), heads_.end(),
+                                    [&](const Head& head) { return head.nest == nest; });
+    return found == heads_.end() ? nullptr : &*found;
+  }
+
+  std::optional<Failure> misfit(const std::string& nest, const FormDirective& directive) const {
+    const auto refused = [&](const std::string& why, const std::string& hint) {
+      return std::optional(refuse(nest, directive, why, hint));
+    };
+    const Head* head = find(nest);
+    if (!head) {
+      std::vector<std::string> nests;
+      for (const Head& other : heads_) nests.push_back(other.nest);
+      return refused(fmt::format("no statement is the nest {}", nest),
+                     fmt::format("the nests of statements are {}", fmt::join(nests, ", ")));
+    }
+    const Form* form = find_form(directive.form);
+    if (!form) return refused("there is no such form", those_that_apply(*head));
+    if (const auto why = obstacle(*form, *head)) return refused(*why, those_that_apply(*head));
+    const double error = error_of(*form, *head);
+    if (error > request_.accuracy)
+      return refused(
+          too_inaccurate(error),
+          fmt::format("{}; accuracy {} allows {}", those_that_apply(*head), error, form->name));
+    const Form& dot = *find_form("dot");
+    if (form != &dot && !obstacle(dot, *head))
+      if (const LoopDirective* loop = dot_loop(*head))
+        return refused(fmt::format("it has no `for {} dot {}`", loop->axis, loop->dot),
+                       fmt::format("write `form {} dot`", nest));
+    return std::nullopt;
+  }
+
+  std::optional<std::string> obstacle(const Form& form, const Head& head) const {
+    return form.obstacle(head.alone, head.statement, request_.target);
+  }
+  /// As it is printed, too: an accuracy of what is printed allows the form.
+  double error_of(const Form& form, const Head& head) const {
+    return std::ceil(100 * form.error(head.alone, head.statement)) / 100;
+  }
+  std::string too_inaccurate(double error) const {
+    return fmt::format("its error is up to {} times that of a direct sum, and {} is asked for",
+                       error, request_.accuracy);
+  }
+  std::string those_that_apply(const Head& head) const {
+    std::vector<std::string_view> names;
+    for (const Form& form : forms())
+      if (!obstacle(form, head) && error_of(form, head) <= request_.accuracy)
+        names.push_back(form.name);
+    return fmt::format("{} may be {}", head.nest, fmt::join(names, " or "));
+  }
+
+  /// The schedule that the text has for a nest.
+  const Schedule* scheduled(const Head& head) const {
+    for (const std::string& name : {head.nest, std::string()})
+      if (const auto found = request_.text.find(name); found != request_.text.end())
+        return &found->second;
+    return nullptr;
+  }
+  const LoopDirective* dot_loop(const Head& head) const {
+    const Schedule* schedule = scheduled(head);
+    if (!schedule) return nullptr;
+    const auto found = std::find_if(schedule->loops.begin(), schedule->loops.end(),
+                                    [](const LoopDirective& loop) { return loop.dot > 0; });
+    return found == schedule->loops.end() ? nullptr : &*found;
+  }
+
+  // ---- what is chosen -----------------------------------------------------------------------
+
+  Expected<const Form*> form_of(const Head& head) {
+    if (!std::holds_alternative<ir::Conv>(head.statement.operation)) return &direct();
+    StatementForms told;
+    told.nest = head.nest;
+    const Form* best = &direct();
+    if (const auto given = request_.text.forms.find(head.nest);
+        given != request_.text.forms.end()) {
+      best = find_form(given->second.form);
+      told.why = "the schedule says so";
+    } else if (request_.naive || scheduled(head)) {
+      const Form& dot = *find_form("dot");
+      if (const LoopDirective* loop = dot_loop(head); loop && !obstacle(dot, head)) {
+        best = &dot;
+        told.why = fmt::format("the schedule has a loop `{} dot {}`", loop->axis, loop->dot);
+        if (error_of(dot, head) > request_.accuracy)
+          return fail(Diagnostic{loop->at, "schedule",
+                                 fmt::format("nest {}: for {} dot {}: {}", head.nest, loop->axis,
+                                             loop->dot, too_inaccurate(error_of(dot, head))),
+                                 those_that_apply(head)});
+      } else {
+        told.why = request_.naive ? "naive is asked for" : "the schedule says no more of it";
+      }
+    } else {
+      best = &fastest(head, told);
+    }
+    told.chosen = best->name;
+    told.sentence = best->sentence;
+    told.error = error_of(*best, head);
+    formed_.statements.push_back(std::move(told));
+    return best;
+  }
+
+  /// Of the forms that are accurate enough, the one of the fewest predicted cycles.
+  const Form& fastest(const Head& head, StatementForms& told) const {
+    std::vector<const Form*> candidates;
+    for (const Form& form : forms()) {
+      FormReport report{std::string(form.name), 0, 0, ""};
+      if (const auto why = obstacle(form, head)) {
+        report.refused = *why;
+      } else {
+        report.error = error_of(form, head);
+        if (report.error > request_.accuracy)
+          report.refused = too_inaccurate(report.error);
+        else
+          candidates.push_back(&form);
+      }
+      told.forms.push_back(std::move(report));
+    }
+    if (candidates.size() == 1) return *candidates.front();
+    const Form* best = nullptr;
+    double least = 0;
+    for (const Form* form : candidates) {
+      Program program = head.alone;
+      LowerOptions options = formed_.options;
+      apply(*form, head.statement.results.front(), program, options);
+      const double cycles = cycles_of(program, options, request_.target);
+      for (FormReport& report : told.forms)
+        if (report.name == form->name) report.cycles = cycles;
+      if (!best || cycles < least) best = form, least = cycles;
+    }
+    return *best;
+  }
+
+  const FormRequest& request_;
+  FormedProgram formed_;
+  std::vector<Head> heads_;
+};
+
+} // namespace
+
+std::string_view FormedProgram::form_of(const std::string& nest) const {
+  for (const StatementForms& statement : statements)
+    if (statement.nest == nest) return statement.chosen;
+  return direct().name;
+}
+
+Expected<FormedProgram> choose_forms(const Program& program, const LowerOptions& options,
+                                     const FormRequest& request) {
+  return FormChooser(program, options, request).run();
+}
+
+} // namespace volute::compiler

@@ -1,0 +1,82 @@
+#include "compiler/codegen/compiling.h"
+
+#include "compiler/codegen/machine.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <pthread.h>
+
+namespace volute::compiler {
+namespace {
+
+// None of them has a destructor: they are used until the very end.
+std::atomic<int64_t> under_way{0};
+std::atomic<bool> is_ending{false};
+std::atomic<bool> preparing{false};
+thread_local int64_t own = 0; // of those under way
+
+void wait_for_others() {
+  is_ending.store(true);
+  for (int64_t count = under_way.load(); count > own; count = under_way.load())
+    under_way.wait(count);
+}
+
+void forget_others() {
+  under_way.store(own);
+  if (own == 0) preparing.store(false);
+}
+
+// Functions run at exit in the reverse of the order in which they were registered, and LLVM
+// registers the destructors of many objects when it first meets them. This one has to come after
+// those: hence once LLVM has generated something, and once more when it has compiled a whole
+// program.
+void prepare(const Target& target) {
+  static const bool once = [&] {
+    std::atexit(wait_for_others);
+    pthread_atfork(nullptr, nullptr, forget_others);
+    preparing.store(true);
+    warm_up(target);
+    const bool registered = std::atexit(wait_for_others) == 0;
+    preparing.store(false);
+    preparing.notify_all();
+    return registered;
+  }();
+  (void)once;
+}
+
+// What belongs to the thread that calls exit() is destroyed before all that is registered.
+struct Watch {
+  ~Watch() {
+    if (own == 0) preparing.wait(true);
+  }
+};
+
+void finish_first() {
+  static const bool once = std::atexit(wait_for_others) == 0;
+  (void)once;
+}
+
+} // namespace
+
+Compiling::Compiling(const Target& target) {
+  watch_this_thread();
+  ++own;
+  under_way.fetch_add(1);
+  // Either this sees that the process is ending, or the one who ends it sees this.
+  goes_on_ = !is_ending.load();
+  if (goes_on_) prepare(target);
+}
+
+void watch_this_thread() {
+  static thread_local const Watch watch;
+  (void)&watch;
+}
+
+Compiling::~Compiling() {
+  if (goes_on_) finish_first();
+  --own;
+  under_way.fetch_sub(1);
+  under_way.notify_all();
+}
+
+} // namespace volute::compiler

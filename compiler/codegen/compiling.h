@@ -1,0 +1,33 @@
+// Compiling while the process ends.
+//
+// exit() destroys LLVM's global objects while other threads run on; code generation that met them
+// would crash. So exit() waits first for the compiles that are under way, and from then on none
+// begins: it is refused. A thread that calls exit() out of a compile of its own, from a signal's
+// handler say, does not wait for itself. After fork() the child has none under way but what its one
+// thread is in.
+#pragma once
+
+#include "compiler/target/target.h"
+
+namespace volute::compiler {
+
+/// One compile, as long as it lives. The first one of a process makes what LLVM makes once.
+class Compiling {
+public:
+  explicit Compiling(const Target& target);
+  ~Compiling();
+  Compiling(const Compiling&) = delete;
+  Compiling& operator=(const Compiling&) = delete;
+
+  /// False when the process is ending: nothing may be compiled any more.
+  explicit operator bool() const noexcept { return goes_on_; }
+
+private:
+  bool goes_on_ = true;
+};
+
+/// To be called by a thread that may call exit() while another begins the first compile of all:
+/// then exit() waits for that beginning too, the only time at which it might come too early.
+void watch_this_thread();
+
+} // namespace volute::compiler

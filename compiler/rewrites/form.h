@@ -1,0 +1,44 @@
+// Forms: the algorithms by which a statement may be computed. A schedule names one (`form conv_y
+// separable`), and `auto` takes the one of the fewest predicted cycles, of those whose error is
+// within the accuracy that was asked for.
+//
+// A form is a row of the table in form.cpp and a file of its own. It rewrites the statement into
+// others that compute the same result, or has it lowered in another way; a statement without either
+// is in its direct form, one sum over all taps.
+#pragma once
+
+#include "compiler/lower/lower.h"
+#include "compiler/target/target.h"
+#include "ir/program.h"
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace volute::compiler {
+
+struct Form {
+  std::string_view name;     // as a schedule writes it
+  std::string_view sentence; // what it is: "a column times a row, in two passes"
+
+  /// Why a statement of a legal program cannot be computed so for the target; nothing when it can.
+  std::optional<std::string> (*obstacle)(const ir::Program&, const ir::Statement&, const Target&);
+
+  /// The largest error that it makes where it applies, on normally distributed data, in multiples
+  /// of the largest that a direct sum of the same number of taps makes in the type that it sums in;
+  /// 0 for what is a direct sum, and for what is exact. At most this: stated, and held by a test.
+  double (*error)(const ir::Program&, const ir::Statement&);
+
+  /// The program with the statement that defines `result` in this form; null: it stays as it is.
+  ir::Program (*rewrite)(const ir::Program&, ir::ValueId result);
+  /// Asks for the statement that defines `result` to be lowered in this form; null: nothing to ask.
+  void (*lower)(LowerOptions&, ir::ValueId result);
+};
+
+/// Every form, the direct one first.
+std::span<const Form> forms();
+/// Null when there is none of the name.
+const Form* find_form(std::string_view name);
+
+} // namespace volute::compiler

@@ -1,0 +1,168 @@
+// The stated error of every form, measured: kernels of each on this machine, on normally
+// distributed data, against the same program in double.
+
+#include "compiler/compile.h"
+#include "compiler/rewrites/form.h"
+#include "ir/number.h"
+#include "ir/parse.h"
+#include "ir/reference.h"
+#include "ir/tensor_data.h"
+#include "tests/support/catch.h"
+#include "tests/support/kernel_run.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <map>
+#include <regex>
+#include <string>
+#include <vector>
+
+using namespace volute;
+using volute::tests::Dice;
+
+namespace {
+
+using Numbers = std::vector<double>;
+
+Numbers normal(Dice& dice, ir::ElementType type, int64_t count) {
+  Numbers numbers;
+  for (int64_t i = 0; i < count; ++i) numbers.push_back(ir::round_to(type, dice.normal()));
+  return numbers;
+}
+
+/// The result of the program with every float in double.
+Numbers in_double(const std::string& text, const std::map<std::string, Numbers>& inputs) {
+  const ir::Program program =
+      ir::parse(std::regex_replace(text, std::regex("\\bb?f(32|16)\\["), "f64[")).value();
+  std::map<std::string, ir::TensorData> tensors;
+  std::map<std::string, const ir::TensorData*> views;
+  for (const auto& [name, numbers] : inputs)
+    tensors[name] = ir::tensor_of(program.type(program.find(name).value()), numbers);
+  for (const auto& [name, tensor] : tensors) views[name] = &tensor;
+  return ir::elements_of(ir::evaluate(program, views).value().at("y"));
+}
+
+/// The largest error of a form's kernel.
+double largest_error(const std::string& text, std::string_view form,
+                     const std::map<std::string, Numbers>& inputs, const Numbers& exact) {
+  const ir::Program program = ir::parse(text).value();
+  compiler::CompileRequest request;
+  request.accuracy = 1e6;
+  request.schedule = fmt::format("form conv_y {}", form);
+  const compiler::Compiled compiled = compiler::compile(program, request).value();
+  tests::Tensors tensors;
+  for (const auto& [name, numbers] : inputs)
+    tensors[name] = ir::tensor_of(program.type(program.find(name).value()), numbers);
+  const auto run =
+      tests::KernelRun(compiled).run(program, tensors, tests::GuardedBuffer::Wall::at_end);
+  REQUIRE(run.fault == "");
+  const ir::ValueId y = program.outputs[0];
+  const Numbers found = ir::elements_of({program.type(y), run.buffers[program.inputs.size()]});
+  REQUIRE(found.size() == exact.size());
+  double largest = 0;
+  for (size_t i = 0; i < found.size(); ++i)
+    largest = std::max(largest, std::abs(found[i] - exact[i]));
+  return largest;
+}
+
+/// What a form states of a program's one convolution; nothing where it does not apply to it.
+std::optional<double> stated(const std::string& text, const compiler::Form& form) {
+  const ir::Program program = ir::parse(text).value();
+  const ir::Statement& conv = *program.definition(*program.find("y"));
+  if (form.obstacle(program, conv, compiler::host())) return std::nullopt;
+  return form.error(program, conv);
+}
+
+/// A layer with new numbers for every seed.
+struct Layer {
+  std::string text;
+  std::map<std::string, Numbers> inputs;
+};
+
+/// Over a few seeds, the error of the form in multiples of the direct form's; 0 where it never
+/// applies. What is stated must hold for the largest.
+template <class Make>
+double measured(const std::string& what, std::string_view name, Make make) {
+  const compiler::Form& form = *compiler::find_form(name);
+  double of_form = 0, of_direct = 0, bound = 0;
+  for (uint64_t seed = 1; seed <= 4; ++seed) {
+    Dice dice(seed);
+    const Layer layer = make(dice);
+    const std::optional<double> claim = stated(layer.text, form);
+    if (!claim) continue;
+    bound = *claim;
+    const Numbers exact = in_double(layer.text, layer.inputs);
+    of_form = std::max(of_form, largest_error(layer.text, name, layer.inputs, exact));
+    of_direct = std::max(of_direct, largest_error(layer.text, "direct", layer.inputs, exact));
+  }
+  if (of_direct == 0) return 0;
+  const double ratio = of_form / of_direct;
+  INFO(name << ", " << what);
+  CHECK(ratio <= bound);
+  return ratio;
+}
+
+enum class Taps { whole, any };
+
+Layer separable_layer(Dice& dice, int64_t rows, int64_t columns, Taps taps) {
+  Numbers column, row, filter;
+  const auto draw = [&] {
+    if (taps == Taps::any) return ir::round_to(ir::ElementType::f32, dice.normal());
+    const double number = std::round(100 * dice.normal());
+    return number == 0 ? 1 : number;
+  };
+  for (int64_t r = 0; r < rows; ++r) column.push_back(draw());
+  for (int64_t c = 0; c < columns; ++c) row.push_back(draw());
+  for (const double a : column)
+    for (const double b : row) filter.push_back(ir::round_to(ir::ElementType::f32, a * b));
+  const int64_t h = 64 + rows, w = 64 + columns;
+  return {fmt::format("program @p(%x: f32[n=1, c=1, h={}, w={}]) {{\n"
+                      "  %k = const [{}] : f32[o=1, i=1, h={}, w={}]\n"
+                      "  %y = conv %x, %k\n  return %y\n}}\n",
+                      h, w, fmt::join(filter, ", "), rows, columns),
+          {{"x", normal(dice, ir::ElementType::f32, h * w)}}};
+}
+
+Layer narrow_layer(Dice& dice, int64_t channels, int64_t kernel) {
+  const int64_t size = 12, outputs = 32;
+  return {fmt::format("program @p(%x: bf16[n=1, h={0}, w={0}, c={1}], "
+                      "%k: bf16[o={3}, i={1}, h={2}, w={2}]) {{\n"
+                      "  %y = conv %x, %k : f32[n=1, h={4}, w={4}, c={3}]\n  return %y\n}}\n",
+                      size, channels, kernel, outputs, size - kernel + 1),
+          {{"x", normal(dice, ir::ElementType::bf16, size * size * channels)},
+           {"k", normal(dice, ir::ElementType::bf16, outputs * channels * kernel * kernel)}}};
+}
+
+} // namespace
+
+TEST_CASE("two passes of a separable filter err no more than is stated") {
+  double largest = 0;
+  for (const auto& [rows, columns] : {std::pair(2, 2),
+                                      {2, 9},
+                                      {9, 2},
+                                      {3, 3},
+                                      {3, 15},
+                                      {5, 5},
+                                      {7, 7},
+                                      {11, 11},
+                                      {15, 3},
+                                      {21, 21}})
+    for (const Taps taps : {Taps::whole, Taps::any})
+      largest = std::max(largest,
+                         measured(fmt::format("{} x {}, {}", rows, columns,
+                                              taps == Taps::whole ? "exact factors" : "to an ulp"),
+                                  "separable", [&, r = rows, c = columns](Dice& dice) {
+                                    return separable_layer(dice, r, c, taps);
+                                  }));
+  CHECK(largest > 0);
+}
+
+TEST_CASE("products of bf16 that are added in pairs err no more than is stated") {
+  if (!compiler::host().has("avx512bf16")) return; // the form has no other meaning
+  for (const auto& [channels, kernel] : {std::pair(8, 3), {16, 1}, {64, 3}, {512, 1}, {256, 3}})
+    CHECK(measured(fmt::format("{} channels, {} x {}", channels, kernel, kernel), "dot",
+                   [&, c = channels, k = kernel](Dice& dice) { return narrow_layer(dice, c, k); }) >
+          0);
+}

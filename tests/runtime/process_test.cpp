@@ -1,0 +1,106 @@
+// What a process does besides calling kernels: it forks, and it ends.
+#include "ir/parse.h"
+#include "runtime/volute.h"
+#include "tests/support/catch.h"
+
+#include <chrono>
+#include <cstdlib>
+#include <string>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+using namespace volute;
+
+namespace {
+
+ir::Program program(int64_t width) {
+  return *ir::parse("program @p(%x: f32[n=1, c=8, h=16, w=" + std::to_string(width) +
+                    "], %w: f32[o=8, i=8, h=3, w=3]) {\n"
+                    "  %0 = conv %x, %w {pad = 1}\n  %y = tanh %0\n  return %y\n}");
+}
+
+/// What a child of this process ended with: 0, or what it was killed by.
+std::string end_of(pid_t child) {
+  int status = 0;
+  if (waitpid(child, &status, 0) != child) return "waitpid failed";
+  if (WIFSIGNALED(status)) return "killed by signal " + std::to_string(WTERMSIG(status));
+  return std::to_string(WEXITSTATUS(status));
+}
+
+} // namespace
+
+// The thread sanitizer ends a child that starts threads.
+#if !defined(__SANITIZE_THREAD__)
+
+TEST_CASE("a kernel on a pool runs in a child of the process, and a session compiles there") {
+  runtime::Options options;
+  options.threads = 2;
+  Session session(options);
+  const Kernel kernel = session.compile(program(16));
+  Tensor x = *Tensor::allocate(kernel.type("x")), w = *Tensor::allocate(kernel.type("w")),
+         expected = *Tensor::allocate(kernel.type("y")), y = *Tensor::allocate(kernel.type("y"));
+  runtime::fill(x, {runtime::Fill::Kind::random, 1});
+  runtime::fill(w, {runtime::Fill::Kind::random, 2});
+  kernel(x, w, expected).check(); // the pool has its threads now
+
+  const auto gives_the_same = [&](const Kernel& one) {
+    runtime::fill(y, {});
+    return one(x, w, y).ok() && std::equal(y.data(), y.data() + y.bytes(), expected.data());
+  };
+  for (int generation = 0; generation < 2; ++generation) {
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) { // no exception and no check of Catch's may leave this block
+      alarm(60);      // a child that hangs is killed, which the parent sees
+      bool right = gives_the_same(kernel);
+      const pid_t grandchild = fork(); // of a process whose pool has started anew
+      if (grandchild == 0) _exit(gives_the_same(kernel) ? 0 : 1);
+      right = right && end_of(grandchild) == "0" && gives_the_same(kernel);
+      const Expected<Kernel> again = session.try_compile(program(16));
+      const Expected<Kernel> other = session.try_compile(program(17));
+      right = right && again && other && gives_the_same(*again);
+      _exit(right ? 0 : 1);
+    }
+    CHECK(end_of(child) == "0");
+    CHECK(gives_the_same(kernel)); // the parent's threads are as they were
+  }
+}
+
+#endif
+
+namespace {
+
+constexpr const char* delay_variable = "VOLUTE_TEST_EXIT_AFTER";
+
+} // namespace
+
+// Run by the next, in a process of its own.
+TEST_CASE("exit while three threads compile", "[.exit]") {
+  const char* delay = std::getenv(delay_variable);
+  const Session shared{runtime::Options{}};
+  for (int64_t i = 0; i < 3; ++i)
+    std::thread([i, session = shared]() mutable {
+      // Until the process ends; then no compile begins, and none crashes.
+      for (int64_t width = 8 + i; session.try_compile(program(width)); width += 3) continue;
+      std::this_thread::sleep_for(std::chrono::seconds(60));
+    }).detach();
+  std::this_thread::sleep_for(std::chrono::microseconds(delay ? std::atoi(delay) : 0));
+  std::exit(0);
+}
+
+TEST_CASE("a process may exit while its threads compile, at any moment") {
+  for (int run = 0; run < 24; ++run) {
+    const std::string delay = std::to_string(run * run * 150); // 0 to 80 ms, the early ones close
+    INFO(delay);
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      alarm(120);
+      setenv(delay_variable, delay.c_str(), 1);
+      execl("/proc/self/exe", "runtime_tests", "[.exit]", nullptr);
+      _exit(127);
+    }
+    CHECK(end_of(child) == "0");
+  }
+}
