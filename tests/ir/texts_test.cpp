@@ -129,7 +129,7 @@ TEST_CASE("a text that is no nest is refused at its place, with what was expecte
         "10:20: there is no buffer `scratch k` (buffers are listed at the top)");
   CHECK(fault("as channel", "as chanel") ==
         "12:45: expected the role of the axis, but found 'chanel'");
-  CHECK(fault("c1 in 0..2", "w in 0..2") == "12:64: there is an axis or a parameter 'w' already");
+  CHECK(fault("c1 in 0..2", "w in 0..2") == "12:65: there is an axis or a parameter 'w' already");
   CHECK(fault("0 <= w", "1 <= w") == "14:11: every range starts at 0");
   CHECK(fault("acc = 0", "acc = 0 < 1 ? 2 : 3") ==
         "15:9: the type of '0' does not follow from anything (say it: (0: f32))");
