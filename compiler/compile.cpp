@@ -2,7 +2,9 @@
 
 #include "compiler/codegen/codegen.h"
 #include "compiler/codegen/compiling.h"
+#include "compiler/image/preparation.h"
 #include "compiler/nests/in_place.h"
+#include "ir/effects.h"
 #include "ir/verify.h"
 
 #include <fmt/format.h>
@@ -22,7 +24,6 @@ constexpr int64_t most_workspace_bytes = int64_t{1} << 62;
 ImageBuffer::Role role_of(const Buffer& buffer) {
   switch (buffer.role) {
   case Buffer::Role::output: return ImageBuffer::Role::output;
-  case Buffer::Role::packed: return ImageBuffer::Role::packed;
   case Buffer::Role::intermediate: return ImageBuffer::Role::intermediate;
   default: return ImageBuffer::Role::input;
   }
@@ -31,7 +32,6 @@ ImageBuffer::Role role_of(const Buffer& buffer) {
 /// Buffers that the caller or the runtime provides.
 std::vector<ImageBuffer> image_buffers(const LoopProgram& program, const StridesByName& strides) {
   const std::vector<int32_t> slots = argument_slots(program.buffers);
-  const std::vector<Lifetime> lives = lifetimes(program);
   std::vector<ImageBuffer> result;
   for (size_t i = 0; i < program.buffers.size(); ++i) {
     if (slots[i] < 0) continue;
@@ -42,15 +42,21 @@ std::vector<ImageBuffer> image_buffers(const LoopProgram& program, const Strides
     placed.bytes = buffer.elements * size_of(buffer.element);
     placed.type = buffer.type;
     placed.dims = buffer.dims;
-    placed.lifetime = lives[i];
     const bool is_given =
         placed.role == ImageBuffer::Role::input || placed.role == ImageBuffer::Role::output;
     if (const auto found = strides.find(buffer.name); is_given && found != strides.end())
       placed.strides = found->second;
-    if (buffer.packed_from >= 0)
-      placed.packed_from = slots[static_cast<size_t>(buffer.packed_from)];
     result.push_back(std::move(placed));
   }
+  return result;
+}
+
+/// The buffers of an image among those that a step touches: tables and scratch are its own affair.
+std::vector<int32_t> passed(const std::vector<int32_t>& buffers,
+                            const std::vector<int32_t>& slots) {
+  std::vector<int32_t> result;
+  for (const int32_t buffer : buffers)
+    if (const int32_t slot = slots[static_cast<size_t>(buffer)]; slot >= 0) result.push_back(slot);
   return result;
 }
 
@@ -81,13 +87,22 @@ void set_work(ImageStep& placed, const Step& step, const LoopProgram& program) {
   }
 }
 
+std::vector<ImageStep> image_steps(const LoopProgram& program) {
+  const std::vector<int32_t> slots = argument_slots(program.buffers);
+  std::vector<ImageStep> steps;
+  for (const Step& step : program.steps) {
+    const Effects touched = effects(step);
+    steps.push_back({step.name, 0, 0, passed(touched.reads, slots), passed(touched.writes, slots)});
+    set_work(steps.back(), step, program);
+  }
+  return steps;
+}
+
 /// Says of each output which inputs may lie where it is written.
 void allow_in_place(Image& image, const Stages& stages) {
-  // Steps must be the nests that were looked at, in their order.
-  const auto& steps = stages.loops.steps;
-  const auto computing =
-      std::count_if(steps.begin(), steps.end(), [](const Step& step) { return step.packs < 0; });
-  if (static_cast<size_t>(computing) != stages.nests.nests.size()) return;
+  // The nests must run in the order in which they were looked at.
+  const std::vector<Nest>& nests = stages.nests.nests;
+  if (std::any_of(nests.begin(), nests.end(), [](const Nest& n) { return n.placement; })) return;
   const std::vector<int32_t> slots = argument_slots(stages.loops.buffers);
   for (const auto& [input, output] : in_place_pairs(stages.nests))
     image.buffers[static_cast<size_t>(slots[static_cast<size_t>(output)])].may_alias.push_back(
@@ -129,7 +144,8 @@ Expected<Compiled> generated(Stages stages, const CompileRequest& request, doubl
   const LoopProgram& loops = compiled.stages.loops;
   Image& image = compiled.image;
   image.buffers = image_buffers(loops, request.strides);
-  const std::vector<Resident> residents = workspace_residents(image);
+  image.steps = image_steps(loops);
+  const std::vector<Resident> residents = workspace_residents(image, prepare(image));
   if (unshared_bytes(residents) > most_workspace_bytes)
     return fail(loops.name, "the results between its steps take more than 2^62 bytes");
   allow_in_place(image, compiled.stages);
@@ -144,15 +160,9 @@ Expected<Compiled> generated(Stages stages, const CompileRequest& request, doubl
   image.bytes = std::move(code->bytes);
   image.text_bytes = code->text_bytes;
   image.parameters = loops.parameters;
-  const std::vector<int32_t> slots = argument_slots(loops.buffers);
   for (size_t i = 0; i < loops.steps.size(); ++i) {
     const Step& step = loops.steps[i];
-    image.steps.push_back({step.name,
-                           code->entries[i],
-                           0,
-                           step.packs < 0 ? -1 : slots[static_cast<size_t>(step.packs)],
-                           {}});
-    set_work(image.steps.back(), step, loops);
+    image.steps[i].entry = code->entries[i];
     image.thread_scratch_bytes = std::max(image.thread_scratch_bytes, step.scratch_bytes);
     for (NestReport& report : compiled.report.nests)
       if (report.name == step.name) report.code_bytes = static_cast<int64_t>(code->sizes[i]);

@@ -125,7 +125,6 @@ void pack_constant(LoopProgram& program, const Packing& packing) {
   Memory memory = evaluate_alone(packing.nest, program.buffers);
   Buffer& packed = program.buffers[static_cast<size_t>(packing.nest.operands[0].buffer)];
   packed.role = Buffer::Role::table;
-  packed.packed_from = -1;
   packed.data = std::make_shared<const std::vector<std::byte>>(
       std::move(memory[static_cast<size_t>(packing.nest.operands[0].buffer)]));
 }
@@ -307,18 +306,11 @@ private:
 
     NestReport report;
     if (result->packing) {
-      Packing& packing = *result->packing;
-      const Buffer::Role source =
-          stages_.loops.buffers[static_cast<size_t>(packing.buffer.packed_from)].role;
-      if (source != Buffer::Role::input && source != Buffer::Role::table) {
-        // A weight that the program computes cannot be bound: it is packed on each run, after that.
-        packing.buffer.role = Buffer::Role::intermediate;
-        packing.buffer.packed_from = -1;
-        packing.nest.packs = -1;
-      }
+      const Packing& packing = *result->packing;
+      const auto source = static_cast<size_t>(packing.nest.operands[1].buffer);
       stages_.loops.buffers.push_back(packing.buffer);
       report.packed_bytes = packing.buffer.elements * size_of(packing.buffer.element);
-      if (source == Buffer::Role::table) {
+      if (stages_.loops.buffers[source].role == Buffer::Role::table) {
         pack_constant(stages_.loops, packing);
       } else {
         Expected<Step> step = specialise_packing(packing, request_.target);

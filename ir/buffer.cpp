@@ -4,8 +4,7 @@
 
 namespace volute::ir {
 std::string_view to_string(Buffer::Role role) {
-  constexpr std::string_view names[] = {"input",        "output",  "packed",
-                                        "intermediate", "scratch", "table"};
+  constexpr std::string_view names[] = {"input", "output", "intermediate", "scratch", "table"};
   return names[static_cast<size_t>(role)];
 }
 

@@ -27,7 +27,6 @@ struct Buffer {
   enum class Role : uint8_t {
     input,        // a program's input: read only
     output,       // a program's output
-    packed,       // a weight in the schedule's own order, made once when it is bound
     intermediate, // between steps
     scratch,      // within one work item, of one thread
     table,        // constant data that travel in the image
@@ -37,7 +36,6 @@ struct Buffer {
   ElementType element = ElementType::f32;
   int64_t elements = 0;                               // the most that there are
   std::optional<TensorType> type;                     // of inputs and outputs
-  int32_t packed_from = -1;                           // packed: the buffer it is made from
   std::shared_ptr<const std::vector<std::byte>> data; // table: elements * size_of(element) bytes
   int64_t scratch_offset = 0; // scratch: where in its thread's scratch memory, in bytes
   /// Where parameters say how many: its shape, over those of the program (Var::id is the place in

@@ -157,7 +157,6 @@ struct Step {
   std::vector<std::vector<int64_t>> tables;
   std::vector<RegisterArray> arrays;
   Stmt body;
-  int32_t packs = -1; // makes that packed buffer
   int64_t scratch_bytes = 0;
   std::string origin;
 

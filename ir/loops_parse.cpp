@@ -71,7 +71,7 @@ private:
 
   // ---- the step's head and what it declares
 
-  // step conv: 2 x 56 items of o_t, h, for any N, packs w_packed
+  // step conv: 2 x 56 items of o_t, h, for any N
   void head(size_t at) {
     LineCursor line(lines_[at], faults_);
     line.advance();
@@ -92,18 +92,10 @@ private:
     } else if (counts != std::vector<Affine>{1}) {
       line.unexpected("'of' and the variables of the items");
     }
-    while (line.accept(",")) {
-      if (line.accept("packs")) {
-        packs(line);
-        continue;
-      }
-      line.expect("for", "'for any' and a parameter, or 'packs'");
-      line.expect("any", "'any'");
-      parameter(line);
-      while (line.is(",") && !line.token(1).is("packs")) {
-        line.advance();
-        parameter(line);
-      }
+    if (line.accept(",")) {
+      line.expect("for", "'for any' and a parameter"), line.expect("any", "'any' and a parameter");
+      do parameter(line);
+      while (line.accept(","));
     }
     line.end_of_line();
     for (ItemLoop& item : step.items) item.count = over_parameters(line, item.count);
@@ -137,18 +129,6 @@ private:
       return line.refuse_at(where, fmt::format("the program has no parameter {}", quoted(name)));
     step.parameters.push_back(
         {declare(line, where, name), memory_.parameters[static_cast<size_t>(known->id)].range});
-  }
-
-  void packs(LineCursor& line) {
-    const Location where = line.where();
-    const std::string name = line.name("a packed buffer");
-    const auto found =
-        std::find_if(memory_.buffers.begin(), memory_.buffers.end(), [&](const Buffer& b) {
-          return b.role == Buffer::Role::packed && b.name == name;
-        });
-    if (found == memory_.buffers.end())
-      return line.refuse_at(where, fmt::format("there is no packed buffer {}", quoted(name)));
-    step.packs = static_cast<int32_t>(found - memory_.buffers.begin());
   }
 
   // False at the first statement.

@@ -95,9 +95,6 @@ private:
                 ? " 1 item"
                 : fmt::format(" {} items of {}", fmt::join(counts, " x "), fmt::join(names, ", "));
     if (!parameters.empty()) text += fmt::format(", for any {}", fmt::join(parameters, ", "));
-    if (step_.packs >= 0)
-      text +=
-          fmt::format(", packs {}", name_text(buffers_.at(static_cast<size_t>(step_.packs)).name));
     return text;
   }
 

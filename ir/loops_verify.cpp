@@ -22,12 +22,11 @@ public:
   StepVerifier(const Step& step, const LoopProgram& program, Findings& findings)
       : step_(step), program_(program),
         findings_(findings), scope_{step.vars,          step.views, step.tables, program.buffers,
-                                    program.parameters, step.packs, {},          {}} {}
+                                    program.parameters, {},         {}} {}
 
   void verify() {
     declare_parameters(step_.parameters, scope_, findings_);
     check_views(scope_, findings_);
-    check_packs();
     check_items();
     for (const RegisterArray& array : step_.arrays) check_array(array);
     check_scratch();
@@ -70,16 +69,6 @@ private:
   static std::string overlap(const Buffer& a, const Buffer& b) {
     return fmt::format("scratch {} at {} overlaps {} at {}", a.name, a.scratch_offset, b.name,
                        b.scratch_offset);
-  }
-
-  void check_packs() {
-    if (step_.packs < 0) return;
-    const auto id = static_cast<size_t>(step_.packs);
-    if (id >= program_.buffers.size())
-      findings_.add(fmt::format("packs buffer {} of {}", step_.packs, program_.buffers.size()));
-    else if (program_.buffers[id].role != Buffer::Role::packed)
-      findings_.add(fmt::format("packs buffer {}, whose role is {}", program_.buffers[id].name,
-                                to_string(program_.buffers[id].role)));
   }
 
   void check_items() {

@@ -60,8 +60,7 @@ std::string base64(const std::byte* bytes, size_t count) {
   return text;
 }
 
-constexpr std::array roles = {Buffer::Role::input,   Buffer::Role::output,
-                              Buffer::Role::packed,  Buffer::Role::intermediate,
+constexpr std::array roles = {Buffer::Role::input, Buffer::Role::output, Buffer::Role::intermediate,
                               Buffer::Role::scratch, Buffer::Role::table};
 
 std::optional<Buffer::Role> role_from(std::string_view word) {
@@ -132,9 +131,6 @@ std::string buffer_lines(const std::vector<Buffer>& buffers,
       text += fmt::format("{}[{}]", to_string(buffer.element), buffer.elements);
     }
     if (!buffer.dims.empty()) text += fmt::format(" as {}", dims_text(buffer.dims, names));
-    if (buffer.packed_from >= 0)
-      text += fmt::format(" from {}",
-                          name_text(buffers.at(static_cast<size_t>(buffer.packed_from)).name));
     if (buffer.role == Buffer::Role::scratch) text += fmt::format(" at {}", buffer.scratch_offset);
     if (buffer.role == Buffer::Role::table && is_whole(buffer)) {
       const auto numbers = numbers_of(buffer);
@@ -223,16 +219,6 @@ void MemoryParser::buffer(LineCursor& line) {
     line.refuse(fmt::format("{} elements are not a size", buffer.elements));
   if (line.accept("as"))
     buffer.dims = dims(line, [this](std::string_view name) { return parameter_called(name); });
-  if (line.accept("from")) {
-    const Location at = line.where();
-    const std::string from = line.name("the buffer that it is packed from");
-    const auto found = std::find_if(buffers.begin(), buffers.end(), [&](const Buffer& other) {
-      return name_text(other.name) == name_text(from) && other.role != Buffer::Role::output;
-    });
-    if (found == buffers.end())
-      line.refuse_at(at, fmt::format("there is no buffer {} above", quoted(from)));
-    buffer.packed_from = static_cast<int32_t>(found - buffers.begin());
-  }
   if (line.accept("at")) buffer.scratch_offset = line.integer("an offset in bytes");
   if (buffer.role == Buffer::Role::table) table(line, buffer);
   line.end_of_line();

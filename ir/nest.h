@@ -105,7 +105,6 @@ struct Nest {
   std::vector<Write> writes;
   std::optional<Placement> placement;
   int32_t weight = -1; // the operand that `pack weight` means, if any
-  int32_t packs = -1;  // this nest makes that packed buffer (index into NestProgram::buffers)
   std::string origin;  // the statements it came from: "conv %0, relu %y"
   /// The same as indices into the statements of the program that was lowered, the head first.
   std::vector<size_t> statements;

@@ -90,7 +90,6 @@ private:
     if (line.is("within") && !is_place(line)) return constraints(line, nest.domain);
     if (line.is("where") && !is_place(line)) return constraints(line, nest.constraints);
     if (line.is("weight") && is_word) return weight(line);
-    if (line.is("packs") && is_word) return packs(line);
     if (line.is("computed") && is_word) return placement(line);
     if (line.is("scatter") && !line.token(1).is("[") && !line.token(1).is(":"))
       return scatter(line);
@@ -154,19 +153,6 @@ private:
     const int32_t found = operand_called(line.name("an operand"));
     if (found < 0) line.refuse_at(at, "there is no such operand");
     nest.weight = found;
-  }
-
-  void packs(LineCursor& line) {
-    line.advance();
-    const Location at = line.where();
-    const std::string name = line.name("a packed buffer");
-    const auto found =
-        std::find_if(memory_.buffers.begin(), memory_.buffers.end(), [&](const Buffer& b) {
-          return b.role == Buffer::Role::packed && b.name == name;
-        });
-    if (found == memory_.buffers.end())
-      return line.refuse_at(at, fmt::format("there is no packed buffer {}", quoted(name)));
-    nest.packs = static_cast<int32_t>(found - memory_.buffers.begin());
   }
 
   // computed for every 5 of h of max_pool_y

@@ -95,8 +95,6 @@ private:
     if (nest_.weight >= 0)
       line(fmt::format("weight {}",
                        name_text(nest_.operands.at(static_cast<size_t>(nest_.weight)).name)));
-    if (nest_.packs >= 0)
-      line(fmt::format("packs {}", name_text(buffers_.at(static_cast<size_t>(nest_.packs)).name)));
     if (nest_.placement) {
       const auto consumer = static_cast<size_t>(nest_.placement->consumer);
       const auto axis = static_cast<size_t>(nest_.placement->axis.id);

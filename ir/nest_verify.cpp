@@ -13,10 +13,9 @@ namespace {
 class NestVerifier {
 public:
   NestVerifier(const Nest& nest, const NestProgram& program, Findings& findings)
-      : nest_(nest), program_(program),
-        findings_(findings), parallel_{
-                                 nest.vars,          nest.operands, nest.tables, program.buffers,
-                                 program.parameters, nest.packs,    {},          {}} {}
+      : nest_(nest), program_(program), findings_(findings),
+        parallel_{nest.vars, nest.operands, nest.tables, program.buffers, program.parameters, {},
+                  {}} {}
 
   void verify() {
     declare_parameters(nest_.parameters, parallel_, findings_);
@@ -56,14 +55,6 @@ private:
     if (nest_.weight >= 0 && !is_operand(nest_.weight))
       findings_.add(
           fmt::format("its weight is operand {} of {}", nest_.weight, nest_.operands.size()));
-    if (nest_.packs >= 0) {
-      const auto id = static_cast<size_t>(nest_.packs);
-      if (id >= program_.buffers.size())
-        findings_.add(fmt::format("packs buffer {} of {}", nest_.packs, program_.buffers.size()));
-      else if (program_.buffers[id].role != Buffer::Role::packed)
-        findings_.add(fmt::format("packs buffer {}, whose role is {}", program_.buffers[id].name,
-                                  to_string(program_.buffers[id].role)));
-    }
     if (nest_.placement) check_placement(*nest_.placement);
   }
 

@@ -45,8 +45,6 @@ void check_buffer(const Buffer& buffer, const std::vector<Buffer>& buffers,
   if (buffer.type && (buffer.type->elements() == 0) != (buffer.elements == 0))
     bad(fmt::format("{} elements, but its type {} has {}", buffer.elements, to_string(*buffer.type),
                     buffer.type->elements()));
-  if (buffer.packed_from >= static_cast<int32_t>(buffers.size()))
-    bad(fmt::format("packed from buffer {} of {}", buffer.packed_from, buffers.size()));
   if (buffer.role == Buffer::Role::table &&
       (!buffer.data || static_cast<int64_t>(buffer.data->size()) != bytes))
     bad(fmt::format("a table of {} bytes with {} bytes of data", bytes,

@@ -182,9 +182,6 @@ void check_writable(int32_t view_id, const Scope& scope, Findings& findings) {
   if (buffer.role == Buffer::Role::input || buffer.role == Buffer::Role::table)
     findings.add(fmt::format("{}: writes buffer {}, which is read only ({})", view.name,
                              buffer.name, to_string(buffer.role)));
-  if (buffer.role == Buffer::Role::packed && view.buffer != scope.packs)
-    findings.add(
-        fmt::format("{}: writes buffer {}, which only its packing may", view.name, buffer.name));
 }
 
 } // namespace volute::ir

@@ -38,7 +38,6 @@ struct Scope {
   const std::vector<std::vector<int64_t>>& tables;
   const std::vector<Buffer>& buffers;
   const std::vector<Parameter>& parameters; // of the program
-  int32_t packs = -1;                       // the packed buffer that may be written here
   std::set<Var> visible;                    // variables with a value
   Bounds bounds;
 };
@@ -67,7 +66,7 @@ struct Lanes {
 /// Every element that the access touches is inside its view; `element` is the type it has there.
 void check_access(int32_t view, const Index& index, const Lanes& lanes, ElementType element,
                   const Scope& scope, Findings& findings);
-/// Whether the access may write: no input, no table, and a packed buffer only to make it.
+/// Whether the access may write: no input, no table.
 void check_writable(int32_t view, const Scope& scope, Findings& findings);
 
 /// False, with a finding, when an operand is missing: then nothing else may look at it.

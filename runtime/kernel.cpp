@@ -22,7 +22,7 @@ std::string names_for(std::string_view wanted, const KernelState& state,
   const std::vector<compiler::ImageBuffer>& buffers = state.image().buffers;
   for (const Role role : roles)
     for (size_t i = 0; i < buffers.size(); ++i)
-      if (buffers[i].role == role && (with_bound || !state.owned[i]))
+      if (buffers[i].role == role && (with_bound || !state.known.bound[i]))
         names.push_back(buffers[i].name);
   if (const auto nearest = ir::nearest_word(wanted, names))
     std::stable_partition(names.begin(), names.end(),
@@ -73,7 +73,7 @@ Status place(const KernelState& state, Role role, std::span<const Kernel::Named>
     if (!index || state.image().buffers[*index].role != role)
       return Status::failed(StatusCode::invalid_argument,
                             [&] { return no_such(word, given.name, state, role); });
-    if (state.owned[*index])
+    if (state.known.bound[*index])
       return refuse(state, [&] { return fmt::format("%{} is bound already", given.name); });
     size_t at = 0;
     while (state.open[at] != *index) ++at;
@@ -156,9 +156,10 @@ Expected<Kernel> Kernel::load(const Image& image, Threads threads) {
   for (const compiler::ImageStep& step : image.steps)
     loaded->entries.push_back(reinterpret_cast<compiler::StepEntry>(
         reinterpret_cast<uintptr_t>(loaded->memory->data() + step.entry)));
-  std::vector<OwnedMemory> owned(image.buffers.size());
-  return Kernel(
-      std::make_shared<const KernelState>(std::move(loaded), std::move(owned), std::move(threads)));
+  Expected<Known> known = known_at_load(*loaded, threads);
+  if (!known) return known.failure();
+  return Kernel(std::make_shared<const KernelState>(std::move(loaded), std::move(*known),
+                                                    std::move(threads)));
 }
 
 Status Kernel::run(NamedList inputs, NamedList outputs) const noexcept {
@@ -184,7 +185,7 @@ Expected<Kernel> Kernel::try_bind(std::string_view input, const TensorView& view
   const std::optional<size_t> index = find_given(image, input);
   if (!index || image.buffers[*index].role != Role::input)
     return fail(no_such("input", input, *state_, Role::input));
-  if (state_->owned[*index]) return fail(name(), fmt::format("%{} is bound already", input));
+  if (state_->known.bound[*index]) return fail(name(), fmt::format("%{} is bound already", input));
   if (!image.buffers[*index].dims.empty())
     return fail(name(),
                 fmt::format("%{} has another size in each call, and cannot be bound", input));
@@ -192,10 +193,10 @@ Expected<Kernel> Kernel::try_bind(std::string_view input, const TensorView& view
     return status.failure();
   if (auto fault = compiler::fault_in_strides(view.type(), view.strides()))
     return fail(name(), fmt::format("%{} {}", input, *fault));
-  Expected<std::vector<OwnedMemory>> owned = own_input(*state_, *index, view);
-  if (!owned) return owned.failure();
+  Expected<Known> known = known_once_bound(*state_, *index, view);
+  if (!known) return known.failure();
   return Kernel(
-      std::make_shared<const KernelState>(state_->loaded, std::move(*owned), state_->threads));
+      std::make_shared<const KernelState>(state_->loaded, std::move(*known), state_->threads));
 }
 
 Kernel Kernel::bind(std::string_view input, const TensorView& view) const {
@@ -204,7 +205,7 @@ Kernel Kernel::bind(std::string_view input, const TensorView& view) const {
 
 Kernel Kernel::with_threads(Threads threads) const {
   return Kernel(
-      std::make_shared<const KernelState>(state_->loaded, state_->owned, std::move(threads)));
+      std::make_shared<const KernelState>(state_->loaded, state_->known, std::move(threads)));
 }
 
 const std::string& Kernel::name() const noexcept { return state_->image().name; }
@@ -245,6 +246,20 @@ bool Kernel::runs_in_place(std::string_view input, std::string_view output) cons
   return std::any_of(allowed.begin(), allowed.end(), [&](int32_t alias) {
     return buffers[static_cast<size_t>(alias)].name == input;
   });
+}
+
+std::vector<std::string> Kernel::steps() const {
+  std::vector<std::string> names;
+  for (const size_t step : state_->known.preparation.each_call)
+    names.push_back(state_->image().steps[step].name);
+  return names;
+}
+
+int64_t Kernel::owned_bytes() const noexcept {
+  int64_t bytes = 0;
+  for (const OwnedMemory& memory : state_->known.owned)
+    if (memory) bytes += memory->size();
+  return bytes;
 }
 
 void Kernel::mark_used() const noexcept {

@@ -1,7 +1,7 @@
 // A compiled kernel: the handle that people hold and call.
 //
 //     kernel.run({{"x", x}, {"w", w}}, {{"y", y}}).check();  // by name; packs w on each call
-//     volute::Kernel bound = kernel.bind("w", w);            // owns w, packed once
+//     volute::Kernel bound = kernel.bind("w", w);            // has w, packed once
 //     volute::Status status = bound(x, y);                   // by position: the fast path
 //
 // A kernel is immutable and cheap to copy (copies share everything), and may be called from any
@@ -88,9 +88,13 @@ public:
   Status call(std::span<const TensorRef> arguments) const noexcept;
   Status call(std::span<const TensorRef> arguments, std::span<std::byte> workspace) const noexcept;
 
-  /// A kernel to which the input is a constant: its elements are copied, or packed, here and now,
-  /// from a view of any strides. Throws Error when there is no such input or the view does not fit
-  /// it.
+  /// A kernel to which the input is a constant, from a view of any strides. All that follows from
+  /// what is bound, and from constants, is computed here and now, on this kernel's threads: packed
+  /// weights, weights that the program computes, factors of a batch_norm. The kernel keeps what its
+  /// calls still read, and nothing else: of a packed weight, the packed form. In whatever order
+  /// inputs are bound, the result is the same, and so are the bits of its calls. Throws Error when
+  /// there is no such input, the view does not fit it, or a step fails (an index in the data is
+  /// outside its range).
   Kernel bind(std::string_view input, const TensorView& view) const;
   /// The same with the failure as a value.
   Expected<Kernel> try_bind(std::string_view input, const TensorView& view) const;
@@ -116,8 +120,12 @@ public:
   const std::vector<ir::Parameter>& parameters() const noexcept;
   /// Whether a call may be given one tensor as this input and as this output.
   bool runs_in_place(std::string_view input, std::string_view output) const;
+  /// The steps that a call runs, in order; those that follow from what is bound have run.
+  std::vector<std::string> steps() const;
   /// What one call needs, all threads together; depends on what is bound and on the threads.
   int64_t workspace_bytes() const noexcept;
+  /// Bytes of what is bound and what was computed of it, as far as calls read it.
+  int64_t owned_bytes() const noexcept;
   /// Bytes of code and constants that are mapped, shared by all copies.
   int64_t mapped_bytes() const noexcept;
 

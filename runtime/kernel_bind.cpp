@@ -1,62 +1,158 @@
-// Making an input part of a kernel: a copy of its elements, and its packed forms made once.
+// What a kernel knows before it is called: bound inputs, and the results of the steps that follow
+// from them and from constants alone. Those run here, once; what no step of a call reads is not
+// kept, so a weight that is packed is in memory packed and not twice.
 #include "runtime/kernel_state.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 namespace volute::runtime {
 namespace {
 
-Failure no_memory(const KernelState& kernel, size_t input) {
-  const compiler::Image& image = kernel.image();
-  return fail(image.name, fmt::format("no memory to bind %{}", image.buffers[input].name));
+using compiler::Image;
+using compiler::ImageStep;
+using compiler::Preparation;
+
+struct NewInput {
+  size_t buffer;
+  const TensorView& view;
+};
+
+class Preparer {
+public:
+  /// `before` is what is known already, `after` what follows from the input too (null at load).
+  Preparer(const LoadedImage& loaded, const Threads& threads, const Known& before,
+           const Preparation& after, const NewInput* input)
+      : loaded_(loaded), image_(loaded.image), threads_(threads), before_(before), after_(after),
+        input_(input), memory_(image_.buffers.size()), table_(image_.buffers.size()) {
+    const std::vector<size_t>& done = before.preparation.once;
+    std::set_difference(after.once.begin(), after.once.end(), done.begin(), done.end(),
+                        std::back_inserter(steps_));
+  }
+
+  Expected<std::vector<OwnedMemory>> run() {
+    for (size_t i = 0; i < before_.owned.size(); ++i)
+      if (before_.owned[i]) table_[i] = before_.owned[i]->data();
+    find_last_uses();
+    if (input_ && !take_input()) return no_memory();
+    if (!steps_.empty()) {
+      scratch_ = AlignedMemory::allocate(thread_scratch_bytes(image_) * threads_.count());
+      if (!scratch_) return no_memory();
+    }
+    for (size_t i = 0; i < steps_.size(); ++i)
+      if (auto failure = run_step_number(i)) return *failure;
+    return keep();
+  }
+
+private:
+  Failure no_memory() const {
+    return fail(image_.name,
+                input_ ? fmt::format("no memory to bind %{}", image_.buffers[input_->buffer].name)
+                       : "no memory for what it computes once");
+  }
+
+  template <class Visit>
+  void for_each_touched(const ImageStep& step, Visit visit) const {
+    for (const auto* buffers : {&step.reads, &step.writes})
+      for (const int32_t buffer : *buffers) visit(static_cast<size_t>(buffer));
+  }
+
+  void find_last_uses() {
+    last_use_.assign(image_.buffers.size(), -1);
+    for (size_t i = 0; i < steps_.size(); ++i)
+      for_each_touched(image_.steps[steps_[i]],
+                       [&](size_t buffer) { last_use_[buffer] = static_cast<int64_t>(i); });
+  }
+
+  bool allocate(size_t buffer) {
+    memory_[buffer] = AlignedMemory::allocate(image_.buffers[buffer].bytes);
+    table_[buffer] = memory_[buffer].data();
+    return static_cast<bool>(memory_[buffer]);
+  }
+
+  /// An input that only the steps now to be run read is read where the caller has it.
+  bool take_input() {
+    const auto& [buffer, view] = *input_;
+    const compiler::ImageBuffer& as_compiled = image_.buffers[buffer];
+    if (!after_.kept[buffer]) {
+      if (last_use_[buffer] < 0) return true; // nobody reads it
+      if (compiler::same_strides(view.type(), view.strides(), as_compiled.strides)) {
+        table_[buffer] = const_cast<std::byte*>(view.data());
+        return true;
+      }
+    }
+    if (!allocate(buffer)) return false;
+    // Element by element: what lies between those of the view is not ours to read.
+    copy_elements(view.type(), view.data(), view.strides(), table_[buffer], as_compiled.strides);
+    return true;
+  }
+
+  std::optional<Failure> run_step_number(size_t i) {
+    const ImageStep& step = image_.steps[steps_[i]];
+    for (const int32_t written : step.writes)
+      if (const auto buffer = static_cast<size_t>(written); !memory_[buffer] && !allocate(buffer))
+        return no_memory();
+    const compiler::StepArguments arguments{table_.data(), nullptr};
+    const Status status = run_step(image_, step, loaded_.entries[steps_[i]], arguments, threads_,
+                                   scratch_.data(), thread_scratch_bytes(image_));
+    if (!status) return status.failure();
+    for_each_touched(step, [&](size_t buffer) {
+      if (last_use_[buffer] == static_cast<int64_t>(i) && !after_.kept[buffer])
+        memory_[buffer] = AlignedMemory();
+    });
+    return std::nullopt;
+  }
+
+  std::vector<OwnedMemory> keep() {
+    std::vector<OwnedMemory> owned(image_.buffers.size());
+    for (size_t i = 0; i < owned.size(); ++i) {
+      if (!after_.kept[i]) continue;
+      owned[i] = memory_[i] ? std::make_shared<const AlignedMemory>(std::move(memory_[i]))
+                            : before_.owned[i];
+    }
+    return owned;
+  }
+
+  const LoadedImage& loaded_;
+  const Image& image_;
+  const Threads& threads_;
+  const Known& before_;
+  const Preparation& after_;
+  const NewInput* input_;
+  std::vector<size_t> steps_;         // to be run, of the image's
+  std::vector<int64_t> last_use_;     // by buffer: the last of steps_ that touches it, or -1
+  std::vector<AlignedMemory> memory_; // by buffer: what is made here
+  std::vector<std::byte*> table_;     // by buffer: where it is
+  AlignedMemory scratch_;
+};
+
+Expected<Known> learn(const LoadedImage& loaded, const Threads& threads, const Known& before,
+                      const NewInput* input) {
+  Known after;
+  after.bound = before.bound;
+  if (input) after.bound[input->buffer] = true;
+  after.preparation = compiler::prepare(loaded.image, after.bound);
+  Expected<std::vector<OwnedMemory>> owned =
+      Preparer(loaded, threads, before, after.preparation, input).run();
+  if (!owned) return owned.failure();
+  after.owned = std::move(*owned);
+  return after;
 }
 
 } // namespace
 
-Expected<std::vector<OwnedMemory>> own_input(const KernelState& kernel, size_t input,
-                                             const TensorView& view) {
-  const compiler::Image& image = kernel.image();
-  std::vector<OwnedMemory> owned = kernel.owned;
-  std::vector<std::byte*> table(image.buffers.size(), nullptr);
+Expected<Known> known_at_load(const LoadedImage& loaded, const Threads& threads) {
+  Known nothing;
+  nothing.bound.resize(loaded.image.buffers.size());
+  nothing.owned.resize(loaded.image.buffers.size());
+  return learn(loaded, threads, nothing, nullptr);
+}
 
-  // An image does not say whether its computing steps read the input itself too, so it is kept.
-  AlignedMemory copy = AlignedMemory::allocate(image.buffers[input].bytes);
-  if (!copy) return no_memory(kernel, input);
-  // Element by element: what lies between those of the view is not ours to read.
-  copy_elements(view.type(), view.data(), view.strides(), copy.data(),
-                image.buffers[input].strides);
-  table[input] = copy.data();
-  owned[input] = std::make_shared<const AlignedMemory>(std::move(copy));
-
-  // Packing may go by way of intermediate buffers, which live as long as the packing does.
-  const AlignedMemory workspace = AlignedMemory::allocate(kernel.plan.bytes);
-  const AlignedMemory scratch =
-      AlignedMemory::allocate(kernel.scratch_bytes * kernel.threads.count());
-  if (!workspace || !scratch) return no_memory(kernel, input);
-  for (size_t i = 0; i < image.buffers.size(); ++i) {
-    const compiler::ImageBuffer& buffer = image.buffers[i];
-    if (buffer.role == compiler::ImageBuffer::Role::intermediate)
-      table[i] = workspace.data() + kernel.plan.offsets[i];
-    if (buffer.packed_from != static_cast<int32_t>(input) ||
-        buffer.role != compiler::ImageBuffer::Role::packed)
-      continue;
-    AlignedMemory packed = AlignedMemory::allocate(buffer.bytes);
-    if (!packed) return no_memory(kernel, input);
-    table[i] = packed.data();
-    owned[i] = std::make_shared<const AlignedMemory>(std::move(packed));
-  }
-
-  const compiler::StepArguments arguments{table.data(), nullptr};
-  for (const size_t index : kernel.steps) {
-    const compiler::ImageStep& step = image.steps[index];
-    const bool packs_input = step.packs >= 0 && owned[static_cast<size_t>(step.packs)] &&
-                             !kernel.owned[static_cast<size_t>(step.packs)];
-    if (!packs_input) continue;
-    const Status status = run_step(image, step, kernel.loaded->entries[index], arguments,
-                                   kernel.threads, scratch.data(), kernel.scratch_bytes);
-    if (!status) return status.failure();
-  }
-  return owned;
+Expected<Known> known_once_bound(const KernelState& kernel, size_t input, const TensorView& view) {
+  const NewInput added{input, view};
+  return learn(*kernel.loaded, kernel.threads, kernel.known, &added);
 }
 
 } // namespace volute::runtime

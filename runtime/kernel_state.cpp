@@ -28,10 +28,6 @@ constexpr int64_t most_workspace_bytes = int64_t{1} << 60;
 
 int64_t rounded_up(int64_t bytes, int64_t unit) { return (bytes + unit - 1) / unit * unit; }
 
-bool is_in_workspace(const ImageBuffer& buffer) {
-  return buffer.role == Role::packed || buffer.role == Role::intermediate;
-}
-
 bool is_alike(const ImageBuffer& a, const ImageBuffer& b) {
   return a.type == b.type && a.strides == b.strides && a.bytes == b.bytes && a.dims == b.dims;
 }
@@ -42,29 +38,21 @@ std::optional<std::string> fault_in(const ImageBuffer& buffer, const Image& imag
     return index >= 0 && static_cast<size_t>(index) < image.buffers.size() &&
            image.buffers[static_cast<size_t>(index)].role == role;
   };
-  if (!is_in_workspace(buffer)) {
-    if (!buffer.type) return "is given by the caller and has no type";
-    const auto fault = buffer.role == Role::output
-                           ? compiler::fault_in_output_strides(*buffer.type, buffer.strides)
-                           : compiler::fault_in_strides(*buffer.type, buffer.strides);
-    if (fault) return fault;
-    if (buffer.dims.empty() &&
-        compiler::checked_span_bytes(*buffer.type, buffer.strides) != buffer.bytes)
-      return fmt::format("has {} bytes, its type is {}{}", buffer.bytes,
-                         ir::to_string(*buffer.type),
-                         buffer.strides.empty()
-                             ? ""
-                             : fmt::format(" with strides [{}]", fmt::join(buffer.strides, ", ")));
-    for (const int32_t alias : buffer.may_alias)
-      if (!is(alias, Role::input) || !is_alike(image.buffers[static_cast<size_t>(alias)], buffer))
-        return fmt::format("may lie on buffer {}, which is no such input", alias);
-    return std::nullopt;
-  }
-  const auto [first, last] = buffer.lifetime;
-  if (first < 0 || last < -1 || last >= static_cast<int64_t>(image.steps.size()))
-    return fmt::format("lives in the steps {} to {} of {}", first, last, image.steps.size());
-  if (buffer.role == Role::packed && !is(buffer.packed_from, Role::input))
-    return fmt::format("is packed from buffer {}, which is no input", buffer.packed_from);
+  if (buffer.role == Role::intermediate) return std::nullopt;
+  if (!buffer.type) return "is given by the caller and has no type";
+  const auto fault = buffer.role == Role::output
+                         ? compiler::fault_in_output_strides(*buffer.type, buffer.strides)
+                         : compiler::fault_in_strides(*buffer.type, buffer.strides);
+  if (fault) return fault;
+  if (buffer.dims.empty() &&
+      compiler::checked_span_bytes(*buffer.type, buffer.strides) != buffer.bytes)
+    return fmt::format("has {} bytes, its type is {}{}", buffer.bytes, ir::to_string(*buffer.type),
+                       buffer.strides.empty()
+                           ? ""
+                           : fmt::format(" with strides [{}]", fmt::join(buffer.strides, ", ")));
+  for (const int32_t alias : buffer.may_alias)
+    if (!is(alias, Role::input) || !is_alike(image.buffers[static_cast<size_t>(alias)], buffer))
+      return fmt::format("may lie on buffer {}, which is no such input", alias);
   return std::nullopt;
 }
 
@@ -72,10 +60,35 @@ std::optional<std::string> fault_in(const ImageStep& step, const Image& image) {
   if (step.entry >= image.text_bytes)
     return fmt::format("begins at {} of {} bytes of text", step.entry, image.text_bytes);
   if (step.work < 0) return fmt::format("has {} items of work", step.work);
-  if (step.packs == -1) return std::nullopt;
-  const bool exists = step.packs >= 0 && static_cast<size_t>(step.packs) < image.buffers.size();
-  if (!exists || image.buffers[static_cast<size_t>(step.packs)].role != Role::packed)
-    return fmt::format("packs buffer {}, which is not a packed one", step.packs);
+  for (const auto* touched : {&step.reads, &step.writes})
+    for (const int32_t buffer : *touched)
+      if (buffer < 0 || static_cast<size_t>(buffer) >= image.buffers.size())
+        return fmt::format("touches buffer {} of {}", buffer, image.buffers.size());
+  return std::nullopt;
+}
+
+/// What a step reads is there, and stays as it was read.
+std::optional<std::string> fault_in_order(const Image& image) {
+  std::vector<bool> is_written(image.buffers.size()), is_read(image.buffers.size());
+  for (const ImageStep& step : image.steps) {
+    const auto fault = [&](const char* does, int32_t buffer, const char* why) {
+      return fmt::format("the image's step {} {} {}, {}", step.name, does,
+                         image.buffers[static_cast<size_t>(buffer)].name, why);
+    };
+    for (const int32_t buffer : step.writes) {
+      if (image.buffers[static_cast<size_t>(buffer)].role == Role::input)
+        return fault("writes", buffer, "an input");
+      if (is_read[static_cast<size_t>(buffer)])
+        return fault("writes", buffer, "which a step before has read");
+      is_written[static_cast<size_t>(buffer)] = true;
+    }
+    for (const int32_t buffer : step.reads) {
+      if (image.buffers[static_cast<size_t>(buffer)].role != Role::input &&
+          !is_written[static_cast<size_t>(buffer)])
+        return fault("reads", buffer, "which no step has written");
+      is_read[static_cast<size_t>(buffer)] = true;
+    }
+  }
   return std::nullopt;
 }
 
@@ -236,13 +249,14 @@ Status run_steps(const KernelState& kernel, std::span<const TensorRef> arguments
   if (image.buffers.size() > stack_table)
     table = reinterpret_cast<std::byte**>(workspace + kernel.table_offset);
   for (size_t i = 0; i < image.buffers.size(); ++i)
-    // Bound memory is only read: steps write no input, and packing is not run again.
-    table[i] = kernel.owned[i] ? kernel.owned[i]->data() : workspace + kernel.plan.offsets[i];
+    // Memory of the kernel's own is only read: the steps that write it have run.
+    table[i] =
+        kernel.known.owned[i] ? kernel.known.owned[i]->data() : workspace + kernel.plan.offsets[i];
   for (size_t i = 0; i < arguments.size(); ++i)
     table[kernel.open[i]] = static_cast<std::byte*>(arguments[i].data);
 
   const compiler::StepArguments step_arguments{table, parameters.data()};
-  for (const size_t step : kernel.steps)
+  for (const size_t step : kernel.known.preparation.each_call)
     if (Status status =
             run_step(image, image.steps[step], kernel.loaded->entries[step], step_arguments,
                      kernel.threads, workspace + kernel.buffer_bytes, kernel.scratch_bytes);
@@ -265,32 +279,30 @@ std::optional<Failure> check_image(const Image& image) {
   for (const ImageStep& step : image.steps)
     if (auto fault = fault_in(step, image))
       return refuse(fmt::format("the image's step {} {}", step.name, *fault));
-  if (compiler::unshared_bytes(compiler::workspace_residents(image)) > most_workspace_bytes)
+  if (auto fault = fault_in_order(image)) return refuse(*fault);
+  if (compiler::unshared_bytes(compiler::workspace_residents(image, compiler::prepare(image))) >
+      most_workspace_bytes)
     return refuse("the image asks for a workspace of more than 2^60 bytes");
   return std::nullopt;
 }
 
-KernelState::KernelState(std::shared_ptr<const LoadedImage> loaded_image,
-                         std::vector<OwnedMemory> owned_memory, Threads on_threads)
-    : loaded(std::move(loaded_image)), owned(std::move(owned_memory)),
+int64_t thread_scratch_bytes(const Image& image) {
+  return rounded_up(image.thread_scratch_bytes, scratch_unit);
+}
+
+KernelState::KernelState(std::shared_ptr<const LoadedImage> loaded_image, Known known_before,
+                         Threads on_threads)
+    : loaded(std::move(loaded_image)), known(std::move(known_before)),
       threads(std::move(on_threads)) {
   const std::vector<ImageBuffer>& buffers = image().buffers;
   for (const Role role : {Role::input, Role::output})
     for (size_t i = 0; i < buffers.size(); ++i)
-      if (buffers[i].role == role && !owned[i]) open.push_back(i);
+      if (buffers[i].role == role && !known.bound[i]) open.push_back(i);
   open_inputs = static_cast<size_t>(std::count_if(
       open.begin(), open.end(), [&](size_t i) { return buffers[i].role == Role::input; }));
-  for (size_t i = 0; i < image().steps.size(); ++i) {
-    const int32_t packs = image().steps[i].packs;
-    if (packs == -1 || !owned[static_cast<size_t>(packs)]) steps.push_back(i);
-  }
-
-  std::vector<compiler::Resident> residents = compiler::workspace_residents(image());
-  for (size_t i = 0; i < buffers.size(); ++i)
-    if (owned[i]) residents[i].bytes = 0;
-  plan = compiler::plan_workspace(residents);
+  plan = compiler::plan_workspace(compiler::workspace_residents(image(), known.preparation));
   buffer_bytes = rounded_up(plan.bytes, scratch_unit);
-  scratch_bytes = rounded_up(image().thread_scratch_bytes, scratch_unit);
+  scratch_bytes = thread_scratch_bytes(image());
   table_offset = buffer_bytes + scratch_bytes * threads.count();
   const size_t table = buffers.size() > stack_table ? buffers.size() * sizeof(std::byte*) : 0;
   workspace_bytes = table_offset + rounded_up(static_cast<int64_t>(table), scratch_unit);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "compiler/image/image.h"
+#include "compiler/image/preparation.h"
 #include "compiler/image/workspace.h"
 #include "runtime/aligned_memory.h"
 #include "runtime/executable_memory.h"
@@ -29,12 +30,18 @@ struct LoadedImage {
 /// Whether an image's tables hold together; the reason why not.
 std::optional<Failure> check_image(const compiler::Image& image);
 
-/// Memory of a bound kernel: the packed form of a weight, or its elements as they were given.
+/// Memory of a kernel's own: an input as it was bound, or what was computed of such.
 using OwnedMemory = std::shared_ptr<const AlignedMemory>;
 
+/// What a kernel knows before it is called.
+struct Known {
+  std::vector<bool> bound;           // by buffer: the inputs that are part of the kernel
+  compiler::Preparation preparation; // follows from what is bound
+  std::vector<OwnedMemory> owned;    // by buffer: not null where preparation.kept
+};
+
 struct KernelState {
-  KernelState(std::shared_ptr<const LoadedImage> loaded, std::vector<OwnedMemory> owned,
-              Threads threads);
+  KernelState(std::shared_ptr<const LoadedImage> loaded, Known known, Threads threads);
 
   const compiler::Image& image() const { return loaded->image; }
   /// Checks a call's tensors and runs the steps. `arguments` are in the order of `open`; without a
@@ -43,18 +50,17 @@ struct KernelState {
               const std::span<std::byte>* workspace) const noexcept;
 
   const std::shared_ptr<const LoadedImage> loaded;
-  const std::vector<OwnedMemory> owned; // by buffer: not null where it is bound
+  const Known known;
   const Threads threads;
   mutable std::atomic<bool> used{false}; // Kernel::mark_used
 
   // Derived from the above.
-  std::vector<size_t> open;  // buffers that a call gives: inputs that are not bound, then outputs
-  size_t open_inputs = 0;    // how many of them are inputs
-  std::vector<size_t> steps; // those still to be run: not the packing of what is bound
+  std::vector<size_t> open; // buffers that a call gives: inputs that are not bound, then outputs
+  size_t open_inputs = 0;   // how many of them are inputs
 
-  // A workspace: [packed and intermediate buffers | scratch of thread 0 | of thread 1 | ... |
-  // pointer table]. The table is here only when it does not fit the stack. What is bound has
-  // memory of its own, and no place in the plan.
+  // A workspace: [intermediate buffers | scratch of thread 0 | of thread 1 | ... | pointer table].
+  // The table is here only when it does not fit the stack. What is known has memory of its own, and
+  // no place in the plan.
   compiler::WorkspacePlan plan;
   int64_t buffer_bytes = 0;
   int64_t scratch_bytes = 0; // of one thread, rounded up so that no two share a cache line
@@ -81,9 +87,12 @@ Status run_step(const compiler::Image& image, const compiler::ImageStep& step,
                 compiler::StepEntry entry, const compiler::StepArguments& arguments,
                 const Threads& threads, std::byte* scratch, int64_t scratch_bytes) noexcept;
 
-/// What a kernel owns once the input is bound: what it owned before, a copy of the input's
-/// elements, and every packed form that the image's steps make of it.
-Expected<std::vector<OwnedMemory>> own_input(const KernelState& kernel, size_t input,
-                                             const TensorView& view);
+/// Scratch of one thread, rounded up so that no two share a cache line.
+int64_t thread_scratch_bytes(const compiler::Image& image);
+
+/// What follows from constants alone; runs the steps that compute it.
+Expected<Known> known_at_load(const LoadedImage& loaded, const Threads& threads);
+/// What a kernel knows once the input is bound too.
+Expected<Known> known_once_bound(const KernelState& kernel, size_t input, const TensorView& view);
 
 } // namespace volute::runtime

@@ -6,7 +6,7 @@
 //     auto program = volute::ir::parse(text);                 // or volute::ir::Builder
 //     volute::Kernel kernel = session.compile(*program);      // compiled once, found again after
 //     kernel.run({{"x", x}, {"w", w}}, {{"y", y}}).check();   // views; no copies
-//     volute::Kernel bound = kernel.bind("w", w);             // owns the packed weights
+//     volute::Kernel bound = kernel.bind("w", w);             // has them packed, once
 //     volute::Status status = bound(x, y);                    // by position: the fast path
 //
 //     volute::Tensor y = volute::conv2d(session, x, w, {.stride = 2});  // or as PyTorch has it

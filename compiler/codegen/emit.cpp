@@ -5,6 +5,7 @@
 #include "compiler/codegen/emit_registers.h"
 #include "compiler/codegen/emit_values.h"
 #include "ir/diagnostic.h"
+#include "ir/effects.h"
 #include "ir/walk.h"
 
 #include <fmt/format.h>
@@ -341,12 +342,16 @@ private:
   llvm::BasicBlock* out_of_range_ = nullptr; // leaves the step with status 1
 };
 
-/// Constant buffers become one read-only global each.
+/// Constant buffers that a step reads become one read-only global each: a weight that stands packed
+/// beside itself, or whose numbers stand in the code, is not in the image.
 std::vector<llvm::Value*> emit_tables(const LoopProgram& program, llvm::Module& module) {
   std::vector<llvm::Value*> tables(program.buffers.size());
+  std::vector<bool> is_read(program.buffers.size());
+  for (const Step& step : program.steps)
+    for (const int32_t buffer : effects(step).reads) is_read[static_cast<size_t>(buffer)] = true;
   for (size_t i = 0; i < program.buffers.size(); ++i) {
     const Buffer& buffer = program.buffers[i];
-    if (buffer.role != Buffer::Role::table) continue;
+    if (buffer.role != Buffer::Role::table || !is_read[i]) continue;
     const llvm::StringRef bytes(reinterpret_cast<const char*>(buffer.data->data()),
                                 buffer.data->size());
     auto* data = llvm::ConstantDataArray::getString(module.getContext(), bytes, /*AddNull=*/false);

@@ -4,7 +4,6 @@
 #pragma once
 
 #include "compiler/image/tensor_strides.h"
-#include "compiler/image/workspace.h"
 #include "ir/buffer.h"
 #include "ir/parameter.h"
 #include "ir/types.h"
@@ -33,8 +32,7 @@ struct ImageBuffer {
   enum class Role : uint8_t {
     input,        // the caller's, read only
     output,       // the caller's
-    packed,       // a weight in the kernel's own layout: made by bind, or in the workspace each run
-    intermediate, // between steps: in the workspace
+    intermediate, // between steps: in the workspace, or in the kernel's own memory (preparation.h)
   };
   std::string name;
   Role role = Role::input;
@@ -42,19 +40,19 @@ struct ImageBuffer {
   std::optional<ir::TensorType> type; // of inputs and outputs
   TensorStrides strides;              // of inputs and outputs, canonical; empty: dense
   std::vector<int32_t> may_alias;     // outputs: the inputs that may be the very same tensor
-  int32_t packed_from = -1;           // packed: index of the input it is made from
-  Lifetime lifetime;                  // of packed and intermediate buffers: steps that touch it
   /// Where parameters say what its size is: extents and strides in the type's order, over
   /// Image::parameters (Var::id is the place in the list); the type has the largest extents.
   std::vector<ir::Dim> dims = {};
+  bool operator==(const ImageBuffer&) const = default;
 };
 
 struct ImageStep {
   std::string name;
   uint64_t entry = 0; // offset of its StepEntry in the text
   int64_t work = 0;   // the whole range is [0, work), or so many times each of `work_by`
-  int32_t packs = -1; // index of the packed buffer that this step makes, -1: computes
+  std::vector<int32_t> reads, writes;   // indices of Image::buffers
   std::vector<ir::Affine> work_by = {}; // factors that depend on Image::parameters
+  bool operator==(const ImageStep&) const = default;
 };
 
 struct Image {
@@ -64,17 +62,15 @@ struct Image {
   uint64_t text_bytes = 0;               // [0, text_bytes) becomes executable, the rest read-only
   std::vector<ImageBuffer> buffers;      // inputs and outputs in the program's order, then the rest
   std::vector<ir::Parameter> parameters; // in the order of StepArguments::parameters
-  // Run in this order; a step starts when the one before is done. Between calls nothing is kept:
-  // packed and intermediate buffers share a workspace by their lifetimes.
+  // Run in this order; a step starts when the one before is done. What a step reads is an input, or
+  // written by it or a step before; nothing is written once another step has read it. Steps that
+  // follow from bound inputs alone run once; between calls nothing else is kept.
   std::vector<ImageStep> steps;
   int64_t thread_scratch_bytes = 0; // per thread
+  bool operator==(const Image&) const = default;
 };
 
 /// The items of a step for given values of the image's parameters.
 int64_t work_of(const ImageStep& step, std::span<const int64_t> parameters);
-
-/// What a workspace holds, by buffer: packed and intermediate ones; inputs and outputs take
-/// nothing.
-std::vector<Resident> workspace_residents(const Image& image);
 
 } // namespace volute::compiler

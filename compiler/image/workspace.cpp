@@ -4,12 +4,9 @@
 // - the largest first, each in the smallest gap that holds it: a few large buffers and many small
 //   ones (weights packed on each call beside activations). Its total never exceeds the sum.
 // - in the order of the steps, within the least memory that can do: what has a free end goes to
-// that
-//   end, so a chain of operators alternates between bottom and top and needs not a byte more than
-//   its busiest step.
+//   that end, so a chain of operators alternates between bottom and top and needs not a byte more
+//   than its busiest step.
 #include "compiler/image/workspace.h"
-
-#include "ir/loops.h"
 
 #include <algorithm>
 
@@ -84,18 +81,6 @@ std::vector<size_t> ordered(const std::vector<Resident>& residents, Before befor
 }
 
 } // namespace
-
-std::vector<Lifetime> lifetimes(const ir::LoopProgram& program) {
-  std::vector<Lifetime> result(program.buffers.size());
-  for (size_t step = 0; step < program.steps.size(); ++step)
-    for (const ir::View& view : program.steps[step].views) {
-      Lifetime& lifetime = result[static_cast<size_t>(view.buffer)];
-      const auto now = static_cast<int32_t>(step);
-      if (lifetime.last_step < 0) lifetime.first_step = now;
-      lifetime.last_step = now;
-    }
-  return result;
-}
 
 WorkspacePlan plan_workspace(const std::vector<Resident>& residents) {
   Plan by_size(residents);

@@ -2,17 +2,13 @@
 // time share memory.
 //
 //     step         0   1   2   3        offset
-//     packed w     =====                |  a step reads and writes only while all of its buffers
+//     w_packed     =====                |  a step reads and writes only while all of its buffers
 //     t0               =====            |  live, and begins when the step before is done: two
 //     t1                   =====        |  buffers may share bytes when no step needs both
 #pragma once
 
 #include <cstdint>
 #include <vector>
-
-namespace volute::ir {
-struct LoopProgram;
-}
 
 namespace volute::compiler {
 
@@ -26,9 +22,6 @@ struct Lifetime {
   }
   bool operator==(const Lifetime&) const = default;
 };
-
-/// By buffer. Of one that a step only packs, too: that step is its first.
-std::vector<Lifetime> lifetimes(const ir::LoopProgram& program);
 
 struct Resident {
   int64_t bytes = 0;

@@ -151,17 +151,11 @@ int32_t offsets(const Problem& problem, int32_t points) {
   const std::string& weight = problem.group.program.name_of(problem.w);
   const std::string name = spoken(weight) + "_offset";
   const int64_t channels = problem.w_type.size(Axis::o);
-  const int32_t from = lowering.buffer(problem.w);
   const int32_t buffer = lowering.intermediate(name, ElementType::i32, channels);
   NestBuilder to =
       problem.group.start_beside(ir::NestKind::offset, "offset_" + weight,
                                  fmt::format("the zero points of {} and of the weight %{}",
                                              problem.conv.x_zero_point, weight));
-  if (lowering.nests.buffers[static_cast<size_t>(from)].role == Buffer::Role::input) {
-    lowering.nests.buffers[static_cast<size_t>(buffer)].role = Buffer::Role::packed;
-    lowering.nests.buffers[static_cast<size_t>(buffer)].packed_from = from;
-    to.nest.packs = buffer;
-  }
   Coordinates tap;
   const Affine o = to.parallel(Axis::o, channels, boundaries(problem.w_type, Axis::o));
   tap[Axis::o] = o;

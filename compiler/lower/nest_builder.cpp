@@ -59,7 +59,7 @@ Lowering::Lowering(const ir::Program& lowered, const LowerOptions& lower_options
     int64_t elements = type.elements() > 0 ? 1 : 0;
     for (const ir::Dim& dim : dims(id))
       if (elements) elements += (dim.extent.number() - 1) * dim.stride.number();
-    nests.buffers.push_back({program.name_of(id), role, type.element, elements, type, -1, nullptr});
+    nests.buffers.push_back({program.name_of(id), role, type.element, elements, type, nullptr});
   };
   for (ValueId id : program.inputs) add(id, Buffer::Role::input);
   for (ValueId id : program.outputs) add(id, Buffer::Role::output);
@@ -111,7 +111,7 @@ int32_t Lowering::buffer(ValueId value) {
 
 int32_t Lowering::intermediate(std::string name, ElementType element, int64_t elements) {
   nests.buffers.push_back(
-      {std::move(name), Buffer::Role::intermediate, element, elements, std::nullopt, -1, nullptr});
+      {std::move(name), Buffer::Role::intermediate, element, elements, std::nullopt, nullptr});
   return static_cast<int32_t>(nests.buffers.size()) - 1;
 }
 

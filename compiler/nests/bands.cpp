@@ -188,7 +188,6 @@ std::optional<std::string> band_obstacle(const NestProgram& program, size_t prod
   if (!to.placement && (placement.tile < 1 || axis->extent.number() % placement.tile != 0))
     return fmt::format("bands of {} do not divide the {} of {}", placement.tile,
                        axis->extent.number(), axis_name);
-  if (to.packs >= 0 || from.packs >= 0) return "a weight is packed by itself";
   if (std::any_of(to.writes.begin(), to.writes.end(), [](const Write& w) { return w.offset; }))
     return fmt::format("{} scatters its elements", to.name);
   const Linked linked = link(from, to, program.buffers, *axis);

@@ -223,7 +223,7 @@ private:
                          buffer.element == ElementType::bf16 ? 2 : 4));
       break;
     case NestKind::offset:
-      copied("sums of the weight for the zero points, " + when_packed(buffer));
+      copied("sums of the weight for the zero points, " + when_made(written_buffer(nest)));
       break;
     case NestKind::window_sum:
       copied("the sum of each window, for the zero points of the weight");
@@ -236,19 +236,45 @@ private:
     }
     if (told.packed_bytes == 0) return;
     const ir::View& weight = nest.operands[static_cast<size_t>(nest.weight)];
-    report_.copies.push_back(
-        {weight.name + "_packed", told.packed_bytes,
-         fmt::format("the weight in the order in which {} reads it, {}", nest.name,
-                     when_packed(nests_.buffers[static_cast<size_t>(weight.buffer)]))});
+    report_.copies.push_back({weight.name + "_packed", told.packed_bytes,
+                              fmt::format("the weight in the order in which {} reads it, {}",
+                                          nest.name, when_made(weight.buffer))});
   }
 
-  static std::string when_packed(const Buffer& source) {
-    switch (source.role) {
-    case Buffer::Role::table: return "made when the program is compiled";
-    case Buffer::Role::input:
-    case Buffer::Role::packed: return "made when it is bound, else on each run";
-    default: return "made on each run";
-    }
+  // ---- when what is made of weights is made -------------------------------------------------
+
+  /// What a buffer's elements follow from.
+  struct Sources {
+    std::set<int32_t> inputs;
+    bool through_output = false; // memory that only a call has
+  };
+
+  void add_sources(int32_t buffer, Sources& sources, std::set<int32_t>& seen) const {
+    if (!seen.insert(buffer).second) return;
+    const Buffer::Role role = nests_.buffers[static_cast<size_t>(buffer)].role;
+    if (role == Buffer::Role::input) sources.inputs.insert(buffer);
+    sources.through_output |= role == Buffer::Role::output;
+    for (const Nest& nest : nests_.nests)
+      if (std::any_of(nest.writes.begin(), nest.writes.end(), [&](const ir::Write& write) {
+            return nest.operands[static_cast<size_t>(write.operand)].buffer == buffer;
+          }))
+        for (const ir::View& operand : nest.operands) add_sources(operand.buffer, sources, seen);
+  }
+
+  /// When something that follows from a buffer and nothing else is made: as `prepare` decides.
+  std::string when_made(int32_t from) const {
+    if (nests_.buffers[static_cast<size_t>(from)].role == Buffer::Role::table)
+      return "made when the program is compiled";
+    Sources sources;
+    std::set<int32_t> seen;
+    add_sources(from, sources, seen);
+    if (sources.through_output) return "made on each run";
+    if (sources.inputs.empty()) return "made when the kernel is loaded";
+    std::vector<std::string> names;
+    for (const int32_t input : sources.inputs)
+      names.push_back("%" + nests_.buffers[static_cast<size_t>(input)].name);
+    return fmt::format("made when {} {} bound, else on each run", fmt::join(names, " and "),
+                       names.size() == 1 ? "is" : "are");
   }
 
   // ---- which instructions multiply ----------------------------------------------------------

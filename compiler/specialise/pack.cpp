@@ -27,7 +27,6 @@ Packing make_packing(const Nest& nest, const Expr& weight, const PackedLayout& l
   copy.origin = fmt::format("the weight %{} of {}", source.name, nest.name);
   copy.kind = NestKind::pack;
   copy.statements = nest.statements;
-  copy.packs = packed_buffer;
 
   View packed{source.name + "_packed", packed_buffer, weight->type, contiguous(layout.extents())};
   Index to;
@@ -67,8 +66,8 @@ Packing make_packing(const Nest& nest, const Expr& weight, const PackedLayout& l
 
   int64_t elements = 1;
   for (int64_t extent : layout.extents()) elements *= extent;
-  packing.buffer = {packed.name,  Buffer::Role::packed, weight->type, elements,
-                    std::nullopt, source.buffer,        nullptr};
+  packing.buffer = {packed.name, Buffer::Role::intermediate, weight->type, elements, std::nullopt,
+                    nullptr};
   return packing;
 }
 

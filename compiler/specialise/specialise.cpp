@@ -54,7 +54,6 @@ public:
     step_.parameters = nest.parameters;
     step_.views = nest.operands;
     step_.tables = nest.tables;
-    step_.packs = nest.packs;
     step_.origin = nest.origin;
     ranges_.resize(nest.vars.size());
     for (const ParameterVar& p : nest.parameters)
@@ -68,7 +67,7 @@ public:
         packed.dims.back().extent *= plan.packed->group;
         packed.dims.back().stride = 1;
       }
-      packed_view_ = add_view(std::move(packed));
+      step_.views[static_cast<size_t>(nest.weight)] = std::move(packed); // read in its place
     }
     make_frame();
     if (plan_.weight != WeightUse::loaded)
@@ -516,7 +515,7 @@ private:
       index.emplace_back(std::move(within));
     }
     if (layout.group > 1) index.back().at *= layout.group;
-    return Read{packed_view_, std::move(index)};
+    return Read{read.operand, std::move(index)};
   }
 
   double neutral() {
@@ -792,7 +791,6 @@ private:
   Step step_;
   TileFrame frame_;
   std::optional<Packing> packing_;
-  int32_t packed_view_ = -1;
   int32_t next_buffer_;
   int64_t scratch_bytes_;
   std::vector<Buffer> scratch_; // of partial sums, one an accumulator

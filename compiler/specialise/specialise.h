@@ -15,7 +15,7 @@ namespace volute::compiler {
 
 /// A weight in the order in which a schedule's loops read it, zero-padded to whole register tiles.
 struct Packing {
-  ir::Buffer buffer; // Role::packed
+  ir::Buffer buffer;
   ir::Nest nest;     // the copy that makes it; `nest.operands[0]` is the result, [1] the source
 };
 

@@ -242,11 +242,8 @@ TEST_CASE("lanes of a position are not too far apart") {
 TEST_CASE("what only may be read is not written") {
   CHECK(found([](P& program, Step&) { program.buffers[3].role = Buffer::Role::input; }) ==
         "step conv: y: writes buffer y, which is read only (input)");
-  CHECK(found([](P& program, Step&) { program.buffers[3].role = Buffer::Role::packed; }) ==
-        "step conv: y: writes buffer y, which only its packing may");
-  CHECK(found([](P&, Step& step) { step.packs = 3; }) ==
-        "step conv: packs buffer y, whose role is output");
-  CHECK(found([](P&, Step& step) { step.packs = 4; }) == "step conv: packs buffer 4 of 4");
+  CHECK(found([](P& program, Step&) { program.buffers[3].role = Buffer::Role::intermediate; }) ==
+        "");
 }
 
 TEST_CASE("loops have variables of their own, bounds, and constants where they are unrolled") {

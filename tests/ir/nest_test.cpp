@@ -58,28 +58,26 @@ TEST_CASE("a nest prints its tables, roles, parameters, strides and placement") 
   copy.operands = {{"x", 0, f32, {{4, 2}}}, {"p", 1, f32, {{Affine(size), 1}}}};
   copy.tables = {{1, 0, 1, 2, 3, 2}};
   copy.writes = {{1, {Affine(n)}, read(f32, 0, {{Affine(n), 0}})}};
-  copy.packs = 1;
   copy.placement = Placement{1, Var{0}};
   Nest consumer;
   consumer.name = "conv";
   consumer.vars = {"tile"};
   NestProgram program{"test",
                       {small_conv::buffer("x0", Buffer::Role::input, 8),
-                       small_conv::buffer("p", Buffer::Role::packed, 6)},
+                       small_conv::buffer("p", Buffer::Role::intermediate, 6)},
                       {{"N", range}},
                       {copy, consumer}};
   const std::string expected = R"(nests test
 parameter N from 1 to 6
 
 input x0: f32[8]
-packed p: f32[6]
+intermediate p: f32[6]
 
 nest pad {
   for any N
   x: input f32[4] strides [2] of x0
-  p: packed f32[N]
+  p: intermediate f32[N]
   table0 = [1, 0, 1, 2, 3, 2]
-  packs p
   computed for every 1 of tile of conv
   parallel n in 0..N
   p[n] = x[table0[n]]

@@ -88,9 +88,6 @@ TEST_CASE("ids of a nest must be in range") {
           nest.parameters = {{Var{9}, {}}};
         }) == "nest conv: parameter: variable 9 of 6 does not exist");
   CHECK(found([](P&, N& nest) { nest.weight = 4; }) == "nest conv: its weight is operand 4 of 4");
-  CHECK(found([](P&, N& nest) { nest.packs = 4; }) == "nest conv: packs buffer 4 of 4");
-  CHECK(found([](P&, N& nest) { nest.packs = 3; }) ==
-        "nest conv: packs buffer y, whose role is output");
   CHECK(found([](P&, N& nest) { nest.writes[0].operand = -1; }) ==
         "nest conv: writes operand -1 of 4");
   CHECK(found([](P&, N& nest) { set_update(nest, read(f32, 7, {})); }) ==
@@ -133,8 +130,6 @@ TEST_CASE("views have positive extents and fit their buffer") {
 TEST_CASE("buffers have a size, and tables their data") {
   CHECK(found([](P& program, N&) { program.buffers[0].elements = int64_t{1} << 62; }) ==
         "small: buffer x: 4611686018427387904 elements of f32 are not a size");
-  CHECK(found([](P& program, N&) { program.buffers[0].packed_from = 4; }) ==
-        "small: buffer x: packed from buffer 4 of 4");
   CHECK(found([](P& program, N&) {
           program.buffers[0].type = TensorType{f32, {{Axis::c, 0}, {Axis::w, 3}}};
         }) == "small: buffer x: 84 elements, but its type f32[c=0, w=3] has 0");
@@ -191,17 +186,13 @@ TEST_CASE("element types and lanes are consistent") {
   CHECK(in_update(dot(4, x, x, x)) == "nest conv: dot: 4 of f32 and f32 do not fill a lane of f32");
 }
 
-TEST_CASE("only outputs and what lies between are written, a packed buffer by its packing") {
+TEST_CASE("only outputs and what lies between are written") {
   const auto as = [](Buffer::Role role) {
     return found([&](P& program, N&) { program.buffers[3].role = role; });
   };
   CHECK(as(Buffer::Role::input) == "nest conv: y: writes buffer y, which is read only (input)");
-  CHECK(as(Buffer::Role::packed) == "nest conv: y: writes buffer y, which only its packing may");
+  CHECK(as(Buffer::Role::intermediate) == "");
   CHECK(as(Buffer::Role::scratch) == "");
-  CHECK(found([](P& program, N& nest) {
-          program.buffers[3].role = Buffer::Role::packed;
-          nest.packs = 3;
-        }) == "");
 }
 
 TEST_CASE("no two parallel points write one element") {

@@ -89,11 +89,11 @@ inline compiler::Image twice_image(int64_t width) {
   image.bytes = step_bytes();
   image.text_bytes = constants_at;
   image.buffers = {given("x", Role::input, width), given("y", Role::output, width)};
-  image.steps = {{"twice", twice_entry, width, -1}};
+  image.steps = {{"twice", twice_entry, width, {0}, {1}}};
   return image;
 }
 
-/// y = x + 10 w - 1, where w is packed (10 w) and t = x + 10 w is intermediate; a negative t is
+/// y = x + 10 w - 1, where w.packed = 10 w and t = x + 10 w are intermediate; a negative t is
 /// refused with status 1.
 inline compiler::Image packing_image(int64_t width) {
   using Role = compiler::ImageBuffer::Role;
@@ -104,16 +104,13 @@ inline compiler::Image packing_image(int64_t width) {
   sum.role = Role::intermediate;
   sum.bytes = 4 * width;
   packed.name = "w.packed";
-  packed.role = Role::packed;
+  packed.role = Role::intermediate;
   packed.bytes = 4 * width;
-  packed.packed_from = 1;
-  packed.lifetime = {0, 1};
-  sum.lifetime = {1, 2};
   image.buffers = {given("x", Role::input, width), given("w", Role::input, width),
                    given("y", Role::output, width), packed, sum};
-  image.steps = {{"pack w", pack_entry, width, 3},
-                 {"add", add_entry, width, -1},
-                 {"less", less_entry, width, -1}};
+  image.steps = {{"pack w", pack_entry, width, {1}, {3}},
+                 {"add", add_entry, width, {0, 3}, {4}},
+                 {"less", less_entry, width, {4}, {2}}};
   image.thread_scratch_bytes = 8;
   return image;
 }

@@ -65,12 +65,6 @@ TEST_CASE("an image whose tables do not hold together is refused") {
         "packing: the image's buffer x has 4 bytes, its type is f32[n=1, c=1, w=37]");
   CHECK(refusal([](auto& i) { i.buffers[4].bytes = -4; }) ==
         "packing: the image's buffer t has -4 bytes");
-  CHECK(refusal([](auto& i) {
-          i.buffers[4].lifetime = {-1, 2};
-        }) == "packing: the image's buffer t lives in the steps -1 to 2 of 3");
-  CHECK(refusal([](auto& i) {
-          i.buffers[4].lifetime = {1, 3};
-        }) == "packing: the image's buffer t lives in the steps 1 to 3 of 3");
   CHECK(refusal([](auto& i) { i.buffers[4].bytes = INT64_MAX; }) ==
         "packing: the image asks for a workspace of more than 2^60 bytes");
   CHECK(refusal([](auto& i) { i.buffers[3].bytes = i.buffers[4].bytes = int64_t{1} << 62; }) ==
@@ -94,16 +88,24 @@ TEST_CASE("an image whose tables do not hold together is refused") {
           i.buffers[2].may_alias = {0};
           i.buffers[0] = given("x", Role::input, 36);
         }) == "packing: the image's buffer y may lie on buffer 0, which is no such input");
-  CHECK(refusal([](auto& i) { i.buffers[3].packed_from = 2; }) ==
-        "packing: the image's buffer w.packed is packed from buffer 2, which is no input");
-  CHECK(refusal([](auto& i) { i.buffers[3].packed_from = 9; }) ==
-        "packing: the image's buffer w.packed is packed from buffer 9, which is no input");
   CHECK(refusal([](auto& i) { i.steps[0].entry = 4096; }) ==
         "packing: the image's step pack w begins at 4096 of 4096 bytes of text");
   CHECK(refusal([](auto& i) { i.steps[1].work = -1; }) ==
         "packing: the image's step add has -1 items of work");
-  CHECK(refusal([](auto& i) { i.steps[0].packs = 4; }) ==
-        "packing: the image's step pack w packs buffer 4, which is not a packed one");
+  CHECK(refusal([](auto& i) { i.steps[0].reads = {5}; }) ==
+        "packing: the image's step pack w touches buffer 5 of 5");
+  CHECK(refusal([](auto& i) { i.steps[1].writes = {-1}; }) ==
+        "packing: the image's step add touches buffer -1 of 5");
+  CHECK(refusal([](auto& i) {
+          i.steps[0].writes = {3, 1};
+        }) == "packing: the image's step pack w writes w, an input");
+  CHECK(refusal([](auto& i) {
+          i.steps[1].reads = {0, 3, 2};
+        }) == "packing: the image's step add reads y, which no step has written");
+  CHECK(refusal([](auto& i) {
+          i.steps[2].writes = {2, 3};
+        }) == "packing: the image's step less writes w.packed, which a step before has read");
+  CHECK(refusal([](auto& i) { i.steps[1].reads = {0, 3, 4}; }) == "no failure"); // its own
   CHECK(refusal([](auto& i) { i.text_bytes = 1 << 20; }) ==
         "packing: the image has 1048576 bytes of text in 4104 bytes");
   CHECK(refusal([](auto& i) { i.target = "pentium"; }).substr(0, 6) == "target");

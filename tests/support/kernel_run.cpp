@@ -1,5 +1,6 @@
 #include "tests/support/kernel_run.h"
 
+#include "compiler/image/preparation.h"
 #include "runtime/tensor.h"
 
 #include <fmt/format.h>
@@ -174,14 +175,16 @@ KernelRun::Result KernelRun::run(const ir::Program& program, const Tensors& inpu
   Buffers buffers;
   std::vector<std::byte*> table;
   // Between walls of its own each, or all that is intermediate where a call would have it.
+  compiler::Preparation every_step; // nothing is known, all steps run
+  every_step.known.resize(image_.buffers.size());
+  for (size_t i = 0; i < image_.steps.size(); ++i) every_step.each_call.push_back(i);
   const compiler::WorkspacePlan plan =
-      compiler::plan_workspace(compiler::workspace_residents(image_));
+      compiler::plan_workspace(compiler::workspace_residents(image_, every_step));
   const bool is_shared = split && split->once_in(2);
   const GuardedBuffer workspace(static_cast<size_t>(is_shared ? plan.bytes : 0), wall);
   for (size_t i = 0; i < image_.buffers.size(); ++i) {
     const ImageBuffer& buffer = image_.buffers[i];
-    const bool is_in_workspace = is_shared && (buffer.role == ImageBuffer::Role::packed ||
-                                               buffer.role == ImageBuffer::Role::intermediate);
+    const bool is_in_workspace = is_shared && buffer.role == ImageBuffer::Role::intermediate;
     buffers.push_back(std::make_unique<GuardedBuffer>(
         static_cast<size_t>(is_in_workspace ? 0 : buffer.bytes), wall));
     table.push_back(is_in_workspace ? workspace.data() + plan.offsets[i] : buffers.back()->data());

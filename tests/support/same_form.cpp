@@ -45,7 +45,7 @@ public:
     all(a, b, "buffer", [&](const Buffer& x, const Buffer& y) {
       equal(x.name, y.name, "name"), equal(x.role, y.role, "role");
       equal(x.element, y.element, "element"), equal(x.elements, y.elements, "elements");
-      equal(x.type, y.type, "type"), equal(x.packed_from, y.packed_from, "packed from");
+      equal(x.type, y.type, "type");
       equal(x.scratch_offset, y.scratch_offset, "offset"), equal(x.dims, y.dims, "dims");
       equal(x.data != nullptr, y.data != nullptr, "data");
       if (x.data && y.data) equal(*x.data, *y.data, "data");
@@ -68,7 +68,7 @@ public:
   void nest(const Nest& a, const Nest& b) {
     equal(a.name, b.name, "name"), equal(a.kind, b.kind, "kind"), equal(a.vars, b.vars, "vars");
     equal(a.parameters, b.parameters, "parameters"), equal(a.tables, b.tables, "tables");
-    equal(a.weight, b.weight, "weight"), equal(a.packs, b.packs, "packs");
+    equal(a.weight, b.weight, "weight");
     equal(a.origin, b.origin, "origin");
     all(a.axes, b.axes, "axis", [&](const NestAxis& x, const NestAxis& y) {
       equal(x.var, y.var, "var"), equal(x.extent, y.extent, "extent");
@@ -106,7 +106,7 @@ public:
   void step(const Step& a, const Step& b) {
     equal(a.name, b.name, "name"), equal(a.vars, b.vars, "vars");
     equal(a.parameters, b.parameters, "parameters"), equal(a.tables, b.tables, "tables");
-    equal(a.packs, b.packs, "packs"), equal(a.scratch_bytes, b.scratch_bytes, "scratch");
+    equal(a.scratch_bytes, b.scratch_bytes, "scratch");
     equal(a.origin, b.origin, "origin");
     all(a.items, b.items, "item", [&](const ItemLoop& x, const ItemLoop& y) {
       equal(x.var, y.var, "var"), equal(x.count, y.count, "count");

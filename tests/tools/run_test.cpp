@@ -316,7 +316,7 @@ TEST_CASE("--check holds quantised chains to their steps and integers to themsel
   CHECK_THAT(exact.out, StartsWith("check %y: equal to the reference, all 56 elements (integers)"));
 }
 
-TEST_CASE("weights that the program computes or lays out anew are packed on each run") {
+TEST_CASE("weights that the program computes or lays out anew are packed") {
   for (const char* weight : {"mul %w, %w", "reorder %w : f32[i=3, h=2, w=3, o=17]"}) {
     const auto result = run_volute(
         std::string("run --check --fill random:3 -e 'program @p(%x: f32[n=1, c=3, h=6, w=7], "

@@ -59,8 +59,9 @@ void check_exact(const std::string& text, const std::string& schedule = "auto",
 }
 
 size_t computing_steps(const compiler::Stages& stages) {
-  return static_cast<size_t>(std::count_if(stages.loops.steps.begin(), stages.loops.steps.end(),
-                                           [](const ir::Step& step) { return step.packs < 0; }));
+  return static_cast<size_t>(
+      std::count_if(stages.loops.steps.begin(), stages.loops.steps.end(),
+                    [](const ir::Step& step) { return step.name.find("pack_") != 0; }));
 }
 
 const std::string stem =

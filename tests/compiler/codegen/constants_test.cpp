@@ -216,3 +216,58 @@ TEST_CASE("nests that read only tables do not run") {
   CHECK(kernel.stages.loops.steps.size() == 1);
   CHECK(kernel.image.steps.size() == 1);
 }
+
+TEST_CASE("an image holds a constant weight once, in the form in which it is read") {
+  const struct {
+    const char *x, *operation, *type, *weight;
+    int64_t weights;
+    const char* attributes = "";
+  } layers[] = {
+      {"f32[n=1, c=32, h=9, w=9]", "conv", "f32", "o=48, i=32, h=3, w=3", 48 * 32 * 9},
+      {"f32[n=1, h=9, w=9, c=32]", "conv", "f32", "o=48, i=32, h=3, w=3", 48 * 32 * 9},
+      {"f32[n=1, c=2, h=9, w=9, c=16]", "conv", "f32", "h=3, w=3, i=32, o=48", 48 * 32 * 9},
+      {"bf16[n=1, h=9, w=9, c=32]", "conv", "bf16", "o=48, i=32, h=3, w=3", 48 * 32 * 9},
+      {"u8[n=1, h=9, w=9, c=32]", "conv", "i8", "o=48, i=32, h=3, w=3", 48 * 32 * 9,
+       "{x_zero_point = 3}"},
+      {"f32[n=1, h=9, w=9, c=32]", "conv_transpose", "f32", "i=32, o=48, h=3, w=3", 48 * 32 * 9,
+       "{stride = 2}"},
+      {"f32[n=1, c=32, h=9, w=9]", "conv_transpose", "f32", "i=32, o=48, h=4, w=4", 48 * 32 * 16,
+       "{stride = 2, pad = 1}"},
+  };
+  for (const auto& layer : layers)
+    for (const char* target : {"haswell", "sapphirerapids"})
+      for (const char* schedule : {"auto", "naive"}) {
+        Dice dice(9);
+        std::vector<int64_t> numbers; // no tap is left out
+        for (int64_t i = 0; i < layer.weights; ++i) numbers.push_back(dice.between(1, 3));
+        const std::string text = fmt::format(
+            "program @p(%x: {}) {{ %w = const [{}] : {}[{}] %y = {} %x, %w {} return %y }}",
+            layer.x, fmt::join(numbers, ", "), layer.type, layer.weight, layer.operation,
+            layer.attributes);
+        const compiler::Image image = compiled(ir::parse(text).value(), target, schedule).image;
+        const auto bytes = static_cast<int64_t>(image.bytes.size() - image.text_bytes);
+        const int64_t once = layer.weights * ir::size_of(*ir::element_type_from(layer.type));
+        CAPTURE(layer.x, layer.operation, target, schedule);
+        CHECK(bytes >= once);
+        CHECK(bytes < once + once / 4 + 8192); // a sum a channel, numbers of arithmetic
+      }
+}
+
+TEST_CASE("a constant weight that two steps read in two forms is there in both") {
+  std::vector<int64_t> numbers(64 * 64);
+  for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<int64_t>(i % 7) - 3;
+  const std::string text = fmt::format(
+      "program @p(%x: f32[n=1, h=4, w=64, c=64]) {{ %w = const [{}] : f32[o=64, i=64, h=1, w=1] "
+      "%0 = conv %x, %w %1 = max_pool %0 {{kernel = 1}} %y = conv %1, %w return %y }}",
+      fmt::join(numbers, ", "));
+  const std::string packed =
+      "parallel h, o by 16\nfor w by 4, i\nregisters w 4, o 16 vector 8\npack weight\n";
+  const std::string plain = "parallel h, w, o\nfor i\n";
+  const auto constants = [&](const std::string& schedule) {
+    const compiler::Image image = compiled(ir::parse(text).value(), "haswell", schedule).image;
+    return static_cast<int64_t>(image.bytes.size() - image.text_bytes);
+  };
+  constexpr int64_t once = 4 * 64 * 64;
+  CHECK(constants("nest conv_0:\n" + packed + "nest conv_y:\n" + plain) >= 2 * once);
+  CHECK(constants("nest conv_0:\n" + plain + "nest conv_y:\n" + plain) < once + 4096);
+}

@@ -1,5 +1,4 @@
 #include "compiler/image/workspace.h"
-#include "ir/loops.h"
 #include "tests/support/catch.h"
 #include "tests/support/dice.h"
 
@@ -42,21 +41,6 @@ TEST_CASE("lifetimes meet when a step needs both") {
   CHECK(Lifetime{1, 2}.meets({0, 1}));
   CHECK(Lifetime{0, 5}.meets({2, 3}));
   CHECK(!Lifetime{0, 1}.meets({2, 3}));
-}
-
-TEST_CASE("a buffer lives from the first step that views it to the last") {
-  ir::LoopProgram program;
-  program.buffers.resize(4);
-  const auto step = [&](std::vector<int32_t> buffers) {
-    ir::Step s;
-    for (const int32_t buffer : buffers) s.views.push_back({"v", buffer, {}, {}});
-    program.steps.push_back(s);
-  };
-  step({0, 1});
-  step({1, 2, 1});
-  step({2});
-  step({0});
-  CHECK(lifetimes(program) == std::vector<Lifetime>{{0, 3}, {0, 1}, {1, 2}, {}});
 }
 
 TEST_CASE("buffers that no step needs together share memory, the others do not") {

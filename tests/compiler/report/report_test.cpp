@@ -153,7 +153,7 @@ TEST_CASE("every copy and reorder is reported with its bytes", "[report]") {
       "return %y, %z, %x }");
   CHECK(copies(padded) == Sentences{"%x_padded 160", "%z 128", "w_packed 192", "x 128"});
   CHECK_THAT(padded.copies[0].why, ContainsSubstring("a padded copy of %x (circular)"));
-  CHECK_THAT(padded.copies[2].why, ContainsSubstring("made when it is bound"));
+  CHECK_THAT(padded.copies[2].why, ContainsSubstring("made when %w is bound, else on each run"));
   CHECK(padded.operators ==
         Sentences{"conv %y: its padding (circular) is read from a padded copy"});
 
@@ -174,6 +174,18 @@ TEST_CASE("every copy and reorder is reported with its bytes", "[report]") {
                                   "] : f32[o=16, i=4, w=3]\n%y = conv %x, %w\nreturn %y }");
   REQUIRE(copies(larger) == Sentences{"w_packed 768"});
   CHECK_THAT(larger.copies[0].why, ContainsSubstring("made when the program is compiled"));
+
+  const auto packing = [&](const std::string& weight, const std::string& returned) {
+    return report_of("program @p(%x: f32[n=1, h=5, w=9, c=4], %w: f32[o=16, i=4, h=3, w=3], "
+                     "%s: f32[o=16, i=4, h=3, w=3]) {\n" +
+                     weight + "\n%y = conv %x, %v\nreturn %y" + returned + " }")
+        .copies.back()
+        .why;
+  };
+  CHECK_THAT(packing("%0 = mul %w, %s %v = relu %0", ""),
+             ContainsSubstring("made when %w and %s are bound, else on each run"));
+  CHECK_THAT(packing("%v = relu %s", ""), ContainsSubstring("made when %s is bound, else"));
+  CHECK_THAT(packing("%v = mul %w, %s", ", %v"), ContainsSubstring("made on each run"));
 }
 
 TEST_CASE("a convolution of bytes reports its staged image, its sums and its instruction",
@@ -185,6 +197,9 @@ TEST_CASE("a convolution of bytes reports its staged image, its sums and its ins
   const Report report = report_of(program, "znver4", dot);
   CHECK(copies(report) ==
         Sentences{"x_staged 512", "w_offset 64", "x_window_sum 144", "w_packed 1152"});
+  for (const size_t of_weight : {1, 3})
+    CHECK_THAT(report.copies[of_weight].why,
+               ContainsSubstring("made when %w is bound, else on each run"));
   CHECK(report.operators[0] == "conv %y: its padding is the zero point, in the staged image");
   CHECK_THAT(products(report), ContainsSubstring("4 added at a time by vpdpbusd"));
   CHECK_THAT(products(report_of(program, "haswell", dot)), ContainsSubstring("pmaddwd"));
