@@ -88,7 +88,7 @@ double far_cycles(const ir::Nest& nest, const std::vector<ir::Buffer>& buffers,
 
 double cycles_of(const Program& program, const LowerOptions& options, const Target& target) {
   ir::NestProgram nests = lower(program, options).value();
-  fold_tables(nests);
+  nests = fold_tables(std::move(nests));
   std::vector<std::string> whys;
   nests = place_bands(std::move(nests), target, whys);
   double cycles = 0, far = 0;

@@ -109,9 +109,86 @@ void allow_in_place(Image& image, const Stages& stages) {
         slots[static_cast<size_t>(input)]);
 }
 
+// ---- the passes of code generation ------------------------------------------------------------
+
+using Request = const CompileRequest&;
+
+constexpr Level llvm_level = {"LLVM IR", [](const Stages& s) { return s.generation->verify(); },
+                              [](const Stages& s) {
+                                return std::vector<Section>{{"LLVM IR", s.generation->llvm_text()}};
+                              }};
+
+constexpr Level assembly_level = {"assembly",
+                                  [](const Stages&) { return std::vector<Diagnostic>(); },
+                                  [](const Stages& s) {
+                                    return std::vector<Section>{{"assembly", s.assembly}};
+                                  }};
+
+constexpr Level object_level = {
+    "object", [](const Stages&) { return std::vector<Diagnostic>(); },
+    [](const Stages& s) {
+      return std::vector<Section>{
+          {"object", fmt::format("an object of {} bytes\n", s.generation->object_bytes())}};
+    }};
+
+constexpr Level image_level = {"image", [](const Stages&) { return std::vector<Diagnostic>(); },
+                               [](const Stages& s) {
+                                 const Code& code = s.generation->code();
+                                 return std::vector<Section>{
+                                     {"image", fmt::format("{} bytes, {} of them code\n",
+                                                           code.bytes.size(), code.text_bytes)}};
+                               }};
+
+Expected<Stages> into_llvm(Stages s, Request request) {
+  Expected<Generation> generation = Generation::emit(s.loops, request.target);
+  if (!generation) return generation.failure();
+  s.generation = std::make_shared<Generation>(std::move(*generation));
+  if (request.llvm_text) s.llvm = s.generation->llvm_text();
+  return s;
+}
+
+Expected<Stages> into_assembly(Stages s, Request request) {
+  if (request.assembly) s.assembly = s.generation->assembly_text();
+  return s;
+}
+
+Expected<Stages> into_object(Stages s, Request) {
+  const Expected<bool> made = s.generation->make_object();
+  if (!made) return made.failure();
+  return s;
+}
+
+Expected<Stages> into_bytes(Stages s, Request) {
+  s.generation->link();
+  return s;
+}
+
+// clang-format off
+
+constexpr Pass code_passes[] = {
+    {"emit", llvm_level,
+     "every statement of the loops is spelt out as LLVM IR; no decision is left", into_llvm},
+    {"assembly", assembly_level,
+     "the machine code as text, where it is asked for", into_assembly},
+    {"object", object_level,
+     "LLVM selects instructions, allocates registers and schedules", into_object},
+    {"link", image_level,
+     "the object is linked against itself: bytes that run wherever they lie", into_bytes},
+};
+
+// clang-format on
+
+double ms_of(const Report& report, std::string_view pass) {
+  for (const PassTime& time : report.passes)
+    if (time.pass == pass) return time.total_ms();
+  return 0;
+}
+
 Expected<Compiled> generated(Stages stages, const CompileRequest& request, double start_ms);
 
 } // namespace
+
+std::span<const Pass> passes_to_code() { return code_passes; }
 
 Expected<Compiled> compile(const Program& program, const CompileRequest& request) {
   const double start_ms = thread_ms();
@@ -139,33 +216,35 @@ namespace {
 
 Expected<Compiled> generated(Stages stages, const CompileRequest& request, double start_ms) {
   Compiled compiled;
-  compiled.stages = std::move(stages);
-  compiled.report = std::move(compiled.stages.report);
-  const LoopProgram& loops = compiled.stages.loops;
   Image& image = compiled.image;
-  image.buffers = image_buffers(loops, request.strides);
-  image.steps = image_steps(loops);
+  image.buffers = image_buffers(stages.loops, request.strides);
+  image.steps = image_steps(stages.loops);
   const std::vector<Resident> residents = workspace_residents(image, prepare(image));
   if (unshared_bytes(residents) > most_workspace_bytes)
-    return fail(loops.name, "the results between its steps take more than 2^62 bytes");
-  allow_in_place(image, compiled.stages);
+    return fail(stages.loops.name, "the results between its steps take more than 2^62 bytes");
+  allow_in_place(image, stages);
 
-  Expected<Code> code = generate(loops, request.target, {request.llvm_text, request.assembly});
-  if (!code) return code.failure();
-  compiled.llvm = std::move(code->llvm);
-  compiled.assembly = std::move(code->assembly);
+  Expected<Stages> made = run(code_passes, std::move(stages), request);
+  if (!made) return made.failure();
+  compiled.stages = std::move(*made);
+  compiled.report = std::move(compiled.stages.report);
+  compiled.llvm = std::move(compiled.stages.llvm);
+  compiled.assembly = std::move(compiled.stages.assembly);
+  const std::shared_ptr<Generation> generation = std::move(compiled.stages.generation);
+  Code& code = generation->code();
+  const LoopProgram& loops = compiled.stages.loops;
 
   image.name = loops.name;
   image.target = to_string(request.target);
-  image.bytes = std::move(code->bytes);
-  image.text_bytes = code->text_bytes;
+  image.bytes = std::move(code.bytes);
+  image.text_bytes = code.text_bytes;
   image.parameters = loops.parameters;
   for (size_t i = 0; i < loops.steps.size(); ++i) {
     const Step& step = loops.steps[i];
-    image.steps[i].entry = code->entries[i];
+    image.steps[i].entry = code.entries[i];
     image.thread_scratch_bytes = std::max(image.thread_scratch_bytes, step.scratch_bytes);
     for (NestReport& report : compiled.report.nests)
-      if (report.name == step.name) report.code_bytes = static_cast<int64_t>(code->sizes[i]);
+      if (report.name == step.name) report.code_bytes = static_cast<int64_t>(code.sizes[i]);
   }
 
   Report& report = compiled.report;
@@ -175,9 +254,9 @@ Expected<Compiled> generated(Stages stages, const CompileRequest& request, doubl
   report.intermediate_bytes = unshared_bytes(residents);
   report.workspace_bytes = plan_workspace(residents).bytes;
   report.thread_scratch_bytes = image.thread_scratch_bytes;
-  report.emit_ms = code->emit_ms;
-  report.object_ms = code->object_ms;
-  report.link_ms = code->link_ms;
+  report.emit_ms = ms_of(report, "emit");
+  report.object_ms = ms_of(report, "object");
+  report.link_ms = ms_of(report, "link");
   report.cpu_ms = thread_ms() - start_ms;
   return compiled;
 }

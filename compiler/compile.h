@@ -14,6 +14,9 @@ struct Compiled {
   std::string llvm, assembly; // on request
 };
 
+/// The rest of the table of passes, after passes_to_loops(): from loops to code, by LLVM.
+std::span<const Pass> passes_to_code();
+
 Expected<Compiled> compile(const ir::Program& program, const CompileRequest& request = {});
 /// The same from nests on, which may have parameters.
 Expected<Compiled> compile(const ir::NestProgram& nests, const CompileRequest& request = {});

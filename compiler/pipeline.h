@@ -1,46 +1,56 @@
-// Program -> nests -> loops: everything before code generation, needs no LLVM. Every stage is kept,
-// so that it can be printed and evaluated.
+// The table of passes: program -> nests -> loops -> code, in the order in which they run.
+//
+// A pass is a function from value to value (stages.h). The table is the one place where what a pass
+// has made is verified, timed and shown; a pass does none of that itself. To add one, write its
+// function in the room that it belongs to, and a row here.
 #pragma once
 
-#include "compiler/image/tensor_strides.h"
-#include "compiler/report/report.h"
-#include "compiler/schedule/schedule.h"
-#include "compiler/target/target.h"
-#include "ir/loops.h"
-#include "ir/nest.h"
-#include "ir/program.h"
+#include "compiler/stages.h"
 
-#include <map>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace volute::compiler {
 
-struct CompileRequest {
-  Target target = host();
-  std::string schedule = "auto";          // auto, naive, or a schedule's text
-  std::string schedule_name = "schedule"; // what messages call that text
-  /// The largest error that a form may make, in multiples of direct f32's (rewrites/form.h).
-  double accuracy = 2;
-  /// Of inputs and outputs that are not dense, by name, in elements; `compile` checks them.
-  StridesByName strides;
-  bool llvm_text = false; // keep the LLVM IR as text
-  bool assembly = false;  // keep the assembly as text
+/// A part of a value that has a name and changes by itself: a nest, a step.
+struct Section {
+  std::string name;
+  std::string text;
 };
 
-struct Stages {
-  ir::Program program;   // as legalised
-  ir::NestProgram nests; // as lowered
-  Schedules schedules;   // by nest, every default filled in
-  ir::LoopProgram loops; // what the code generator receives
-  Report report;
+/// What a pass makes: how that is checked, and how it reads.
+struct Level {
+  std::string_view name;
+  std::vector<Diagnostic> (*verify)(const Stages&);
+  std::vector<Section> (*text)(const Stages&);
 };
 
-/// Lowers, schedules and specialises; every result is verified. Failures are the program's
-/// (an operator that is not compiled yet) or the schedule's.
+struct Pass {
+  std::string_view name;
+  const Level& makes;
+  std::string_view sentence; // what it does
+  Expected<Stages> (*run)(Stages, const CompileRequest&);
+};
+
+/// From a program to loops: everything before code generation, which needs no LLVM. The passes
+/// after them are in compile.h.
+std::span<const Pass> passes_to_loops();
+
+/// Runs passes over a value. What each makes is verified (a fault is an InternalError that names
+/// the pass), takes its time in Report::passes, and is shown to `request.watch`.
+Expected<Stages> run(std::span<const Pass> passes, Stages value, const CompileRequest& request);
+
+/// Lowers, schedules and specialises. Failures are the program's (an operator that is not compiled
+/// yet) or the schedule's.
 Expected<Stages> specialise_program(const ir::Program& program, const CompileRequest& request);
 
-/// The same from nests on, which may have parameters; nests that do not pass verify are refused.
+/// The same from nests on, which may have parameters: those of a program that was lowered before,
+/// or written by hand. Nests that do not pass verify are refused.
 Expected<Stages> specialise_nests(const ir::NestProgram& nests, const CompileRequest& request);
+
+/// A table of passes for people, a line each: "legalise  program -> program  ...".
+std::string to_string(std::span<const Pass> passes);
 
 } // namespace volute::compiler

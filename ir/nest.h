@@ -131,6 +131,8 @@ std::string_view to_string(AxisRole role);
 AxisRole usual_role(std::string_view axis_name);
 std::string_view to_string(NestKind kind);
 std::string to_string(const Nest& nest, const std::vector<Buffer>& buffers);
+/// The same of a nest of that program, by whose nests it is placed.
+std::string to_string(const Nest& nest, const NestProgram& program);
 std::string to_string(const NestProgram& program);
 /// Reads what to_string prints, and refuses what does not verify, with the line of the fault.
 Expected<NestProgram> parse_nests(std::string_view text);

@@ -146,11 +146,14 @@ std::string to_string(const Nest& nest, const std::vector<Buffer>& buffers) {
   return NestPrinter(nest, buffers, nullptr).print();
 }
 
+std::string to_string(const Nest& nest, const NestProgram& program) {
+  return NestPrinter(nest, program.buffers, &program.nests).print();
+}
+
 std::string to_string(const NestProgram& program) {
   std::string text = fmt::format("nests {}\n", program.name) + to_string(program.parameters);
   if (!program.buffers.empty()) text += "\n" + buffer_lines(program.buffers, program.parameters);
-  for (const Nest& nest : program.nests)
-    text += "\n" + NestPrinter(nest, program.buffers, &program.nests).print();
+  for (const Nest& nest : program.nests) text += "\n" + to_string(nest, program);
   return text + data_sections(program.buffers);
 }
 

@@ -19,14 +19,15 @@ public:
   explicit Verifier(const Program& program)
       : program_(program), defined_(program.values.size(), false) {}
 
-  std::vector<Diagnostic> run() {
+  std::vector<Diagnostic> run(Gaps gaps) {
     check_names();
     for (const ValueId id : program_.inputs)
       if (in_range(id, "input")) define(id);
     for (const Statement& statement : program_.statements) check(statement);
     check_outputs();
     for (size_t i = 0; i < defined_.size(); ++i)
-      if (!defined_[i]) fault(static_cast<ValueId>(i), "is neither an input nor a result");
+      if (!defined_[i] && gaps == Gaps::refused)
+        fault(static_cast<ValueId>(i), "is neither an input nor a result");
     return std::move(faults_);
   }
 
@@ -130,7 +131,9 @@ private:
 
 } // namespace
 
-std::vector<Diagnostic> verify(const Program& program) { return Verifier(program).run(); }
+std::vector<Diagnostic> verify(const Program& program, Gaps gaps) {
+  return Verifier(program).run(gaps);
+}
 
 std::optional<std::string> fault_of_name(std::string_view name) {
   if (is_name(name)) return std::nullopt;

@@ -29,8 +29,8 @@ void check_parameter(const Parameter& parameter, Findings& findings) {
         fmt::format("parameter {}: there is nothing in {}", parameter.name, to_string(range)));
 }
 
-void check_buffer(const Buffer& buffer, const std::vector<Buffer>& buffers,
-                  const std::vector<Parameter>& parameters, Findings& findings) {
+void check_buffer(const Buffer& buffer, const std::vector<Parameter>& parameters,
+                  Findings& findings) {
   const auto bad = [&](const std::string& what) {
     findings.add(fmt::format("buffer {}: {}", buffer.name, what));
   };
@@ -217,7 +217,7 @@ void check_memory(const std::vector<Buffer>& buffers, const std::vector<Paramete
     if (!names.insert(parameter.name).second)
       findings.add(fmt::format("parameter {} is there twice", parameter.name));
   }
-  for (const Buffer& buffer : buffers) check_buffer(buffer, buffers, parameters, findings);
+  for (const Buffer& buffer : buffers) check_buffer(buffer, parameters, findings);
 }
 
 void check_views(const Scope& scope, Findings& findings) {

@@ -11,24 +11,10 @@
 #include <llvm/IR/Verifier.h>
 #include <llvm/Support/raw_ostream.h>
 
-#include <chrono>
+#include <memory>
 
 namespace volute::compiler {
 namespace {
-
-class Stopwatch {
-public:
-  /// Milliseconds since the last lap.
-  double lap() {
-    const auto now = std::chrono::steady_clock::now();
-    const double ms = std::chrono::duration<double, std::milli>(now - last_).count();
-    last_ = now;
-    return ms;
-  }
-
-private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
 
 /// LLVM's own way with an error is to print it and end the process.
 void keep_errors(llvm::LLVMContext& context, std::vector<Diagnostic>& errors) {
@@ -42,13 +28,6 @@ void keep_errors(llvm::LLVMContext& context, std::vector<Diagnostic>& errors) {
         {{}, "codegen", fmt::format("LLVM refuses the code: {}", words), ""});
   };
   context.setDiagnosticHandlerCallBack(keep, &errors);
-}
-
-void check(const llvm::Module& module) {
-  std::string problem;
-  llvm::raw_string_ostream stream(problem);
-  if (llvm::verifyModule(module, &stream))
-    throw InternalError(fmt::format("the emitted LLVM IR is not well-formed: {}", stream.str()));
 }
 
 } // namespace
@@ -66,37 +45,84 @@ std::vector<int32_t> argument_slots(const std::vector<ir::Buffer>& buffers) {
 
 std::string llvm_version() { return LLVM_VERSION_STRING; }
 
+// ---- generation -------------------------------------------------------------------------------
+
+struct Generation::State {
+  Target target;
+  std::vector<std::string> symbols; // of the steps
+  std::vector<Diagnostic> errors;   // that LLVM had to say
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> module;
+  llvm::SmallVector<char, 0> object;
+};
+
+Generation::Generation(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Generation::Generation(Generation&&) noexcept = default;
+Generation& Generation::operator=(Generation&&) noexcept = default;
+Generation::~Generation() = default;
+
+Expected<Generation> Generation::emit(const ir::LoopProgram& program, const Target& target) try {
+  auto state = std::make_unique<State>();
+  state->target = target;
+  for (size_t i = 0; i < program.steps.size(); ++i) state->symbols.push_back(step_symbol(i));
+  keep_errors(state->context, state->errors);
+  state->module = compiler::emit(program, target, state->context);
+  return Generation(std::move(state));
+} catch (const InternalError&) {
+  throw;
+} catch (const Error& error) {
+  return Failure{error.diagnostics()};
+}
+
+std::vector<Diagnostic> Generation::verify() const {
+  std::string problem;
+  llvm::raw_string_ostream stream(problem);
+  if (!llvm::verifyModule(*state_->module, &stream)) return {};
+  return {{{}, "codegen", "the LLVM IR is not well-formed: " + stream.str(), ""}};
+}
+
+std::string Generation::llvm_text() const {
+  std::string text;
+  llvm::raw_string_ostream(text) << *state_->module;
+  return text;
+}
+
+std::string Generation::assembly_text() const {
+  return compiler::assembly_text(*state_->module, state_->target);
+}
+
+Expected<bool> Generation::make_object() {
+  state_->object = object_code(*state_->module, state_->target);
+  state_->module.reset();
+  if (!state_->errors.empty()) return Failure{state_->errors};
+  return true;
+}
+
+size_t Generation::object_bytes() const { return state_->object.size(); }
+
+void Generation::link() {
+  const llvm::SmallVector<char, 0>& object = state_->object;
+  Linked linked = compiler::link(llvm::StringRef(object.data(), object.size()), state_->symbols);
+  code_.bytes = std::move(linked.bytes);
+  code_.text_bytes = linked.text_bytes;
+  code_.entries = std::move(linked.entries);
+  code_.sizes = std::move(linked.sizes);
+}
+
 Expected<Code> generate(const ir::LoopProgram& program, const Target& target,
                         const CodegenRequest& request) {
-  try {
-    Code code;
-    Stopwatch watch;
-    llvm::LLVMContext context;
-    std::vector<Diagnostic> errors;
-    keep_errors(context, errors);
-    const std::unique_ptr<llvm::Module> module = emit(program, target, context);
-    check(*module);
-    code.emit_ms = watch.lap();
-    if (request.llvm_text) llvm::raw_string_ostream(code.llvm) << *module;
-    if (request.assembly) code.assembly = assembly_text(*module, target);
-    watch.lap();
-    const llvm::SmallVector<char, 0> object = object_code(*module, target);
-    code.object_ms = watch.lap();
-    if (!errors.empty()) return Failure{std::move(errors)};
-    std::vector<std::string> symbols;
-    for (size_t i = 0; i < program.steps.size(); ++i) symbols.push_back(step_symbol(i));
-    Linked linked = link(llvm::StringRef(object.data(), object.size()), symbols);
-    code.link_ms = watch.lap();
-    code.bytes = std::move(linked.bytes);
-    code.text_bytes = linked.text_bytes;
-    code.entries = std::move(linked.entries);
-    code.sizes = std::move(linked.sizes);
-    return code;
-  } catch (const InternalError&) {
-    throw;
-  } catch (const Error& error) {
-    return Failure{error.diagnostics()};
-  }
+  Expected<Generation> generation = Generation::emit(program, target);
+  if (!generation) return generation.failure();
+  if (std::vector<Diagnostic> faults = generation->verify(); !faults.empty())
+    throw InternalError(std::move(faults));
+  std::string llvm = request.llvm_text ? generation->llvm_text() : "";
+  std::string assembly = request.assembly ? generation->assembly_text() : "";
+  if (const Expected<bool> made = generation->make_object(); !made) return made.failure();
+  generation->link();
+  Code code = std::move(generation->code());
+  code.llvm = std::move(llvm);
+  code.assembly = std::move(assembly);
+  return code;
 }
 
 } // namespace volute::compiler

@@ -7,15 +7,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace volute::compiler {
-
-struct CodegenRequest {
-  bool llvm_text = false; // fill Code::llvm
-  bool assembly = false;  // fill Code::assembly
-};
 
 /// Linked code, position independent: text, then on a page of its own the constants it reads.
 struct Code {
@@ -24,11 +20,43 @@ struct Code {
   std::vector<uint64_t> entries; // of the steps, in order: offsets into the text
   std::vector<uint64_t> sizes;   // of the steps' code
   std::string llvm, assembly;    // on request
-  double emit_ms = 0, object_ms = 0, link_ms = 0;
 };
 
-/// Generates code for every step. The program has passed verify; what it holds that no code is
+/// Code on its way, one step after the other: LLVM IR, object code, bytes. What no code is
 /// generated for yet is refused by name.
+class Generation {
+public:
+  /// LLVM IR for every step of a program that has passed verify.
+  static Expected<Generation> emit(const ir::LoopProgram& program, const Target& target);
+  Generation(Generation&&) noexcept;
+  Generation& operator=(Generation&&) noexcept;
+  ~Generation();
+
+  /// Faults of the IR, of which there are none.
+  std::vector<Diagnostic> verify() const;
+  std::string llvm_text() const;
+  /// The machine code as text: the same code generation, once more.
+  std::string assembly_text() const;
+  /// Instruction selection, register allocation and scheduling, which use up the IR.
+  Expected<bool> make_object();
+  size_t object_bytes() const;
+  /// Links the object against itself.
+  void link();
+  Code& code() { return code_; }
+
+private:
+  struct State;
+  explicit Generation(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+  Code code_;
+};
+
+struct CodegenRequest {
+  bool llvm_text = false; // fill Code::llvm
+  bool assembly = false;  // fill Code::assembly
+};
+
+/// All of it at once.
 Expected<Code> generate(const ir::LoopProgram& program, const Target& target,
                         const CodegenRequest& request = {});
 

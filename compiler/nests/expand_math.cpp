@@ -38,4 +38,14 @@ Expr split_fma(const Expr& expr) {
   });
 }
 
+ir::Nest with_expressions(ir::Nest nest, Expr (*rewrite)(const Expr&)) {
+  for (ir::Accumulator& a : nest.accumulators)
+    a.initial = rewrite(a.initial), a.update = rewrite(a.update);
+  for (ir::Write& w : nest.writes) {
+    w.value = rewrite(w.value);
+    if (w.offset) w.offset = rewrite(w.offset);
+  }
+  return nest;
+}
+
 } // namespace volute::compiler

@@ -15,7 +15,7 @@
 //         after split_fma       1.2    2.0     0.9    1.45    1.45   1.35
 #pragma once
 
-#include "ir/expr.h"
+#include "ir/nest.h"
 
 namespace volute::compiler {
 
@@ -26,5 +26,8 @@ ir::Expr expand_math(const ir::Expr& expr);
 /// The same expression with every Fma as a product and a sum, each rounded, for targets that have
 /// no such instruction. Results differ from those of Fma in the last bits.
 ir::Expr split_fma(const ir::Expr& expr);
+
+/// The nest with each of its expressions rewritten: by one of these, say.
+ir::Nest with_expressions(ir::Nest nest, ir::Expr (*rewrite)(const ir::Expr&));
 
 } // namespace volute::compiler

@@ -3,7 +3,7 @@
 // All of it is read off the stages; nothing here decides anything.
 #pragma once
 
-#include "compiler/pipeline.h"
+#include "compiler/stages.h"
 
 namespace volute::compiler {
 

@@ -56,6 +56,13 @@ struct Copy {
   std::string why;
 };
 
+/// What a pass took, and then the verifier of what it made.
+struct PassTime {
+  std::string pass;
+  double ms = 0, verify_ms = 0;
+  double total_ms() const { return ms + verify_ms; }
+};
+
 struct Report {
   std::string program, target;
   std::string llvm;       // version
@@ -75,6 +82,7 @@ struct Report {
   int64_t workspace_bytes = 0;    // packed and intermediate buffers, sharing memory
   int64_t intermediate_bytes = 0; // what they would take side by side
   int64_t thread_scratch_bytes = 0;
+  std::vector<PassTime> passes; // in the order in which they ran
   double lower_ms = 0, emit_ms = 0, object_ms = 0, link_ms = 0;
   double cpu_ms = 0; // of the compiling thread; less than the total where it had to wait
   double total_ms() const { return lower_ms + emit_ms + object_ms + link_ms; }

@@ -1,5 +1,7 @@
 #include "compiler/rewrites/fold_tables.h"
 
+#include "compiler/nests/evaluate_alone.h"
+
 #include <algorithm>
 
 namespace volute::compiler {
@@ -40,21 +42,10 @@ bool is_shared(const ir::NestProgram& program, const Nest& nest) {
 
 } // namespace
 
-ir::Memory evaluate_alone(const Nest& nest, std::vector<Buffer> buffers) {
-  std::vector<bool> is_touched(buffers.size());
-  for (const ir::View& view : nest.operands) is_touched[static_cast<size_t>(view.buffer)] = true;
-  for (size_t i = 0; i < buffers.size(); ++i)
-    if (!is_touched[i]) buffers[i].elements = 0, buffers[i].data = nullptr;
-  ir::Memory memory = allocate(buffers);
-  const ir::NestProgram alone{"alone", std::move(buffers), {}, {nest}};
-  evaluate(alone, memory);
-  return memory;
-}
-
-void fold_tables(ir::NestProgram& program) {
+ir::NestProgram fold_tables(ir::NestProgram program) {
   if (std::none_of(program.buffers.begin(), program.buffers.end(),
                    [](const Buffer& b) { return b.role == Buffer::Role::input; }))
-    return;
+    return program;
   for (size_t n = 0; n < program.nests.size();) {
     const Nest& nest = program.nests[n];
     if (!is_foldable(nest, program.buffers) || is_shared(program, nest)) {
@@ -75,6 +66,7 @@ void fold_tables(ir::NestProgram& program) {
         --other.placement->consumer;
     program.nests.erase(program.nests.begin() + static_cast<std::ptrdiff_t>(n));
   }
+  return program;
 }
 
 } // namespace volute::compiler

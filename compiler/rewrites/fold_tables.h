@@ -7,10 +7,6 @@
 
 namespace volute::compiler {
 
-void fold_tables(ir::NestProgram& program);
-
-/// What a nest that reads only tables writes. Of the memory returned, only what the nest touches is
-/// there.
-ir::Memory evaluate_alone(const ir::Nest& nest, std::vector<ir::Buffer> buffers);
+ir::NestProgram fold_tables(ir::NestProgram program);
 
 } // namespace volute::compiler

@@ -67,6 +67,15 @@ TEST_CASE("types are the inferred ones") {
                            "conv: the extent w=-8 is below 1\n");
 }
 
+TEST_CASE("a rewrite may leave out a statement whose result nothing reads") {
+  Program program = sound();
+  program.values.push_back({"gone", program.values[0].type, {}});
+  CHECK(faults(program) == "%gone: is neither an input nor a result\n");
+  CHECK(verify(program, Gaps::allowed).empty());
+  program.statements[1].operands = {4};
+  CHECK_FALSE(verify(program, Gaps::allowed).empty()); // but this one does
+}
+
 TEST_CASE("attributes are complete and the operator's own") {
   Program program = sound();
   std::get<Conv>(program.statements[0].operation).stride.clear();

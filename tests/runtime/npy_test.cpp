@@ -223,7 +223,7 @@ TEST_CASE("a shape that no memory could hold is refused before any is asked for"
 
 TEST_CASE("a file that ends early says where") {
   const std::string whole = npy(header("<f4", "False", "(2, 3)"), bytes_of(row_values));
-  CHECK(refusal("", row) == "the file ends 0 bytes into the first 8 bytes, which has 8");
+  CHECK(refusal("", row) == "not a .npy file: it is empty");
   CHECK(refusal(whole.substr(0, 9), row) ==
         "the file ends 1 bytes into the header's length, which has 2");
   CHECK(refusal(whole.substr(0, 15), row) == "the file ends 5 bytes into the header, which has 60");
@@ -238,7 +238,8 @@ TEST_CASE("a header that is not one is refused with what is wrong") {
   const std::string descr =
       "its element type is not one of NumPy's numbers (structured types are not read)";
   CHECK(refusal("PK\x03\x04 and so on", row) ==
-        "not a .npy file: it does not begin with \\x93NUMPY");
+        "not a .npy file: it does not begin with \\x93NUMPY (it is an archive, as np.savez and "
+        "torch.save write; np.save writes one array)");
   CHECK(refusal(npy("{}", "", 4), row) ==
         "version 4 of the .npy format is not known (1, 2 and 3 are)");
   CHECK(refusal(npy("{}", "", 0), row) ==

@@ -398,9 +398,10 @@ TEST_CASE("--check takes a filter whose zeros a kernel leaves out, before intege
 
 TEST_CASE("a copy that nobody wrote is refused above a stated multiple of what it is made from",
           "[run]") {
-  const auto inspected = [](const std::string& inputs, const std::string& statement) {
-    return run_volute("inspect -e 'program @p(" + inputs + ") {\n  %y = " + statement +
-                      "\n  return %y\n}'");
+  const auto inspected = [](const std::string& inputs, const std::string& statement,
+                            const std::string& options = "") {
+    return run_volute("inspect " + options + " -e 'program @p(" + inputs +
+                      ") {\n  %y = " + statement + "\n  return %y\n}'");
   };
   const std::string line = "%x: f32[n=1, c=1, w=8], %w: f32[o=1, i=1, w=3]";
   const std::string square = "%x: f32[n=1, c=1, h=8, w=8], %w: f32[o=1, i=1, h=3, w=3]";
@@ -416,7 +417,8 @@ TEST_CASE("a copy that nobody wrote is refused above a stated multiple of what i
   // In two dimensions, and of bytes whose padding is not 0.
   CHECK(inspected(square, "conv %x, %w {pad = 5000, stride = 5000, padding_mode = replicate}")
             .status == 1);
-  const Ran zero_point = inspected(bytes, "conv %x, %w {" + far + ", x_zero_point = 3}");
+  const Ran zero_point = inspected(bytes, "conv %x, %w {" + far + ", x_zero_point = 3}",
+                                   "--schedule 'form conv_y dot'");
   CHECK(zero_point.status == 1);
   CHECK_THAT(zero_point.err, ContainsSubstring("error: conv: reads a padded copy of %x"));
   // What reads no copy, what the program itself says, and what is no more than small.

@@ -1,0 +1,102 @@
+#include "compiler/schedule/asked.h"
+
+#include "compiler/nests/bands.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+namespace volute::compiler {
+
+using namespace ir;
+
+Expected<Asked> Asked::parse(const std::string& text) {
+  Asked asked;
+  asked.naive_ = text == "naive";
+  if (text == "auto" || asked.naive_) return asked;
+  Expected<Schedules> parsed = parse_schedules(text);
+  if (!parsed) return parsed.failure();
+  asked.schedules_ = std::move(*parsed);
+  return asked;
+}
+
+std::vector<Diagnostic> Asked::misfit(const NestProgram& program) const {
+  std::vector<std::string> names;
+  for (const Nest& nest : program.nests) names.push_back(nest.name);
+  for (const auto& [name, schedule] : schedules_) {
+    if (name.empty() && names.size() > 1)
+      return fail("schedule",
+                  fmt::format(
+                      "the program has {} nests, and the text does not say which one it is for",
+                      names.size()),
+                  fmt::format("write `nest NAME:` above it; the nests are {}",
+                              fmt::join(names, ", ")))
+          .diagnostics;
+    if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end())
+      return fail("schedule", fmt::format("there is no nest {}", name),
+                  fmt::format("the nests are {}", fmt::join(names, ", ")))
+          .diagnostics;
+  }
+  return {};
+}
+
+Expected<NestProgram> Asked::place(NestProgram program, const Target& target,
+                                   std::vector<std::string>& whys) const {
+  if (std::vector<Diagnostic> faults = misfit(program); !faults.empty())
+    return Failure{std::move(faults)};
+  if (naive_) return program;
+  if (schedules_.empty()) return place_bands(std::move(program), target, whys);
+  for (size_t consumer = program.nests.size(); consumer-- > 0;) {
+    const std::string& name = program.nests[consumer].name;
+    const auto given = schedules_.find(name);
+    if (given == schedules_.end()) continue;
+    for (const ComputeDirective& compute : given->second.compute) {
+      const auto refuse = [&](const std::string& why) {
+        return fail("schedule", fmt::format("nest {}: compute {} at {} by {}: {}", name,
+                                            compute.nest, compute.axis, compute.by, why));
+      };
+      const auto producer =
+          std::find_if(program.nests.begin(), program.nests.end(),
+                       [&](const Nest& nest) { return nest.name == compute.nest; });
+      const auto index = static_cast<size_t>(producer - program.nests.begin());
+      if (index >= consumer) return refuse("there is no such nest before this one");
+      const NestAxis* axis = program.nests[consumer].axis(compute.axis);
+      if (!axis) return refuse(fmt::format("{} has no parallel axis {}", name, compute.axis));
+      const Placement placement{static_cast<int32_t>(consumer), axis->var, compute.by};
+      for (const Nest& other : program.nests)
+        if (other.placement && other.placement->consumer == placement.consumer &&
+            (other.placement->axis != placement.axis || other.placement->tile != placement.tile))
+          return refuse("another nest is computed at other bands");
+      if (const auto why = band_obstacle(program, index, placement)) return refuse(*why);
+      producer->placement = placement;
+    }
+  }
+  return program;
+}
+
+Choice Asked::for_nest(const Nest& nest, const std::vector<Buffer>& buffers,
+                       const NestProgram& placed, bool dot_products, const Target& target) const {
+  Choice choice = own(nest, buffers, dot_products, target);
+  choice.schedule.compute.clear();
+  for (const Nest& inner : placed.nests) {
+    if (!inner.placement) continue;
+    const Nest& consumer = placed.nests[static_cast<size_t>(inner.placement->consumer)];
+    if (consumer.name == nest.name)
+      choice.schedule.compute.push_back(
+          {inner.name, consumer.vars[static_cast<size_t>(inner.placement->axis.id)],
+           inner.placement->tile});
+  }
+  return choice;
+}
+
+Choice Asked::own(const Nest& nest, const std::vector<Buffer>& buffers, bool dot_products,
+                  const Target& target) const {
+  if (naive_) return {{}, {"the naive nest was asked for: every axis a plain loop"}, {}};
+  for (const std::string& name : {nest.name, std::string()})
+    if (const auto found = schedules_.find(name); found != schedules_.end())
+      return {found->second, {"the schedule was given"}, {}};
+  return choose(nest, target, buffers, dot_products);
+}
+
+} // namespace volute::compiler

@@ -1,0 +1,40 @@
+// What was asked for: `auto`, `naive`, or a schedule's text for some of the nests.
+#pragma once
+
+#include "compiler/schedule/choose.h"
+#include "compiler/schedule/schedule.h"
+#include "compiler/target/target.h"
+#include "ir/nest.h"
+
+#include <string>
+#include <vector>
+
+namespace volute::compiler {
+
+class Asked {
+public:
+  static Expected<Asked> parse(const std::string& text);
+
+  bool is_naive() const { return naive_; }
+  const Schedules& text() const { return schedules_; }
+  /// Which nests are computed inside which: as `auto` chooses, or as the text says. `whys` gets
+  /// sentences for the report. Refuses a text that is not for these nests.
+  Expected<ir::NestProgram> place(ir::NestProgram program, const Target& target,
+                                  std::vector<std::string>& whys) const;
+
+  /// How a nest is scheduled, as it comes with `buffers`. What is computed inside it is told by the
+  /// placements of the nests as they were before they were cut into bands, `placed`.
+  /// `dot_products`: the nest is in that form.
+  Choice for_nest(const ir::Nest& nest, const std::vector<ir::Buffer>& buffers,
+                  const ir::NestProgram& placed, bool dot_products, const Target& target) const;
+
+private:
+  std::vector<Diagnostic> misfit(const ir::NestProgram& program) const;
+  Choice own(const ir::Nest& nest, const std::vector<ir::Buffer>& buffers, bool dot_products,
+             const Target& target) const;
+
+  bool naive_ = false;
+  Schedules schedules_;
+};
+
+} // namespace volute::compiler

@@ -1,0 +1,40 @@
+// A program's nests to steps: `specialise` for each, what runs together merged, weights packed.
+#pragma once
+
+#include "compiler/schedule/plan.h"
+#include "compiler/specialise/specialise.h"
+#include "compiler/target/target.h"
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace volute::compiler {
+
+/// A weight that some step reads in a packed order, which nothing makes yet.
+struct PendingPacking {
+  std::string step;
+  Packing packing;
+};
+
+struct Steps {
+  ir::LoopProgram loops;
+  std::vector<PendingPacking> packings;
+};
+
+/// Each nest's loops in a step of its own, by its plan. `seen` is called with each nest and what
+/// became of it. Nests that are refused are refused together.
+Expected<Steps>
+specialise_each(const ir::NestProgram& pieces, const std::map<std::string, Plan>& plans,
+                const std::function<void(const ir::Nest&, const Specialised&)>& seen);
+
+/// Steps of nests that are placed inside others run in the steps of those. `pieces` are the nests
+/// that the steps were made of.
+Steps merge_placed(Steps steps, const ir::NestProgram& pieces);
+
+/// Whatever is still to be packed is: a constant weight now, in a table, every other one by a step
+/// before the one that reads it.
+Expected<ir::LoopProgram> pack_weights(Steps steps, const Target& target);
+
+} // namespace volute::compiler

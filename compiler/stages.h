@@ -1,0 +1,62 @@
+// The value that passes through the pipeline: a program at every level that it has reached, and
+// what was decided on the way. Every level is kept, so that it can be printed and evaluated.
+#pragma once
+
+#include "compiler/image/tensor_strides.h"
+#include "compiler/lower/lower.h"
+#include "compiler/report/report.h"
+#include "compiler/schedule/asked.h"
+#include "compiler/schedule/choose.h"
+#include "compiler/schedule/plan.h"
+#include "compiler/schedule/schedule.h"
+#include "compiler/specialise/steps.h"
+#include "compiler/target/target.h"
+#include "ir/loops.h"
+#include "ir/nest.h"
+#include "ir/program.h"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace volute::compiler {
+
+class Generation;
+struct Pass;
+struct Stages;
+
+struct CompileRequest {
+  Target target = host();
+  std::string schedule = "auto";          // auto, naive, or a schedule's text
+  std::string schedule_name = "schedule"; // what messages call that text
+  /// The largest error that a form may make, in multiples of direct f32's (rewrites/form.h).
+  double accuracy = 2;
+  /// Of inputs and outputs that are not dense, by name, in elements; `compile` checks them.
+  StridesByName strides;
+  bool llvm_text = false; // keep the LLVM IR as text
+  bool assembly = false;  // keep the assembly as text
+  /// Sees the value after each pass.
+  std::function<void(const Pass&, const Stages&)> watch = nullptr;
+};
+
+struct Stages {
+  ir::Program written;
+  ir::Program program;                  // as legalised
+  ir::NestProgram nests;                // as lowered
+  ir::NestProgram pieces;               // cut into bands, flattened, math expanded: as specialised
+  std::map<std::string, Choice> why;    // by nest: its schedule as asked for or chosen
+  Schedules schedules;                  // by nest, every default filled in
+  std::map<std::string, Plan> plans;    // by nest: what they mean for it
+  ir::LoopProgram loops;                // what the code generator receives
+  std::vector<PendingPacking> packings; // weights that are still to be packed
+  std::shared_ptr<Generation> generation; // of code, on its way
+  std::string llvm, assembly;             // as text, on request
+  Report report;
+
+  Asked asked;           // which schedules
+  LowerOptions lowering; // of the program in the forms that were chosen
+};
+
+} // namespace volute::compiler
