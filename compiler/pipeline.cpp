@@ -14,6 +14,7 @@
 #include "compiler/rewrites/fold_constants.h"
 #include "compiler/rewrites/fold_tables.h"
 #include "compiler/schedule/plan.h"
+#include "ir/normal.h"
 #include "ir/print.h"
 #include "ir/verify.h"
 
@@ -30,17 +31,10 @@ namespace {
 
 // ---- levels -----------------------------------------------------------------------------------
 
-/// A program of nests in its parts, which blank lines separate.
 std::vector<Section> sections(const NestProgram& program) {
-  const std::string text = to_string(program);
   std::vector<Section> all;
-  size_t at = text.find("\n\n"); // ends the line that names the program
-  for (const Nest& nest : program.nests) {
-    const size_t begin = at + 2;
-    at = text.find("\n\n", begin);
-    const size_t end = at == std::string::npos ? text.size() : at + 1;
-    all.push_back({"nest " + nest.name, text.substr(begin, end - begin)});
-  }
+  for (const Nest& nest : program.nests)
+    all.push_back({"nest " + nest.name, to_string(nest, program)});
   return all;
 }
 
@@ -250,6 +244,11 @@ Expected<Stages> with_packed_weights(Stages s, Request request) {
   return s;
 }
 
+Expected<Stages> in_normal_form(Stages s, Request) {
+  s.loops = normal_form(std::move(s.loops));
+  return s;
+}
+
 Expected<Stages> with_words(Stages s, Request request) {
   explain(s.written, request.target, s);
   return s;
@@ -274,6 +273,8 @@ constexpr Pass passes[] = {
      "statements become nests: domains, accesses and what is combined", into_nests},
     {"fold_tables", nest_level,
      "nests that read nothing but constant tables are run now", on_nests<fold_tables>},
+    {"number_nests", nest_level,
+     "variables, names and equal values are brought into the form that a text of nests stands for", on_nests<normal_form>},
     {"place_bands", nest_level,
      "which nests are computed inside which, a band of rows at a time", in_bands},
     {"limit_copies", nest_level,
@@ -298,6 +299,8 @@ constexpr Pass passes[] = {
      "nests that are computed inside others run in the steps of those", into_steps},
     {"pack", loop_level,
      "weights are brought into the order in which loops read them, constant ones now", with_packed_weights},
+    {"number_loops", loop_level,
+     "variables, names and equal values are brought into the form that a text of loops stands for", in_normal_form},
     {"explain", report_level,
      "what was done and why is read off all of it, in words", with_words},
 };

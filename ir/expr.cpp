@@ -1,7 +1,7 @@
 #include "ir/expr.h"
 
-#include <unordered_map>
-#include <unordered_set>
+#include "ir/walk.h"
+
 #include <utility>
 
 namespace volute::ir {
@@ -84,79 +84,19 @@ Expr dot(int32_t ways, Expr acc, Expr a, Expr b) {
   return node(type, lanes, Dot{ways, std::move(acc), std::move(a), std::move(b)});
 }
 
-// ---- walking them -----------------------------------------------------------------------------
+// ---- taking them apart ------------------------------------------------------------------------
 
 std::vector<Expr> children(const Expr& expr) {
-  if (const auto* op = std::get_if<UnaryOp>(&expr->is)) return {op->a};
-  if (const auto* op = std::get_if<BinaryOp>(&expr->is)) return {op->a, op->b};
-  if (const auto* op = std::get_if<Fma>(&expr->is)) return {op->a, op->b, op->c};
-  if (const auto* op = std::get_if<Select>(&expr->is))
-    return {op->a, op->b, op->then, op->otherwise};
-  if (const auto* op = std::get_if<Dot>(&expr->is)) return {op->acc, op->a, op->b};
-  return {};
+  std::vector<Expr> operands;
+  for_each_part(*expr, [&](const Expr& operand) { operands.push_back(operand); });
+  return operands;
 }
 
 Expr with_children(const Expr& expr, std::vector<Expr> operands) {
   ExprNode copy = *expr;
-  if (auto* op = std::get_if<UnaryOp>(&copy.is)) {
-    op->a = std::move(operands.at(0));
-  } else if (auto* op = std::get_if<BinaryOp>(&copy.is)) {
-    op->a = std::move(operands.at(0));
-    op->b = std::move(operands.at(1));
-  } else if (auto* op = std::get_if<Fma>(&copy.is)) {
-    op->a = std::move(operands.at(0));
-    op->b = std::move(operands.at(1));
-    op->c = std::move(operands.at(2));
-  } else if (auto* op = std::get_if<Select>(&copy.is)) {
-    op->a = std::move(operands.at(0));
-    op->b = std::move(operands.at(1));
-    op->then = std::move(operands.at(2));
-    op->otherwise = std::move(operands.at(3));
-  } else if (auto* op = std::get_if<Dot>(&copy.is)) {
-    op->acc = std::move(operands.at(0));
-    op->a = std::move(operands.at(1));
-    op->b = std::move(operands.at(2));
-  }
+  size_t next = 0;
+  for_each_part(copy, [&](Expr& operand) { operand = std::move(operands.at(next++)); });
   return std::make_shared<const ExprNode>(std::move(copy));
-}
-
-namespace {
-
-// A polynomial names its argument many times, so expressions are graphs. Each node is rewritten
-// once: the work stays proportional to the graph, and what was shared stays shared.
-using Rewritten = std::unordered_map<const ExprNode*, Expr>;
-
-Expr rewrite(const Expr& expr, const std::function<Expr(const Expr&)>& fn, Rewritten& done) {
-  if (const auto found = done.find(expr.get()); found != done.end()) return found->second;
-  std::vector<Expr> operands = children(expr);
-  bool changed = false;
-  for (Expr& operand : operands) {
-    Expr replacement = rewrite(operand, fn, done);
-    changed |= replacement != operand;
-    operand = std::move(replacement);
-  }
-  Expr result = fn(changed ? with_children(expr, std::move(operands)) : expr);
-  done.emplace(expr.get(), result);
-  return result;
-}
-
-void visit(const Expr& expr, const std::function<void(const ExprNode&)>& fn,
-           std::unordered_set<const ExprNode*>& seen) {
-  if (!seen.insert(expr.get()).second) return;
-  for (const Expr& operand : children(expr)) visit(operand, fn, seen);
-  fn(*expr);
-}
-
-} // namespace
-
-Expr rewrite(const Expr& expr, const std::function<Expr(const Expr&)>& fn) {
-  Rewritten done;
-  return rewrite(expr, fn, done);
-}
-
-void visit(const Expr& expr, const std::function<void(const ExprNode&)>& fn) {
-  std::unordered_set<const ExprNode*> seen;
-  visit(expr, fn, seen);
 }
 
 } // namespace volute::ir

@@ -170,16 +170,17 @@ inline Expr operator-(Expr a, Expr b) { return binary(BinaryFn::sub, std::move(a
 inline Expr operator*(Expr a, Expr b) { return binary(BinaryFn::mul, std::move(a), std::move(b)); }
 inline Expr operator/(Expr a, Expr b) { return binary(BinaryFn::div, std::move(a), std::move(b)); }
 
-// ---- walking them -----------------------------------------------------------------------------
+// ---- taking them apart (ir/walk.h walks over them) ----------------------------------------------
 
 /// The operands of a node, in order; empty for leaves.
 std::vector<Expr> children(const Expr& expr);
 /// The same node over other operands (as many as it has), type and lanes kept unless given.
 Expr with_children(const Expr& expr, std::vector<Expr> operands);
-/// Bottom-up rewrite: `fn` sees each node with its operands already rewritten and returns its
-/// replacement, or the node itself. Expressions may share nodes: each is seen once, by `visit` too.
-Expr rewrite(const Expr& expr, const std::function<Expr(const Expr&)>& fn);
+/// Each node once, its operands before it. Operands that are missing are passed over.
 void visit(const Expr& expr, const std::function<void(const ExprNode&)>& fn);
+/// Bottom-up: `fn` sees each node once, with its operands already rewritten, and returns its
+/// replacement, or the node itself. What was shared stays shared.
+Expr rewrite(const Expr& expr, const std::function<Expr(const Expr&)>& fn);
 
 std::string_view to_string(UnaryFn fn);
 std::string_view to_string(BinaryFn fn);

@@ -1,23 +1,19 @@
 // The rules for operations: which types and lanes go together.
 
 #include "ir/verify_rules.h"
+#include "ir/walk.h"
 
 #include <fmt/format.h>
 
 namespace volute::ir {
 
-std::string value_type_text(ElementType type, int32_t lanes) {
-  return lanes == 1 ? std::string(to_string(type)) : fmt::format("{}x{}", to_string(type), lanes);
-}
-
 bool check_complete(const Expr& expr, const std::string& where, Findings& findings) {
-  if (!expr) {
-    findings.add(fmt::format("{}: a value is missing", where));
-    return false;
-  }
-  for (const Expr& operand : children(expr))
-    if (!check_complete(operand, where, findings)) return false;
-  return true;
+  bool complete = expr != nullptr;
+  visit(expr, [&](const ExprNode& node) {
+    for_each_part(node, [&](const Expr& operand) { complete &= operand != nullptr; });
+  });
+  if (!complete) findings.add(fmt::format("{}: a value is missing", where));
+  return complete;
 }
 
 namespace {

@@ -1,5 +1,7 @@
 #include "ir/loops.h"
 
+#include "ir/walk.h"
+
 #include <algorithm>
 
 namespace volute::ir {
@@ -27,35 +29,6 @@ Range folded(Range range) {
   fold_constants(range.lo, true);
   fold_constants(range.hi, false);
   return range;
-}
-
-Index substitute(Index index, Var var, const Affine& value) {
-  for (Subscript& subscript : index) subscript.at = subscript.at.substitute(var, value);
-  return index;
-}
-
-std::vector<Affine> substitute(std::vector<Affine> index, Var var, const Affine& value) {
-  for (Affine& at : index) at = at.substitute(var, value);
-  return index;
-}
-
-Range substitute(Range range, Var var, const Affine& value) {
-  for (std::vector<Bound>* side : {&range.lo, &range.hi})
-    for (Bound& bound : *side) bound.numerator = bound.numerator.substitute(var, value);
-  return range;
-}
-
-Stmt substitute_for(const For& loop, const std::string& note, Var var, const Affine& value) {
-  Stmt body = loop.var == var ? loop.body : substitute(loop.body, var, value);
-  return for_loop(loop.var, substitute(loop.range, var, value), loop.kind, std::move(body), note);
-}
-
-Stmt substitute_when(const When& when, const std::string& note, Var var, const Affine& value) {
-  const Affine tested = when.value.substitute(var, value);
-  Stmt body = substitute(when.body, var, value);
-  if (!tested.is_constant()) return stmt(When{tested, when.lo, when.hi, std::move(body)}, note);
-  const bool runs = when.lo <= tested.number() && tested.number() < when.hi;
-  return runs ? block({std::move(body)}, note) : block({});
 }
 
 } // namespace
@@ -96,52 +69,43 @@ Stmt for_loop(Var var, Range range, For::Kind kind, Stmt body, std::string note)
   return stmt(For{var, std::move(range), kind, std::move(body)}, std::move(note));
 }
 
-Expr substitute(const Expr& e, Var var, const Affine& value) {
-  return rewrite(e, [&](const Expr& node) {
+Stmt normal(StmtNode node) {
+  if (auto* inner = std::get_if<Block>(&node.is))
+    return block(std::move(inner->stmts), std::move(node.note));
+  if (auto* loop = std::get_if<For>(&node.is))
+    return for_loop(loop->var, std::move(loop->range), loop->kind, std::move(loop->body),
+                    std::move(node.note));
+  if (auto* when = std::get_if<When>(&node.is); when && when->value.is_constant()) {
+    const int64_t value = when->value.number();
+    if (value < when->lo || value >= when->hi) return block({});
+    return block({std::move(when->body)}, std::move(node.note));
+  }
+  return std::make_shared<const StmtNode>(std::move(node));
+}
+
+namespace {
+
+Rewriter substitution(Var var, const Affine& value) {
+  return Rewriter([var, value](const Expr& node) {
+    bool mentioned = false;
+    for_each_part(*node, [&](const Affine& at) { mentioned |= at.depends_on(var); });
+    if (!mentioned) return node;
     ExprNode copy = *node;
-    if (auto* position = std::get_if<Position>(&copy.is))
-      position->value = position->value.substitute(var, value);
-    else if (auto* read = std::get_if<Read>(&copy.is))
-      read->index = substitute(std::move(read->index), var, value);
-    else if (auto* load = std::get_if<Load>(&copy.is))
-      load->index = substitute(std::move(load->index), var, value);
-    else if (auto* reg = std::get_if<Reg>(&copy.is))
-      reg->index = substitute(std::move(reg->index), var, value);
-    else
-      return node;
+    for_each_part(copy, [&](Affine& at) { at = at.substitute(var, value); });
     return Expr(std::make_shared<const ExprNode>(std::move(copy)));
   });
 }
 
+} // namespace
+
+Expr substitute(const Expr& e, Var var, const Affine& value) { return substitution(var, value)(e); }
+
 Stmt substitute(const Stmt& s, Var var, const Affine& value) {
-  if (const auto* loop = std::get_if<For>(&s->is))
-    return substitute_for(*loop, s->note, var, value);
-  if (const auto* when = std::get_if<When>(&s->is))
-    return substitute_when(*when, s->note, var, value);
-  if (const auto* inner = std::get_if<Block>(&s->is)) {
-    std::vector<Stmt> stmts;
-    for (const Stmt& child : inner->stmts) stmts.push_back(substitute(child, var, value));
-    return block(std::move(stmts), s->note);
-  }
-  StmtNode copy = *s;
-  if (auto* set = std::get_if<Set>(&copy.is)) {
-    set->index = substitute(std::move(set->index), var, value);
-    set->value = substitute(set->value, var, value);
-  } else if (auto* store = std::get_if<Store>(&copy.is)) {
-    store->index = substitute(std::move(store->index), var, value);
-    store->value = substitute(store->value, var, value);
-  } else if (auto* scatter = std::get_if<Scatter>(&copy.is)) {
-    scatter->index = substitute(std::move(scatter->index), var, value);
-    scatter->offset = substitute(scatter->offset, var, value);
-    scatter->value = substitute(scatter->value, var, value);
-  } else if (auto* transpose = std::get_if<Transpose>(&copy.is)) {
-    transpose->from_index = substitute(std::move(transpose->from_index), var, value);
-  } else if (auto* prefetch = std::get_if<Prefetch>(&copy.is)) {
-    prefetch->offset = prefetch->offset.substitute(var, value);
-  } else {
-    return s;
-  }
-  return std::make_shared<const StmtNode>(std::move(copy));
+  Rewriter in_values = substitution(var, value);
+  return rewrite(s, [&](StmtNode& node) {
+    for_each_part(node, overloaded{[&](Affine& at) { at = at.substitute(var, value); },
+                                   [&](Expr& e) { e = in_values(e); }});
+  });
 }
 
 int64_t RegisterArray::count() const {

@@ -25,6 +25,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -127,6 +128,9 @@ Stmt block(std::vector<Stmt> stmts, std::string note = "");
 /// variable replaced.
 Stmt for_loop(Var var, Range range, For::Kind kind, Stmt body, std::string note = "");
 Stmt stmt(decltype(StmtNode::is) is, std::string note = "");
+/// A statement as `block` and `for_loop` would make it; a `when` that is decided is its body, or
+/// an empty block.
+Stmt normal(StmtNode node);
 Stmt substitute(const Stmt& s, Var var, const Affine& value);
 Expr substitute(const Expr& e, Var var, const Affine& value);
 
@@ -171,6 +175,15 @@ struct LoopProgram {
 
 std::string to_string(const Step& step, const std::vector<Buffer>& buffers);
 std::string to_string(const LoopProgram& program);
+/// The same with the lines that statements stand on: by step, the number (from 1) of each statement
+/// in the order of the text; a block, which has no line of its own, counts with that of its first.
+struct LoopsText {
+  std::string text;
+  std::vector<std::vector<int>> lines;
+};
+LoopsText text_of(const LoopProgram& program);
+/// Reads what to_string prints, and refuses what does not verify, with the line of the fault.
+Expected<LoopProgram> parse_loops(std::string_view text);
 
 /// Well-formedness: every subscript of every executed lane provably inside its view (interval
 /// arithmetic over loop ranges; a clipped loop's bounds are used), registers set before they are

@@ -2,6 +2,7 @@
 // counted once and multiplied; only tap loops clipped at the border make their outer loops matter.
 
 #include "ir/loops.h"
+#include "ir/walk.h"
 
 #include <algorithm>
 #include <limits>
@@ -38,31 +39,26 @@ int64_t loads_in(const Expr& expr) {
   return count;
 }
 
-/// What one statement without a body counts for.
-using Weight = int64_t (*)(const Stmt&);
+/// What one statement counts for, without the statements in it.
+using Weight = int64_t (*)(const StmtNode&);
 
 template <int64_t (*in)(const Expr&)>
-int64_t expressions_of(const Stmt& s) {
-  if (const auto* set = std::get_if<Set>(&s->is)) return in(set->value);
-  if (const auto* store = std::get_if<Store>(&s->is)) return in(store->value);
-  if (const auto* scatter = std::get_if<Scatter>(&s->is))
-    return plus(in(scatter->offset), in(scatter->value));
-  return 0;
+int64_t expressions_of(const StmtNode& node) {
+  int64_t count = 0;
+  for_each_part(node, [&](const Expr& value) { count = plus(count, in(value)); });
+  return count;
 }
 
-int64_t stores_of(const Stmt& s) {
-  return std::holds_alternative<Store>(s->is) || std::holds_alternative<Scatter>(s->is) ? 1 : 0;
+int64_t stores_of(const StmtNode& node) {
+  return std::holds_alternative<Store>(node.is) || std::holds_alternative<Scatter>(node.is) ? 1 : 0;
 }
 
 constexpr int64_t longest_border = 256;
 
 bool has_any(const Stmt& s, Weight weight) {
-  const auto in = [&](const Stmt& child) { return has_any(child, weight); };
-  if (const auto* block = std::get_if<Block>(&s->is))
-    return std::any_of(block->stmts.begin(), block->stmts.end(), in);
-  if (const auto* loop = std::get_if<For>(&s->is)) return in(loop->body);
-  if (const auto* when = std::get_if<When>(&s->is)) return in(when->body);
-  return weight(s) > 0;
+  bool found = false;
+  visit(s, [&](const StmtNode& node) { found = found || weight(node) > 0; });
+  return found;
 }
 
 class Counter {
@@ -91,17 +87,14 @@ private:
     const auto mention = [&](const Affine& affine) {
       for (const Affine::Term& term : affine.terms()) vars.insert(term.var);
     };
-    if (const auto* inner = std::get_if<Block>(&s->is)) {
-      for (const Stmt& child : inner->stmts)
-        vars.insert(deciding(child).begin(), deciding(child).end());
-    } else if (const auto* loop = std::get_if<For>(&s->is)) {
-      vars = deciding(loop->body);
-      for (const auto* side : {&loop->range.lo, &loop->range.hi})
-        for (const Bound& bound : *side) mention(bound.numerator);
-    } else if (const auto* when = std::get_if<When>(&s->is)) {
-      vars = deciding(when->body);
-      mention(when->value);
-    }
+    const auto inside = [&](const Stmt& inner) {
+      const Vars& decided = deciding(inner);
+      vars.insert(decided.begin(), decided.end());
+    };
+    if (std::holds_alternative<For>(s->is) || std::holds_alternative<When>(s->is))
+      for_each_part(*s, overloaded{mention, inside});
+    else
+      for_each_part(*s, inside);
     return deciding_[s.get()] = std::move(vars);
   }
 
@@ -148,22 +141,36 @@ private:
   }
 
   int64_t count(const Stmt& s) {
-    if (const auto* inner = std::get_if<Block>(&s->is)) {
-      int64_t sum = 0;
-      for (const Stmt& child : inner->stmts) sum = plus(sum, count(child));
-      return sum;
-    }
-    if (const auto* loop = std::get_if<For>(&s->is))
-      return sum_over(loop->var, bound(loop->range.lo, true), bound(loop->range.hi, false),
-                      deciding(loop->body).count(loop->var) > 0, [&] { return count(loop->body); });
-    if (const auto* when = std::get_if<When>(&s->is)) {
-      const int64_t value = value_of(when->value);
-      return when->lo <= value && value < when->hi ? count(when->body) : 0;
-    }
-    return weight_(s);
+    return std::visit(overloaded{[&](const Block& block) {
+                                   int64_t sum = 0;
+                                   for (const Stmt& inner : block.stmts)
+                                     sum = plus(sum, count(inner));
+                                   return sum;
+                                 },
+                                 [&](const For& loop) {
+                                   return sum_over(loop.var, bound(loop.range.lo, true),
+                                                   bound(loop.range.hi, false),
+                                                   deciding(loop.body).count(loop.var) > 0,
+                                                   [&] { return count(loop.body); });
+                                 },
+                                 [&](const When& when) {
+                                   const int64_t value = value_of(when.value);
+                                   return when.lo <= value && value < when.hi ? count(when.body)
+                                                                              : 0;
+                                 },
+                                 [&](const auto&) { return here(s); }},
+                      s->is);
+  }
+
+  // Unrolled loops and clipped ones come by one statement often.
+  int64_t here(const Stmt& s) {
+    const auto [entry, is_new] = here_.try_emplace(s.get());
+    if (is_new) entry->second = weight_(*s);
+    return entry->second;
   }
 
   Weight weight_;
+  std::unordered_map<const StmtNode*, int64_t> here_;
   std::unordered_map<const StmtNode*, Vars> deciding_;
   std::map<Var, int64_t> values_;
 };

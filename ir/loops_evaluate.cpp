@@ -3,6 +3,7 @@
 #include "ir/loops.h"
 #include "ir/number.h"
 #include "ir/tape.h"
+#include "ir/walk.h"
 
 #include <fmt/format.h>
 
@@ -170,7 +171,7 @@ private:
     };
   }
 
-  Run compile_loop(const For& loop) {
+  Run compile(const For& loop) {
     return [this, var = variable(loop.var), lo = compile_side(loop.range.lo, true),
             hi = compile_side(loop.range.hi, false), body = compile(loop.body)] {
       const int64_t end = hi();
@@ -181,7 +182,7 @@ private:
     };
   }
 
-  Run compile_set(const Set& set) {
+  Run compile(const Set& set) {
     Tape value = tape(set.value);
     const RegisterArray& to_array = step_.arrays[array(set.array)];
     if (to_array.lanes != value.lanes())
@@ -192,7 +193,7 @@ private:
     };
   }
 
-  Run compile_store(const Store& store) {
+  Run compile(const Store& store) {
     Tape value = tape(store.value);
     if (store.count > value.lanes())
       refuse(fmt::format("a store of {} lanes out of {}", store.count, value.lanes()));
@@ -204,7 +205,7 @@ private:
     };
   }
 
-  Run compile_scatter(const Scatter& scatter) {
+  Run compile(const Scatter& scatter) {
     Tape offset = tape(scatter.offset), value = tape(scatter.value);
     return
         [this, access = Access(context_, scatter.view, scatter.index), offset = std::move(offset),
@@ -215,7 +216,7 @@ private:
         };
   }
 
-  Run compile_transpose(const Transpose& transpose) {
+  Run compile(const Transpose& transpose) {
     const RegisterArray& to = step_.arrays[array(transpose.to)];
     const RegisterArray& from = step_.arrays[array(transpose.from)];
     if (to.shape.size() != 1 || to.shape[0] < from.lanes || to.lanes < transpose.count ||
@@ -233,26 +234,31 @@ private:
   }
 
   Run compile(const Stmt& s) {
-    if (const auto* inner = std::get_if<Block>(&s->is)) {
-      std::vector<Run> runs;
-      for (const Stmt& child : inner->stmts) runs.push_back(compile(child));
-      return [runs = std::move(runs)] {
-        for (const Run& run : runs) run();
-      };
-    }
-    if (const auto* loop = std::get_if<For>(&s->is)) return compile_loop(*loop);
-    if (const auto* when = std::get_if<When>(&s->is))
-      return [this, value = linear(when->value), lo = when->lo, hi = when->hi,
-              body = compile(when->body)] {
-        const int64_t at = value(values_);
-        if (lo <= at && at < hi) body();
-      };
-    if (const auto* set = std::get_if<Set>(&s->is)) return compile_set(*set);
-    if (const auto* store = std::get_if<Store>(&s->is)) return compile_store(*store);
-    if (const auto* scatter = std::get_if<Scatter>(&s->is)) return compile_scatter(*scatter);
-    if (const auto* transpose = std::get_if<Transpose>(&s->is))
-      return compile_transpose(*transpose);
-    return [] {}; // a fence or a prefetch orders what the machine does, not what it computes
+    return std::visit([this](const auto& is) { return compile(is); }, s->is);
+  }
+
+  Run compile(const Block& block) {
+    std::vector<Run> runs;
+    for (const Stmt& inner : block.stmts) runs.push_back(compile(inner));
+    return [runs = std::move(runs)] {
+      for (const Run& run : runs) run();
+    };
+  }
+
+  Run compile(const When& when) {
+    return
+        [this, value = linear(when.value), lo = when.lo, hi = when.hi, body = compile(when.body)] {
+          const int64_t at = value(values_);
+          if (lo <= at && at < hi) body();
+        };
+  }
+
+  // These order what the machine does, not what it computes.
+  Run compile(const Fence&) {
+    return [] {};
+  }
+  Run compile(const Prefetch&) {
+    return [] {};
   }
 
   // What a register holds before it is set: a value that shows in the result.

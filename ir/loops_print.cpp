@@ -1,9 +1,15 @@
+#include "ir/literals.h"
 #include "ir/loops.h"
+#include "ir/memory_text.h"
+#include "ir/number.h"
+#include "ir/value_text.h"
+#include "ir/walk.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 
 namespace volute::ir {
 namespace {
@@ -46,7 +52,12 @@ public:
       : step_(step), buffers_(buffers) {
     for (size_t i = 0; i < step.tables.size(); ++i) tables_.push_back(fmt::format("table{}", i));
     names_ = {step.vars, [this](const ExprNode& node) { return leaf(node); }};
+    for (const RegisterArray& array : step.arrays) taken_.insert(array.name);
+    taken_.insert(step.vars.begin(), step.vars.end());
   }
+
+  /// The line of each statement, as in LoopsText.
+  const std::vector<int>& statement_lines() const { return lines_; }
 
   std::string print() {
     if (!step_.origin.empty()) line(0, fmt::format("// {}", step_.origin));
@@ -57,8 +68,8 @@ public:
     for (const RegisterArray& array : step_.arrays) {
       std::string shape;
       for (int64_t extent : array.shape) shape += fmt::format("[{}]", extent);
-      line(1, fmt::format("registers {}{}: {}{}", array.name, shape, to_string(array.type),
-                          array.lanes == 1 ? "" : fmt::format("x{}", array.lanes)));
+      line(1, fmt::format("registers {}{}: {}", name_text(array.name), shape,
+                          value_type_text(array.type, array.lanes)));
     }
     if (step_.scratch_bytes > 0) line(1, fmt::format("scratch {} bytes", step_.scratch_bytes));
     if (step_.body) print(step_.body, 1);
@@ -68,6 +79,7 @@ public:
 private:
   void line(int depth, const std::string& text) {
     text_.append(static_cast<size_t>(2 * depth), ' ').append(text).append("\n");
+    ++next_line_;
   }
 
   std::string header() const {
@@ -90,6 +102,13 @@ private:
   const View& view(int32_t id) const { return step_.views.at(static_cast<size_t>(id)); }
   const RegisterArray& array(int32_t id) const { return step_.arrays.at(static_cast<size_t>(id)); }
 
+  std::string place(int32_t view_id, const Index& index) const {
+    return name_text(view(view_id).name) + to_string(index, step_.vars, tables_);
+  }
+  std::string registers(int32_t array_id, const std::vector<Affine>& index) const {
+    return name_text(array(array_id).name) + indexed(index, step_.vars);
+  }
+
   // The dimension that lanes run along and their distance, where those are not the last and 1.
   std::string lane_text(int32_t view_id, int32_t lane_dim, int64_t lane_step) const {
     std::string text;
@@ -100,75 +119,107 @@ private:
   }
 
   std::string leaf(const ExprNode& node) const {
-    if (const auto* reg = std::get_if<Reg>(&node.is))
-      return array(reg->array).name + indexed(reg->index, step_.vars);
+    if (const auto* reg = std::get_if<Reg>(&node.is)) return registers(reg->array, reg->index);
     const auto* load = std::get_if<Load>(&node.is);
     if (!load) return "?"; // a leaf of the nest language, which verify refuses
-    const std::string place = view(load->view).name + to_string(load->index, step_.vars, tables_);
-    if (node.lanes == 1 && load->first == 0 && load->count == 1) return place;
-    std::string text = fmt::format("load {} x{}", place, node.lanes);
+    const std::string at = place(load->view, load->index);
+    if (node.lanes == 1 && load->first == 0 && load->count == 1) return at;
+    std::string text = fmt::format("load {} x{}", at, node.lanes);
     text += lane_text(load->view, load->lane_dim, load->lane_step);
     if (load->first != 0 || load->count != node.lanes)
       text += fmt::format(" lanes {}..{} else {}", load->first, load->first + load->count,
-                          to_string(imm(load->fill), names_));
+                          fill_text(node.type, load->fill));
     return text;
   }
 
-  // One line for a statement without a body.
-  std::string simple(const StmtNode& node) const {
-    if (const auto* set = std::get_if<Set>(&node.is))
-      return fmt::format("{}{} = {}", array(set->array).name, indexed(set->index, step_.vars),
-                         to_string(set->value, names_));
-    if (const auto* store = std::get_if<Store>(&node.is)) {
-      std::string text =
-          "store " + view(store->view).name + to_string(store->index, step_.vars, tables_);
-      if (store->count != 1 || store->value->lanes != 1)
-        text += fmt::format(" x{}", store->count) +
-                lane_text(store->view, store->lane_dim, store->lane_step);
-      return fmt::format("{} = {}", text, to_string(store->value, names_));
-    }
-    if (const auto* scatter = std::get_if<Scatter>(&node.is)) {
-      const std::string offset = to_string(scatter->offset, names_);
-      std::string place = to_string(scatter->index, step_.vars, tables_);
-      place.insert(place.size() - 1, " + " + offset);
-      return fmt::format("scatter {}{} = {} if 0 <= {} < {}", view(scatter->view).name, place,
-                         to_string(scatter->value, names_), offset, scatter->extent);
-    }
-    if (const auto* transpose = std::get_if<Transpose>(&node.is)) {
-      std::string from = array(transpose->from).name;
-      for (size_t i = 0; i < transpose->from_index.size(); ++i) {
-        const Affine& at = transpose->from_index[i];
-        from += static_cast<int32_t>(i) == transpose->from_axis
-                    ? fmt::format("[{}..{}]", to_string(at, step_.vars),
-                                  to_string(at + transpose->count, step_.vars))
-                    : fmt::format("[{}]", to_string(at, step_.vars));
-      }
-      return fmt::format("{} = transpose {}", array(transpose->to).name, from);
-    }
-    if (const auto* prefetch = std::get_if<Prefetch>(&node.is))
-      return fmt::format("prefetch {} + {}", view(prefetch->view).name,
-                         to_string(prefetch->offset, step_.vars));
-    return "fence";
+  static std::string fill_text(ElementType type, double fill) {
+    return is_float(type) ? shortest(fill, type) : fmt::format("{}", saturate_to(type, fill));
   }
 
-  static bool is_simple(const StmtNode& node) {
-    return !std::holds_alternative<Block>(node.is) && !std::holds_alternative<For>(node.is) &&
-           !std::holds_alternative<When>(node.is);
+  // A statement without a body: its line, and those before it that name values in it.
+  struct Lines {
+    std::vector<std::string> lets;
+    std::string text; // empty: it has a body
+  };
+
+  Lines simple(const StmtNode& node) const {
+    return std::visit([this](const auto& is) { return simple(is); }, node.is);
   }
+
+  Lines simple(const Set& set) const {
+    const RegisterArray& to = array(set.array);
+    ValueTexts texts = value_texts({{set.value, {to.type, to.lanes}}}, names_, taken_);
+    return {std::move(texts.lets),
+            fmt::format("{} = {}", registers(set.array, set.index), texts.values[0])};
+  }
+
+  Lines simple(const Store& store) const {
+    std::string text = "store " + place(store.view, store.index);
+    if (store.count != 1 || store.value->lanes != 1)
+      text +=
+          fmt::format(" x{}", store.count) + lane_text(store.view, store.lane_dim, store.lane_step);
+    ValueTexts texts =
+        value_texts({{store.value, {view(store.view).element, store.count}}}, names_, taken_);
+    return {std::move(texts.lets), fmt::format("{} = {}", text, texts.values[0])};
+  }
+
+  Lines simple(const Scatter& scatter) const {
+    ValueTexts texts = value_texts(
+        {{scatter.offset, {ElementType::i64, 1}}, {scatter.value, {view(scatter.view).element, 1}}},
+        names_, taken_);
+    return {std::move(texts.lets),
+            fmt::format("scatter {} behind {}, 0 <= it < {}: {}", texts.values[0],
+                        place(scatter.view, scatter.index), scatter.extent, texts.values[1])};
+  }
+
+  Lines simple(const Transpose& transpose) const {
+    std::string from = name_text(array(transpose.from).name);
+    for (size_t i = 0; i < transpose.from_index.size(); ++i) {
+      const Affine& at = transpose.from_index[i];
+      from += static_cast<int32_t>(i) == transpose.from_axis
+                  ? fmt::format("[{}..{}]", to_string(at, step_.vars),
+                                to_string(at + transpose.count, step_.vars))
+                  : fmt::format("[{}]", to_string(at, step_.vars));
+    }
+    return {{}, fmt::format("{} = transpose {}", name_text(array(transpose.to).name), from)};
+  }
+
+  Lines simple(const Prefetch& prefetch) const {
+    return {{},
+            fmt::format("prefetch {} + {}", name_text(view(prefetch.view).name),
+                        to_string(prefetch.offset, step_.vars))};
+  }
+
+  Lines simple(const Fence&) const { return {{}, "fence"}; }
+  Lines simple(const Block&) const { return {}; }
+  Lines simple(const For&) const { return {}; }
+  Lines simple(const When&) const { return {}; }
 
   void print(const Stmt& s, int depth) {
-    if (!s->note.empty()) line(depth, fmt::format("// {}", s->note));
-    if (const auto* inner = std::get_if<Block>(&s->is)) {
-      for (const Stmt& child : inner->stmts) print(child, depth);
-    } else if (const auto* loop = std::get_if<For>(&s->is)) {
-      print_loop(*loop, depth);
-    } else if (const auto* when = std::get_if<When>(&s->is)) {
-      line(depth, fmt::format("when {} <= {} < {}:", when->lo, to_string(when->value, step_.vars),
-                              when->hi));
-      print(when->body, depth + 1);
-    } else {
-      line(depth, simple(*s));
+    for (size_t at = 0; at < s->note.size();) {
+      const size_t end = std::min(s->note.find('\n', at), s->note.size());
+      line(depth, fmt::format("// {}", s->note.substr(at, end - at)));
+      at = end + 1;
     }
+    lines_.push_back(next_line_);
+    const size_t own = lines_.size() - 1;
+    std::visit(overloaded{[&](const Block& block) {
+                            for (const Stmt& inner : block.stmts) print(inner, depth);
+                            if (!block.stmts.empty()) lines_[own] = lines_[own + 1];
+                          },
+                          [&](const For& loop) { print_loop(loop, depth); },
+                          [&](const When& when) {
+                            line(depth, fmt::format("when {} <= {} < {}:", when.lo,
+                                                    to_string(when.value, step_.vars), when.hi));
+                            print(when.body, depth + 1);
+                          },
+                          [&](const auto& is) {
+                            const Lines lines = simple(is);
+                            for (const std::string& let : lines.lets) line(depth, let);
+                            lines_.back() = next_line_;
+                            line(depth, lines.text);
+                          }},
+               s->is);
   }
 
   // Unrolled loops that directly nest share a line, and a single short statement joins them:
@@ -184,12 +235,18 @@ private:
         break;
       text += ", ";
       loop = inner;
+      lines_.push_back(next_line_);
     }
     text += ":";
     const Stmt& body = loop->body;
-    if (loop->kind == For::Kind::unrolled && is_simple(*body) && body->note.empty()) {
-      const std::string joined = fmt::format("{}  {}", text, simple(*body));
-      if (joined.size() + static_cast<size_t>(2 * depth) <= line_width) return line(depth, joined);
+    const Lines lines = simple(*body);
+    const bool is_line = !lines.text.empty() && lines.lets.empty() && body->note.empty();
+    if (loop->kind == For::Kind::unrolled && is_line) {
+      const std::string joined = fmt::format("{}  {}", text, lines.text);
+      if (joined.size() + static_cast<size_t>(2 * depth) <= line_width) {
+        lines_.push_back(next_line_);
+        return line(depth, joined);
+      }
     }
     line(depth, text);
     print(body, depth + 1);
@@ -199,7 +256,10 @@ private:
   const std::vector<Buffer>& buffers_;
   std::vector<std::string> tables_;
   ExprNames names_;
+  std::set<std::string> taken_;
   std::string text_;
+  std::vector<int> lines_;
+  int next_line_ = 1; // of the step's text
 };
 
 } // namespace
@@ -208,10 +268,27 @@ std::string to_string(const Step& step, const std::vector<Buffer>& buffers) {
   return StepPrinter(step, buffers).print();
 }
 
-std::string to_string(const LoopProgram& program) {
-  std::string text = fmt::format("loops {}\n", program.name) + to_string(program.parameters);
-  for (const Step& step : program.steps) text += "\n" + to_string(step, program.buffers);
-  return text;
+LoopsText text_of(const LoopProgram& program) {
+  LoopsText all;
+  int lines_before = 0;
+  const auto add = [&](const std::string& text) {
+    lines_before += static_cast<int>(std::count(text.begin(), text.end(), '\n'));
+    all.text += text;
+  };
+  add(fmt::format("loops {}\n", program.name) + to_string(program.parameters));
+  if (!program.buffers.empty()) add("\n" + buffer_lines(program.buffers, program.parameters));
+  for (const Step& step : program.steps) {
+    add("\n");
+    StepPrinter printer(step, program.buffers);
+    const std::string text = printer.print();
+    all.lines.push_back(printer.statement_lines());
+    for (int& line : all.lines.back()) line += lines_before;
+    add(text);
+  }
+  add(data_sections(program.buffers));
+  return all;
 }
+
+std::string to_string(const LoopProgram& program) { return text_of(program).text; }
 
 } // namespace volute::ir

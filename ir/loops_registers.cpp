@@ -1,5 +1,7 @@
 #include "ir/loops_registers.h"
 
+#include "ir/walk.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -24,27 +26,7 @@ public:
         findings_.add(fmt::format("unrolls to more than {} statements", max_statements));
       return;
     }
-    if (const auto* inner = std::get_if<Block>(&s->is)) {
-      for (const Stmt& child : inner->stmts) follow(child);
-    } else if (const auto* loop = std::get_if<For>(&s->is)) {
-      follow_loop(*loop);
-    } else if (const auto* when = std::get_if<When>(&s->is)) {
-      const Affine value = expanded(when->value);
-      follow_guarded(bounds_.is_inside(value, when->lo, when->hi), [&] {
-        bounds_.assume_in(value, when->lo, when->hi);
-        follow(when->body);
-      });
-    } else if (const auto* set = std::get_if<Set>(&s->is)) {
-      const int32_t lanes = read(set->value, 1);
-      set_[static_cast<size_t>(set->array)][place(set->array, set->index)] = lanes;
-    } else if (const auto* store = std::get_if<Store>(&s->is)) {
-      read(store->value, store->count);
-    } else if (const auto* scatter = std::get_if<Scatter>(&s->is)) {
-      read(scatter->offset, 1);
-      read(scatter->value, 1);
-    } else if (const auto* transpose = std::get_if<Transpose>(&s->is)) {
-      follow_transpose(*transpose);
-    }
+    std::visit([this](const auto& is) { follow(is); }, s->is);
   }
 
 private:
@@ -64,6 +46,33 @@ private:
     return result;
   }
 
+  void follow(const Block& block) {
+    for (const Stmt& inner : block.stmts) follow(inner);
+  }
+
+  void follow(const When& when) {
+    const Affine value = expanded(when.value);
+    follow_guarded(bounds_.is_inside(value, when.lo, when.hi), [&] {
+      bounds_.assume_in(value, when.lo, when.hi);
+      follow(when.body);
+    });
+  }
+
+  void follow(const Set& set) {
+    const int32_t lanes = read(set.value, 1);
+    set_[static_cast<size_t>(set.array)][place(set.array, set.index)] = lanes;
+  }
+
+  void follow(const Store& store) { read(store.value, store.count); }
+
+  void follow(const Scatter& scatter) {
+    read(scatter.offset, 1);
+    read(scatter.value, 1);
+  }
+
+  void follow(const Fence&) {}
+  void follow(const Prefetch&) {}
+
   template <class Follow>
   void follow_guarded(bool certain, const Follow& follow) {
     const auto mark = bounds_.mark();
@@ -77,7 +86,7 @@ private:
     bounds_.forget(mark);
   }
 
-  void follow_loop(const For& loop) {
+  void follow(const For& loop) {
     const Range range = expanded(loop.range);
     if (loop.kind == For::Kind::unrolled) return follow_copies(loop, range);
     follow_guarded(bounds_.runs(range), [&] {
@@ -154,7 +163,7 @@ private:
                                     owner.name, text, lanes));
   }
 
-  void follow_transpose(const Transpose& transpose) {
+  void follow(const Transpose& transpose) {
     for (int64_t r = 0; r < transpose.count; ++r)
       read(transpose.from,
            place(transpose.from, transpose.from_index, static_cast<size_t>(transpose.from_axis), r),

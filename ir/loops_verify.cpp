@@ -1,6 +1,7 @@
 #include "ir/loops.h"
 #include "ir/loops_registers.h"
 #include "ir/verify_rules.h"
+#include "ir/walk.h"
 
 #include <fmt/format.h>
 
@@ -122,27 +123,17 @@ private:
 
   void check(const Stmt& s) {
     if (!s) return findings_.add("a statement is missing");
-    if (const auto* inner = std::get_if<Block>(&s->is)) {
-      for (const Stmt& child : inner->stmts) check(child);
-    } else if (const auto* loop = std::get_if<For>(&s->is)) {
-      check_loop(*loop);
-    } else if (const auto* when = std::get_if<When>(&s->is)) {
-      check_when(*when);
-    } else if (const auto* set = std::get_if<Set>(&s->is)) {
-      check_set(*set);
-    } else if (const auto* store = std::get_if<Store>(&s->is)) {
-      check_store(*store);
-    } else if (const auto* scatter = std::get_if<Scatter>(&s->is)) {
-      check_scatter(*scatter);
-    } else if (const auto* transpose = std::get_if<Transpose>(&s->is)) {
-      check_transpose(*transpose);
-    } else if (const auto* prefetch = std::get_if<Prefetch>(&s->is)) {
-      check_prefetch(*prefetch);
-    }
+    std::visit([this](const auto& is) { check(is); }, s->is);
   }
 
+  void check(const Block& block) {
+    for (const Stmt& inner : block.stmts) check(inner);
+  }
+
+  void check(const Fence&) {}
+
   // The place may lie outside: nothing is read there.
-  void check_prefetch(const Prefetch& prefetch) {
+  void check(const Prefetch& prefetch) {
     if (prefetch.view < 0 || static_cast<size_t>(prefetch.view) >= step_.views.size())
       return findings_.add(
           fmt::format("prefetch: view {} of {} does not exist", prefetch.view, step_.views.size()));
@@ -172,7 +163,7 @@ private:
     return true;
   }
 
-  void check_loop(const For& loop) {
+  void check(const For& loop) {
     const auto mark = scope_.bounds.mark();
     if (loop.var.id >= 0 && static_cast<size_t>(loop.var.id) < step_.vars.size() &&
         !check_range(loop))
@@ -186,7 +177,7 @@ private:
     unrolled_.erase(loop.var);
   }
 
-  void check_when(const When& when) {
+  void check(const When& when) {
     if (!check_affine(when.value, scope_, "when", findings_)) return;
     const auto mark = scope_.bounds.mark();
     scope_.bounds.assume_in(when.value, when.lo, when.hi);
@@ -257,14 +248,14 @@ private:
                                 value_type_text(type, lanes)));
   }
 
-  void check_set(const Set& set) {
+  void check(const Set& set) {
     const RegisterArray* array = array_at(set.array);
     if (!array || !check_value(set.value, array->name)) return;
     check_register_type(*array, set.value->type, set.value->lanes);
     check_register_index(*array, set.index);
   }
 
-  void check_store(const Store& store) {
+  void check(const Store& store) {
     if (!check_value(store.value, "store")) return;
     if (store.count < 1 || store.count > store.value->lanes)
       return findings_.add(fmt::format("store: {} lanes of {}", store.count, store.value->lanes));
@@ -276,7 +267,7 @@ private:
   }
 
   // The place is one element of the view; what lies behind it up to `extent` must be the buffer's.
-  void check_scatter(const Scatter& scatter) {
+  void check(const Scatter& scatter) {
     if (!check_value(scatter.offset, "scatter") || !check_value(scatter.value, "scatter")) return;
     if (scatter.offset->type != ElementType::i64 || scatter.offset->lanes != 1)
       findings_.add(fmt::format("scatter: the offset is {}, not i64",
@@ -318,7 +309,7 @@ private:
                                 static_cast<int64_t>(last + scatter.extent), buffer.name, held));
   }
 
-  void check_transpose(const Transpose& transpose) {
+  void check(const Transpose& transpose) {
     const RegisterArray* to = array_at(transpose.to);
     const RegisterArray* from = array_at(transpose.from);
     if (!to || !from) return;

@@ -40,6 +40,25 @@ std::string_view to_string(AxisRole role) {
   return "";
 }
 
+AxisRole usual_role(std::string_view axis_name) {
+  const size_t end = axis_name.find_last_not_of("0123456789");
+  const std::string_view letters = axis_name.substr(0, end == axis_name.npos ? 0 : end + 1);
+  const auto is_one_of = [&](std::string_view names) {
+    return letters.size() == 1 && names.find(letters[0]) != names.npos;
+  };
+  const auto is_spatial = [](std::string_view name) {
+    return name == "d" || name == "h" || name == "w";
+  };
+  const bool all_spatial = !letters.empty() && letters.find_first_not_of("dhw") == letters.npos;
+  if (letters == "n") return AxisRole::batch;
+  if (letters == "g") return AxisRole::group;
+  if (is_one_of("coi")) return AxisRole::channel;
+  if (all_spatial) return AxisRole::space; // hw is both in one
+  if (letters.starts_with('k') && is_spatial(letters.substr(1))) return AxisRole::tap;
+  if (letters.starts_with('r') && is_spatial(letters.substr(1))) return AxisRole::residue;
+  return letters == "band" ? AxisRole::band : AxisRole::other;
+}
+
 std::string_view to_string(NestKind kind) {
   switch (kind) {
   case NestKind::compute: return "compute";

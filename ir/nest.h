@@ -126,9 +126,16 @@ struct NestProgram {
 };
 
 std::string_view to_string(AxisRole role);
+/// The role that an axis of this name has unless its text says another: n batch, g group, c, o and
+/// i channel, d, h and w space, kh tap, rh residue; c1 is a digit of c.
+AxisRole usual_role(std::string_view axis_name);
 std::string_view to_string(NestKind kind);
 std::string to_string(const Nest& nest, const std::vector<Buffer>& buffers);
+/// The same of a nest of that program, by whose nests it is placed.
+std::string to_string(const Nest& nest, const NestProgram& program);
 std::string to_string(const NestProgram& program);
+/// Reads what to_string prints, and refuses what does not verify, with the line of the fault.
+Expected<NestProgram> parse_nests(std::string_view text);
 
 /// Well-formedness: names and ids in range, extents positive, every subscript provably inside its
 /// operand wherever the constraints hold, accumulators read only where they exist, element types

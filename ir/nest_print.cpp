@@ -1,7 +1,11 @@
+#include "ir/memory_text.h"
 #include "ir/nest.h"
+#include "ir/value_text.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+
+#include <set>
 
 namespace volute::ir {
 namespace {
@@ -13,56 +17,84 @@ public:
       : nest_(nest), buffers_(buffers), all_(all) {
     for (size_t i = 0; i < nest.tables.size(); ++i) tables_.push_back(fmt::format("table{}", i));
     names_ = {nest.vars, [this](const ExprNode& node) { return leaf(node); }};
+    for (const Accumulator& a : nest.accumulators) taken_.insert(a.name);
+    taken_.insert(nest.vars.begin(), nest.vars.end());
   }
 
   std::string print() {
     if (!nest_.origin.empty()) text_ += fmt::format("// {}\n", nest_.origin);
-    text_ += fmt::format("nest {} {{\n", nest_.name);
+    text_ += fmt::format(
+        "nest {}{} {{\n", nest_.name,
+        nest_.kind == NestKind::compute ? "" : fmt::format(" as {}", to_string(nest_.kind)));
+    if (!nest_.parameters.empty()) line(fmt::format("for any {}", parameters()));
     for (const View& operand : nest_.operands) line(to_string(operand, buffers_, nest_.vars));
     for (size_t i = 0; i < nest_.tables.size(); ++i)
       line(fmt::format("{} = [{}]", tables_[i], fmt::join(nest_.tables[i], ", ")));
     print_roles();
     print_domain();
-    for (const Accumulator& accumulator : nest_.accumulators)
-      line(fmt::format("{}{} = {}", accumulator.name,
-                       accumulator.type == ElementType::f32
-                           ? ""
-                           : fmt::format(": {}", to_string(accumulator.type)),
-                       to_string(accumulator.initial, names_)));
-    for (const Accumulator& accumulator : nest_.accumulators)
-      line(fmt::format("{} <- {}", accumulator.name, to_string(accumulator.update, names_)));
-    for (const Write& write : nest_.writes) {
-      const std::string value = to_string(write.value, names_);
-      if (write.offset)
-        line(fmt::format("scatter {} behind {}, 0 <= it < {}: {}", to_string(write.offset, names_),
-                         place(write.operand, write.index), write.extent, value));
-      else
-        line(fmt::format("{} = {}", place(write.operand, write.index), value));
+    for (const Accumulator& a : nest_.accumulators) {
+      const std::string value = print_value(a.initial, a.type);
+      line(fmt::format("{}{} = {}", name_text(a.name),
+                       a.type == ElementType::f32 ? "" : fmt::format(": {}", to_string(a.type)),
+                       value));
     }
+    for (const Accumulator& a : nest_.accumulators) {
+      const std::string value = print_value(a.update, a.type);
+      line(fmt::format("{} <- {}", name_text(a.name), value));
+    }
+    for (const Write& write : nest_.writes) print_write(write);
     return text_ + "}\n";
   }
 
 private:
   void line(const std::string& text) { text_ += fmt::format("  {}\n", text); }
 
+  /// The value's text, behind lines that name what stands in it several times.
+  std::string print_value(const Expr& value, ElementType type) {
+    ValueTexts texts = value_texts({{value, {type, 1}}}, names_, taken_);
+    for (const std::string& let : texts.lets) line(let);
+    return texts.values.front();
+  }
+
+  void print_write(const Write& write) {
+    const ElementType type = nest_.operands.at(static_cast<size_t>(write.operand)).element;
+    const std::string place = this->place(write.operand, write.index);
+    if (!write.offset) {
+      const std::string value = print_value(write.value, type);
+      return line(fmt::format("{} = {}", place, value));
+    }
+    const ValueTexts texts = value_texts(
+        {{write.offset, {ElementType::i64, 1}}, {write.value, {type, 1}}}, names_, taken_);
+    for (const std::string& let : texts.lets) line(let);
+    line(fmt::format("scatter {} behind {}, 0 <= it < {}: {}", texts.values[0], place, write.extent,
+                     texts.values[1]));
+  }
+
+  std::string parameters() const {
+    std::vector<std::string> names;
+    for (const ParameterVar& parameter : nest_.parameters) names.push_back(name(parameter.var));
+    return fmt::format("{}", fmt::join(names, ", "));
+  }
+
   const std::string& name(Var var) const { return nest_.vars.at(static_cast<size_t>(var.id)); }
 
   std::string place(int32_t operand, const Index& index) const {
-    return nest_.operands.at(static_cast<size_t>(operand)).name +
+    return name_text(nest_.operands.at(static_cast<size_t>(operand)).name) +
            to_string(index, nest_.vars, tables_);
   }
 
   std::string leaf(const ExprNode& node) const {
     if (const auto* read = std::get_if<Read>(&node.is)) return place(read->operand, read->index);
     if (const auto* acc = std::get_if<Acc>(&node.is))
-      return nest_.accumulators.at(static_cast<size_t>(acc->accumulator)).name;
+      return name_text(nest_.accumulators.at(static_cast<size_t>(acc->accumulator)).name);
     return "?"; // a leaf of the loops language, which verify refuses
   }
 
   // What this nest is for, and where it runs.
   void print_roles() {
     if (nest_.weight >= 0)
-      line(fmt::format("weight {}", nest_.operands.at(static_cast<size_t>(nest_.weight)).name));
+      line(fmt::format("weight {}",
+                       name_text(nest_.operands.at(static_cast<size_t>(nest_.weight)).name)));
     if (nest_.placement) {
       const auto consumer = static_cast<size_t>(nest_.placement->consumer);
       const auto axis = static_cast<size_t>(nest_.placement->axis.id);
@@ -71,19 +103,22 @@ private:
                        at && axis < at->vars.size() ? at->vars[axis] : fmt::format("axis {}", axis),
                        at ? at->name : fmt::format("nest {}", nest_.placement->consumer)));
     }
-    if (!nest_.parameters.empty()) {
-      std::vector<std::string> names;
-      for (const ParameterVar& parameter : nest_.parameters) names.push_back(name(parameter.var));
-      line(fmt::format("for any {}", fmt::join(names, ", ")));
-    }
+  }
+
+  // The role and the digit of an axis are told where its name does not say them.
+  std::string axis_text(const NestAxis& axis) const {
+    std::string text =
+        fmt::format("{} in 0..{}", name(axis.var), to_string(axis.extent, nest_.vars));
+    if (axis.digit != 1) text += fmt::format(" by {}", axis.digit);
+    if (axis.role != usual_role(name(axis.var)))
+      text += fmt::format(" as {}", to_string(axis.role));
+    return text;
   }
 
   void print_domain() {
     std::vector<std::string> parallel, reduce, where, within;
     for (const NestAxis& axis : nest_.axes)
-      (axis.reduction ? reduce : parallel)
-          .push_back(
-              fmt::format("{} in 0..{}", name(axis.var), to_string(axis.extent, nest_.vars)));
+      (axis.reduction ? reduce : parallel).push_back(axis_text(axis));
     const auto text = [&](const Constraint& constraint) {
       return fmt::format("0 <= {} < {}", to_string(constraint.value, nest_.vars),
                          to_string(constraint.extent, nest_.vars));
@@ -101,6 +136,7 @@ private:
   const std::vector<Nest>* all_;
   std::vector<std::string> tables_;
   ExprNames names_;
+  std::set<std::string> taken_;
   std::string text_;
 };
 
@@ -110,11 +146,15 @@ std::string to_string(const Nest& nest, const std::vector<Buffer>& buffers) {
   return NestPrinter(nest, buffers, nullptr).print();
 }
 
+std::string to_string(const Nest& nest, const NestProgram& program) {
+  return NestPrinter(nest, program.buffers, &program.nests).print();
+}
+
 std::string to_string(const NestProgram& program) {
   std::string text = fmt::format("nests {}\n", program.name) + to_string(program.parameters);
-  for (const Nest& nest : program.nests)
-    text += "\n" + NestPrinter(nest, program.buffers, &program.nests).print();
-  return text;
+  if (!program.buffers.empty()) text += "\n" + buffer_lines(program.buffers, program.parameters);
+  for (const Nest& nest : program.nests) text += "\n" + to_string(nest, program);
+  return text + data_sections(program.buffers);
 }
 
 } // namespace volute::ir

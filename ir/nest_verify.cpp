@@ -1,5 +1,6 @@
 #include "ir/nest.h"
 #include "ir/verify_rules.h"
+#include "ir/walk.h"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,7 @@
 #include "ir/tape.h"
 
 #include "ir/diagnostic.h"
+#include "ir/walk.h"
 
 #include <fmt/format.h>
 

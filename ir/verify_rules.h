@@ -73,7 +73,6 @@ void check_writable(int32_t view, const Scope& scope, Findings& findings);
 bool check_complete(const Expr& expr, const std::string& where, Findings& findings);
 /// Types and lanes of every operation; leaves are for the caller.
 void check_operations(const Expr& expr, Findings& findings);
-/// `f32x16`, or `f32` for one lane.
-std::string value_type_text(ElementType type, int32_t lanes);
+std::string value_type_text(ElementType type, int32_t lanes); // ir/value_text.h
 
 } // namespace volute::ir

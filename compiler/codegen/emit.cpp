@@ -6,6 +6,7 @@
 #include "compiler/codegen/emit_values.h"
 #include "ir/diagnostic.h"
 #include "ir/effects.h"
+#include "ir/walk.h"
 
 #include <fmt/format.h>
 #include <llvm/IR/IRBuilder.h>
@@ -122,28 +123,32 @@ private:
   // ---- statements ---------------------------------------------------------------------------
 
   void statement(const Stmt& s) {
-    if (const auto* block = std::get_if<Block>(&s->is)) {
-      for (const Stmt& inner : block->stmts) statement(inner);
-    } else if (const auto* loop = std::get_if<For>(&s->is)) {
-      loop->kind == For::Kind::unrolled ? unrolled(*loop) : serial(*loop);
-    } else if (const auto* when = std::get_if<When>(&s->is)) {
-      conditional(*when);
-    } else if (const auto* set = std::get_if<Set>(&s->is)) {
-      slot(set->array, set->index) = {expression(set->value), nullptr};
-    } else if (const auto* store = std::get_if<Store>(&s->is)) {
-      llvm::Value* value = expression(store->value);
-      values_.store(address_.access(store->view, store->index), value, store->value->type,
-                    address_.element_step(store->view, store->lane_dim, store->lane_step),
-                    store->count);
-    } else if (const auto* scattered = std::get_if<Scatter>(&s->is)) {
-      scatter(*scattered);
-    } else if (const auto* turn = std::get_if<Transpose>(&s->is)) {
-      transpose(*turn);
-    } else if (const auto* prefetch = std::get_if<Prefetch>(&s->is)) {
-      values_.prefetch(address_.access(prefetch->view, prefetch->offset));
-    } else {
-      values_.fence();
-    }
+    std::visit(overloaded{
+                   [&](const Block& block) {
+                     for (const Stmt& inner : block.stmts) statement(inner);
+                   },
+                   [&](const For& loop) {
+                     loop.kind == For::Kind::unrolled ? unrolled(loop) : serial(loop);
+                   },
+                   [&](const When& when) { conditional(when); },
+                   [&](const Set& set) {
+                     slot(set.array, set.index) = {expression(set.value), nullptr};
+                   },
+                   [&](const Store& store) {
+                     llvm::Value* value = expression(store.value);
+                     values_.store(
+                         address_.access(store.view, store.index), value, store.value->type,
+                         address_.element_step(store.view, store.lane_dim, store.lane_step),
+                         store.count);
+                   },
+                   [&](const Scatter& to) { scatter(to); },
+                   [&](const Transpose& turn) { transpose(turn); },
+                   [&](const Fence&) { values_.fence(); },
+                   [&](const Prefetch& ahead) {
+                     values_.prefetch(address_.access(ahead.view, ahead.offset));
+                   },
+               },
+               s->is);
   }
 
   void unrolled(const For& loop) {
@@ -303,14 +308,12 @@ private:
   /// The value of a statement's expression. Expressions are graphs: each node is written once.
   llvm::Value* expression(const Expr& e) {
     std::unordered_map<const ExprNode*, llvm::Value*> done;
-    return expression(e, done);
-  }
-
-  llvm::Value* expression(const Expr& e, std::unordered_map<const ExprNode*, llvm::Value*>& done) {
-    if (const auto known = done.find(e.get()); known != done.end()) return known->second;
-    std::vector<llvm::Value*> operands;
-    for (const Expr& child : children(e)) operands.push_back(expression(child, done));
-    return done[e.get()] = operands.empty() ? leaf(*e) : values_.operation(*e, operands);
+    visit(e, [&](const ExprNode& node) {
+      std::vector<llvm::Value*> operands;
+      for_each_part(node, [&](const Expr& operand) { operands.push_back(done.at(operand.get())); });
+      done[&node] = operands.empty() ? leaf(node) : values_.operation(node, operands);
+    });
+    return done.at(e.get());
   }
 
   llvm::Value* leaf(const ExprNode& node) {

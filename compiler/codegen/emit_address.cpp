@@ -1,6 +1,7 @@
 #include "compiler/codegen/emit_address.h"
 
 #include "ir/diagnostic.h"
+#include "ir/walk.h"
 
 #include <fmt/format.h>
 #include <llvm/IR/Constants.h>
@@ -257,25 +258,20 @@ void AddressEmitter::collect(const Stmt& s, Var var, std::map<PointerKey, Affine
     const Affine in_scope = full.filter([&](Var v) { return is_in_scope(v, var); }, false);
     if (derivative(in_scope, var) != Affine(0)) found.emplace(key(view, in_scope), in_scope);
   };
-  const auto note = [&](int32_t view, const Index& index) {
-    note_offset(view, offset(view, index));
-  };
-  const auto expression = [&](const Expr& e) {
-    ir::visit(e, [&](const ExprNode& node) {
-      if (const auto* load = std::get_if<Load>(&node.is)) note(load->view, load->index);
+  visit(s, [&](const StmtNode& node) {
+    if (const auto* store = std::get_if<Store>(&node.is))
+      note_offset(store->view, offset(store->view, store->index));
+    if (const auto* scatter = std::get_if<Scatter>(&node.is))
+      note_offset(scatter->view, offset(scatter->view, scatter->index));
+    if (const auto* prefetch = std::get_if<Prefetch>(&node.is))
+      note_offset(prefetch->view, prefetch->offset);
+  });
+  for_each_expression(s, [&](const Expr& value) {
+    visit(value, [&](const ExprNode& node) {
+      if (const auto* load = std::get_if<Load>(&node.is))
+        note_offset(load->view, offset(load->view, load->index));
     });
-  };
-  if (const auto* block = std::get_if<Block>(&s->is))
-    for (const Stmt& inner : block->stmts) collect(inner, var, found);
-  if (const auto* loop = std::get_if<For>(&s->is)) collect(loop->body, var, found);
-  if (const auto* when = std::get_if<When>(&s->is)) collect(when->body, var, found);
-  if (const auto* set = std::get_if<Set>(&s->is)) expression(set->value);
-  if (const auto* prefetch = std::get_if<Prefetch>(&s->is))
-    note_offset(prefetch->view, prefetch->offset);
-  if (const auto* store = std::get_if<Store>(&s->is))
-    expression(store->value), note(store->view, store->index);
-  if (const auto* scatter = std::get_if<Scatter>(&s->is))
-    expression(scatter->offset), expression(scatter->value), note(scatter->view, scatter->index);
+  });
 }
 
 std::vector<AddressEmitter::Advancing> AddressEmitter::start(const For& loop, llvm::Value* lo) {

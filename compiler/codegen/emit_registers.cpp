@@ -1,5 +1,7 @@
 #include "compiler/codegen/emit_registers.h"
 
+#include "ir/walk.h"
+
 #include <algorithm>
 
 namespace volute::compiler {
@@ -21,30 +23,37 @@ CarriedRegisters::CarriedRegisters(const Step& step, AddressEmitter& address)
 }
 
 void CarriedRegisters::follow(const Stmt& s) {
-  if (const auto* block = std::get_if<Block>(&s->is)) {
-    for (const Stmt& inner : block->stmts) follow(inner);
-  } else if (const auto* loop = std::get_if<For>(&s->is)) {
-    follow_loop(*loop);
-  } else if (const auto* when = std::get_if<When>(&s->is)) {
-    follow_uncertain(when->body);
-  } else if (const auto* set = std::get_if<Set>(&s->is)) {
-    read(set->value);
-    assign(set->array, set->index);
-  } else if (const auto* store = std::get_if<Store>(&s->is)) {
-    read(store->value);
-  } else if (const auto* scatter = std::get_if<Scatter>(&s->is)) {
-    read(scatter->offset);
-    read(scatter->value);
-  } else if (const auto* turn = std::get_if<Transpose>(&s->is)) {
-    std::vector<Affine> from = turn->from_index;
-    const auto axis = static_cast<size_t>(turn->from_axis);
-    for (int64_t r = 0; r < turn->count; ++r) {
-      from[axis] = turn->from_index[axis] + r;
-      read(turn->from, from);
-    }
-    const int32_t rows = step_.arrays[static_cast<size_t>(turn->from)].lanes;
-    for (int64_t l = 0; l < rows; ++l) assign(turn->to, {l});
+  std::visit(overloaded{
+                 [&](const Block& block) {
+                   for (const Stmt& inner : block.stmts) follow(inner);
+                 },
+                 [&](const For& loop) { follow_loop(loop); },
+                 [&](const When& when) { follow_uncertain(when.body); },
+                 [&](const Set& set) {
+                   read(set.value);
+                   assign(set.array, set.index);
+                 },
+                 [&](const Store& store) { read(store.value); },
+                 [&](const Scatter& scatter) {
+                   read(scatter.offset);
+                   read(scatter.value);
+                 },
+                 [&](const Transpose& turn) { follow_transpose(turn); },
+                 [](const Fence&) {},
+                 [](const Prefetch&) {},
+             },
+             s->is);
+}
+
+void CarriedRegisters::follow_transpose(const Transpose& turn) {
+  std::vector<Affine> from = turn.from_index;
+  const auto axis = static_cast<size_t>(turn.from_axis);
+  for (int64_t r = 0; r < turn.count; ++r) {
+    from[axis] = turn.from_index[axis] + r;
+    read(turn.from, from);
   }
+  const int32_t rows = step_.arrays[static_cast<size_t>(turn.from)].lanes;
+  for (int64_t l = 0; l < rows; ++l) assign(turn.to, {l});
 }
 
 void CarriedRegisters::follow_loop(const For& loop) {

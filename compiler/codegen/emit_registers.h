@@ -30,6 +30,7 @@ private:
     bool is_set = false, is_read_before_set = false, is_assigned = false;
   };
   void follow_loop(const ir::For& loop);
+  void follow_transpose(const ir::Transpose& turn);
   void follow_uncertain(const ir::Stmt& body);
   void read(const ir::Expr& e);
   void read(int32_t array, const std::vector<ir::Affine>& index);

@@ -42,6 +42,15 @@ Expr number(int64_t value, ElementType type) {
 Lowering::Lowering(const ir::Program& lowered, const LowerOptions& lower_options)
     : program(lowered), options(lower_options), buffer_of_(lowered.values.size(), -1) {
   nests.name = program.name;
+  made_by_.resize(program.values.size());
+  read_by_.resize(program.values.size());
+  for (const ir::Statement& statement : program.statements) {
+    for (ValueId id : statement.results) made_by_[static_cast<size_t>(id)] = &statement;
+    for (ValueId id : statement.operands) {
+      auto& readers = read_by_[static_cast<size_t>(id)];
+      if (readers.empty() || readers.back() != &statement) readers.push_back(&statement);
+    }
+  }
   const auto add = [&](ValueId id, Buffer::Role role) {
     const TensorType& type = program.type(id);
     int32_t& buffer = buffer_of_[static_cast<size_t>(id)];
@@ -70,7 +79,7 @@ std::vector<ir::Dim> Lowering::dims(ValueId value) const {
 }
 
 const ir::Const* Lowering::constant(ValueId value) const {
-  const ir::Statement* definition = program.definition(value);
+  const ir::Statement* definition = made_by_[static_cast<size_t>(value)];
   return definition ? std::get_if<ir::Const>(&definition->operation) : nullptr;
 }
 
@@ -78,14 +87,12 @@ const ir::Const* Lowering::constant(ValueId value) const {
 /// where it is stored at all.
 ElementType Lowering::stored_as(ValueId value) const {
   const ElementType element = program.type(value).element;
-  if (computed_in(element) == element || program.uses(value) != 1) return element;
-  for (const ir::Statement& statement : program.statements)
-    if (std::find(statement.operands.begin(), statement.operands.end(), value) !=
-        statement.operands.end()) {
-      const ir::OperatorTraits& reader = traits_of(statement.operation);
-      return reader.elementwise && !reader.copies ? computed_in(element) : element;
-    }
-  return element;
+  const std::vector<const ir::Statement*>& readers = read_by_[static_cast<size_t>(value)];
+  if (computed_in(element) == element || readers.size() != 1) return element;
+  if (std::find(program.outputs.begin(), program.outputs.end(), value) != program.outputs.end())
+    return element;
+  const ir::OperatorTraits& reader = traits_of(readers.front()->operation);
+  return reader.elementwise && !reader.copies ? computed_in(element) : element;
 }
 
 int32_t Lowering::buffer(ValueId value) {

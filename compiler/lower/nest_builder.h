@@ -54,7 +54,9 @@ public:
   std::map<ir::ValueId, int32_t> batch_norm_scales; // by result: made once, read by many nests
 
 private:
-  std::vector<int32_t> buffer_of_; // by value, -1 while there is none
+  std::vector<int32_t> buffer_of_;                         // by value, -1 while there is none
+  std::vector<const ir::Statement*> made_by_;              // by value, null for inputs
+  std::vector<std::vector<const ir::Statement*>> read_by_; // by value
   std::set<std::string> nest_names_;
 };
 

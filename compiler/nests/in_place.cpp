@@ -1,6 +1,9 @@
 #include "compiler/nests/in_place.h"
 
+#include "ir/walk.h"
+
 #include <algorithm>
+#include <map>
 #include <optional>
 
 namespace volute::compiler {
@@ -21,29 +24,6 @@ std::optional<Affine> place_of(const Nest& nest, int32_t operand, const Index& i
   return place;
 }
 
-bool shows(const Nest& nest, int32_t operand, int32_t buffer) {
-  return nest.operands[static_cast<size_t>(operand)].buffer == buffer;
-}
-
-std::vector<Read> reads_of(const Nest& nest, int32_t buffer) {
-  std::vector<Read> reads;
-  const auto collect = [&](const ExprNode& node) {
-    if (const auto* read = std::get_if<Read>(&node.is))
-      if (shows(nest, read->operand, buffer)) reads.push_back(*read);
-  };
-  const auto look = [&](const Expr& expr) {
-    if (expr) visit(expr, collect);
-  };
-  for (const Accumulator& a : nest.accumulators) look(a.initial), look(a.update);
-  for (const Write& w : nest.writes) look(w.value), look(w.offset);
-  return reads;
-}
-
-bool writes_to(const Nest& nest, int32_t buffer) {
-  return std::any_of(nest.writes.begin(), nest.writes.end(),
-                     [&](const Write& w) { return shows(nest, w.operand, buffer); });
-}
-
 /// Whether every point of the nest reads the buffer only at the element that it writes.
 bool reads_what_it_writes(const Nest& nest, const std::vector<Read>& reads) {
   if (nest.writes.size() != 1 || nest.writes.front().offset || nest.placement) return false;
@@ -54,39 +34,60 @@ bool reads_what_it_writes(const Nest& nest, const std::vector<Read>& reads) {
          });
 }
 
-bool may_be_one(const NestProgram& program, int32_t input, int32_t output) {
-  const Buffer& in = program.buffers[static_cast<size_t>(input)];
-  const Buffer& out = program.buffers[static_cast<size_t>(output)];
-  if (!in.type || !out.type || *in.type != *out.type || in.elements != out.elements ||
-      in.dims != out.dims)
-    return false;
-  const auto writer = std::find_if(program.nests.begin(), program.nests.end(),
-                                   [&](const Nest& nest) { return writes_to(nest, output); });
-  if (writer == program.nests.end()) return false;
-  bool is_read = false;
-  for (auto nest = program.nests.begin(); nest != program.nests.end(); ++nest) {
-    if (nest > writer && writes_to(*nest, output)) return false;
-    const std::vector<Read> reads = reads_of(*nest, input);
-    if (reads.empty()) continue;
-    is_read = true;
-    if (nest > writer || !reads_what_it_writes(*nest, reads)) return false;
+/// Who reads and writes a buffer; nests by their place in the program.
+struct Uses {
+  std::optional<size_t> first_writer, last_writer, last_reader;
+  bool only_where_written = true; // every nest that reads it
+};
+
+std::vector<Uses> uses_of_buffers(const NestProgram& program) {
+  std::vector<Uses> uses(program.buffers.size());
+  for (size_t n = 0; n < program.nests.size(); ++n) {
+    const Nest& nest = program.nests[n];
+    std::map<int32_t, std::vector<Read>> reads; // by buffer
+    visit(nest, [&](const ExprNode& node) {
+      if (const auto* read = std::get_if<Read>(&node.is))
+        reads[nest.operands[static_cast<size_t>(read->operand)].buffer].push_back(*read);
+    });
+    for (const auto& [buffer, here] : reads) {
+      Uses& use = uses[static_cast<size_t>(buffer)];
+      use.last_reader = n;
+      use.only_where_written &= reads_what_it_writes(nest, here);
+    }
+    for (const Write& write : nest.writes) {
+      Uses& use =
+          uses[static_cast<size_t>(nest.operands[static_cast<size_t>(write.operand)].buffer)];
+      if (!use.first_writer) use.first_writer = n;
+      use.last_writer = n;
+    }
   }
-  // An input that nobody reads is no operand of the output.
-  return is_read && !writer->placement;
+  return uses;
+}
+
+bool have_one_shape(const Buffer& in, const Buffer& out) {
+  return in.type && out.type && *in.type == *out.type && in.elements == out.elements &&
+         in.dims == out.dims;
 }
 
 } // namespace
 
 std::vector<std::pair<int32_t, int32_t>> in_place_pairs(const NestProgram& program) {
+  const std::vector<Uses> uses = uses_of_buffers(program);
   std::vector<std::pair<int32_t, int32_t>> pairs;
-  const auto count = static_cast<int32_t>(program.buffers.size());
-  const auto has_role = [&](int32_t buffer, Buffer::Role role) {
-    return program.buffers[static_cast<size_t>(buffer)].role == role;
-  };
-  for (int32_t output = 0; output < count; ++output)
-    for (int32_t input = 0; has_role(output, Buffer::Role::output) && input < count; ++input)
-      if (has_role(input, Buffer::Role::input) && may_be_one(program, input, output))
-        pairs.emplace_back(input, output);
+  for (size_t output = 0; output < program.buffers.size(); ++output) {
+    const std::optional<size_t> writer = uses[output].first_writer;
+    if (program.buffers[output].role != Buffer::Role::output || !writer ||
+        writer != uses[output].last_writer || program.nests[*writer].placement)
+      continue;
+    for (size_t input = 0; input < program.buffers.size(); ++input) {
+      // An input that nobody reads is no operand of the output.
+      const Uses& use = uses[input];
+      if (program.buffers[input].role == Buffer::Role::input && use.last_reader &&
+          *use.last_reader <= *writer && use.only_where_written &&
+          have_one_shape(program.buffers[input], program.buffers[output]))
+        pairs.emplace_back(static_cast<int32_t>(input), static_cast<int32_t>(output));
+    }
+  }
   return pairs;
 }
 

@@ -1,11 +1,13 @@
 #include "compiler/nests/neutral.h"
 
 #include "ir/number.h"
+#include "ir/walk.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
+#include <unordered_map>
 #include <vector>
 
 namespace volute::compiler {
@@ -34,15 +36,23 @@ double evaluate_constant(const Expr& e) {
 
 /// The update with accumulators at `value`, the weight at `weight`, other reads at `element`.
 Scalar evaluate(const Nest& nest, const Expr& e, double value, double element, double weight) {
-  if (std::holds_alternative<Acc>(e->is)) return in_type(e->type, value);
-  if (std::holds_alternative<Position>(e->is)) return as_scalar(7);
-  if (const auto* read = std::get_if<Read>(&e->is))
-    return in_type(e->type, read->operand == nest.weight ? weight : element);
-  std::array<Scalar, 4> operands{};
-  size_t n = 0;
-  for (const Expr& child : children(e))
-    operands.at(n++) = evaluate(nest, child, value, element, weight);
-  return apply(*e, operands.data());
+  std::unordered_map<const ExprNode*, Scalar> known;
+  visit(e, [&](const ExprNode& node) {
+    Scalar& result = known[&node];
+    if (std::holds_alternative<Acc>(node.is)) {
+      result = in_type(node.type, value);
+    } else if (std::holds_alternative<Position>(node.is)) {
+      result = as_scalar(7);
+    } else if (const auto* read = std::get_if<Read>(&node.is)) {
+      result = in_type(node.type, read->operand == nest.weight ? weight : element);
+    } else {
+      std::array<Scalar, 4> operands{};
+      size_t n = 0;
+      for_each_part(node, [&](const Expr& operand) { operands.at(n++) = known.at(operand.get()); });
+      result = apply(node, operands.data());
+    }
+  });
+  return known.at(e.get());
 }
 
 /// Values an accumulator may have when an update meets it. With one update a point, only the first.

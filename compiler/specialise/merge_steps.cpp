@@ -1,5 +1,7 @@
 #include "compiler/specialise/merge_steps.h"
 
+#include "ir/walk.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -35,85 +37,24 @@ public:
     return result;
   }
 
-  std::vector<Affine> operator()(std::vector<Affine> list) const {
-    for (Affine& affine : list) affine = (*this)(affine);
-    return list;
-  }
-
-  Index operator()(Index index) const {
-    for (Subscript& s : index) {
-      s.at = (*this)(s.at);
-      if (s.table >= 0) s.table += tables_;
-    }
-    return index;
-  }
-
-  Expr operator()(const Expr& e) const {
-    return rewrite(e, [&](const Expr& node) -> Expr {
-      auto copy = std::make_shared<ExprNode>(*node);
-      if (auto* load = std::get_if<Load>(&copy->is))
-        load->view += views_, load->index = (*this)(load->index);
-      else if (auto* reg = std::get_if<Reg>(&copy->is))
-        reg->array += arrays_, reg->index = (*this)(reg->index);
-      else if (auto* position = std::get_if<Position>(&copy->is))
-        position->value = (*this)(position->value);
-      else
-        return node;
-      return copy;
-    });
-  }
-
-  Range operator()(Range range) const {
-    for (auto* bounds : {&range.lo, &range.hi})
-      for (Bound& bound : *bounds) bound.numerator = (*this)(bound.numerator);
-    return range;
-  }
-
   Stmt operator()(const Stmt& s) const {
-    return std::visit([&](auto is) { return stmt(renumbered(std::move(is)), s->note); }, s->is);
+    Rewriter in_values([this](const Expr& node) {
+      auto copy = std::make_shared<ExprNode>(*node);
+      renumber(*copy, [](const Expr&) {});
+      return Expr(copy);
+    });
+    return rewrite(
+        s, [&](StmtNode& node) { renumber(node, [&](Expr& value) { value = in_values(value); }); });
   }
 
 private:
-  Block renumbered(Block block) const {
-    for (Stmt& s : block.stmts) s = (*this)(s);
-    return block;
-  }
-  For renumbered(For loop) const {
-    loop.var = (*this)(loop.var);
-    loop.range = (*this)(loop.range);
-    loop.body = (*this)(loop.body);
-    return loop;
-  }
-  When renumbered(When when) const {
-    when.value = (*this)(when.value);
-    when.body = (*this)(when.body);
-    return when;
-  }
-  Set renumbered(Set set) const {
-    return {set.array + arrays_, (*this)(set.index), (*this)(set.value)};
-  }
-  Store renumbered(Store store) const {
-    store.view += views_;
-    store.index = (*this)(store.index);
-    store.value = (*this)(store.value);
-    return store;
-  }
-  Scatter renumbered(Scatter scatter) const {
-    scatter.view += views_;
-    scatter.index = (*this)(scatter.index);
-    scatter.offset = (*this)(scatter.offset);
-    scatter.value = (*this)(scatter.value);
-    return scatter;
-  }
-  Transpose renumbered(Transpose turn) const {
-    turn.to += arrays_;
-    turn.from += arrays_;
-    turn.from_index = (*this)(turn.from_index);
-    return turn;
-  }
-  Fence renumbered(Fence fence) const { return fence; }
-  Prefetch renumbered(Prefetch prefetch) const {
-    return {prefetch.view + views_, (*this)(prefetch.offset)};
+  template <class Node, class Value>
+  void renumber(Node& node, const Value& value) const {
+    for_each_part(node, overloaded{[this](Affine& affine) { affine = (*this)(affine); },
+                                   [this](LoopVariable, Var& var) { var = (*this)(var); },
+                                   [this](ViewId, int32_t& id) { id += views_; },
+                                   [this](ArrayId, int32_t& id) { id += arrays_; },
+                                   [this](TableId, int32_t& id) { id += tables_; }, value});
   }
 
   int32_t vars_, views_, arrays_, tables_;

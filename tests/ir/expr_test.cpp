@@ -221,7 +221,7 @@ TEST_CASE("expressions print with the parentheses that they need and no others")
   CHECK(text(convert_to(i32, unary(UnaryFn::rint, a))) == "i32(rint(a))");
   CHECK(text(bitcast_to(i32, a)) == "bits_as_i32(a)");
   CHECK(text(dot(4, a, b, c)) == "dot4(a, b, c)");
-  CHECK(text(position(56 * Affine(Var{0}) + Var{1}, i64)) == "i64(56*h + w)");
+  CHECK(text(position(56 * Affine(Var{0}) + Var{1}, i64)) == "i64[56*h + w]");
   CHECK(text(a + imm(-1.5)) == "a + -1.5");
   CHECK(text(imm(0.1f)) == "0.1");
   CHECK(text(imm(0.1, f64)) == "0.1");

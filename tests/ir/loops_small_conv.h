@@ -43,6 +43,7 @@ inline NestProgram nest_program() {
   nest.vars = {"h", "w", "o", "i", "kh", "kw"};
   nest.axes = {{h, H, false}, {w, W, false}, {o, O, false},
                {i, I, true},  {kh, K, true}, {kw, K, true}};
+  for (NestAxis& axis : nest.axes) axis.role = usual_role(nest.name_of(axis.var));
   nest.operands = views();
   nest.weight = 1;
   const Affine row = Affine(h) + kh - 1, column = Affine(w) + kw - 1;

@@ -77,6 +77,11 @@ const Stmt leaf = stmt(Set{0, {}, imm(0, f32, 4)});
 TEST_CASE("a convolution step prints its registers, its loops and every access") {
   CHECK(to_string(small_conv::loop_program()) == R"(loops small
 
+input x: f32[84]
+input k: f32[72]
+input b: f32[4]
+output y: f32[168]
+
 // conv %0, relu %y
 step conv: 6 items of h
   x: input f32[2][6][7]
@@ -160,13 +165,13 @@ TEST_CASE(
   const Stmt scatter = stmt(Scatter{1, {8}, offset, 5, value});
   step.body = for_loop(k, Range::of(0, 4), serial, scatter);
   CHECK(
-      to_string(step, program.buffers).find("    scatter y[8 + p[k]] = x[k] if 0 <= p[k] < 5\n") !=
+      to_string(step, program.buffers).find("    scatter p[k] behind y[8], 0 <= it < 5: x[k]\n") !=
       std::string::npos);
   CHECK(verify(program).empty());
   Step second = step;
   second.body = substitute(scatter, k, 2);
   CHECK(
-      to_string(second, program.buffers).find("  scatter y[8 + p[2]] = x[2] if 0 <= p[2] < 5\n") !=
+      to_string(second, program.buffers).find("  scatter p[2] behind y[8], 0 <= it < 5: x[2]\n") !=
       std::string::npos);
 
   const auto run_with = [&](std::vector<int64_t> numbers) {
@@ -201,7 +206,7 @@ TEST_CASE("lanes of a position may count upwards, and groups of lanes are repeat
   step.body = block({store_lanes(1, {8 * Affine(h)}, 4, convert_to(f32, counted)),
                      store_lanes(1, {8 * Affine(h) + 4}, 4, splat_to(4, pair))});
   CHECK(to_string(step, program_of(step).buffers)
-            .find("  store y[8*h] x4 = f32(u8(8*h - 3*lane + 1))\n"
+            .find("  store y[8*h] x4 = f32(u8[8*h - 3*lane + 1])\n"
                   "  store y[8*h + 4] x4 = splat load x[h] x2\n") != std::string::npos);
   CHECK(run(step) == std::vector<float>{1, 254, 251, 248, 1, 2, 1, 2, 9, 6, 3, 0, 2, 3, 2, 3});
 }
@@ -327,11 +332,11 @@ TEST_CASE("substitution reaches ranges, conditions, subscripts and positions, an
       block({for_loop(k, clipped, serial, inner), stmt(When{Affine(h) + r, 0, 2, inner}),
              stmt(Transpose{2, 1, {Affine(h)}, 0, 1}), store_lanes(1, {h}, 1, value)});
   CHECK(body_text(substitute(body, h, 2)) == "  for k in 0..2:\n"
-                                             "    a[2] = x[k + 2] + a[2] + f32(i32(6))\n"
+                                             "    a[2] = x[k + 2] + a[2] + f32(i32[6])\n"
                                              "  when 0 <= r + 2 < 2:\n"
-                                             "    a[2] = x[k + 2] + a[2] + f32(i32(6))\n"
+                                             "    a[2] = x[k + 2] + a[2] + f32(i32[6])\n"
                                              "  rows = transpose a[2..3]\n"
-                                             "  store y[2] = x[k + 2] + a[2] + f32(i32(6))\n");
+                                             "  store y[2] = x[k + 2] + a[2] + f32(i32[6])\n");
   CHECK(std::get<Block>(substitute(stmt(When{h, 0, 2, leaf}), h, 2)->is).stmts.empty());
   CHECK(body_text(substitute(stmt(When{h, 0, 2, leaf}), h, 1)) == "  t = 0\n");
   CHECK(body_text(substitute(for_loop(k, clipped, serial, leaf), h, Affine(r) + 2)) ==

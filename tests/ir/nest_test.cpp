@@ -25,6 +25,11 @@ Buffer typed(std::string name, Buffer::Role role, ElementType element, int64_t e
 TEST_CASE("a convolution nest prints as its operands, its domain, and what it computes") {
   CHECK(to_string(small_conv::nest_program()) == R"(nests small
 
+input x: f32[84]
+input k: f32[72]
+input b: f32[4]
+output y: f32[168]
+
 // conv %0, relu %y
 nest conv {
   x: input f32[2][6][7]
@@ -49,7 +54,7 @@ TEST_CASE("a nest prints its tables, roles, parameters, strides and placement") 
   copy.vars = {"n", "N"};
   const ParameterRange range{1, 6};
   copy.parameters = {{size, range}};
-  copy.axes = {{n, Affine(size), false}};
+  copy.axes = {{n, Affine(size), false, AxisRole::batch}};
   copy.operands = {{"x", 0, f32, {{4, 2}}}, {"p", 1, f32, {{Affine(size), 1}}}};
   copy.tables = {{1, 0, 1, 2, 3, 2}};
   copy.writes = {{1, {Affine(n)}, read(f32, 0, {{Affine(n), 0}})}};
@@ -65,12 +70,15 @@ TEST_CASE("a nest prints its tables, roles, parameters, strides and placement") 
   const std::string expected = R"(nests test
 parameter N from 1 to 6
 
+input x0: f32[8]
+intermediate p: f32[6]
+
 nest pad {
+  for any N
   x: input f32[4] strides [2] of x0
   p: intermediate f32[N]
   table0 = [1, 0, 1, 2, 3, 2]
   computed for every 1 of tile of conv
-  for any N
   parallel n in 0..N
   p[n] = x[table0[n]]
 }

@@ -144,7 +144,8 @@ nest max_pool_y {
   reduce kh in 0..3, kw in 0..3
   where 0 <= 2*h + kh - 1 < 16, 0 <= 2*w + kw - 1 < 16
   acc = -inf
-  acc <- unordered(%1[n, c, 2*h + kh - 1, 2*w + kw - 1], %1[n, c, 2*h + kh - 1, 2*w + kw - 1]) ? %1[n, c, 2*h + kh - 1, 2*w + kw - 1] : max(%1[n, c, 2*h + kh - 1, 2*w + kw - 1], acc)
+  let t1 = %1[n, c, 2*h + kh - 1, 2*w + kw - 1]
+  acc <- unordered(t1, t1) ? t1 : max(t1, acc)
   y[n, c, h, w] = acc
 }
 )");
@@ -252,7 +253,7 @@ TEST_CASE("pad is a window of one tap that starts from the padding's value") {
     %y = pad %x {pad = [(1, 0), (-1, 2)], value = -2}
     return %y
   })") == R"(// pad %y
-nest pad_y {
+nest pad_y as copy {
   x: input f32[1][2][4][5]
   y: output f32[1][2][5][6]
   parallel n in 0..1, c in 0..2, h in 0..5, w in 0..6
@@ -308,7 +309,7 @@ TEST_CASE("what no nest writes is copied to its output") {
     %c = const [1, 2, 3, 4] : f32[o=2, i=2]
     return %x, %c
   })") == R"(// return %x
-nest copy_x {
+nest copy_x as copy {
   x: input f32[1][2][3]
   x_returned: output f32[1][2][3] of x
   parallel n in 0..1, c in 0..2, w in 0..3
@@ -316,7 +317,7 @@ nest copy_x {
 }
 
 // return %c
-nest copy_c {
+nest copy_c as copy {
   c: table f32[2][2]
   c_returned: output f32[2][2] of c
   parallel o in 0..2, i in 0..2

@@ -1,0 +1,136 @@
+#include "ir/walk.h"
+
+#include <algorithm>
+#include <unordered_set>
+#include <vector>
+
+namespace volute::ir {
+namespace {
+
+thread_local int64_t walked = 0;
+
+// A node waits on the stack until its operands, which are put above it, are done.
+struct Waiting {
+  const Expr* expr;
+  bool operands_done = false;
+};
+
+// Puts the operands above the node, the first one on top.
+void push_operands(const ExprNode& node, std::vector<Waiting>& stack) {
+  const size_t below = stack.size();
+  for_each_part(node, [&](const Expr& operand) {
+    if (operand) stack.push_back({&operand});
+  });
+  std::reverse(stack.begin() + static_cast<std::ptrdiff_t>(below), stack.end());
+}
+
+void visit(const Expr& expr, const std::function<void(const ExprNode&)>& fn,
+           std::unordered_set<const ExprNode*>& seen) {
+  if (!expr) return;
+  std::vector<Waiting> stack = {{&expr}};
+  while (!stack.empty()) {
+    const auto [at, operands_done] = stack.back();
+    if (operands_done) {
+      stack.pop_back();
+      ++walked;
+      fn(**at);
+    } else if (!seen.insert(at->get()).second) {
+      stack.pop_back();
+    } else {
+      stack.back().operands_done = true;
+      push_operands(**at, stack);
+    }
+  }
+}
+
+} // namespace
+
+int64_t nodes_walked() { return walked; }
+
+// ---- expressions ------------------------------------------------------------------------------
+
+void visit(const Expr& expr, const std::function<void(const ExprNode&)>& fn) {
+  std::unordered_set<const ExprNode*> seen;
+  visit(expr, fn, seen);
+}
+
+Expr Rewriter::operator()(const Expr& expr) {
+  if (!expr) return expr;
+  std::vector<Waiting> stack = {{&expr}};
+  while (!stack.empty()) {
+    const auto [at, operands_done] = stack.back();
+    const Expr& node = *at;
+    if (!operands_done && done_.count(node.get())) {
+      stack.pop_back();
+    } else if (!operands_done) {
+      stack.back().operands_done = true;
+      push_operands(*node, stack);
+    } else {
+      stack.pop_back();
+      ++walked;
+      std::vector<Expr> operands;
+      bool changed = false;
+      for_each_part(*node, [&](const Expr& operand) {
+        operands.push_back(done_.at(operand.get()).after);
+        changed |= operands.back() != operand;
+      });
+      Expr after = fn_(changed ? with_children(node, std::move(operands)) : node);
+      done_.emplace(node.get(), Result{node, std::move(after)});
+    }
+  }
+  return done_.at(expr.get()).after;
+}
+
+Expr rewrite(const Expr& expr, const std::function<Expr(const Expr&)>& fn) {
+  return Rewriter(fn)(expr);
+}
+
+// ---- statements -------------------------------------------------------------------------------
+
+namespace {
+
+void visit(const Stmt& s, const std::function<void(const StmtNode&)>& fn,
+           std::unordered_set<const StmtNode*>& seen) {
+  if (!s || !seen.insert(s.get()).second) return;
+  ++walked;
+  fn(*s);
+  for_each_part(*s, [&](const Stmt& inner) { visit(inner, fn, seen); });
+}
+
+using Rewritten = std::unordered_map<const StmtNode*, Stmt>;
+
+Stmt rewrite(const Stmt& s, const std::function<void(StmtNode&)>& fn, Rewritten& done) {
+  if (!s) return s;
+  if (const auto found = done.find(s.get()); found != done.end()) return found->second;
+  ++walked;
+  StmtNode node = *s;
+  for_each_part(node, [&](Stmt& inner) { inner = rewrite(inner, fn, done); });
+  fn(node);
+  return done[s.get()] = normal(std::move(node));
+}
+
+} // namespace
+
+void visit(const Stmt& s, const std::function<void(const StmtNode&)>& fn) {
+  std::unordered_set<const StmtNode*> seen;
+  visit(s, fn, seen);
+}
+
+void for_each_expression(const Stmt& s, const std::function<void(const Expr&)>& fn) {
+  visit(s,
+        [&](const StmtNode& node) { for_each_part(node, [&](const Expr& value) { fn(value); }); });
+}
+
+Stmt rewrite(const Stmt& s, const std::function<void(StmtNode&)>& fn) {
+  Rewritten done;
+  return rewrite(s, fn, done);
+}
+
+// ---- nests ------------------------------------------------------------------------------------
+
+void visit(const Nest& nest, const std::function<void(const ExprNode&)>& fn) {
+  std::unordered_set<const ExprNode*> seen;
+  for_each_expression(nest, [&](const Expr& e) { visit(e, fn, seen); });
+}
+
+} // namespace volute::ir
