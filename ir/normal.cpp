@@ -156,13 +156,14 @@ std::string own_name(const std::string& name, std::set<std::string>& taken) {
   return own;
 }
 
-/// Views that show the same become one; gives the new number of each.
-std::vector<int32_t> join_views(std::vector<View>& views) {
+/// Views that show the same become one; gives the new number of each. What operands a nest has is
+/// told by their names; in loops names are for people only.
+std::vector<int32_t> join_views(std::vector<View>& views, bool by_name) {
   std::vector<View> joined;
   std::vector<int32_t> numbers;
   for (View& view : views) {
     const auto known = std::find_if(joined.begin(), joined.end(), [&](const View& other) {
-      return other.name == view.name && other.buffer == view.buffer &&
+      return (!by_name || other.name == view.name) && other.buffer == view.buffer &&
              other.element == view.element && other.dims == view.dims;
     });
     numbers.push_back(static_cast<int32_t>(known - joined.begin()));
@@ -239,7 +240,7 @@ std::vector<Var> bring_into_form(Nest& nest) {
   for (NestAxis& axis : nest.axes) axis.var = variables.declare(axis.var);
   for (NestAxis& axis : nest.axes) axis.extent = variables(axis.extent);
   renumber(nest.operands, variables);
-  const std::vector<int32_t> numbers = join_views(nest.operands);
+  const std::vector<int32_t> numbers = join_views(nest.operands, true);
   nest.weight = renumbered(nest.weight, numbers);
   for (auto* constraints : {&nest.constraints, &nest.domain})
     for (Constraint& c : *constraints) c = {variables(c.value), variables(c.extent)};
@@ -275,7 +276,7 @@ public:
       parameter.var = variables_.declare(parameter.var, visible_name(parameter.var));
     for (ItemLoop& item : step_.items) item.count = variables_(item.count);
     renumber(step_.views, variables_);
-    views_ = join_views(step_.views);
+    views_ = join_views(step_.views, false);
     std::set<std::string> taken;
     for (RegisterArray& array : step_.arrays) array.name = own_name(array.name, taken);
     if (step_.body) step_.body = statement(step_.body);
