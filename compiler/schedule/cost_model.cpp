@@ -292,12 +292,12 @@ private:
       const int64_t extent = nest_.axis_of(t.axis).extent.number();
       for (const Segment& s : borders.segments(t.axis, 0, extent, t.size))
         if (s.element_wise) elements += static_cast<double>(s.count * s.size);
-      double steps = steps_, others = 1;
+      double others = 1;
       for (const NestAxis& axis : nest_.axes)
         if (!axis.reduction && axis.var != t.axis)
           others *= static_cast<double>(ceil_div(axis.extent.number(), plan_.held(axis.var)));
       const double registers = static_cast<double>(plan_.tile_registers() / t.registers());
-      cycles += elements * others * steps * registers / instructions_per_cycle_;
+      cycles += elements * others * steps_ * registers / instructions_per_cycle_;
     }
     return cycles;
   }
