@@ -379,25 +379,8 @@ private:
     const int32_t view = view_called(name);
     if (view < 0 && !line.failed())
       line.refuse_at(where, fmt::format("there is no view {}", quoted(name)));
-    line.expect("[", "'[' behind the view");
-    while (!line.failed() && !line.is("]")) {
-      if (!index.empty()) line.expect(",", "',' or ']' behind the subscript");
-      index.push_back(subscript(line));
-    }
-    line.expect("]", "']' behind the subscripts");
+    index = parse_subscripts(line, step.tables.size(), variables_, "'[' behind the view");
     return view;
-  }
-
-  Subscript subscript(LineCursor& line) {
-    int32_t table = -1;
-    for (size_t i = 0; i < step.tables.size(); ++i)
-      if (line.token(1).is("[") && line.is(fmt::format("table{}", i)))
-        table = static_cast<int32_t>(i);
-    if (table < 0) return line.affine(variables_);
-    line.advance(), line.advance();
-    Subscript looked_up(line.affine(variables_), table);
-    line.expect("]", "']' behind the entry of the table");
-    return looked_up;
   }
 
   /// `x16`; nothing when something else is next.

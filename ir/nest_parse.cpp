@@ -247,25 +247,8 @@ private:
     const int32_t operand = operand_called(name);
     if (operand < 0 && !line.failed())
       line.refuse_at(at, fmt::format("there is no operand {}", quoted(name)));
-    line.expect("[", "'[' behind the operand");
-    while (!line.failed() && !line.is("]")) {
-      if (!index.empty()) line.expect(",", "',' or ']' behind the subscript");
-      index.push_back(subscript(line));
-    }
-    line.expect("]", "']' behind the subscripts");
+    index = parse_subscripts(line, nest.tables.size(), variables_, "'[' behind the operand");
     return operand;
-  }
-
-  Subscript subscript(LineCursor& line) {
-    int32_t table = -1;
-    for (size_t i = 0; i < nest.tables.size(); ++i)
-      if (line.token(1).is("[") && line.is(fmt::format("table{}", i)))
-        table = static_cast<int32_t>(i);
-    if (table < 0) return line.affine(variables_);
-    line.advance(), line.advance();
-    Subscript looked_up(line.affine(variables_), table);
-    line.expect("]", "']' behind the entry of the table");
-    return looked_up;
   }
 
   Expr leaf(LineCursor& line) {

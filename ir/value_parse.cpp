@@ -387,4 +387,32 @@ Expr ValueParser::build(LineCursor& line, size_t at, const ValueContext& given) 
   return nullptr;
 }
 
+namespace {
+
+Subscript parse_subscript(LineCursor& line, size_t tables, const LineCursor::Variables& variables) {
+  int32_t table = -1;
+  for (size_t i = 0; i < tables; ++i)
+    if (line.token(1).is("[") && line.is(fmt::format("table{}", i)))
+      table = static_cast<int32_t>(i);
+  if (table < 0) return line.affine(variables);
+  line.advance(), line.advance();
+  Subscript looked_up(line.affine(variables), table);
+  line.expect("]", "']' behind the entry of the table");
+  return looked_up;
+}
+
+} // namespace
+
+Index parse_subscripts(LineCursor& line, size_t tables, const LineCursor::Variables& variables,
+                       const char* opening) {
+  Index index;
+  line.expect("[", opening);
+  while (!line.failed() && !line.is("]")) {
+    if (!index.empty()) line.expect(",", "',' or ']' behind the subscript");
+    index.push_back(parse_subscript(line, tables, variables));
+  }
+  line.expect("]", "']' behind the subscripts");
+  return index;
+}
+
 } // namespace volute::ir

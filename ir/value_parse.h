@@ -68,4 +68,9 @@ private:
   int depth_ = 0; // parentheses around
 };
 
+/// `[0, 3*band + h, table0[w]]`, the cursor at the bracket: an access's subscripts, of an owner of
+/// so many tables. `opening` says what is wanted where there is no bracket.
+Index parse_subscripts(LineCursor& line, size_t tables, const LineCursor::Variables& variables,
+                       const char* opening);
+
 } // namespace volute::ir
