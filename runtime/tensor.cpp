@@ -178,18 +178,12 @@ int64_t iota_period(ir::ElementType type) {
 template <class Value>
 void write_all(const MutableTensorView& tensor, Value value) {
   const ir::ElementType element = tensor.type().element;
-  const int64_t size = ir::size_of(element);
-  const auto write = [&](std::byte* at, int64_t i) {
-    if (ir::is_float(element))
-      ir::write_real(at, element, static_cast<double>(value(i)));
-    else
-      ir::write_integer(at, element, value(i));
-  };
-  const TensorStrides none;
   int64_t i = 0;
-  for_each_row(tensor.type(), tensor.strides(), none, [&](const Row& row) {
-    for (int64_t k = 0; k < row.count; ++k, ++i)
-      write(tensor.data() + (row.first + k * row.first_step) * size, i);
+  for_each_element(tensor.type(), tensor.strides(), tensor.data(), [&](std::byte* at) {
+    if (ir::is_float(element))
+      ir::write_real(at, element, static_cast<double>(value(i++)));
+    else
+      ir::write_integer(at, element, value(i++));
   });
 }
 

@@ -10,6 +10,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <memory>
 #include <optional>
 
@@ -135,9 +136,11 @@ int run(const RunOptions& options, Invocation& invocation) {
   }
   if (options.check) check(plan, inputs, outputs, invocation);
   write_outputs(plan.outputs, by_name);
-  for (const NamedFile& file : plan.outputs)
+  for (const NamedFile& file : plan.outputs) {
+    std::fputs(words_about_clamping(file, by_name.at(file.name)).c_str(), stderr);
     print(fmt::format("%{}: {} -> {}\n", file.name, ir::to_string(by_name.at(file.name).type()),
                       file.path));
+  }
   if (!plan.outputs.empty()) return exit_done;
   for (size_t i = 0; i < outputs.size(); ++i)
     print(fmt::format("%{}: {}\n{}", program.name_of(program.outputs[i]),
