@@ -281,6 +281,21 @@ int64_t Kernel::mapped_bytes() const noexcept {
   return static_cast<int64_t>(state_->loaded->memory->size());
 }
 
+int64_t Kernel::fixed_bytes() const noexcept {
+  int64_t bytes = mapped_bytes() + state_->table_bytes;
+  for (const OwnedMemory& memory : state_->known.owned)
+    if (memory) bytes += AlignedMemory::taken_by(memory->size());
+  return bytes;
+}
+
+int64_t Kernel::held_bytes() const noexcept {
+  return fixed_bytes() + state_->workspaces->taken_bytes();
+}
+
+void Kernel::count_workspaces_in(ByteTotal total) const noexcept {
+  state_->workspaces->count_in(std::move(total));
+}
+
 std::optional<Kernel> WeakKernel::lock() const {
   if (auto state = state_.lock()) return Kernel(std::move(state));
   return std::nullopt;

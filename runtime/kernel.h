@@ -23,6 +23,7 @@
 #include "runtime/threads.h"
 
 #include <array>
+#include <atomic>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -128,6 +129,9 @@ public:
   int64_t owned_bytes() const noexcept;
   /// Bytes of code and constants that are mapped, shared by all copies.
   int64_t mapped_bytes() const noexcept;
+  /// All that it takes in memory: the two above, a workspace for each call that there was at one
+  /// time (one at least), and the tables that describe it.
+  int64_t held_bytes() const noexcept;
 
 private:
   friend class WeakKernel;
@@ -137,6 +141,9 @@ private:
   /// Somebody has found it otherwise than by its key; the cache asks once before it lets go.
   void mark_used() const noexcept;
   bool take_used() const noexcept;
+  /// held_bytes() without the workspaces, and those counted in a total as long as it is given.
+  int64_t fixed_bytes() const noexcept;
+  void count_workspaces_in(std::shared_ptr<std::atomic<int64_t>> total) const noexcept;
 
   std::shared_ptr<const KernelState> state_;
 };

@@ -290,6 +290,34 @@ int64_t thread_scratch_bytes(const Image& image) {
   return rounded_up(image.thread_scratch_bytes, scratch_unit);
 }
 
+namespace {
+
+template <class T>
+int64_t bytes_in(const std::vector<T>& list) {
+  return static_cast<int64_t>(list.capacity() * sizeof(T));
+}
+int64_t bytes_in(const std::string& text) { return static_cast<int64_t>(text.capacity()); }
+
+/// What describes a kernel, near enough: everything that grows with it.
+int64_t bytes_of_tables(const KernelState& state) {
+  const Image& image = state.image();
+  int64_t bytes = sizeof(KernelState) + sizeof(LoadedImage) + bytes_in(image.name) +
+                  bytes_in(image.target) + bytes_in(image.buffers) + bytes_in(image.steps) +
+                  bytes_in(image.parameters) + bytes_in(state.loaded->entries) +
+                  bytes_in(state.open) + bytes_in(state.plan.offsets) + bytes_in(state.known.owned);
+  for (const ImageBuffer& buffer : image.buffers) {
+    bytes += bytes_in(buffer.name) + bytes_in(buffer.strides) + bytes_in(buffer.may_alias) +
+             bytes_in(buffer.dims);
+    if (buffer.type) bytes += bytes_in(buffer.type->extents);
+  }
+  for (const ImageStep& step : image.steps)
+    bytes +=
+        bytes_in(step.name) + bytes_in(step.reads) + bytes_in(step.writes) + bytes_in(step.work_by);
+  return bytes;
+}
+
+} // namespace
+
 KernelState::KernelState(std::shared_ptr<const LoadedImage> loaded_image, Known known_before,
                          Threads on_threads)
     : loaded(std::move(loaded_image)), known(std::move(known_before)),
@@ -306,6 +334,7 @@ KernelState::KernelState(std::shared_ptr<const LoadedImage> loaded_image, Known 
   table_offset = buffer_bytes + scratch_bytes * threads.count();
   const size_t table = buffers.size() > stack_table ? buffers.size() * sizeof(std::byte*) : 0;
   workspace_bytes = table_offset + rounded_up(static_cast<int64_t>(table), scratch_unit);
+  table_bytes = bytes_of_tables(*this);
   workspaces = std::make_unique<WorkspacePool>(workspace_bytes);
 }
 

@@ -66,6 +66,7 @@ struct KernelState {
   int64_t scratch_bytes = 0; // of one thread, rounded up so that no two share a cache line
   int64_t table_offset = 0;
   int64_t workspace_bytes = 0;
+  int64_t table_bytes = 0; // what describes the kernel: names, types, steps, this
   mutable std::unique_ptr<WorkspacePool> workspaces; // locks for itself
 };
 

@@ -77,7 +77,7 @@ constexpr std::array<Row, 5> rows = {{
     {{"VOLUTE_ACCURACY", "0 or more", "largest error of an algorithm, in direct f32's (2)"},
      read_accuracy},
     {{"VOLUTE_MEMORY_CACHE", "bytes, or 64M, 1G, ...",
-      "kernels a session keeps that nobody holds (256M)"},
+      "what the kernels that a session keeps may take (256M)"},
      read_memory_cache},
     {{"VOLUTE_VERBOSE", "0 or 1", "a line on standard error for every compile (0)"}, read_verbose},
 }};

@@ -147,7 +147,9 @@ Expected<Kernel> Session::load(const compiler::Image& image) const {
 }
 
 std::optional<Kernel> Session::recall(const FunctionKey& key) const {
-  return state_->functions.find(key);
+  std::optional<Kernel> kernel = state_->functions.find(key);
+  if (kernel) state_->cache.keep_within_limit();
+  return kernel;
 }
 
 void Session::remember(const FunctionKey& key, const Kernel& kernel) {
