@@ -39,6 +39,12 @@ namespace volute::runtime {
 
 struct KernelState; // kernel_state.h
 
+/// An input that holds denormal numbers.
+struct Denormals {
+  std::string input;
+  int64_t count = 0, elements = 0;
+};
+
 template <class T>
 concept TensorOrView = std::same_as<std::remove_cvref_t<T>, TensorRef> ||
     std::same_as<std::remove_cvref_t<T>, Tensor> ||
@@ -66,7 +72,9 @@ public:
 
   /// Makes an image callable. Refused are an image for a machine that this one is not, and one
   /// whose tables do not hold together (a step outside its text, a buffer outside its workspace).
-  static Expected<Kernel> load(const compiler::Image& image, Threads threads = {});
+  /// With `flush_denormals` everything that it computes takes denormal numbers for 0.
+  static Expected<Kernel> load(const compiler::Image& image, Threads threads = {},
+                               bool flush_denormals = false);
 
   // ---- calls ----
 
@@ -123,6 +131,11 @@ public:
   bool runs_in_place(std::string_view input, std::string_view output) const;
   /// The steps that a call runs, in order; those that follow from what is bound have run.
   std::vector<std::string> steps() const;
+  /// Whether denormal numbers are taken for 0 by whatever thread works on it; otherwise that is as
+  /// the calling thread has it.
+  bool flushes_denormals() const noexcept;
+  /// What is bound and holds denormal numbers, which many CPUs take a hundred times as long for.
+  const std::vector<Denormals>& denormals() const noexcept;
   /// What one call needs, all threads together; depends on what is bound and on the threads.
   int64_t workspace_bytes() const noexcept;
   /// Bytes of what is bound and what was computed of it, as far as calls read it.

@@ -1,5 +1,6 @@
 #include "runtime/kernel_state.h"
 
+#include "runtime/float_control.h"
 #include "runtime/overlap.h"
 #include "runtime/parameters.h"
 
@@ -243,6 +244,7 @@ Status check_workspace(const KernelState& kernel, std::span<const TensorRef> arg
 
 Status run_steps(const KernelState& kernel, std::span<const TensorRef> arguments,
                  const ParameterValues& parameters, std::byte* workspace) noexcept {
+  const FlushDenormals on_this_thread(kernel.flush_denormals); // `threads` take it over
   const Image& image = kernel.image();
   std::array<std::byte*, stack_table> few;
   std::byte** table = few.data();
@@ -319,9 +321,9 @@ int64_t bytes_of_tables(const KernelState& state) {
 } // namespace
 
 KernelState::KernelState(std::shared_ptr<const LoadedImage> loaded_image, Known known_before,
-                         Threads on_threads)
+                         Threads on_threads, bool flush)
     : loaded(std::move(loaded_image)), known(std::move(known_before)),
-      threads(std::move(on_threads)) {
+      threads(std::move(on_threads)), flush_denormals(flush) {
   const std::vector<ImageBuffer>& buffers = image().buffers;
   for (const Role role : {Role::input, Role::output})
     for (size_t i = 0; i < buffers.size(); ++i)

@@ -38,10 +38,12 @@ struct Known {
   std::vector<bool> bound;           // by buffer: the inputs that are part of the kernel
   compiler::Preparation preparation; // follows from what is bound
   std::vector<OwnedMemory> owned;    // by buffer: not null where preparation.kept
+  std::vector<Denormals> denormals;  // of bound inputs
 };
 
 struct KernelState {
-  KernelState(std::shared_ptr<const LoadedImage> loaded, Known known, Threads threads);
+  KernelState(std::shared_ptr<const LoadedImage> loaded, Known known, Threads threads,
+              bool flush_denormals);
 
   const compiler::Image& image() const { return loaded->image; }
   /// Checks a call's tensors and runs the steps. `arguments` are in the order of `open`; without a
@@ -52,6 +54,7 @@ struct KernelState {
   const std::shared_ptr<const LoadedImage> loaded;
   const Known known;
   const Threads threads;
+  const bool flush_denormals;
   mutable std::atomic<bool> used{false}; // Kernel::mark_used
 
   // Derived from the above.
@@ -92,7 +95,8 @@ Status run_step(const compiler::Image& image, const compiler::ImageStep& step,
 int64_t thread_scratch_bytes(const compiler::Image& image);
 
 /// What follows from constants alone; runs the steps that compute it.
-Expected<Known> known_at_load(const LoadedImage& loaded, const Threads& threads);
+Expected<Known> known_at_load(const LoadedImage& loaded, const Threads& threads,
+                              bool flush_denormals);
 /// What a kernel knows once the input is bound too.
 Expected<Known> known_once_bound(const KernelState& kernel, size_t input, const TensorView& view);
 

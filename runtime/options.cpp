@@ -59,9 +59,10 @@ std::optional<std::string> read_memory_cache(const std::string& text, Options& o
   return std::nullopt;
 }
 
-std::optional<std::string> read_verbose(const std::string& text, Options& options) {
+template <bool Options::*option>
+std::optional<std::string> read_switch(const std::string& text, Options& options) {
   if (text != "0" && text != "1") return "0 or 1";
-  options.verbose = text == "1";
+  options.*option = text == "1";
   return std::nullopt;
 }
 
@@ -70,7 +71,7 @@ struct Row {
   Reader read;
 };
 
-constexpr std::array<Row, 5> rows = {{
+constexpr std::array<Row, 6> rows = {{
     {{"VOLUTE_THREADS", "1, 2, ... or all", "threads that run a kernel (1)"}, read_threads},
     {{"VOLUTE_TARGET", "native or CPU[+feature,-feature...]", "what to compile for (native)"},
      read_target},
@@ -79,7 +80,10 @@ constexpr std::array<Row, 5> rows = {{
     {{"VOLUTE_MEMORY_CACHE", "bytes, or 64M, 1G, ...",
       "what the kernels that a session keeps may take (256M)"},
      read_memory_cache},
-    {{"VOLUTE_VERBOSE", "0 or 1", "a line on standard error for every compile (0)"}, read_verbose},
+    {{"VOLUTE_FLUSH_DENORMALS", "0 or 1", "whether kernels take denormal numbers for 0 (0)"},
+     read_switch<&Options::flush_denormals>},
+    {{"VOLUTE_VERBOSE", "0 or 1", "a line on standard error for every compile (0)"},
+     read_switch<&Options::verbose>},
 }};
 
 constexpr auto row_texts = [] {

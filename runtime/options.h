@@ -19,6 +19,7 @@ struct Options {
   std::string target = "native";                   // VOLUTE_TARGET
   double accuracy = 2;                             // VOLUTE_ACCURACY
   int64_t memory_cache_bytes = int64_t{256} << 20; // VOLUTE_MEMORY_CACHE
+  bool flush_denormals = false;                    // VOLUTE_FLUSH_DENORMALS
   bool verbose = false;                            // VOLUTE_VERBOSE
   bool operator==(const Options&) const = default;
 };

@@ -1,5 +1,6 @@
 #include "runtime/tensor.h"
 
+#include "ir/denormals.h"
 #include "ir/number.h"
 #include "runtime/elements.h"
 
@@ -231,6 +232,22 @@ void fill(const MutableTensorView& tensor, const Fill& how, uint64_t stream) {
     });
   }
   }
+}
+
+int64_t count_denormals(const TensorView& tensor) {
+  const ir::ElementType element = tensor.type().element;
+  if (!ir::may_be_denormal(element) || !tensor.data()) return 0;
+  const int64_t size = ir::size_of(element);
+  int64_t count = 0;
+  for_each_row(tensor.type(), tensor.strides(), {}, [&](const Row& row) {
+    const std::byte* first = tensor.data() + row.first * size;
+    if (row.first_step == 1)
+      count += ir::count_denormals(first, row.count, element);
+    else
+      for (int64_t k = 0; k < row.count; ++k)
+        count += ir::count_denormals(first + k * row.first_step * size, 1, element);
+  });
+  return count;
 }
 
 } // namespace volute::runtime

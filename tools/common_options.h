@@ -11,10 +11,11 @@
 namespace volute::tools {
 
 struct CommonOptions {
-  std::string target;            // empty: what VOLUTE_TARGET says
-  std::string schedule = "auto"; // auto, naive, a text, or @file
-  std::string threads;           // empty: what VOLUTE_THREADS says
+  std::string target;             // empty: what VOLUTE_TARGET says
+  std::string schedule = "auto";  // auto, naive, a text, or @file
+  std::string threads;            // empty: what VOLUTE_THREADS says
   std::optional<double> accuracy; // empty: what VOLUTE_ACCURACY says
+  bool flush_denormals = false;
   bool deterministic = false;
   std::string cache_dir;
   bool no_cache = false;

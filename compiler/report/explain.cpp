@@ -2,6 +2,7 @@
 
 #include "compiler/lower/fuse.h"
 #include "compiler/report/integer_bound.h"
+#include "ir/denormals.h"
 #include "ir/infer.h"
 #include "ir/operators.h"
 
@@ -47,6 +48,7 @@ public:
     count_work();
     tell_fusion();
     for (const Statement& statement : written_.statements) tell_operator(statement);
+    for (const Statement& statement : written_.statements) tell_denormals(statement);
     tell_copies_of_statements();
     for (const Nest& nest : nests_.nests)
       for (NestReport& told : report_.nests)
@@ -177,6 +179,20 @@ private:
     if (empty > 0)
       text += fmt::format("; outputs of {} more, which no input reaches, hold the bias", empty);
     report_.operators.push_back(std::move(text));
+  }
+
+  // ---- what is slow without need ------------------------------------------------------------
+
+  void tell_denormals(const Statement& s) {
+    const auto* constant = std::get_if<ir::Const>(&s.operation);
+    if (!constant || !constant->bytes) return;
+    const ir::TensorType& type = written_.type(s.results.front());
+    const int64_t count =
+        ir::count_denormals(constant->bytes->data(), type.elements(), type.element);
+    if (count > 0)
+      report_.denormals.push_back(
+          fmt::format("%{}: {}", written_.name_of(s.results.front()),
+                      ir::denormals_text(count, type.elements(), type.element)));
   }
 
   // ---- what is moved ------------------------------------------------------------------------

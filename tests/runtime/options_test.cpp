@@ -36,6 +36,9 @@ TEST_CASE("every variable is read") {
   CHECK(options.target == "haswell");
   CHECK(options.accuracy == 0.5);
   CHECK(options.memory_cache_bytes == 64 << 20);
+  CHECK(!options.flush_denormals);
+  CHECK(read({{"VOLUTE_FLUSH_DENORMALS", "1"}})->flush_denormals);
+  CHECK(!read({{"VOLUTE_FLUSH_DENORMALS", "1"}})->verbose);
   CHECK(options.verbose);
   CHECK(read({{"VOLUTE_THREADS", "all"}})->threads >= 1);
   CHECK(read({{"VOLUTE_MEMORY_CACHE", "0"}})->memory_cache_bytes == 0);

@@ -204,6 +204,37 @@ TEST_CASE("mistakes with an output's file are the user's, in the system's words"
   CHECK(gone.err == "error: %y: y.npy: No such file or directory (there is no folder .)\n");
 }
 
+TEST_CASE("denormal numbers draw a word, and are taken for 0 on request", "[run]") {
+  const std::string valid = "-e 'program @p(%x: f32[n=1, c=1, w=4]) {\n"
+                            "%w = const [3e-40, 2, 1e-39] : f32[o=1, i=1, w=3]\n"
+                            "%0 = conv %x, %w\n%y = tanh %0\nreturn %y }' ";
+  const std::string words =
+      "2 of 3 elements are denormal (not 0, and below 1.2e-38): many CPUs take "
+      "a hundred times as long for each; --flush-denormals takes them for 0\n";
+  const Ran kept = run_volute("run " + valid + "--fill ones --check");
+  CHECK(kept.status == 0);
+  CHECK(kept.err == "warning: %w: " + words);
+  const Ran flushed = run_volute("run " + valid + "--fill ones --check --flush-denormals");
+  CHECK(flushed.status == 0);
+  CHECK(flushed.err == "");
+  CHECK_THAT(run_volute("inspect " + valid + "--stage report").out,
+             ContainsSubstring("\ndenormals\n  %w: " + words));
+  // Products that are denormal differ, and within what is allowed.
+  const std::string tiny = "-e 'program @p(%x: f32[n=1, c=1, w=40], %w: f32[o=1, i=1, w=3]) {\n"
+                           "%k = const [1e-25] : f32[c=1]\n%0 = mul %x, %k\n"
+                           "%k2 = const [1e-14] : f32[c=1]\n%2 = mul %0, %k2\n"
+                           "%3 = conv %2, %w\n%y = avg_pool %3 {kernel = 3}\nreturn %y }' ";
+  for (const char* how : {"", "--flush-denormals"}) {
+    const Ran ran = run_volute("run " + tiny + "--fill random --check " + how);
+    CHECK(ran.err == "");
+    CHECK(ran.status == 0);
+    CHECK_THAT(ran.out, StartsWith("check %y: within the tolerance of the reference, all"));
+    // Without the flag only rounding is allowed for: the numbers of one are no numbers of the
+    // other.
+    CHECK((ran.out.find("min 0, max 0,") != std::string::npos) == (*how != 0));
+  }
+}
+
 TEST_CASE("values that a picture cannot hold draw a word", "[run]") {
   const TemporaryFolder folder;
   const Ran ran = run_volute("run -e 'program @p() {\n%y = const [-3, -0.5, 0, 7.25, 255.5, 256] "
