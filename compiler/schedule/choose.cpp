@@ -50,6 +50,7 @@ public:
     flat_ = at_least(flat_);
     reads_ = inner_reads(flat_);
     constant_ = ConstantWeight::of(flat_, buffers);
+    facts_.emplace(scheduled_);
   }
 
   Choice run() {
@@ -203,6 +204,8 @@ private:
   }
 
   void add(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) {
+    const auto sums = static_cast<int64_t>(flat_.accumulators.size());
+    if (r * ceil_div(size, lanes_) * sums > target_.vector_registers - 1) return;
     Schedule schedule = build(v, size, u, r);
     if (has_numbers(v, u, r * ceil_div(size, lanes_), r)) put_numbers(schedule);
     score(std::move(schedule));
@@ -210,10 +213,10 @@ private:
 
   void score(Schedule schedule) {
     const ConstantWeight* weight = constant_ ? &*constant_ : nullptr;
-    Expected<Plan> plan = resolve(schedule, scheduled_, target_, weight);
+    Expected<Plan> plan = resolve(schedule, *facts_, target_, weight);
     if (!plan && !schedule.prefetch.empty()) { // its tiles do not lie so that they can be asked for
       schedule.prefetch.clear();
-      plan = resolve(schedule, scheduled_, target_, weight);
+      plan = resolve(schedule, *facts_, target_, weight);
     }
     if (!plan) {
       ++refused_;
@@ -432,6 +435,7 @@ private:
   Nest flat_;                              // the same with the least that each parameter may be
   std::vector<Read> reads_;                // of flat_
   std::optional<ConstantWeight> constant_; // the weight, where it is one
+  std::optional<NestFacts> facts_;         // of scheduled_
   std::vector<std::vector<std::string>> flatten_;
   std::vector<Scored> scored_;
   int64_t refused_ = 0; // candidates that do not fit: none should be made

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "compiler/nests/constant_weight.h"
+#include "compiler/nests/facts.h"
 #include "compiler/nests/weight_expression.h"
 #include "compiler/schedule/packed_layout.h"
 #include "compiler/schedule/schedule.h"
@@ -139,6 +140,9 @@ struct Plan {
 /// prefetched. `flatten` has been applied to the nest already. `weight` is the nest's constant
 /// weight, if it has one.
 Expected<Plan> resolve(const Schedule& schedule, const ir::Nest& nest, const Target& target,
+                       const ConstantWeight* weight = nullptr);
+/// The same, where many schedules are tried for one nest.
+Expected<Plan> resolve(const Schedule& schedule, const NestFacts& facts, const Target& target,
                        const ConstantWeight* weight = nullptr);
 
 } // namespace volute::compiler

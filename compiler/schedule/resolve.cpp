@@ -27,13 +27,13 @@ constexpr int64_t most_with_numbers = 512;
 
 class Resolver {
 public:
-  Resolver(const Schedule& schedule, const Nest& nest, const Target& target,
+  Resolver(const Schedule& schedule, const NestFacts& facts, const Target& target,
            const ConstantWeight* weight)
-      : nest_(nest), target_(target), weight_(weight) {
+      : facts_(facts), nest_(facts.nest()), target_(target), weight_(weight) {
     plan_.schedule = schedule;
     if (plan_.schedule.loops.empty())
-      for (const NestAxis& axis : nest.axes)
-        plan_.schedule.loops.push_back({nest.name_of(axis.var)});
+      for (const NestAxis& axis : nest_.axes)
+        plan_.schedule.loops.push_back({nest_.name_of(axis.var)});
   }
 
   Expected<Plan> run() {
@@ -62,14 +62,8 @@ private:
     for (const NestAxis& axis : nest_.axes) names.push_back(nest_.name_of(axis.var));
     return fmt::format("the axes of {} are {}", nest_.name, fmt::join(names, ", "));
   }
-  bool constrained(Var axis) const {
-    return std::any_of(nest_.constraints.begin(), nest_.constraints.end(),
-                       [&](const Constraint& c) { return c.value.depends_on(axis); });
-  }
-  bool in_domain(Var axis) const {
-    return std::any_of(nest_.domain.begin(), nest_.domain.end(),
-                       [&](const Constraint& c) { return c.value.depends_on(axis); });
-  }
+  bool constrained(Var axis) const { return facts_.constrained(axis); }
+  bool in_domain(Var axis) const { return facts_.in_domain(axis); }
   static std::string written(const LoopDirective& loop) {
     return fmt::format("{} {}", loop.parallel ? "parallel" : "for", loop.axis);
   }
@@ -192,7 +186,7 @@ private:
     if (!plan_.vector) return;
     const PlanTile& vector = plan_.tile[*plan_.vector];
     const Location at = plan_.schedule.registers[*plan_.vector].at;
-    if (!lanes_may_run_along(nest_, vector.axis))
+    if (!facts_.lanes_may_run_along(vector.axis))
       return refuse(at, fmt::format("{} cannot be the vector axis: an operand is not read along "
                                     "one dimension of it",
                                     vector.name));
@@ -372,7 +366,7 @@ private:
         refuse(loop.at, fmt::format("for {} dot {}: {}", loop.axis, loop.dot, message),
                std::move(hint));
       };
-      const std::optional<DotForm> form = dot_form(nest_, plan_.loops[i].axis);
+      const std::optional<DotForm>& form = facts_.dot(plan_.loops[i].axis);
       if (!form)
         return no("the nest adds no products of u8 and i8, or of two bf16, that lie one after the "
                   "other along this axis");
@@ -399,10 +393,8 @@ private:
 
   void pack_weight() {
     if (!plan_.schedule.pack_weight) return;
-    if (nest_.weight < 0) return refuse({}, "pack weight: this nest has no weight");
-    const Expr weight = weight_expression(nest_);
-    plan_.packed = packed_layout(weight_read(weight, nest_.weight), plan_.loops, plan_.tile,
-                                 plan_.instruction);
+    if (!facts_.weight()) return refuse({}, "pack weight: this nest has no weight");
+    plan_.packed = packed_layout(*facts_.weight(), plan_.loops, plan_.tile, plan_.instruction);
   }
 
   /// Whether taps are copied out: a small weight's with their numbers, a larger one's where a good
@@ -425,7 +417,7 @@ private:
   }
 
   void plan_reads() {
-    for (Read& read : inner_reads(nest_)) {
+    for (const Read& read : facts_.reads()) {
       if (plan_.weight == WeightUse::numbers && read.operand == nest_.weight) continue;
       PlannedRead planned;
       planned.is_packed = plan_.packed && read.operand == nest_.weight;
@@ -441,7 +433,7 @@ private:
       }
       planned.residence = residence(planned.moves, plan_.tile.size());
       planned.arrival = arrival(read.operand, planned.lane_stride);
-      planned.read = std::move(read);
+      planned.read = read;
       plan_.reads.push_back(std::move(planned));
     }
   }
@@ -465,7 +457,7 @@ private:
     if (nest_.accumulators.empty()) return;
     for (size_t i = 0; i < plan_.tile.size(); ++i)
       if (i != *plan_.vector && plan_.tile[i].registers() > 1 && is_contiguous(i) &&
-          lanes_may_run_along(nest_, plan_.tile[i].axis, false)) {
+          facts_.results_may_run_along(plan_.tile[i].axis)) {
         plan_.store = {PlannedStore::Kind::transposed, i};
         return;
       }
@@ -485,6 +477,7 @@ private:
     plan_.streams = std::move(*found);
   }
 
+  const NestFacts& facts_;
   const Nest& nest_;
   const Target& target_;
   const ConstantWeight* weight_;
@@ -495,9 +488,14 @@ private:
 
 } // namespace
 
+Expected<Plan> resolve(const Schedule& schedule, const NestFacts& facts, const Target& target,
+                       const ConstantWeight* weight) {
+  return Resolver(schedule, facts, target, weight).run();
+}
+
 Expected<Plan> resolve(const Schedule& schedule, const Nest& nest, const Target& target,
                        const ConstantWeight* weight) {
-  return Resolver(schedule, nest, target, weight).run();
+  return resolve(schedule, NestFacts(nest), target, weight);
 }
 
 } // namespace volute::compiler
