@@ -8,6 +8,7 @@
 #include "compiler/nests/cut_bands.h"
 #include "compiler/nests/expand_math.h"
 #include "compiler/nests/flatten.h"
+#include "compiler/nests/turned_copies.h"
 #include "compiler/report/explain.h"
 #include "compiler/report/nest_report.h"
 #include "compiler/rewrites/fold_batch_norm.h"
@@ -154,6 +155,11 @@ Expected<Stages> on_expressions(Stages s, Request) {
   return s;
 }
 
+Expected<Stages> with_turned_copies(Stages s, Request) {
+  for (Nest& piece : s.pieces.nests) piece = with_turned_copy(std::move(piece));
+  return s;
+}
+
 Expected<Stages> without_fma(Stages s, Request request) {
   return request.target.has_fma ? std::move(s) : on_expressions<split_fma>(std::move(s), request);
 }
@@ -282,6 +288,8 @@ constexpr Pass passes[] = {
 
     {"cut_bands", piece_level,
      "the nests of one step share an axis of bands, with scratch between them", into_pieces},
+    {"turn_copies", piece_level,
+     "a copy whose result lies along another axis goes through registers, which are turned", with_turned_copies},
     {"choose", schedule_level,
      "each nest gets the schedule that was asked for, or the cheapest by the model", into_schedules},
     {"expand_math", piece_level,
