@@ -241,9 +241,9 @@ Expected<Stages> into_steps(Stages s, Request) {
   return s;
 }
 
-Expected<Stages> with_packed_weights(Stages s, Request request) {
+Expected<Stages> with_packed_operands(Stages s, Request request) {
   Expected<LoopProgram> packed =
-      pack_weights({std::move(s.loops), std::move(s.packings)}, request.target);
+      pack_operands({std::move(s.loops), std::move(s.packings)}, request.target);
   if (!packed) return packed.failure();
   s.loops = std::move(*packed);
   s.packings.clear();
@@ -306,7 +306,7 @@ constexpr Pass passes[] = {
     {"merge_steps", loop_level,
      "nests that are computed inside others run in the steps of those", into_steps},
     {"pack", loop_level,
-     "weights are brought into the order in which loops read them, constant ones now", with_packed_weights},
+     "operands are brought into the order in which loops read them, constant ones now", with_packed_operands},
     {"number_loops", loop_level,
      "variables, names and equal values are brought into the form that a text of loops stands for", in_normal_form},
     {"explain", report_level,

@@ -242,7 +242,7 @@ private:
   }
 
   void put_numbers(Schedule& schedule) const {
-    schedule.pack_weight = false;
+    schedule.pack.clear();
     for (LoopDirective& loop : schedule.loops)
       if (flat_.axis(loop.axis)->reduction) loop.by = loop.dot = 0, loop.unroll = loop.full;
   }
@@ -252,7 +252,7 @@ private:
   Schedule build(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) const {
     Schedule schedule;
     schedule.flatten = flatten_;
-    schedule.pack_weight = flat_.weight >= 0;
+    if (flat_.weight >= 0) schedule.pack = {{"weight"}};
     std::vector<LoopDirective> items, inner;
     for (const NestAxis* axis : parallel_order()) {
       const bool tiled = axis->var == v.var || (u && axis->var == u->var);
@@ -303,7 +303,7 @@ private:
       const bool rows = moves(v) == 1;
       const bool block = u && moves(*u) == tap.extent.number() && moves(tap) == 1;
       if (!rows && !block) continue;
-      schedule.prefetch.push_back(flat_.operands[static_cast<size_t>(read.operand)].name);
+      schedule.prefetch.push_back({flat_.operands[static_cast<size_t>(read.operand)].name});
       if (rows && u && moves(*u) == 0) {
         const int64_t turns = ceil_div(u->extent.number(), schedule.registers.front().size);
         // Two loops over the taps: a trip of the outer one asks for a row, in each of `by` passes.

@@ -113,10 +113,10 @@ struct Plan {
   int32_t lanes = 1;
   std::optional<size_t> vector; // which axis of the tile has them
   Instruction instruction;
-  std::vector<PlannedRead> reads;     // of the updates; of the results, where nothing is summed;
-                                      // not of a weight whose numbers stand in the code
-  PlannedStore store;                 // of the first result
-  std::optional<PackedLayout> packed; // of the weight
+  std::vector<PlannedRead> reads;   // of the updates; of the results, where nothing is summed;
+                                    // not of a weight whose numbers stand in the code
+  PlannedStore store;               // of the first result
+  std::vector<PackedLayout> packed; // operands
   WeightUse weight = WeightUse::loaded;
   double density = 1;          // the share of multiply-adds that are not left out
   std::vector<Stream> streams; // what is prefetched
@@ -125,6 +125,8 @@ struct Plan {
   int64_t tile_registers() const;
   /// Vector registers that the inner step needs: accumulators, operands held, one in passing each.
   int64_t registers_needed(const ir::Nest& nest) const;
+  /// Of an operand, null when it is read as it lies.
+  const PackedLayout* packed_layout_of(int32_t operand) const;
   /// The innermost loop over an axis; it places the register tile along it.
   std::optional<size_t> loop_placing(ir::Var axis) const;
   /// Elements of an axis that the register tile holds.
