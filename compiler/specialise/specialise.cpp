@@ -1,9 +1,9 @@
 #include "compiler/specialise/specialise.h"
 
+#include "compiler/nests/borders.h"
 #include "compiler/nests/constant_weight.h"
 #include "compiler/nests/neutral.h"
 #include "compiler/nests/weight_expression.h"
-#include "compiler/nests/borders.h"
 #include "compiler/specialise/pack.h"
 #include "compiler/specialise/prefetch.h"
 #include "compiler/specialise/register_tile.h"
@@ -487,6 +487,10 @@ private:
     if (dot && only_active) {
       const Var axis = plan_.loops.back().axis;
       source.group = {axis, dot->ways, static_cast<int32_t>(state.places[id(axis)].size)};
+    }
+    if (only_active && plan_.vector) {
+      const Place& p = state.places[id(frame_.axes[frame_.vector].axis)];
+      source.leaves_lanes_out = p.active_lo > 0 || p.active_hi < p.size;
     }
     return TileWriter(std::move(source), std::move(axes), only_active ? neutral() : 0);
   }
