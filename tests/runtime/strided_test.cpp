@@ -183,6 +183,24 @@ TEST_CASE("whether a tap lies in the padding does not depend on where its operan
   CHECK(lanes_by_hand > 100);
 }
 
+TEST_CASE("a returned constant is written with the strides that are asked for") {
+  Session session;
+  const ir::Program program = *ir::parse(R"(program @p(%x: f32[n=1, c=2, w=3]) {
+    %k = const [1, 2, 3, 4, 5, 6] : f32[n=1, c=2, w=3]
+    %y = add %x, %k
+    return %y, %k })");
+  const Tensor x = random(program.type(program.inputs[0]), 0);
+  Inside k(x.type(), Axis::w, 1);
+  Tensor y = *Tensor::allocate(x.type());
+  const Kernel kernel = session.compile(program, CompileOptions{}.like("k", k.view()));
+  kernel(x, y, k.view()).check();
+  const Tensor found = *Tensor::copy(k.view());
+  for (int64_t i = 0; i < 6; ++i) {
+    CHECK(found.as<float>()[i] == static_cast<float>(i + 1));
+    CHECK(y.as<float>()[i] == x.as<float>()[i] + static_cast<float>(i + 1));
+  }
+}
+
 TEST_CASE("functions take strided views as they are") {
   Session session;
   const ir::TensorType type =
