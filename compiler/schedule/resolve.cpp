@@ -389,6 +389,8 @@ private:
       };
       if (moves(form->image) || !moves(form->weight))
         return no(fmt::format("vectors must run along output channels, not {}", vector.name));
+      if (constrained(vector.axis)) // a lane in the padding takes whole groups all the same
+        return no(fmt::format("lanes along {} may lie in the padding", vector.name));
       plan_.instruction = {Instruction::Kind::dot, form->ways, form};
     }
   }

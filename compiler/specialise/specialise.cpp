@@ -493,6 +493,10 @@ private:
       const Var axis = plan_.loops.back().axis;
       source.group = {axis, dot->ways, static_cast<int32_t>(state.places[id(axis)].size)};
     }
+    if (only_active && plan_.vector) {
+      const Place& p = state.places[id(frame_.axes[frame_.vector].axis)];
+      source.leaves_lanes_out = p.active_lo > 0 || p.active_hi < p.size;
+    }
     return TileWriter(std::move(source), std::move(axes), only_active ? neutral() : 0);
   }
 
