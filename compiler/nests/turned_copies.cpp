@@ -12,8 +12,14 @@ namespace {
 
 /// The axis of more than one element along which an access walks from neighbour to neighbour.
 const NestAxis* contiguous_axis(const Nest& nest, int32_t operand, const Index& index) {
-  for (const NestAxis& axis : nest.axes)
-    if (axis.extent != Affine(1) && stride_along(nest, operand, index, axis.var) == 1) return &axis;
+  const View& view = nest.operands[static_cast<size_t>(operand)];
+  for (const NestAxis& axis : nest.axes) {
+    if (axis.extent == Affine(1)) continue;
+    for (size_t d = 0; d < index.size(); ++d)
+      if (index[d].table < 0 && index[d].at.coefficient(axis.var) == 1 &&
+          view.dims[d].stride == Affine(1))
+        return &axis;
+  }
   return nullptr;
 }
 

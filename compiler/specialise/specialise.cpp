@@ -22,6 +22,8 @@ namespace {
 
 constexpr int64_t scratch_alignment = 64;          // a line, and the widest vector
 constexpr int64_t most_scratch = int64_t{1} << 28; // bytes of one thread
+// Tiles of one loop that have code of their own because they meet a border.
+constexpr int64_t most_told_apart = 512;
 
 bool is_empty(const Stmt& s) {
   const auto* inner = std::get_if<Block>(&s->is);
@@ -160,16 +162,22 @@ private:
         result.push_back(s);
         continue;
       }
-      const auto interior = [&](int64_t t) {
-        return borders_.interior(axis, here.base.number() + t * loop.tile, s.size);
+      const int64_t end = s.first + s.count;
+      const auto add = [&](int64_t from, int64_t to, bool apart) {
+        if (apart)
+          for (int64_t t = from; t < to; ++t) result.push_back({t, 1, s.size, false, s.note});
+        else if (from < to)
+          result.push_back({from, to - from, s.size, false, s.note});
       };
-      for (int64_t t = s.first; t < s.first + s.count; ++t) {
-        const bool apart = each || (loop.tile > 1 && !interior(t));
-        if (apart || t == s.first || interior(t) != interior(t - 1))
-          result.push_back({t, 1, s.size, false, s.note});
-        else
-          ++result.back().count;
-      }
+      const Interval inside = borders_.interior_tiles(axis, here.base.number(), loop.tile, s.size);
+      const int64_t left = inside.hi < inside.lo ? end : std::clamp(inside.lo, s.first, end);
+      const int64_t right = std::clamp(inside.hi + 1, left, end);
+      const auto at_border = [&](int64_t tiles) {
+        return loop.tile > 1 && tiles <= most_told_apart;
+      };
+      add(s.first, left, each || at_border(left - s.first));
+      add(left, right, each);
+      add(right, end, each || at_border(end - right));
     }
     return result;
   }
@@ -631,22 +639,17 @@ private:
       std::vector<TapRun> runs;
     };
     std::vector<Group> groups;
-    const auto interior = [&](int64_t t) {
-      return borders_.interior(axis, origin + t * by, state.places[id(axis)].size);
-    };
-    for (int64_t t = tiles.lo; t <= tiles.hi; ++t) {
-      if (interior(t)) { // and so are all up to the other border
-        int64_t last = tiles.hi;
-        while (!interior(last)) --last;
-        t = last;
-        continue;
+    const int64_t size = state.places[id(axis)].size;
+    for (const Interval& some :
+         borders_.partial_tiles(c, tap, axis, {origin, by, size}, tiles, state.places))
+      for (int64_t t = some.lo; t <= some.hi; ++t) {
+        std::vector<TapRun> runs =
+            borders_.partial_runs(c, tap, axis, origin + t * by, state.places);
+        if (!groups.empty() && groups.back().end == t && groups.back().runs == runs)
+          groups.back().end = t + 1;
+        else if (!runs.empty())
+          groups.push_back({t, t + 1, std::move(runs)});
       }
-      std::vector<TapRun> runs = borders_.partial_runs(c, tap, axis, origin + t * by, state.places);
-      if (!groups.empty() && groups.back().end == t && groups.back().runs == runs)
-        groups.back().end = t + 1;
-      else if (!runs.empty())
-        groups.push_back({t, t + 1, std::move(runs)});
-    }
     std::vector<Stmt> parts;
     for (const Group& group : groups) {
       std::vector<Stmt> taps;
