@@ -108,6 +108,7 @@ Json json_of(const Benchmark& b) {
   Json j;
   j["name"] = b.program;
   j["file"] = b.file;
+  if (b.uses > 1) j["uses"] = b.uses;
   j["text"] = b.text;
   j["threads"] = b.threads;
   j["multiply_adds"] = b.report.multiply_adds;
