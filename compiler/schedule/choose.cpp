@@ -22,6 +22,7 @@ using namespace ir;
 namespace {
 
 constexpr size_t candidates_reported = 6;
+constexpr size_t tiles_reordered = 8; // of the cheapest
 // Straight-line multiply-adds in one body: more buys nothing and costs compile time (about 0.03 ms
 // each).
 constexpr int64_t most_straight_line = 48;
@@ -67,9 +68,8 @@ public:
       if (is_banded_) choice.schedule = plain_loops();
       return choice;
     }
-    std::stable_sort(scored_.begin(), scored_.end(), [](const Scored& a, const Scored& b) {
-      return a.cost.cycles < b.cost.cycles;
-    });
+    sort_by_cycles();
+    try_other_orders();
     const Scored& best = scored_.front();
     choice.schedule = best.schedule;
     choice.cycles = best.cost.cycles;
@@ -120,11 +120,36 @@ private:
     return bytes;
   }
 
+  /// The register tile that a schedule was built for.
+  struct Tile {
+    const NestAxis* v = nullptr; // the vector axis
+    int64_t size = 1;
+    const NestAxis* u = nullptr; // the unrolled one, if any
+    int64_t rows = 1;
+  };
   struct Scored {
+    Tile tile;
     Schedule schedule;
     Plan plan;
     Cost cost;
   };
+
+  void sort_by_cycles() {
+    std::stable_sort(scored_.begin(), scored_.end(), [](const Scored& a, const Scored& b) {
+      return a.cost.cycles < b.cost.cycles;
+    });
+  }
+
+  /// The cheapest tiles once more, with the loops over tiles the other way round: which of the
+  /// image and the weight is swept again and again decides what the caches bring in.
+  void try_other_orders() {
+    if (is_banded_ || flat_.accumulators.empty()) return;
+    std::vector<Tile> tiles;
+    for (size_t i = 0; i < std::min(tiles_reordered, scored_.size()); ++i)
+      tiles.push_back(scored_[i].tile);
+    for (const Tile& tile : tiles) add(tile, Order::space_outermost);
+    sort_by_cycles();
+  }
 
   const std::string& name(const NestAxis& axis) const {
     return flat_.vars[static_cast<size_t>(axis.var.id)];
@@ -203,15 +228,28 @@ private:
     return is_space(axis);
   }
 
+  enum class Order : uint8_t { channels_outermost, space_outermost };
+
   void add(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) {
-    const auto sums = static_cast<int64_t>(flat_.accumulators.size());
-    if (r * ceil_div(size, lanes_) * sums > target_.vector_registers - 1) return;
-    Schedule schedule = build(v, size, u, r);
-    if (has_numbers(v, u, r * ceil_div(size, lanes_), r)) put_numbers(schedule);
-    score(std::move(schedule));
+    add(Tile{&v, size, u, r}, Order::channels_outermost);
   }
 
-  void score(Schedule schedule) {
+  void add(const Tile& tile, Order order) {
+    const int64_t registers = tile.rows * ceil_div(tile.size, lanes_);
+    const auto sums = static_cast<int64_t>(flat_.accumulators.size());
+    if (registers * sums > target_.vector_registers - 1) return;
+    Schedule schedule = build(*tile.v, tile.size, tile.u, tile.rows, order);
+    if (has_numbers(*tile.v, tile.u, registers, tile.rows)) put_numbers(schedule);
+    if (order != Order::channels_outermost &&
+        std::any_of(scored_.begin(), scored_.end(), [&](const Scored& scored) {
+          return scored.schedule.loops == schedule.loops &&
+                 scored.schedule.registers == schedule.registers;
+        }))
+      return; // there is only one order
+    score(tile, std::move(schedule));
+  }
+
+  void score(const Tile& tile, Schedule schedule) {
     const ConstantWeight* weight = constant_ ? &*constant_ : nullptr;
     Expected<Plan> plan = resolve(schedule, *facts_, target_, weight);
     if (!plan && !schedule.prefetch.empty()) { // its tiles do not lie so that they can be asked for
@@ -225,7 +263,7 @@ private:
     if (plan->registers_needed(flat_) > target_.vector_registers - 1) return;
     if (gathers(*plan) && plan->tile_registers() > most_gathered) return;
     Cost cost = predict(flat_, *plan, target_);
-    scored_.push_back({std::move(schedule), std::move(*plan), std::move(cost)});
+    scored_.push_back({tile, std::move(schedule), std::move(*plan), std::move(cost)});
   }
 
   /// Whether the weight's numbers stand in the code: it is small, one number serves all lanes, and
@@ -249,12 +287,12 @@ private:
 
   // ---- a schedule for a register tile -------------------------------------------------------
 
-  Schedule build(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) const {
+  Schedule build(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r, Order order) const {
     Schedule schedule;
     schedule.flatten = flatten_;
     if (flat_.weight >= 0) schedule.pack = {{"weight"}};
     std::vector<LoopDirective> items, inner;
-    for (const NestAxis* axis : parallel_order()) {
+    for (const NestAxis* axis : parallel_order(order)) {
       const bool tiled = axis->var == v.var || (u && axis->var == u->var);
       LoopDirective loop{name(*axis)};
       if (is_banded_) { // work items are those of the step
@@ -317,9 +355,8 @@ private:
     }
   }
 
-  /// n and groups first. Then what is swept again and again should be the smaller: weights that
-  /// fit L2 are the inner sweep (space outermost), else the input is.
-  std::vector<const NestAxis*> parallel_order() const {
+  /// n and groups first.
+  std::vector<const NestAxis*> parallel_order(Order by) const {
     std::vector<const NestAxis*> channels, space, first;
     for (const NestAxis& axis : flat_.axes) {
       if (axis.reduction) continue;
@@ -328,9 +365,7 @@ private:
       (is_first ? first : is_space(axis) ? space : channels).push_back(&axis);
     }
     std::vector<const NestAxis*> order = first;
-    const bool space_outermost = flat_.weight >= 0 &&
-                                 operand_bytes(flat_.weight) <= target_.l2_bytes / 2 &&
-                                 input_bytes() > target_.l2_bytes / 2;
+    const bool space_outermost = by == Order::space_outermost;
     const auto& outer = space_outermost ? space : channels;
     const auto& inner = space_outermost ? channels : space;
     order.insert(order.end(), outer.begin(), outer.end());
