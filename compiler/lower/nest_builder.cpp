@@ -141,9 +141,11 @@ int32_t Lowering::table(std::string name, ElementType element, const std::vector
   return buffer;
 }
 
-void require_table(const ir::Statement& statement, int64_t entries) {
+void require_table(const ir::Statement& statement, int64_t entries, int64_t numbers) {
   constexpr int64_t most_entries = int64_t{1} << 24;
-  if (entries <= most_entries) return;
+  if (entries <= most_entries / std::max<int64_t>(numbers, 1)) return;
+  if (__builtin_mul_overflow(entries, numbers, &entries))
+    entries = std::numeric_limits<int64_t>::max();
   throw Error({Diagnostic{statement.where, std::string(ir::name(statement.operation)),
                           fmt::format("its kernel would carry a table of {} entries, more than {}",
                                       entries, most_entries),

@@ -158,7 +158,7 @@ private:
 };
 
 /// Throws Error when a constant table of so many entries would be larger than an image should be.
-void require_table(const ir::Statement& statement, int64_t entries);
+void require_table(const ir::Statement& statement, int64_t entries, int64_t numbers = 1);
 
 // ---- heads: the rows of heads.cpp
 // ---------------------------------------------------------------- Each lowers the statements of a

@@ -370,8 +370,8 @@ Case shrink(Case failing) {
 std::string kind_of(const std::string& refusal) {
   const std::string line = refusal.substr(0, refusal.find('\n'));
   static const std::regex place("^schedule(:[0-9]+:[0-9]+: schedule)?: nest [^:]*: "),
-      hint(" \\(.*"), name("^(for|parallel|prefetch|registers) [^ :]+"), vector("^[^ ]+ cannot be"),
-      number("[0-9]+"), last("not [a-z0-9]+$");
+      hint(" \\(.*"), name("^(for|parallel|pack|prefetch|registers) [^ :]+"),
+      vector("^[^ ]+ cannot be"), number("[0-9]+"), last("not [a-z0-9]+$");
   std::string kind = std::regex_replace(line, place, "");
   kind = std::regex_replace(kind, hint, "");
   kind = std::regex_replace(kind, name, "$1 AXIS");

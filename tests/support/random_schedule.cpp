@@ -35,16 +35,21 @@ public:
     flatten();
     tile();
     loops();
-    schedule_.pack_weight = nest_.weight >= 0 && dice_.once_in(2);
+    if (nest_.weight >= 0 && dice_.once_in(2)) schedule_.pack = {{"weight"}};
     if (dice_.once_in(2)) add_in_groups();
-    if (dice_.once_in(8))
-      schedule_.prefetch.push_back(
-          nest_.operands[static_cast<size_t>(dice_.between(0, std::ssize(nest_.operands) - 1))]
-              .name);
+    if (dice_.once_in(8)) schedule_.prefetch.push_back({any_operand()});
+    if (const std::string operand = any_operand();
+        dice_.once_in(4) &&
+        (nest_.weight < 0 || nest_.operands[static_cast<size_t>(nest_.weight)].name != operand))
+      schedule_.pack.push_back({operand});
     return schedule_;
   }
 
 private:
+  const std::string& any_operand() {
+    const int64_t at = dice_.between(0, std::ssize(nest_.operands) - 1);
+    return nest_.operands[static_cast<size_t>(at)].name;
+  }
   const std::string& name(const ir::NestAxis& axis) const {
     return nest_.vars[static_cast<size_t>(axis.var.id)];
   }
@@ -211,7 +216,7 @@ private:
         loops.push_back(outer);
       }
       loops.push_back(loop);
-      schedule_.pack_weight = true;
+      schedule_.pack = {{"weight"}};
       along_the_weight(*form);
       return;
     }
