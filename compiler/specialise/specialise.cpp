@@ -243,6 +243,8 @@ private:
         stmts.push_back(parts.size() == 1 ? code : stmt(When{item, s.first, end, code}, s.note));
       } else if (s.count == 1) {
         stmts.push_back(block({tile_body(at, state, s, s.first)}, s.note));
+      } else if (loop.unroll > 1 && !loop.unrolls_all) {
+        stmts.push_back(block(copies_of_tiles(at, state, s), s.note));
       } else {
         const Var var = new_var(loop.tile > 1 ? loop.name + "_t" : loop.name, {s.first, end - 1});
         const CodeBudget::Copied copied(budget_, at, loop.unrolls_all ? s.count : 1);
@@ -257,6 +259,26 @@ private:
       }
     }
     return block(std::move(stmts));
+  }
+
+  /// The tiles of a segment, so many copies of their code a trip; then what is left of them.
+  std::vector<Stmt> copies_of_tiles(size_t at, const State& state, const Segment& s) {
+    const PlanLoop& loop = plan_.loops[at];
+    const auto copies = [&](int64_t count, const Affine& first) {
+      const CodeBudget::Copied copied(budget_, at, count);
+      const Var copy = new_var(loop.name + "_u", {0, count - 1});
+      Stmt code = tile_body(at, state, s, first + Affine(copy));
+      return for_loop(copy, Range::of(0, count), For::Kind::unrolled, std::move(code));
+    };
+    const int64_t trips = s.count / loop.unroll, rest = s.count % loop.unroll;
+    std::vector<Stmt> parts;
+    if (trips > 0) {
+      const Var trip = new_var(loop.name + "_b", {0, trips - 1});
+      Stmt code = copies(loop.unroll, Affine(trip) * loop.unroll + Affine(s.first));
+      parts.push_back(serial_loop(trip, Range::of(0, trips), std::move(code)));
+    }
+    if (rest > 0) parts.push_back(copies(rest, s.first + trips * loop.unroll));
+    return parts;
   }
 
   /// The constraint that leaves out some of a loop's rows.

@@ -76,6 +76,18 @@ TEST_CASE("parallel loops that are unrolled copy all that is in them") {
   CHECK(loops_of(conv, "for o, h, w unroll, i, kh, kw"));
 }
 
+TEST_CASE("a parallel loop is unrolled so many at a time too, and what is left is copied out") {
+  const std::string conv = "(%x: f32[n=1, c=4, w=12], %w: f32[o=2, i=4, w=3]) {"
+                           " %y = conv %x, %w";
+  const ir::LoopProgram loops = loops_of(conv, "for o, w unroll 3, i, kw")->loops;
+  const std::string text = to_string(loops);
+  CAPTURE(text);
+  CHECK(text.find("for w_b in 0..3:") != std::string::npos); // of 10
+  CHECK(text.find("w_u in 0..3") != std::string::npos);
+  CHECK(text.find("store y[0, o, 9] = acc") != std::string::npos);
+  CHECK(text.find("store y[0, o, 3*w_b + w_u] = acc") != std::string::npos);
+}
+
 TEST_CASE("what is left over at every level of tiles is code of its own") {
   const std::string conv = "(%x: f32[n=1, c=4, h=130, w=130], %w: f32[o=128, i=4, h=3, w=3]) {"
                            " %y = conv %x, %w";
