@@ -223,11 +223,21 @@ Expected<Stages> into_plans(Stages s, Request request) {
 }
 
 Expected<Stages> into_loops(Stages s, Request request) {
-  Expected<Steps> steps =
-      specialise_each(s.pieces, s.plans, [&](const Nest& piece, const Specialised& made) {
-        s.report.nests.push_back(report_of(piece, s.nests, s.plans.at(piece.name),
-                                           s.why.at(piece.name), made, request.target));
-      });
+  const auto report = [&](const Nest& piece, const Specialised& made) {
+    s.report.nests.push_back(report_of(piece, s.nests, s.plans.at(piece.name), s.why.at(piece.name),
+                                       made, request.target));
+  };
+  // Nobody asked for a schedule that was chosen, so it is not refused.
+  const auto plain = [&](const Nest& piece) -> const Plan* {
+    if (!s.asked.is_chosen(piece.name)) return nullptr;
+    Schedule& schedule = s.schedules.at(piece.name);
+    Expected<Plan> plan = resolve(plain_schedule(piece, schedule), piece, request.target);
+    if (!plan) return nullptr;
+    schedule = plan->schedule;
+    s.why.at(piece.name).why = {"what was chosen became too much code: every axis a plain loop"};
+    return &s.plans.insert_or_assign(piece.name, std::move(*plan)).first->second;
+  };
+  Expected<Steps> steps = specialise_each(s.pieces, s.plans, report, plain);
   if (!steps) return steps.failure();
   s.loops = std::move(steps->loops);
   s.packings = std::move(steps->packings);

@@ -90,6 +90,11 @@ Choice Asked::for_nest(const Nest& nest, const std::vector<Buffer>& buffers,
   return choice;
 }
 
+bool Asked::is_chosen(const std::string& nest) const {
+  return !naive_ && schedules_.find(nest) == schedules_.end() &&
+         schedules_.find("") == schedules_.end();
+}
+
 Choice Asked::own(const Nest& nest, const std::vector<Buffer>& buffers, bool dot_products,
                   const Target& target) const {
   if (naive_) return {{}, {"the naive nest was asked for: every axis a plain loop"}, {}};

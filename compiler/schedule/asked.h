@@ -28,6 +28,9 @@ public:
   Choice for_nest(const ir::Nest& nest, const std::vector<ir::Buffer>& buffers,
                   const ir::NestProgram& placed, bool dot_products, const Target& target) const;
 
+  /// Whether the nest's schedule is chosen, and not given.
+  bool is_chosen(const std::string& nest) const;
+
 private:
   std::vector<Diagnostic> misfit(const ir::NestProgram& program) const;
   Choice own(const ir::Nest& nest, const std::vector<ir::Buffer>& buffers, bool dot_products,

@@ -26,6 +26,8 @@ constexpr size_t tiles_reordered = 8; // of the cheapest
 // Straight-line multiply-adds in one body: more buys nothing and costs compile time (about 0.03 ms
 // each).
 constexpr int64_t most_straight_line = 48;
+// Instructions of a tile's ends: what is folded into a nest is written once for each register.
+constexpr int64_t most_at_ends = 8192;
 // Loads and multiply-adds of a tile whose weights' numbers stand in the code: there is a copy of it
 // for each kind of border, and of those a filter without zeros gains little.
 constexpr double most_with_numbers = 192;
@@ -33,6 +35,20 @@ constexpr int64_t most_gathered = 4; // registers of a tile whose operands are r
 constexpr int64_t most_unrolled = 28, most_vectors = 7;
 constexpr int64_t longest_step_in_row = 4;
 constexpr int64_t elementwise_chunk = 4096; // elements of a work item
+
+/// Instructions, about, of what is made of a register's sum before it is stored.
+int64_t instructions_at_end(const Nest& nest) {
+  constexpr int64_t of_a_function = 100; // as expand_math writes it, without multiply-adds
+  int64_t count = 0;
+  for (const Write& w : nest.writes)
+    visit(w.value, [&](const ExprNode& node) {
+      const auto* op = std::get_if<UnaryOp>(&node.is);
+      const bool is_long = op && (op->fn == UnaryFn::exp || op->fn == UnaryFn::log ||
+                                  op->fn == UnaryFn::tanh || op->fn == UnaryFn::erf);
+      count += is_long ? of_a_function : 1;
+    });
+  return count;
+}
 
 class Chooser {
 public:
@@ -51,6 +67,7 @@ public:
     flat_ = at_least(flat_);
     reads_ = inner_reads(flat_);
     constant_ = ConstantWeight::of(flat_, buffers);
+    at_end_ = instructions_at_end(flat_);
     facts_.emplace(scheduled_);
   }
 
@@ -261,6 +278,7 @@ private:
       return;
     }
     if (plan->registers_needed(flat_) > target_.vector_registers - 1) return;
+    if (plan->tile_registers() > 1 && plan->tile_registers() * at_end_ > most_at_ends) return;
     if (gathers(*plan) && plan->tile_registers() > most_gathered) return;
     Cost cost = predict(flat_, *plan, target_);
     scored_.push_back({tile, std::move(schedule), std::move(*plan), std::move(cost)});
@@ -469,6 +487,7 @@ private:
   Nest scheduled_;                         // flattened
   Nest flat_;                              // the same with the least that each parameter may be
   std::vector<Read> reads_;                // of flat_
+  int64_t at_end_ = 0;                     // instructions a register
   std::optional<ConstantWeight> constant_; // the weight, where it is one
   std::optional<NestFacts> facts_;         // of scheduled_
   std::vector<std::vector<std::string>> flatten_;
@@ -495,6 +514,19 @@ std::vector<std::string> in_words(const Nest& nest, const Plan& plan, const Cost
       fmt::format("the inner step is bound by {}; {:.0f} % of the arithmetic peak is predicted",
                   cost.bound, 100 * cost.efficiency));
   return told;
+}
+
+Schedule plain_schedule(const Nest& nest, const Schedule& given) {
+  Schedule schedule;
+  schedule.flatten = given.flatten;
+  schedule.compute = given.compute;
+  for (const bool shared : {true, false})
+    for (const NestAxis& axis : nest.axes)
+      if (is_shared(nest, axis) == shared) {
+        schedule.loops.push_back({nest.name_of(axis.var)});
+        schedule.loops.back().parallel = shared;
+      }
+  return schedule;
 }
 
 Choice choose(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers,

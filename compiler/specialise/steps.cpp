@@ -13,7 +13,8 @@ namespace volute::compiler {
 using namespace ir;
 
 Expected<Steps> specialise_each(const NestProgram& pieces, const std::map<std::string, Plan>& plans,
-                                const std::function<void(const Nest&, const Specialised&)>& seen) {
+                                const std::function<void(const Nest&, const Specialised&)>& seen,
+                                const std::function<const Plan*(const Nest&)>& other_plan) {
   Steps steps;
   steps.loops = {pieces.name, pieces.buffers, pieces.parameters, {}};
   std::vector<Buffer>& buffers = steps.loops.buffers;
@@ -27,8 +28,10 @@ Expected<Steps> specialise_each(const NestProgram& pieces, const std::map<std::s
   for (size_t n = 0; n < pieces.nests.size(); ++n) {
     const Nest& nest = pieces.nests[n];
     int64_t& used = scratch[step_of[n]];
-    Expected<Specialised> made = specialise(nest, plans.at(nest.name),
-                                            {buffers, static_cast<int32_t>(buffers.size()), used});
+    const Surroundings around = {buffers, static_cast<int32_t>(buffers.size()), used};
+    Expected<Specialised> made = specialise(nest, plans.at(nest.name), around);
+    if (!made)
+      if (const Plan* other = other_plan(nest)) made = specialise(nest, *other, around);
     if (!made) {
       refused.diagnostics.insert(refused.diagnostics.end(), made.diagnostics().begin(),
                                  made.diagnostics().end());
