@@ -11,6 +11,8 @@
 
 #include <algorithm>
 #include <ctime>
+#include <string_view>
+#include <unordered_map>
 
 namespace volute::compiler {
 
@@ -239,12 +241,14 @@ Expected<Compiled> generated(Stages stages, const CompileRequest& request, doubl
   image.bytes = std::move(code.bytes);
   image.text_bytes = code.text_bytes;
   image.parameters = loops.parameters;
+  std::unordered_map<std::string_view, NestReport*> reports;
+  for (NestReport& report : compiled.report.nests) reports.emplace(report.name, &report);
   for (size_t i = 0; i < loops.steps.size(); ++i) {
     const Step& step = loops.steps[i];
     image.steps[i].entry = code.entries[i];
     image.thread_scratch_bytes = std::max(image.thread_scratch_bytes, step.scratch_bytes);
-    for (NestReport& report : compiled.report.nests)
-      if (report.name == step.name) report.code_bytes = static_cast<int64_t>(code.sizes[i]);
+    if (const auto report = reports.find(step.name); report != reports.end())
+      report->second->code_bytes = static_cast<int64_t>(code.sizes[i]);
   }
 
   Report& report = compiled.report;

@@ -22,6 +22,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <string_view>
+#include <unordered_map>
 
 namespace volute::compiler {
 
@@ -163,9 +165,10 @@ Expected<Stages> into_schedules(Stages s, Request request) {
     const auto form = s.schedules.forms.find(nest);
     return form != s.schedules.forms.end() && form->second.form == "dot";
   };
+  const Asked::Inside inside(s.nests);
   for (const Nest& piece : s.pieces.nests) {
     Choice choice =
-        s.asked.for_nest(piece, s.pieces.buffers, s.nests, is_dot(piece.name), request.target);
+        s.asked.for_nest(piece, s.pieces.buffers, inside, is_dot(piece.name), request.target);
     s.schedules[piece.name] = choice.schedule;
     s.why[piece.name] = std::move(choice);
   }
@@ -217,9 +220,11 @@ Expected<Stages> into_plans(Stages s, Request request) {
 }
 
 Expected<Stages> into_loops(Stages s, Request request) {
+  std::unordered_map<std::string_view, const Nest*> whole; // before they were cut into bands
+  for (const Nest& nest : s.nests.nests) whole.emplace(nest.name, &nest);
   Expected<Steps> steps =
       specialise_each(s.pieces, s.plans, [&](const Nest& piece, const Specialised& made) {
-        s.report.nests.push_back(report_of(piece, s.nests, s.plans.at(piece.name),
+        s.report.nests.push_back(report_of(piece, *whole.at(piece.name), s.plans.at(piece.name),
                                            s.why.at(piece.name), made, request.target));
       });
   if (!steps) return steps.failure();
