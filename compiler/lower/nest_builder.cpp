@@ -49,7 +49,7 @@ Lowering::Lowering(const ir::Program& lowered, const LowerOptions& lower_options
     // A returned constant lives in a table, and an input or a value returned twice has its buffer.
     if (buffer < 0 && !constant(id)) buffer = static_cast<int32_t>(nests.buffers.size());
     int64_t elements = type.elements() > 0 ? 1 : 0;
-    for (const ir::Dim& dim : dims(id))
+    for (const ir::Dim& dim : dims_of_output(id))
       if (elements) elements += (dim.extent.number() - 1) * dim.stride.number();
     nests.buffers.push_back({program.name_of(id), role, type.element, elements, type, nullptr});
   };
@@ -57,10 +57,22 @@ Lowering::Lowering(const ir::Program& lowered, const LowerOptions& lower_options
   for (ValueId id : program.outputs) add(id, Buffer::Role::output);
 }
 
-std::vector<ir::Dim> Lowering::dims(ValueId value) const {
+namespace {
+
+std::vector<ir::Dim> dense(const TensorType& type) {
   std::vector<int64_t> extents;
-  for (const ir::Extent& extent : program.type(value).extents) extents.push_back(extent.size);
-  std::vector<ir::Dim> dims = ir::contiguous(extents);
+  for (const ir::Extent& extent : type.extents) extents.push_back(extent.size);
+  return ir::contiguous(extents);
+}
+
+} // namespace
+
+std::vector<ir::Dim> Lowering::dims(ValueId value) const {
+  return constant(value) ? dense(program.type(value)) : dims_of_output(value);
+}
+
+std::vector<ir::Dim> Lowering::dims_of_output(ValueId value) const {
+  std::vector<ir::Dim> dims = dense(program.type(value));
   const bool is_callers = !uses.definition(value) || uses.is_returned(value);
   const auto given = options.strides.find(program.name_of(value));
   if (given != options.strides.end() && is_callers)

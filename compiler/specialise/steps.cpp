@@ -40,9 +40,9 @@ Expected<Steps> specialise_each(const NestProgram& pieces, const std::map<std::s
     used = made->step.scratch_bytes;
     seen(nest, *made);
     steps.loops.steps.push_back(std::move(made->step));
-    if (made->packing) {
-      buffers.push_back(made->packing->buffer);
-      steps.packings.push_back({nest.name, std::move(*made->packing)});
+    for (Packing& packing : made->packings) {
+      buffers.push_back(packing.buffer);
+      steps.packings.push_back({nest.name, std::move(packing)});
     }
     buffers.insert(buffers.end(), made->scratch.begin(), made->scratch.end());
   }
@@ -70,7 +70,7 @@ Steps merge_placed(Steps steps, const NestProgram& pieces) {
 
 namespace {
 
-/// A packed copy of a constant weight is made now and travels in the image.
+/// A packed copy of a constant is made now and travels in the image.
 void pack_constant(LoopProgram& program, const Packing& packing) {
   const int32_t written = packing.nest.operands[0].buffer;
   auto memory = evaluate_alone(packing.nest, program.buffers);
@@ -100,7 +100,7 @@ Expected<Step> packing_step(Nest nest, const Target& target) {
 
 } // namespace
 
-Expected<LoopProgram> pack_weights(Steps steps, const Target& target) {
+Expected<LoopProgram> pack_operands(Steps steps, const Target& target) {
   LoopProgram& loops = steps.loops;
   std::unordered_map<std::string_view, std::vector<Step>> before; // by the name of the reader
   for (const PendingPacking& pending : steps.packings) {

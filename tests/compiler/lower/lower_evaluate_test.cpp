@@ -171,6 +171,35 @@ TEST_CASE("every activation agrees with the reference, at NaN and infinities too
   }
 }
 
+TEST_CASE(
+    "a narrow value is not rounded on its way to its element-wise reader, however it is cut") {
+  // 17 * 17 is no bf16: rounded in between, the difference would be 0.
+  const auto check = [](const std::string& head) {
+    INFO(head);
+    const ir::Program program =
+        ir::parse(
+            "program @p(%x: bf16[n=1, c=12, w=2], %k: bf16[n=1, c=12, w=2],"
+            " %w: bf16[o=12, i=1, w=1], %v: bf16[i=12, o=1, w=1], %r: bf16[n=1, c=12, w=2]) {" +
+            head + "%y = sub %0, %r : bf16[n=1, c=3, w=2, c=4] return %y }")
+            .value();
+    Tensors inputs;
+    for (const ir::ValueId input : program.inputs) {
+      const std::string& name = program.name_of(input);
+      const auto elements = static_cast<size_t>(program.type(input).elements());
+      inputs[name] =
+          ir::tensor_of(program.type(input), std::vector<double>(elements, name == "r" ? 288 : 17));
+    }
+    for (const double difference : ir::elements_of(evaluate_nests(program, inputs).at("y")))
+      CHECK(difference == 1);
+    for (const double difference : ir::elements_of(tests::reference(program, inputs).at("y")))
+      CHECK(difference == 1);
+  };
+  check("%0 = mul %x, %k : bf16[n=1, c=12, w=2] ");
+  check("%0 = mul %x, %k : bf16[n=1, c=2, w=2, c=6] ");
+  check("%0 = conv %x, %w {groups = 12} : bf16[n=1, c=2, w=2, c=6] ");
+  check("%0 = conv_transpose %x, %v {groups = 12} : bf16[n=1, c=12, w=1, w=2] ");
+}
+
 namespace {
 
 std::string transposed(int64_t stride, int64_t dilation, int64_t kernel, int64_t input, int64_t pad,
