@@ -15,6 +15,7 @@
 #include "compiler/rewrites/fold_constants.h"
 #include "compiler/rewrites/fold_tables.h"
 #include "compiler/schedule/plan.h"
+#include "compiler/within_budget.h"
 #include "ir/normal.h"
 #include "ir/print.h"
 #include "ir/verify.h"
@@ -137,10 +138,13 @@ Expected<Stages> in_bands(Stages s, Request request) {
   Expected<NestProgram> placed = s.asked.place(std::move(s.nests), request.target, s.report.bands);
   if (!placed) return placed.failure();
   s.nests = std::move(*placed);
+  s.unchanged = std::none_of(s.nests.nests.begin(), s.nests.nests.end(),
+                             [](const Nest& nest) { return nest.placement.has_value(); });
   return s;
 }
 
 Expected<Stages> with_small_copies(Stages s, Request) {
+  s.unchanged = true;
   if (s.program.statements.empty()) return s; // nests that came as such: every copy was written
   if (auto refused = refuse_large_copies(s.written, s.program, s.nests)) return *refused;
   return s;
@@ -148,12 +152,22 @@ Expected<Stages> with_small_copies(Stages s, Request) {
 
 Expected<Stages> into_pieces(Stages s, Request) {
   s.pieces = cut_bands(s.nests);
+  s.unchanged = std::none_of(s.nests.nests.begin(), s.nests.nests.end(),
+                             [](const Nest& nest) { return nest.placement.has_value(); });
   return s;
 }
 
 template <Expr (*pass)(const Expr&)>
 Expected<Stages> on_expressions(Stages s, Request) {
-  for (Nest& piece : s.pieces.nests) piece = with_expressions(std::move(piece), pass);
+  s.unchanged = true;
+  for (Nest& piece : s.pieces.nests) {
+    const auto changing = [&](const Expr& before) {
+      Expr after = pass(before);
+      s.unchanged &= after == before;
+      return after;
+    };
+    piece = with_expressions(std::move(piece), changing);
+  }
   return s;
 }
 
@@ -163,6 +177,7 @@ Expected<Stages> with_turned_copies(Stages s, Request) {
 }
 
 Expected<Stages> without_fma(Stages s, Request request) {
+  s.unchanged = true;
   return request.target.has_fma ? std::move(s) : on_expressions<split_fma>(std::move(s), request);
 }
 
@@ -197,6 +212,9 @@ Expected<Nest> flattened(Nest piece, const Schedule& schedule) {
 
 Expected<Stages> with_joined_axes(Stages s, Request) {
   Failure refused;
+  s.unchanged = std::all_of(s.pieces.nests.begin(), s.pieces.nests.end(), [&](const Nest& piece) {
+    return s.schedules.at(piece.name).flatten.empty();
+  });
   for (Nest& piece : s.pieces.nests) {
     Expected<Nest> flat = flattened(piece, s.schedules.at(piece.name));
     if (flat)
@@ -240,6 +258,9 @@ Expected<Stages> into_loops(Stages s, Request request) {
 }
 
 Expected<Stages> into_steps(Stages s, Request) {
+  s.unchanged = std::none_of(s.pieces.nests.begin(), s.pieces.nests.end(),
+                             [](const Nest& piece) { return piece.placement.has_value(); });
+  if (s.unchanged) return s;
   Steps merged = merge_placed({std::move(s.loops), std::move(s.packings)}, s.pieces);
   s.loops = std::move(merged.loops);
   s.packings = std::move(merged.packings);
@@ -247,6 +268,8 @@ Expected<Stages> into_steps(Stages s, Request) {
 }
 
 Expected<Stages> with_packed_operands(Stages s, Request request) {
+  s.unchanged = s.packings.empty();
+  if (s.unchanged) return s;
   Expected<LoopProgram> packed =
       pack_operands({std::move(s.loops), std::move(s.packings)}, request.target);
   if (!packed) return packed.failure();
@@ -352,11 +375,13 @@ std::span<const Pass> passes_to_loops() { return passes; }
 Expected<Stages> run(std::span<const Pass> table, Stages value, const CompileRequest& request) {
   for (const Pass& pass : table) {
     Stopwatch watch;
+    ir::check_budget();
+    value.unchanged = false;
     Expected<Stages> made = pass.run(std::move(value), request);
     if (!made) return made;
     value = std::move(*made);
     const double ms = watch.lap();
-    require(pass.makes.verify(value), pass.name);
+    if (!value.unchanged) require(pass.makes.verify(value), pass.name);
     value.report.passes.push_back({std::string(pass.name), ms, watch.lap()});
     if (request.watch) request.watch(pass, value);
   }
@@ -390,7 +415,8 @@ Expected<Stages> specialise_program(const Program& program, const CompileRequest
     return Failure{std::move(faults)};
   Stages start;
   start.written = start.program = program;
-  return run_from(0, std::move(start), request);
+  return within(request.budget, program.name,
+                [&] { return run_from(0, std::move(start), request); });
 }
 
 Expected<Stages> specialise_nests(const NestProgram& nests, const CompileRequest& request) {
@@ -399,7 +425,8 @@ Expected<Stages> specialise_nests(const NestProgram& nests, const CompileRequest
   Stages start;
   start.written.name = start.program.name = nests.name;
   start.nests = nests;
-  return run_from(first_of_nests, std::move(start), request);
+  return within(request.budget, nests.name,
+                [&] { return run_from(first_of_nests, std::move(start), request); });
 }
 
 std::string to_string(std::span<const Pass> table) {

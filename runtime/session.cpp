@@ -82,6 +82,7 @@ Expected<CompileOptions> Session::State::completed(const ir::Program& program,
   if (!found) return found.failure();
   complete.target = *found;
   if (!complete.accuracy) complete.accuracy = options.accuracy;
+  if (!complete.budget) complete.budget = options.budget;
   Expected<compiler::StridesByName> strides = compiler::checked_strides(program, complete.strides);
   if (!strides) return strides.failure();
   complete.strides = std::move(*strides);
