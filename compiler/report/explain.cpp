@@ -128,8 +128,11 @@ private:
     return traits.copies && traits.elementwise;
   }
 
-  /// Which nests compute each statement of the legal program, and which write each buffer.
+  /// Which nests compute each statement of the legal program, in which form, and which write each
+  /// buffer.
   void find_nests() {
+    for (const StatementForms& statement : report_.forms)
+      forms_.emplace(statement.nest, &statement);
     computing_.resize(legal_.statements.size());
     writing_.resize(nests_.buffers.size());
     for (const Nest& nest : nests_.nests) {
@@ -325,14 +328,12 @@ private:
   /// Why products of narrow elements are not added several at a time.
   std::string why_single(const Nest& nest, ElementType narrow) const {
     if (narrow == ElementType::f16) return "there is no instruction for more";
-    for (const StatementForms& statement : report_.forms) {
-      if (statement.nest != nest.name) continue;
-      if (statement.chosen == "dot") return "the schedule has no `dot`";
-      for (const FormReport& form : statement.forms)
-        if (form.name == "dot" && !form.refused.empty()) return form.refused;
-      return fmt::format("its form is {}", statement.chosen);
-    }
-    return "only a convolution has groups to add";
+    const auto found = forms_.find(nest.name);
+    if (found == forms_.end()) return "only a convolution has groups to add";
+    if (found->second->chosen == "dot") return "the schedule has no `dot`";
+    for (const FormReport& form : found->second->forms)
+      if (form.name == "dot" && !form.refused.empty()) return form.refused;
+    return fmt::format("its form is {}", found->second->chosen);
   }
 
   const Program& written_;
@@ -342,6 +343,7 @@ private:
   const Schedules& schedules_;
   Report& report_;
   const ir::DefUse written_uses_, legal_uses_;
+  std::unordered_map<std::string_view, const StatementForms*> forms_; // by nest
   std::vector<std::vector<const Nest*>> computing_; // by statement of legal_: with it as the head
   std::vector<std::vector<const Nest*>> writing_;   // by buffer
   std::set<size_t> heads_;                          // statements of legal_ that begin a nest
