@@ -91,6 +91,7 @@ Expected<CompileOptions> Session::State::completed(const ir::Program& program,
   if (!complete.accuracy) complete.accuracy = options.accuracy;
   complete.flush_denormals =
       complete.flush_denormals.value_or(options.flush_denormals) && has_denormals(program);
+  if (!complete.budget) complete.budget = options.budget;
   Expected<compiler::StridesByName> strides = compiler::checked_strides(program, complete.strides);
   if (!strides) return strides.failure();
   complete.strides = std::move(*strides);
