@@ -164,7 +164,7 @@ private:
     std::vector<Tile> tiles;
     for (size_t i = 0; i < std::min(tiles_reordered, scored_.size()); ++i)
       tiles.push_back(scored_[i].tile);
-    for (const Tile& tile : tiles) add(tile, Order::space_outermost);
+    for (const Tile& tile : tiles) add(tile, Order::turned);
     sort_by_cycles();
   }
 
@@ -245,10 +245,10 @@ private:
     return is_space(axis);
   }
 
-  enum class Order : uint8_t { channels_outermost, space_outermost };
+  enum class Order : uint8_t { usual, turned }; // of the loops over tiles
 
   void add(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) {
-    add(Tile{&v, size, u, r}, Order::channels_outermost);
+    add(Tile{&v, size, u, r}, Order::usual);
   }
 
   void add(const Tile& tile, Order order) {
@@ -257,7 +257,7 @@ private:
     if (registers * sums > target_.vector_registers - 1) return;
     Schedule schedule = build(*tile.v, tile.size, tile.u, tile.rows, order);
     if (has_numbers(*tile.v, tile.u, registers, tile.rows)) put_numbers(schedule);
-    if (order != Order::channels_outermost &&
+    if (order == Order::turned &&
         std::any_of(scored_.begin(), scored_.end(), [&](const Scored& scored) {
           return scored.schedule.loops == schedule.loops &&
                  scored.schedule.registers == schedule.registers;
@@ -373,7 +373,8 @@ private:
     }
   }
 
-  /// n and groups first.
+  /// n and groups first. Then, as a rule, what is swept again and again is the smaller: weights
+  /// that fit L2 are the inner sweep (space outermost), else the input is.
   std::vector<const NestAxis*> parallel_order(Order by) const {
     std::vector<const NestAxis*> channels, space, first;
     for (const NestAxis& axis : flat_.axes) {
@@ -383,7 +384,9 @@ private:
       (is_first ? first : is_space(axis) ? space : channels).push_back(&axis);
     }
     std::vector<const NestAxis*> order = first;
-    const bool space_outermost = by == Order::space_outermost;
+    const bool usual = flat_.weight >= 0 && operand_bytes(flat_.weight) <= target_.l2_bytes / 2 &&
+                       input_bytes() > target_.l2_bytes / 2;
+    const bool space_outermost = usual != (by == Order::turned);
     const auto& outer = space_outermost ? space : channels;
     const auto& inner = space_outermost ? channels : space;
     order.insert(order.end(), outer.begin(), outer.end());

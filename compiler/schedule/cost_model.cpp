@@ -40,7 +40,8 @@ constexpr double misaligned_load = 2.2; // of a vector as long as a line: each c
 constexpr double row_request = 12.0, row_miss = 60.0; // from L3, asked for or not
 constexpr int64_t long_epilogue = 8;                  // operations
 constexpr double epilogue_registers = 10, spill = 4.0;
-constexpr double near_row = 4.0; // from L2
+constexpr double insertion = 3.0; // of a lane that is gathered, beside its load
+constexpr double near_row = 4.0;  // from L2
 constexpr double issue_width = 6.0;
 constexpr double l2_bytes_per_cycle = 24.0, l3_bytes_per_cycle = 10.0;
 constexpr double waited_for = 0.1; // of the cycles in which bytes come from L3, however few
@@ -219,7 +220,7 @@ private:
         break;
       case Arrival::gathered: // a load and an insert for each lane
         loads += count * static_cast<double>(lanes_);
-        extra += count * static_cast<double>(lanes_) * 2;
+        extra += count * static_cast<double>(lanes_) * insertion;
         break;
       }
     }
