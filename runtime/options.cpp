@@ -79,7 +79,7 @@ constexpr std::array<Row, 5> rows = {{
     {{"VOLUTE_MEMORY_CACHE", "bytes, or 64M, 1G, ...",
       "kernels a session keeps that nobody holds (256M)"},
      read_memory_cache},
-    {{"VOLUTE_VERBOSE", "0 or 1", "a line on standard error for every compile (0)"}, read_verbose},
+    {{"VOLUTE_VERBOSE", "0 or 1", "what every compile made and took, on standard error (0)"}, read_verbose},
 }};
 
 constexpr auto row_texts = [] {

@@ -93,7 +93,7 @@ int run_bench(const BenchCommand& command, Invocation& invocation) {
     options.progress = [&](const std::string& what) { progress.now(what); };
     for (const ProgramSource& source : sources) {
       std::vector<const ir::Program*> programs;
-      for (const ir::Program& program : source.programs) programs.push_back(&program);
+      for (const ir::Program& program : source.all()) programs.push_back(&program);
       if (!command.source.entry.empty()) programs = {&source.entry(command.source.entry)};
       for (const ir::Program* program : programs) {
         done.push_back(source.value_of(bench::benchmark(*program, options)));

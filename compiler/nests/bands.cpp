@@ -1,6 +1,7 @@
 #include "compiler/nests/bands.h"
 
 #include "compiler/nests/unused_name.h"
+#include "ir/walk.h"
 
 #include <fmt/format.h>
 
@@ -23,21 +24,11 @@ constexpr int64_t enough_bands = 8;    // to share among threads
 
 size_t at(int32_t index) { return static_cast<size_t>(index); }
 
-void for_each_expression(const Nest& nest, const std::function<void(const Expr&)>& fn) {
-  for (const Accumulator& a : nest.accumulators) fn(a.initial), fn(a.update);
-  for (const Write& w : nest.writes) {
-    fn(w.value);
-    if (w.offset) fn(w.offset);
-  }
-}
-
 std::vector<Read> reads_of(const Nest& nest, int32_t buffer) {
   std::vector<Read> reads;
-  for_each_expression(nest, [&](const Expr& e) {
-    visit(e, [&](const ExprNode& node) {
-      const auto* read = std::get_if<Read>(&node.is);
-      if (read && nest.operands[at(read->operand)].buffer == buffer) reads.push_back(*read);
-    });
+  visit(nest, [&](const ExprNode& node) {
+    const auto* read = std::get_if<Read>(&node.is);
+    if (read && nest.operands[at(read->operand)].buffer == buffer) reads.push_back(*read);
   });
   return reads;
 }
@@ -165,6 +156,20 @@ int64_t rows_of_band(const Link& link, int64_t tile) {
   return link.step * (tile - 1) + link.hi - link.lo + 1;
 }
 
+/// What a nest that is placed inside another computes at a time: elements of an axis of its own.
+struct Band {
+  Var axis;
+  int64_t elements;
+};
+
+Band band_of(const NestProgram& program, const Nest& placed) {
+  const Placement& placement = *placed.placement;
+  const Nest& to = program.nests[at(placement.consumer)];
+  const Link rows = link(placed, to, program.buffers, to.axis_of(placement.axis)).link.value();
+  return {rows.row,
+          rows_of_band(rows, to.placement ? band_of(program, to).elements : placement.tile)};
+}
+
 } // namespace
 
 const NestAxis* batch_axis(const Nest& nest) { return first_of(nest, AxisRole::batch); }
@@ -185,7 +190,12 @@ std::optional<std::string> band_obstacle(const NestProgram& program, size_t prod
   const std::string axis_name = name_of(to, axis->var);
   if (axis->reduction) return fmt::format("{} has no parallel axis {}", to.name, axis_name);
   if (axis->role == AxisRole::batch) return "images are work items of their own already";
-  if (!to.placement && (placement.tile < 1 || axis->extent.number() % placement.tile != 0))
+  if (to.placement) {
+    const Band band = band_of(program, to);
+    if (band.axis != placement.axis || band.elements != placement.tile)
+      return fmt::format("{} itself is computed {} of {} at a time", to.name, band.elements,
+                         name_of(to, band.axis));
+  } else if (placement.tile < 1 || axis->extent.number() % placement.tile != 0)
     return fmt::format("bands of {} do not divide the {} of {}", placement.tile,
                        axis->extent.number(), axis_name);
   if (std::any_of(to.writes.begin(), to.writes.end(), [](const Write& w) { return w.offset; }))
@@ -211,7 +221,10 @@ public:
   NestProgram run() {
     for (size_t consumer = program_.nests.size(); consumer-- > 0;)
       for (size_t producer = consumer; producer-- > 0;)
-        if (feeds(producer, consumer)) consider(producer, consumer);
+        if (is_inside(producer, consumer))
+          place(producer, consumer, *program_.nests[producer].placement);
+        else if (feeds(producer, consumer))
+          consider(producer, consumer);
     return std::move(program_);
   }
 
@@ -220,6 +233,12 @@ private:
     return std::any_of(nest.axes.begin(), nest.axes.end(), [](const NestAxis& axis) {
       return axis.reduction && axis.extent.number() > 1;
     });
+  }
+
+  /// It came with that place.
+  bool is_inside(size_t producer, size_t consumer) const {
+    const std::optional<Placement>& placement = program_.nests[producer].placement;
+    return placement && at(placement->consumer) == consumer;
   }
 
   bool feeds(size_t producer, size_t consumer) const {
@@ -269,27 +288,27 @@ private:
         cut_already == cuts_.end() ? band_axis_of(to) : to.axis(cut_already->second.axis);
     if (!axis || !batch_axis(to))
       return refuse("it has no axis to cut but one that vectors run along");
-    Placement placement{static_cast<int32_t>(consumer), axis->var, 1};
+    Placement placement{static_cast<int32_t>(consumer), axis->var,
+                        cut_already == cuts_.end() ? 1 : cut_already->second.tile};
     if (const auto why = band_obstacle(program_, producer, placement)) return refuse(*why);
     const Link rows = *link(from, to, program_.buffers, *axis).link;
     const int64_t extent = axis->extent.number(), batch = batch_axis(to)->extent.number();
     const double limit = sums(from) ? most_recomputed_sums : most_recomputed_copies;
-    const int64_t row_bytes = bytes(rows.buffer) / std::max<int64_t>(rows.rows * batch, 1);
+    const int64_t row_bytes = bytes_of_row(rows, to);
     const auto fits = [&](int64_t tile, int64_t bands) {
       const int64_t height = rows_of_band(rows, tile);
       return height * row_bytes <= target_.l2_bytes / 2 &&
              static_cast<double>(height * bands) <= limit * static_cast<double>(rows.rows);
     };
-    int64_t best = 0, bands = 0;
+    int64_t best = 0;
     if (cut_already != cuts_.end()) {
       const Cut& cut = cut_already->second;
-      if (fits(cut.tile, cut.bands)) best = cut.tile, bands = cut.bands;
+      if (fits(cut.tile, cut.bands)) best = cut.tile;
     } else {
       for (int64_t tile = 1; tile <= extent; ++tile) {
         if (extent % tile != 0 || !fits(tile, extent / tile)) continue;
         const bool enough = extent / tile * batch >= enough_bands;
-        if (best == 0 || enough || extent * batch < enough_bands)
-          best = tile, bands = extent / tile;
+        if (best == 0 || enough || extent * batch < enough_bands) best = tile;
       }
     }
     if (best == 0)
@@ -297,15 +316,32 @@ private:
                                 "{:.0f} % of the rows computed twice",
                                 extent, 100 * (limit - 1)));
     placement.tile = best;
-    const int64_t height = rows_of_band(rows, best);
+    place(producer, consumer, placement);
+  }
+
+  void place(size_t producer, size_t consumer, const Placement& placement) {
+    const Nest& from = program_.nests[producer];
+    const Nest& to = program_.nests[consumer];
+    const NestAxis& axis = to.axis_of(placement.axis);
+    const Link rows = *link(from, to, program_.buffers, axis).link;
+    const int64_t row_bytes = bytes_of_row(rows, to);
+    const int64_t height = rows_of_band(rows, placement.tile);
+    const auto cut = cuts_.find(consumer);
+    const int64_t bands =
+        cut != cuts_.end() ? cut->second.bands : axis.extent.number() / placement.tile;
     whys_.push_back(fmt::format("{} is computed inside {}, {} rows for every {} of {}: {} KiB of "
                                 "scratch in place of {} KiB of memory",
-                                from.name, to.name, height, best, name_of(to, axis->var),
+                                from.name, to.name, height, placement.tile, name_of(to, axis.var),
                                 (height * row_bytes + 1023) / 1024,
                                 (bytes(rows.buffer) + 1023) / 1024));
-    cuts_[consumer] = {placement.axis, best, bands};
+    cuts_[consumer] = {placement.axis, placement.tile, bands};
     cuts_[producer] = {rows.row, height, bands};
-    program_.nests[producer].placement = std::move(placement);
+    program_.nests[producer].placement = placement;
+  }
+
+  int64_t bytes_of_row(const Link& rows, const Nest& consumer) const {
+    const int64_t images = batch_axis(consumer)->extent.number();
+    return bytes(rows.buffer) / std::max<int64_t>(rows.rows * images, 1);
   }
 
   struct Cut {
