@@ -9,6 +9,7 @@
 #include "compiler/nests/cut_bands.h"
 #include "compiler/nests/expand_math.h"
 #include "compiler/nests/flatten.h"
+#include "compiler/nests/turned_copies.h"
 #include "compiler/report/explain.h"
 #include "compiler/report/nest_report.h"
 #include "compiler/rewrites/fold_batch_norm.h"
@@ -154,6 +155,11 @@ Expected<Stages> on_expressions(Stages s, Request) {
   return s;
 }
 
+Expected<Stages> with_turned_copies(Stages s, Request) {
+  for (Nest& piece : s.pieces.nests) piece = with_turned_copy(std::move(piece));
+  return s;
+}
+
 Expected<Stages> without_fma(Stages s, Request request) {
   return request.target.has_fma ? std::move(s) : on_expressions<split_fma>(std::move(s), request);
 }
@@ -231,9 +237,9 @@ Expected<Stages> into_steps(Stages s, Request) {
   return s;
 }
 
-Expected<Stages> with_packed_weights(Stages s, Request request) {
+Expected<Stages> with_packed_operands(Stages s, Request request) {
   Expected<LoopProgram> packed =
-      pack_weights({std::move(s.loops), std::move(s.packings)}, request.target);
+      pack_operands({std::move(s.loops), std::move(s.packings)}, request.target);
   if (!packed) return packed.failure();
   s.loops = std::move(*packed);
   s.packings.clear();
@@ -278,7 +284,13 @@ constexpr Pass passes[] = {
 
     {"cut_bands", "nests", piece_level,
      "the nests of one step share an axis of bands, with scratch between them", into_pieces},
+<<<<<<< HEAD
     {"choose", "pieces", schedule_level,
+=======
+    {"turn_copies", piece_level,
+     "a copy whose result lies along another axis goes through registers, which are turned", with_turned_copies},
+    {"choose", schedule_level,
+>>>>>>> main
      "each nest gets the schedule that was asked for, or the cheapest by the model", into_schedules},
     {"expand_math", "pieces", piece_level,
      "exp, log, tanh and erf become exactly rounded operations", on_expressions<expand_math>},
@@ -293,9 +305,15 @@ constexpr Pass passes[] = {
      "a nest and its schedule become loops: borders split off, tiles in registers", into_loops},
     {"merge_steps", "loops", loop_level,
      "nests that are computed inside others run in the steps of those", into_steps},
+<<<<<<< HEAD
     {"pack", "loops", loop_level,
      "weights are brought into the order in which loops read them, constant ones now", with_packed_weights},
     {"number_loops", "loops", loop_level,
+=======
+    {"pack", loop_level,
+     "operands are brought into the order in which loops read them, constant ones now", with_packed_operands},
+    {"number_loops", loop_level,
+>>>>>>> main
      "variables, names and equal values are brought into the form that a text of loops stands for", in_normal_form},
     {"explain", "loops", report_level,
      "what was done and why is read off all of it, in words", with_words},
