@@ -284,13 +284,9 @@ constexpr Pass passes[] = {
 
     {"cut_bands", "nests", piece_level,
      "the nests of one step share an axis of bands, with scratch between them", into_pieces},
-<<<<<<< HEAD
-    {"choose", "pieces", schedule_level,
-=======
-    {"turn_copies", piece_level,
+    {"turn_copies", "pieces", piece_level,
      "a copy whose result lies along another axis goes through registers, which are turned", with_turned_copies},
-    {"choose", schedule_level,
->>>>>>> main
+    {"choose", "pieces", schedule_level,
      "each nest gets the schedule that was asked for, or the cheapest by the model", into_schedules},
     {"expand_math", "pieces", piece_level,
      "exp, log, tanh and erf become exactly rounded operations", on_expressions<expand_math>},
@@ -305,15 +301,9 @@ constexpr Pass passes[] = {
      "a nest and its schedule become loops: borders split off, tiles in registers", into_loops},
     {"merge_steps", "loops", loop_level,
      "nests that are computed inside others run in the steps of those", into_steps},
-<<<<<<< HEAD
     {"pack", "loops", loop_level,
-     "weights are brought into the order in which loops read them, constant ones now", with_packed_weights},
-    {"number_loops", "loops", loop_level,
-=======
-    {"pack", loop_level,
      "operands are brought into the order in which loops read them, constant ones now", with_packed_operands},
-    {"number_loops", loop_level,
->>>>>>> main
+    {"number_loops", "loops", loop_level,
      "variables, names and equal values are brought into the form that a text of loops stands for", in_normal_form},
     {"explain", "loops", report_level,
      "what was done and why is read off all of it, in words", with_words},
@@ -321,10 +311,14 @@ constexpr Pass passes[] = {
 
 // clang-format on
 
+constexpr size_t row_of(std::string_view name) {
+  size_t row = 0;
+  while (passes[row].name != name) ++row;
+  return row;
+}
+
 /// The rows at which nests come in that were lowered before, and loops that were specialised.
-constexpr size_t first_of_nests = 6, first_of_loops = 19;
-static_assert(passes[first_of_nests].name == "fold_tables");
-static_assert(passes[first_of_loops].name == "number_loops");
+constexpr size_t first_of_nests = row_of("fold_tables"), first_of_loops = row_of("number_loops");
 
 /// Throws what a verifier found: a bug of the pass before it.
 void require(std::vector<Diagnostic> found, std::string_view pass) {
