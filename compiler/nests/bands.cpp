@@ -363,20 +363,17 @@ Nest substitute(Nest nest, Var var, const Affine& value) {
     for (Subscript& s : index) s.at = s.at.substitute(var, value);
     return index;
   };
-  const auto in_expression = [&](const Expr& e) {
-    return rewrite(e, [&](const Expr& node) -> Expr {
-      if (const auto* read = std::get_if<Read>(&node->is))
-        return ir::read(node->type, read->operand, in_index(read->index));
-      if (const auto* position = std::get_if<Position>(&node->is))
-        return ir::position(position->value.substitute(var, value), node->type);
-      return node;
-    });
-  };
+  Rewriter in_values([&](const Expr& node) -> Expr {
+    if (const auto* read = std::get_if<Read>(&node->is))
+      return ir::read(node->type, read->operand, in_index(read->index));
+    if (const auto* position = std::get_if<Position>(&node->is))
+      return ir::position(position->value.substitute(var, value), node->type);
+    return node;
+  });
   for (auto* constraints : {&nest.constraints, &nest.domain})
     for (Constraint& c : *constraints) c.value = c.value.substitute(var, value);
-  for (Accumulator& a : nest.accumulators)
-    a.initial = in_expression(a.initial), a.update = in_expression(a.update);
-  for (Write& w : nest.writes) w.index = in_index(w.index), w.value = in_expression(w.value);
+  for_each_expression(nest, [&](Expr& e) { e = in_values(e); });
+  for (Write& w : nest.writes) w.index = in_index(w.index);
   return nest;
 }
 
@@ -466,16 +463,12 @@ private:
 
   static void read_from_scratch(Nest& nest, int32_t buffer, const std::vector<Dim>& dims,
                                 const std::function<Index(const Index&)>& moved) {
-    const auto in_expression = [&](const Expr& e) {
-      return rewrite(e, [&](const Expr& node) -> Expr {
-        const auto* read = std::get_if<Read>(&node->is);
-        if (!read || nest.operands[at(read->operand)].buffer != buffer) return node;
-        return ir::read(node->type, read->operand, moved(read->index));
-      });
-    };
-    for (Accumulator& a : nest.accumulators)
-      a.initial = in_expression(a.initial), a.update = in_expression(a.update);
-    for (Write& w : nest.writes) w.value = in_expression(w.value);
+    Rewriter in_values([&](const Expr& node) -> Expr {
+      const auto* read = std::get_if<Read>(&node->is);
+      if (!read || nest.operands[at(read->operand)].buffer != buffer) return node;
+      return ir::read(node->type, read->operand, moved(read->index));
+    });
+    for_each_expression(nest, [&](Expr& e) { e = in_values(e); });
     for (View& view : nest.operands)
       if (view.buffer == buffer) view.dims = dims;
   }

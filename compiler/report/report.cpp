@@ -73,7 +73,7 @@ std::string workspace_text(const Report& report) {
 }
 
 void append(std::string& text, const NestReport& nest) {
-  text += fmt::format("\nnest {}: {}\n", nest.name, nest.origin);
+  text += fmt::format("\nnest {}{}{}\n", nest.name, nest.origin.empty() ? "" : ": ", nest.origin);
   row(text, "multiply-adds", executed_text(nest));
   row(text, "work items", grouped(nest.work_items));
   if (!nest.register_tile.empty())
