@@ -101,6 +101,19 @@ std::vector<ImageStep> image_steps(const LoopProgram& program) {
   return steps;
 }
 
+/// What only a program says of its memory is missing where nests or loops came without it.
+std::optional<Failure> unknown_strides(const LoopProgram& program, const StridesByName& strides) {
+  for (const Buffer& buffer : program.buffers)
+    if (buffer.type && buffer.elements > buffer.type->elements() && !strides.count(buffer.name))
+      return fail(program.name,
+                  fmt::format("{} {} lies in memory of {} elements, and nothing says how far apart "
+                              "its own {} are",
+                              ir::to_string(buffer.role), buffer.name, buffer.elements,
+                              buffer.type->elements()),
+                  "CompileRequest::strides does");
+  return std::nullopt;
+}
+
 /// Says of each output which inputs may lie where it is written.
 void allow_in_place(Image& image, const Stages& stages) {
   // The nests must run in the order in which they were looked at.
@@ -116,30 +129,23 @@ void allow_in_place(Image& image, const Stages& stages) {
 
 using Request = const CompileRequest&;
 
+std::vector<Diagnostic> unverified(const Stages&) { return {}; }
+
 constexpr Level llvm_level = {"LLVM IR", [](const Stages& s) { return s.generation->verify(); },
-                              [](const Stages& s) {
-                                return std::vector<Section>{{"LLVM IR", s.generation->llvm_text()}};
-                              }};
+                              [](const Stages& s) { return s.generation->llvm_text(); }};
 
-constexpr Level assembly_level = {"assembly",
-                                  [](const Stages&) { return std::vector<Diagnostic>(); },
-                                  [](const Stages& s) {
-                                    return std::vector<Section>{{"assembly", s.assembly}};
-                                  }};
+constexpr Level assembly_level = {"assembly", unverified,
+                                  [](const Stages& s) { return s.assembly; }};
 
-constexpr Level object_level = {
-    "object", [](const Stages&) { return std::vector<Diagnostic>(); },
-    [](const Stages& s) {
-      return std::vector<Section>{
-          {"object", fmt::format("an object of {} bytes\n", s.generation->object_bytes())}};
-    }};
+constexpr Level object_level = {"object", unverified, [](const Stages& s) {
+                                  return fmt::format("an object of {} bytes\n",
+                                                     s.generation->object_bytes());
+                                }};
 
-constexpr Level image_level = {"image", [](const Stages&) { return std::vector<Diagnostic>(); },
-                               [](const Stages& s) {
+constexpr Level image_level = {"image", unverified, [](const Stages& s) {
                                  const Code& code = s.generation->code();
-                                 return std::vector<Section>{
-                                     {"image", fmt::format("{} bytes, {} of them code\n",
-                                                           code.bytes.size(), code.text_bytes)}};
+                                 return fmt::format("{} bytes, {} of them code\n",
+                                                    code.bytes.size(), code.text_bytes);
                                }};
 
 Expected<Stages> into_llvm(Stages s, Request request) {
@@ -177,13 +183,13 @@ Expected<Stages> into_bytes(Stages s, Request) {
 // clang-format off
 
 constexpr Pass code_passes[] = {
-    {"emit", llvm_level,
+    {"emit", "loops", llvm_level,
      "every statement of the loops is spelt out as LLVM IR; no decision is left", into_llvm},
-    {"assembly", assembly_level,
+    {"assembly", "LLVM IR", assembly_level,
      "the machine code as text, where it is asked for", into_assembly},
-    {"object", object_level,
+    {"object", "LLVM IR", object_level,
      "LLVM selects instructions, allocates registers and schedules", into_object},
-    {"link", image_level,
+    {"link", "object", image_level,
      "the object is linked against itself: bytes that run wherever they lie", into_bytes},
 };
 
@@ -197,34 +203,48 @@ double ms_of(const Report& report, std::string_view pass) {
 
 Expected<Compiled> generated(Stages stages, const CompileRequest& request, double start_ms);
 
+/// All of it, from what `to_loops` takes.
+template <class Source>
+Expected<Compiled> compiled(const Source& source, const CompileRequest& request,
+                            Expected<Stages> (*to_loops)(const Source&, const CompileRequest&)) {
+  const double start_ms = thread_ms();
+  const Compiling under_way(request.target);
+  if (!under_way) return fail(source.name, "the process is ending, and nothing is compiled now");
+  return within(request.budget, source.name, [&]() -> Expected<Compiled> {
+    Expected<Stages> stages = to_loops(source, request);
+    if (!stages) return stages.failure();
+    if (auto refused = unknown_strides(stages->loops, request.strides)) return *refused;
+    return generated(std::move(*stages), request, start_ms);
+  });
+}
+
 } // namespace
 
 std::span<const Pass> passes_to_code() { return code_passes; }
 
+std::vector<Pass> all_passes() {
+  std::vector<Pass> table;
+  for (const std::span<const Pass> part : {passes_to_loops(), passes_to_code()})
+    for (const Pass& pass : part) table.push_back(pass);
+  return table;
+}
+
 Expected<Compiled> compile(const Program& program, const CompileRequest& request) {
-  const double start_ms = thread_ms();
   if (std::vector<Diagnostic> faults = verify(program); !faults.empty())
     return Failure{std::move(faults)};
   const Expected<StridesByName> strides = checked_strides(program, request.strides);
   if (!strides) return strides.failure();
   CompileRequest checked = request;
   checked.strides = *strides;
-  const Compiling under_way(request.target);
-  if (!under_way) return fail(program.name, "the process is ending, and nothing is compiled now");
-  return within(checked.budget, program.name, [&]() -> Expected<Compiled> {
-    Expected<Stages> stages = specialise_program(program, checked);
-    if (!stages) return stages.failure();
-    return generated(std::move(*stages), checked, start_ms);
-  });
+  return compiled(program, checked, specialise_program);
 }
 
 Expected<Compiled> compile(const NestProgram& nests, const CompileRequest& request) {
-  const double start_ms = thread_ms();
-  return within(request.budget, nests.name, [&]() -> Expected<Compiled> {
-    Expected<Stages> stages = specialise_nests(nests, request);
-    if (!stages) return stages.failure();
-    return generated(std::move(*stages), request, start_ms);
-  });
+  return compiled(nests, request, specialise_nests);
+}
+
+Expected<Compiled> compile(const LoopProgram& loops, const CompileRequest& request) {
+  return compiled(loops, request, finish_loops);
 }
 
 namespace {

@@ -40,7 +40,7 @@ struct CompileRequest {
   Budget budget;
   bool llvm_text = false; // keep the LLVM IR as text
   bool assembly = false;  // keep the assembly as text
-  /// Sees the value after each pass.
+  /// Sees the value after each pass; what it throws ends the compilation there.
   std::function<void(const Pass&, const Stages&)> watch = nullptr;
 };
 

@@ -96,7 +96,7 @@ constexpr std::array<Row, 8> rows = {{
      read_compile_memory},
     {{"VOLUTE_FLUSH_DENORMALS", "0 or 1", "whether kernels take denormal numbers for 0 (0)"},
      read_switch<&Options::flush_denormals>},
-    {{"VOLUTE_VERBOSE", "0 or 1", "a line on standard error for every compile (0)"},
+    {{"VOLUTE_VERBOSE", "0 or 1", "what every compile made and took, on standard error (0)"},
      read_switch<&Options::verbose>},
 }};
 

@@ -1,6 +1,7 @@
 #include "compiler/nests/bands.h"
 
 #include "compiler/nests/unused_name.h"
+#include "ir/walk.h"
 
 #include <fmt/format.h>
 
@@ -24,21 +25,11 @@ constexpr int64_t enough_bands = 8;    // to share among threads
 
 size_t at(int32_t index) { return static_cast<size_t>(index); }
 
-void for_each_expression(const Nest& nest, const std::function<void(const Expr&)>& fn) {
-  for (const Accumulator& a : nest.accumulators) fn(a.initial), fn(a.update);
-  for (const Write& w : nest.writes) {
-    fn(w.value);
-    if (w.offset) fn(w.offset);
-  }
-}
-
 std::vector<Read> reads_of(const Nest& nest, int32_t buffer) {
   std::vector<Read> reads;
-  for_each_expression(nest, [&](const Expr& e) {
-    visit(e, [&](const ExprNode& node) {
-      const auto* read = std::get_if<Read>(&node.is);
-      if (read && nest.operands[at(read->operand)].buffer == buffer) reads.push_back(*read);
-    });
+  visit(nest, [&](const ExprNode& node) {
+    const auto* read = std::get_if<Read>(&node.is);
+    if (read && nest.operands[at(read->operand)].buffer == buffer) reads.push_back(*read);
   });
   return reads;
 }
@@ -166,6 +157,20 @@ int64_t rows_of_band(const Link& link, int64_t tile) {
   return link.step * (tile - 1) + link.hi - link.lo + 1;
 }
 
+/// What a nest that is placed inside another computes at a time: elements of an axis of its own.
+struct Band {
+  Var axis;
+  int64_t elements;
+};
+
+Band band_of(const NestProgram& program, const Nest& placed) {
+  const Placement& placement = *placed.placement;
+  const Nest& to = program.nests[at(placement.consumer)];
+  const Link rows = link(placed, to, program.buffers, to.axis_of(placement.axis)).link.value();
+  return {rows.row,
+          rows_of_band(rows, to.placement ? band_of(program, to).elements : placement.tile)};
+}
+
 } // namespace
 
 const NestAxis* batch_axis(const Nest& nest) { return first_of(nest, AxisRole::batch); }
@@ -191,7 +196,12 @@ std::optional<std::string> obstacle(const NestProgram& program, size_t producer,
   const std::string axis_name = name_of(to, axis->var);
   if (axis->reduction) return fmt::format("{} has no parallel axis {}", to.name, axis_name);
   if (axis->role == AxisRole::batch) return "images are work items of their own already";
-  if (!to.placement && (placement.tile < 1 || axis->extent.number() % placement.tile != 0))
+  if (to.placement) {
+    const Band band = band_of(program, to);
+    if (band.axis != placement.axis || band.elements != placement.tile)
+      return fmt::format("{} itself is computed {} of {} at a time", to.name, band.elements,
+                         name_of(to, band.axis));
+  } else if (placement.tile < 1 || axis->extent.number() % placement.tile != 0)
     return fmt::format("bands of {} do not divide the {} of {}", placement.tile,
                        axis->extent.number(), axis_name);
   if (std::any_of(to.writes.begin(), to.writes.end(), [](const Write& w) { return w.offset; }))
@@ -230,7 +240,10 @@ public:
     find_touching();
     for (size_t consumer = program_.nests.size(); consumer-- > 0;)
       for (const size_t producer : possible_producers(consumer))
-        if (feeds(producer, consumer)) consider(producer, consumer);
+        if (is_inside(producer, consumer))
+          place(producer, consumer, *program_.nests[producer].placement);
+        else if (feeds(producer, consumer))
+          consider(producer, consumer);
     return std::move(program_);
   }
 
@@ -265,6 +278,12 @@ private:
     return std::any_of(nest.writes.begin(), nest.writes.end(), [&](const Write& write) {
       return nest.operands[at(write.operand)].buffer == buffer;
     });
+  }
+
+  /// It came with that place.
+  bool is_inside(size_t producer, size_t consumer) const {
+    const std::optional<Placement>& placement = program_.nests[producer].placement;
+    return placement && at(placement->consumer) == consumer;
   }
 
   bool feeds(size_t producer, size_t consumer) const {
@@ -314,30 +333,30 @@ private:
         cut_already == cuts_.end() ? band_axis_of(to) : to.axis(cut_already->second.axis);
     if (!axis || !batch_axis(to))
       return refuse("it has no axis to cut but one that vectors run along");
-    Placement placement{static_cast<int32_t>(consumer), axis->var, 1};
+    Placement placement{static_cast<int32_t>(consumer), axis->var,
+                        cut_already == cuts_.end() ? 1 : cut_already->second.tile};
     const auto touching = [&](int32_t buffer) { return touching_[at(buffer)]; };
     if (const auto why = obstacle(program_, producer, placement, touching)) return refuse(*why);
     const Link rows = *link(from, to, program_.buffers, *axis).link;
     const int64_t extent = axis->extent.number(), batch = batch_axis(to)->extent.number();
     const double limit = sums(from) ? most_recomputed_sums : most_recomputed_copies;
-    const int64_t row_bytes = bytes(rows.buffer) / std::max<int64_t>(rows.rows * batch, 1);
+    const int64_t row_bytes = bytes_of_row(rows, to);
     const auto fits = [&](int64_t tile, int64_t bands) {
       const int64_t height = rows_of_band(rows, tile);
       return height * row_bytes <= target_.l2_bytes / 2 &&
              static_cast<double>(height * bands) <= limit * static_cast<double>(rows.rows);
     };
-    int64_t best = 0, bands = 0;
+    int64_t best = 0;
     if (cut_already != cuts_.end()) {
       const Cut& cut = cut_already->second;
-      if (fits(cut.tile, cut.bands)) best = cut.tile, bands = cut.bands;
+      if (fits(cut.tile, cut.bands)) best = cut.tile;
     } else {
       // A row has a byte at least, so that more of them than the cache has bytes never fit.
       const int64_t most_rows = std::min(extent, target_.l2_bytes / 2);
       for (int64_t tile = 1; tile <= most_rows; ++tile) {
         if (extent % tile != 0 || !fits(tile, extent / tile)) continue;
         const bool enough = extent / tile * batch >= enough_bands;
-        if (best == 0 || enough || extent * batch < enough_bands)
-          best = tile, bands = extent / tile;
+        if (best == 0 || enough || extent * batch < enough_bands) best = tile;
       }
     }
     if (best == 0)
@@ -345,15 +364,32 @@ private:
                                 "{:.0f} % of the rows computed twice",
                                 extent, 100 * (limit - 1)));
     placement.tile = best;
-    const int64_t height = rows_of_band(rows, best);
+    place(producer, consumer, placement);
+  }
+
+  void place(size_t producer, size_t consumer, const Placement& placement) {
+    const Nest& from = program_.nests[producer];
+    const Nest& to = program_.nests[consumer];
+    const NestAxis& axis = to.axis_of(placement.axis);
+    const Link rows = *link(from, to, program_.buffers, axis).link;
+    const int64_t row_bytes = bytes_of_row(rows, to);
+    const int64_t height = rows_of_band(rows, placement.tile);
+    const auto cut = cuts_.find(consumer);
+    const int64_t bands =
+        cut != cuts_.end() ? cut->second.bands : axis.extent.number() / placement.tile;
     whys_.push_back(fmt::format("{} is computed inside {}, {} rows for every {} of {}: {} KiB of "
                                 "scratch in place of {} KiB of memory",
-                                from.name, to.name, height, best, name_of(to, axis->var),
+                                from.name, to.name, height, placement.tile, name_of(to, axis.var),
                                 (height * row_bytes + 1023) / 1024,
                                 (bytes(rows.buffer) + 1023) / 1024));
-    cuts_[consumer] = {placement.axis, best, bands};
+    cuts_[consumer] = {placement.axis, placement.tile, bands};
     cuts_[producer] = {rows.row, height, bands};
-    program_.nests[producer].placement = std::move(placement);
+    program_.nests[producer].placement = placement;
+  }
+
+  int64_t bytes_of_row(const Link& rows, const Nest& consumer) const {
+    const int64_t images = batch_axis(consumer)->extent.number();
+    return bytes(rows.buffer) / std::max<int64_t>(rows.rows * images, 1);
   }
 
   struct Cut {
@@ -374,20 +410,17 @@ Nest substitute(Nest nest, Var var, const Affine& value) {
     for (Subscript& s : index) s.at = s.at.substitute(var, value);
     return index;
   };
-  const auto in_expression = [&](const Expr& e) {
-    return rewrite(e, [&](const Expr& node) -> Expr {
-      if (const auto* read = std::get_if<Read>(&node->is))
-        return ir::read(node->type, read->operand, in_index(read->index));
-      if (const auto* position = std::get_if<Position>(&node->is))
-        return ir::position(position->value.substitute(var, value), node->type);
-      return node;
-    });
-  };
+  Rewriter in_values([&](const Expr& node) -> Expr {
+    if (const auto* read = std::get_if<Read>(&node->is))
+      return ir::read(node->type, read->operand, in_index(read->index));
+    if (const auto* position = std::get_if<Position>(&node->is))
+      return ir::position(position->value.substitute(var, value), node->type);
+    return node;
+  });
   for (auto* constraints : {&nest.constraints, &nest.domain})
     for (Constraint& c : *constraints) c.value = c.value.substitute(var, value);
-  for (Accumulator& a : nest.accumulators)
-    a.initial = in_expression(a.initial), a.update = in_expression(a.update);
-  for (Write& w : nest.writes) w.index = in_index(w.index), w.value = in_expression(w.value);
+  for_each_expression(nest, [&](Expr& e) { e = in_values(e); });
+  for (Write& w : nest.writes) w.index = in_index(w.index);
   return nest;
 }
 
@@ -475,16 +508,12 @@ private:
 
   static void read_from_scratch(Nest& nest, int32_t buffer, const std::vector<Dim>& dims,
                                 const std::function<Index(const Index&)>& moved) {
-    const auto in_expression = [&](const Expr& e) {
-      return rewrite(e, [&](const Expr& node) -> Expr {
-        const auto* read = std::get_if<Read>(&node->is);
-        if (!read || nest.operands[at(read->operand)].buffer != buffer) return node;
-        return ir::read(node->type, read->operand, moved(read->index));
-      });
-    };
-    for (Accumulator& a : nest.accumulators)
-      a.initial = in_expression(a.initial), a.update = in_expression(a.update);
-    for (Write& w : nest.writes) w.value = in_expression(w.value);
+    Rewriter in_values([&](const Expr& node) -> Expr {
+      const auto* read = std::get_if<Read>(&node->is);
+      if (!read || nest.operands[at(read->operand)].buffer != buffer) return node;
+      return ir::read(node->type, read->operand, moved(read->index));
+    });
+    for_each_expression(nest, [&](Expr& e) { e = in_values(e); });
     for (View& view : nest.operands)
       if (view.buffer == buffer) view.dims = dims;
   }

@@ -2,8 +2,8 @@
 
 #include "compiler/lower/fuse.h"
 #include "compiler/report/integer_bound.h"
-#include "ir/denormals.h"
 #include "ir/def_use.h"
+#include "ir/denormals.h"
 #include "ir/infer.h"
 #include "ir/operators.h"
 
@@ -43,8 +43,8 @@ class Explainer {
 public:
   Explainer(const Program& written, const Target& target, Stages& stages)
       : written_(written), target_(target), legal_(stages.program), nests_(stages.nests),
-        schedules_(stages.schedules), report_(stages.report), written_uses_(written),
-        legal_uses_(stages.program) {}
+        schedules_(stages.schedules), loops_(stages.loops), report_(stages.report),
+        written_uses_(written), legal_uses_(stages.program) {}
 
   void run() {
     find_nests();
@@ -73,8 +73,23 @@ private:
 
   void count_work() {
     for (const NestReport& nest : report_.nests) report_.multiply_adds += nest.multiply_adds;
-    for (ValueId input : written_.inputs) report_.bytes += written_.type(input).bytes();
-    for (ValueId output : written_.outputs) report_.bytes += written_.type(output).bytes();
+    for (const Buffer& buffer : loops_.buffers) {
+      if (buffer.role != Buffer::Role::input && buffer.role != Buffer::Role::output) continue;
+      report_.bytes +=
+          buffer.type ? buffer.type->bytes() : buffer.elements * size_of(buffer.element);
+    }
+    if (is_written())
+      count_parameters();
+    else
+      for (const Buffer& buffer : loops_.buffers)
+        if (buffer.role == Buffer::Role::input && buffer.type && !buffer.type->has(Axis::n))
+          report_.parameters += buffer.type->elements();
+  }
+
+  /// There is a program: nests or loops may have come without.
+  bool is_written() const { return !written_.outputs.empty(); }
+
+  void count_parameters() {
     std::set<ValueId> given(written_.inputs.begin(), written_.inputs.end()), parameters;
     for (const Statement& s : written_.statements) {
       if (std::holds_alternative<ir::Const>(s.operation)) given.insert(s.results.front());
@@ -268,7 +283,10 @@ private:
       copied("the sum of each window, for the zero points of the weight");
       break;
     case NestKind::copy: // those of statements are told of with them
-      if (nest.statements.empty()) copied("copied into the output, which no operator writes");
+      if (!is_written())
+        copied("a copy, as its nest says");
+      else if (nest.statements.empty())
+        copied("copied into the output, which no operator writes");
       break;
     case NestKind::compute:
     case NestKind::pack: break;
@@ -357,6 +375,7 @@ private:
   const Program& legal_;
   const ir::NestProgram& nests_;
   const Schedules& schedules_;
+  const ir::LoopProgram& loops_;
   Report& report_;
   const ir::DefUse written_uses_, legal_uses_;
   std::unordered_map<std::string_view, const StatementForms*> forms_; // by nest

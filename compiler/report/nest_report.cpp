@@ -57,4 +57,14 @@ NestReport report_of(const Nest& piece, const Nest& whole, const Plan& plan, con
   return report;
 }
 
+NestReport report_of(const Step& step) {
+  NestReport report;
+  report.name = step.name;
+  report.origin = step.origin;
+  report.schedule = "// as the loops say\n";
+  report.executed_multiply_adds = count_fmas(step);
+  report.work_items = least_work(step);
+  return report;
+}
+
 } // namespace volute::compiler

@@ -14,4 +14,7 @@ namespace volute::compiler {
 NestReport report_of(const ir::Nest& piece, const ir::Nest& whole, const Plan& plan,
                      const Choice& choice, const Specialised& made, const Target& target);
 
+/// The same of a step whose loops came as they are.
+NestReport report_of(const ir::Step& step);
+
 } // namespace volute::compiler

@@ -45,8 +45,8 @@ Expected<NestProgram> Asked::place(NestProgram program, const Target& target,
                                    std::vector<std::string>& whys) const {
   if (std::vector<Diagnostic> faults = misfit(program); !faults.empty())
     return Failure{std::move(faults)};
-  if (naive_) return program;
-  if (schedules_.empty()) return place_bands(std::move(program), target, whys);
+  if (is_auto()) return place_bands(std::move(program), target, whys);
+  for (Nest& nest : program.nests) nest.placement.reset(); // it is for the schedule to say
   for (size_t consumer = program.nests.size(); consumer-- > 0;) {
     const std::string& name = program.nests[consumer].name;
     const auto given = schedules_.find(name);

@@ -17,9 +17,11 @@ public:
   static Expected<Asked> parse(const std::string& text);
 
   bool is_naive() const { return naive_; }
+  bool is_auto() const { return !naive_ && schedules_.empty(); }
   const Schedules& text() const { return schedules_; }
-  /// Which nests are computed inside which: as `auto` chooses, or as the text says. `whys` gets
-  /// sentences for the report. Refuses a text that is not for these nests.
+  /// Which nests are computed inside which: as `auto` chooses, which leaves those alone that have
+  /// a place, or as the text says, whatever was before. `whys` gets sentences for the report.
+  /// Refuses a text that is not for these nests.
   Expected<ir::NestProgram> place(ir::NestProgram program, const Target& target,
                                   std::vector<std::string>& whys) const;
 

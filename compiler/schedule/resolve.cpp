@@ -82,7 +82,8 @@ private:
       return refuse(schedule.registers.front().at,
                     "registers: elements are scattered one at a time");
     const auto is_ordered = [&](const NestAxis& axis) {
-      return std::none_of(scattered->index.begin(), scattered->index.end(),
+      return axis.extent != Affine(1) && // which need not be named
+             std::none_of(scattered->index.begin(), scattered->index.end(),
                           [&](const Subscript& s) { return s.at.depends_on(axis.var); });
     };
     std::vector<std::string> ordered, found;

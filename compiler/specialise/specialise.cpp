@@ -26,9 +26,10 @@ constexpr int64_t most_scratch = int64_t{1} << 28; // bytes of one thread
 // Tiles of one loop that have code of their own because they meet a border.
 constexpr int64_t most_told_apart = 512;
 
+/// Blocks that hold nothing dissolve as they are put together.
 bool is_empty(const Stmt& s) {
   const auto* inner = std::get_if<Block>(&s->is);
-  return inner && std::all_of(inner->stmts.begin(), inner->stmts.end(), is_empty);
+  return inner && inner->stmts.empty();
 }
 
 /// Where the code being written is.
