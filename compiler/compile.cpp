@@ -2,10 +2,13 @@
 
 #include "compiler/codegen/codegen.h"
 #include "compiler/codegen/compiling.h"
+#include "compiler/image/places.h"
 #include "compiler/image/preparation.h"
+#include "compiler/lower/nest_builder.h"
 #include "compiler/nests/in_place.h"
 #include "ir/effects.h"
 #include "ir/verify.h"
+#include "ir/walk.h"
 
 #include <fmt/format.h>
 
@@ -87,13 +90,53 @@ void set_work(ImageStep& placed, const Step& step, const LoopProgram& program) {
   }
 }
 
-std::vector<ImageStep> image_steps(const LoopProgram& program) {
+/// What a scattered write takes for places. The statement is found by its result, whose buffer has
+/// its name.
+std::optional<ImagePlaces> places_of(const Scatter& scatter, const Step& step,
+                                     const LoopProgram& loops, const Program& program) {
+  const auto buffer_of = [&](int32_t view) { return step.views[static_cast<size_t>(view)].buffer; };
+  const std::string& result = loops.buffers[static_cast<size_t>(buffer_of(scatter.view))].name;
+  const auto statement =
+      std::find_if(program.statements.begin(), program.statements.end(), [&](const Statement& s) {
+        return std::holds_alternative<MaxUnpool>(s.operation) &&
+               spoken(program.name_of(s.results.front())) == result;
+      });
+  if (statement == program.statements.end()) return std::nullopt;
+  const ValueId index = statement->operands[1];
+  const TensorType& type = program.type(statement->results.front());
+  ImagePlaces places{program.name_of(index), program.type(index), 1, -1, ""};
+  for (const Axis axis : type.spatial_axes()) places.limit *= type.size(axis);
+  if (const Statement* given = program.definition(index))
+    if (const auto* constant = std::get_if<Const>(&given->operation)) {
+      places.fault = fault_in_places(places, constant->bytes->data()).value_or("");
+      return places;
+    }
+  visit(scatter.offset, [&](const ExprNode& e) {
+    if (const auto* load = std::get_if<Load>(&e.is))
+      places.buffer = argument_slots(loops.buffers)[static_cast<size_t>(buffer_of(load->view))];
+  });
+  return places;
+}
+
+std::vector<ImagePlaces> places_of(const Step& step, const LoopProgram& loops,
+                                   const Program& program) {
+  std::vector<ImagePlaces> all;
+  visit(step.body, [&](const StmtNode& s) {
+    const auto* scatter = std::get_if<Scatter>(&s.is);
+    if (!scatter) return;
+    if (const auto places = places_of(*scatter, step, loops, program)) all.push_back(*places);
+  });
+  return all;
+}
+
+std::vector<ImageStep> image_steps(const LoopProgram& program, const Program& from) {
   const std::vector<int32_t> slots = argument_slots(program.buffers);
   std::vector<ImageStep> steps;
   for (const Step& step : program.steps) {
     const Effects touched = effects(step);
     steps.push_back({step.name, 0, 0, passed(touched.reads, slots), passed(touched.writes, slots)});
     set_work(steps.back(), step, program);
+    steps.back().places = places_of(step, program, from);
   }
   return steps;
 }
@@ -218,7 +261,7 @@ Expected<Compiled> generated(Stages stages, const CompileRequest& request, doubl
   Compiled compiled;
   Image& image = compiled.image;
   image.buffers = image_buffers(stages.loops, request.strides);
-  image.steps = image_steps(stages.loops);
+  image.steps = image_steps(stages.loops, stages.program);
   const std::vector<Resident> residents = workspace_residents(image, prepare(image));
   if (unshared_bytes(residents) > most_workspace_bytes)
     return fail(stages.loops.name, "the results between its steps take more than 2^62 bytes");
@@ -248,6 +291,7 @@ Expected<Compiled> generated(Stages stages, const CompileRequest& request, doubl
   }
 
   Report& report = compiled.report;
+  report.prepared = prepared_steps(image);
   report.llvm = llvm_version();
   report.text_bytes = static_cast<int64_t>(image.text_bytes);
   report.constant_bytes = static_cast<int64_t>(image.bytes.size() - image.text_bytes);

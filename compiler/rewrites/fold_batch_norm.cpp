@@ -119,8 +119,11 @@ private:
       return;
 
     const std::string& result = after_.name_of(norm.results[0]);
+    const auto known = written_as_.find(made);
+    const ValueId written = known == written_as_.end() ? made : known->second;
+    written_as_[norm.results[0]] = written;
     notes_.push_back(fmt::format("batch_norm %{} is part of the weight and the bias of {} %{}",
-                                 result, ir::name(conv.operation), after_.name_of(made)));
+                                 result, ir::name(conv.operation), after_.name_of(written)));
     const ValueId scaled =
         add_value(after_, after_.name_of(conv.operands[1]) + "_scaled", weight_type, norm.where);
     const ValueId shifted = add_value(after_, result + "_bias", bias_type, norm.where);
@@ -135,12 +138,30 @@ private:
 
   Program after_;
   std::vector<std::string>& notes_;
+  std::map<ValueId, ValueId> written_as_; // of convolutions with new results: the ones they had
 };
 
 } // namespace
 
 Program fold_batch_norm(const Program& program, std::vector<std::string>& notes) {
   return BatchNormFolder(program, notes).run();
+}
+
+std::map<ValueId, std::string> folded_names(const Program& before, const Program& after) {
+  std::map<ValueId, std::string> names;
+  for (const Statement& statement : after.statements) {
+    if (!convolution(statement.operation)) continue;
+    const Statement* written = before.definition(statement.results[0]);
+    std::string behind;
+    while (written && std::holds_alternative<ir::BatchNorm>(written->operation)) {
+      behind = fmt::format(", batch_norm %{}{}", before.name_of(written->results[0]), behind);
+      written = before.definition(written->operands[0]);
+    }
+    if (written && !behind.empty())
+      names[statement.results[0]] = fmt::format("{} %{}{}", ir::name(written->operation),
+                                                before.name_of(written->results[0]), behind);
+  }
+  return names;
 }
 
 } // namespace volute::compiler
