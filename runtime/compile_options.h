@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compiler/image/tensor_strides.h"
+#include "ir/budget.h"
 #include "runtime/tensor.h"
 
 #include <optional>
@@ -26,6 +27,9 @@ struct CompileOptions {
   /// of the type, outermost first. 0 or more; along outputs, no two elements in one place. A
   /// kernel takes views of these strides only.
   compiler::StridesByName strides = {};
+  /// What compiling may take before it is given up with an error; no part of a kernel's key. Empty:
+  /// the session's.
+  std::optional<Budget> budget = {};
   /// What messages call the schedule's text; no part of a kernel's key.
   std::string schedule_name = "schedule";
 

@@ -130,7 +130,7 @@ std::vector<Task> tasks_of(const BenchCommand& command, const std::vector<Progra
     const auto uses = uses_in(source.text);
     const ir::Program* entry =
         command.source.entry.empty() ? nullptr : &source.entry(command.source.entry);
-    for (const ir::Program& program : source.programs) {
+    for (const ir::Program& program : source.all()) {
       if (entry && entry != &program) continue;
       if (!std::regex_search(program.name, only)) continue;
       if (other != Layout::either && layout_of(program) == other) continue;

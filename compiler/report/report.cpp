@@ -56,6 +56,14 @@ std::string executed_text(const NestReport& nest) {
   return text;
 }
 
+/// Of a program, what it asks for; of loops, which ask for nothing, what they execute.
+std::string work_text(const Report& report) {
+  int64_t executed = 0;
+  for (const NestReport& nest : report.nests) executed += nest.executed_multiply_adds;
+  if (report.multiply_adds == 0 && executed > 0) return grouped(executed) + " executed";
+  return grouped(report.multiply_adds) + " (taps in the padding left out)";
+}
+
 std::string workspace_text(const Report& report) {
   std::string text = bytes_text(report.workspace_bytes);
   if (report.intermediate_bytes > report.workspace_bytes)
@@ -65,7 +73,7 @@ std::string workspace_text(const Report& report) {
 }
 
 void append(std::string& text, const NestReport& nest) {
-  text += fmt::format("\nnest {}: {}\n", nest.name, nest.origin);
+  text += fmt::format("\nnest {}{}{}\n", nest.name, nest.origin.empty() ? "" : ": ", nest.origin);
   row(text, "multiply-adds", executed_text(nest));
   row(text, "work items", grouped(nest.work_items));
   if (!nest.register_tile.empty())
@@ -125,7 +133,7 @@ std::string to_string(const Report& report) {
   row(text, "target", short_target(report.target));
   if (!report.llvm.empty()) row(text, "LLVM", report.llvm);
   row(text, "parameters", grouped(report.parameters));
-  row(text, "multiply-adds", grouped(report.multiply_adds) + " (taps in the padding left out)");
+  row(text, "multiply-adds", work_text(report));
   row(text, "bytes", grouped(report.bytes) + " (inputs and outputs, each once)");
   row(text, "intensity",
       fmt::format("{:.2f} floating-point operations a byte", report.intensity()));
