@@ -7,6 +7,7 @@
 #include "ir/number.h"
 #include "ir/print.h"
 #include "runtime/kernel.h"
+#include "runtime/made_up.h"
 #include "runtime/tensor.h"
 
 #include <fmt/format.h>
@@ -57,7 +58,8 @@ Expected<Data> make_data(const ir::Program& program) {
   if (auto fault = add(program.inputs, data.inputs)) return *fault;
   if (auto fault = add(program.outputs, data.outputs)) return *fault;
   for (size_t i = 0; i < data.inputs.size(); ++i)
-    runtime::fill(data.inputs[i], {runtime::Fill::Kind::random, 0}, i);
+    runtime::make_up(data.inputs[i], program, program.inputs[i], {runtime::Fill::Kind::random, 0},
+                     i);
   const auto name = [&](const std::vector<ir::ValueId>& ids, std::vector<Tensor>& tensors) {
     for (size_t i = 0; i < ids.size(); ++i)
       data.by_name[program.name_of(ids[i])] = {tensors[i].data(),
