@@ -51,7 +51,7 @@ Json json_of(const compiler::NestReport& nest) {
   j["executed_multiply_adds"] = nest.executed_multiply_adds;
   j["register_tile"] = nest.register_tile;
   j["code_bytes"] = nest.code_bytes;
-  j["packed_bytes"] = nest.packed_bytes;
+  j["packed_bytes"] = nest.packed_bytes();
   j["work_items"] = nest.work_items;
   return j;
 }

@@ -95,15 +95,14 @@ std::string sums_text(const std::vector<Benchmark>& benchmarks) {
   return text;
 }
 
+// clang-format off
 constexpr const char* words =
-    "us: the median call, spread: between its quartiles. A rate counts two operations for each\n"
-    "multiply-add asked for, taps in the padding left out; where nothing is multiplied, every "
-    "input and\n"
-    "output once. Over bound: time over the larger of two bounds, arithmetic at the peak of the "
-    "unit for\n"
-    "these elements and each tensor once from the level of memory that holds it; below 1 only by "
-    "an\n"
-    "algorithm with fewer multiplications. Weights are bound (packed once), not timed.\n";
+    "us: the median call, spread: between its quartiles. A rate counts two operations for each multiply-\n"
+    "add asked for, taps in the padding left out; where nothing is multiplied, every input and output\n"
+    "once. Over bound: time over the larger of two bounds, arithmetic at the peak of the unit for these\n"
+    "elements, and each tensor once from the level of memory that holds it; below 1 only by an algorithm\n"
+    "with fewer multiplications. Weights are bound (packed once), not timed.\n";
+// clang-format on
 
 } // namespace
 

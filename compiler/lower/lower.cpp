@@ -23,7 +23,7 @@ GroupLowering::GroupLowering(Lowering& whole, const Fusion::Group& group)
     const Statement& statement = program.statements[s];
     origin_ += fmt::format("{}{} %{}", origin_.empty() ? "" : ", ", ir::name(statement.operation),
                            program.name_of(statement.results[0]));
-    if (&statement != &head) folded_.push_back(&statement);
+    together.push_back(&statement);
     copies_ &= traits_of(statement.operation).copies;
     result_ = statement.results[0];
   }
@@ -49,7 +49,8 @@ NestBuilder GroupLowering::start_beside(ir::NestKind kind, const std::string& na
 
 void GroupLowering::finish(NestBuilder nest) const {
   ValueId through = head.results[0];
-  for (const Statement* statement : folded_) {
+  for (const Statement* statement : together) {
+    if (statement == &head) continue;
     fold(nest, *statement, through);
     through = statement->results[0];
   }
@@ -58,11 +59,8 @@ void GroupLowering::finish(NestBuilder nest) const {
 }
 
 Boundaries GroupLowering::cuts(Axis axis) const {
-  Boundaries all = boundaries(program.type(result_), axis);
-  if (head.results.size() > 1) all.merge(boundaries(program.type(head.results[1]), axis));
+  Boundaries all = cuts_of_result(program, together, axis);
   if (axis == Axis::n) all.merge(boundaries(program.type(head.operands[0]), axis));
-  for (const Statement* statement : folded_)
-    for (ValueId operand : statement->operands) all.merge(boundaries(program.type(operand), axis));
   return all;
 }
 
@@ -80,7 +78,7 @@ void copy_to_output(Lowering& lowering, ValueId value, int32_t output) {
   copy.nest.kind = ir::NestKind::copy;
   copy.nest.origin = fmt::format("return %{}", name);
   lower_copy(copy, value, [&](Axis axis) { return boundaries(type, axis); });
-  copy.write(fmt::format("{}_returned", spoken(name)), output, lowering.dims(value),
+  copy.write(fmt::format("{}_returned", spoken(name)), output, lowering.dims_of_output(value),
              copy.index(type, copy.at), copy.value);
   copy.finish();
 }
