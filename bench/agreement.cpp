@@ -82,6 +82,7 @@ struct Comparison {
   std::string difference; // empty: they agree
   bool is_equal = true;
   double largest_share = 0; // of a difference in its tolerance
+  int64_t unbounded = 0;    // elements that differ, and of which nothing is known
 };
 
 Comparison compare_all(const ir::Program& program, const std::map<std::string, Bounded>& wanted,
@@ -92,6 +93,7 @@ Comparison compare_all(const ir::Program& program, const std::map<std::string, B
     const Agreement found = compare(name, wanted.at(name), results[i].data());
     all.is_equal = all.is_equal && found.largest_difference == 0;
     all.largest_share = std::max(all.largest_share, found.largest_share);
+    all.unbounded += found.unbounded;
     if (!found.agrees() && all.difference.empty())
       all.difference = fmt::format(
           "%{}: {} of {} elements differ, the first at {}: {} instead of {}, tolerance {:.3g}",
@@ -153,7 +155,10 @@ Expected<std::string> verify(const ir::Program& program, Data& data, std::vector
   std::string equal, within;
   const auto tell = [&](const Done& done, const Comparison& found) {
     if (done.way > 0) return; // a word for each entrant
-    if (found.is_equal)
+    if (found.unbounded > 0)
+      add(within, fmt::format("{} (but for {} elements without a finite bound)", done.entrant->name,
+                              found.unbounded));
+    else if (found.is_equal)
       add(equal, done.entrant->name);
     else
       add(within, fmt::format("{} ({:.2g} of it)", done.entrant->name, found.largest_share));
@@ -205,7 +210,7 @@ Expected<std::string> verify(const ir::Program& program, Data& data, std::vector
   }
   const std::string how = sentence(all.front().entrant->name);
   if (how.empty())
-    return std::string("not compared: the reference evaluation takes too long, and there is nobody "
+    return std::string("not verified: the reference evaluation takes too long, and there is nobody "
                        "else");
   return how + " (the reference evaluation takes too long)";
 }
