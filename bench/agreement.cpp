@@ -65,7 +65,7 @@ void loosen(const ir::Program& program, std::map<std::string, Bounded>& wanted) 
 }
 
 Expected<std::map<std::string, Bounded>> reference_of(const ir::Program& program, const Data& data,
-                                                      double steps) {
+                                                      double steps, bool flushed) {
   std::vector<ir::TensorData> copies;
   copies.reserve(data.inputs.size());
   std::map<std::string, const ir::TensorData*> named;
@@ -74,7 +74,7 @@ Expected<std::map<std::string, Bounded>> reference_of(const ir::Program& program
     copies.push_back({input.type(), Bytes(input.data(), input.data() + input.bytes())});
     named[program.name_of(program.inputs[i])] = &copies.back();
   }
-  return bounded_reference(program, named, {steps, 4e9});
+  return bounded_reference(program, named, {steps, 4e9}, flushed);
 }
 
 /// How one set of results compares with another.
@@ -132,7 +132,8 @@ void refuse(const Done& done, const std::string& why) {
 } // namespace
 
 Expected<std::string> verify(const ir::Program& program, Data& data, std::vector<Entrant>& entrants,
-                             double steps, std::vector<std::vector<double>>& seconds) {
+                             double steps, std::vector<std::vector<double>>& seconds,
+                             bool flushed) {
   std::vector<Done> all;
   seconds.clear();
   for (Entrant& entrant : entrants) {
@@ -172,7 +173,7 @@ Expected<std::string> verify(const ir::Program& program, Data& data, std::vector
     return how;
   };
 
-  Expected<std::map<std::string, Bounded>> wanted = reference_of(program, data, steps);
+  Expected<std::map<std::string, Bounded>> wanted = reference_of(program, data, steps, flushed);
   if (wanted) {
     std::map<std::string, Bounded> loose = *wanted;
     loosen(program, loose);

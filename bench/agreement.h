@@ -12,8 +12,10 @@ namespace volute::bench {
 
 /// What was found, as a sentence: "equal to the reference: volute, naive". Entrants that are wrong
 /// are refused. `steps` is what the reference may take; `seconds` becomes a rough time of a call of
-/// each way, and the first entrant's first call is timed into its preparation.
+/// each way; each entrant's first call is timed into its preparation. With `flushed`, kernels may
+/// take denormal numbers for 0.
 Expected<std::string> verify(const ir::Program& program, Data& data, std::vector<Entrant>& entrants,
-                             double steps, std::vector<std::vector<double>>& seconds);
+                             double steps, std::vector<std::vector<double>>& seconds,
+                             bool flushed = false);
 
 } // namespace volute::bench

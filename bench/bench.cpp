@@ -249,8 +249,9 @@ Expected<Benchmark> benchmark(const ir::Program& program, const BenchOptions& op
       runtime::fill(data->inputs[i], {runtime::Fill::Kind::random, 0}, i);
   Expected<std::vector<Entrant>> entrants = enter_all(*field, program, *data, result.threads);
   if (!entrants) return entrants.failure();
+  const bool flushed = options.compile.flush_denormals.value_or(false);
   Expected<std::string> verified =
-      verify(program, *data, *entrants, options.reference_steps, seconds);
+      verify(program, *data, *entrants, options.reference_steps, seconds, flushed);
   if (!verified) return verified.failure();
   result.verification = std::move(*verified);
   for (const Entrant& entrant : *entrants)
@@ -263,7 +264,8 @@ Expected<Benchmark> benchmark(const ir::Program& program, const BenchOptions& op
   }
   entrants = enter_all(*field, program, *data, result.threads);
   if (!entrants) return entrants.failure();
-  verified = verify(program, *data, *entrants, second_reference * options.reference_steps, seconds);
+  verified = verify(program, *data, *entrants, second_reference * options.reference_steps, seconds,
+                    flushed);
   if (!verified) return verified.failure();
 
   say("measuring");

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace volute::runtime {
@@ -30,6 +31,12 @@ Expected<bool> verified(const ir::Program& program) {
   std::vector<Diagnostic> faults = ir::verify(program);
   if (faults.empty()) return true;
   return Failure{std::move(faults)};
+}
+
+/// Whether flushing them may change bits.
+bool has_denormals(const ir::Program& program) {
+  return std::any_of(program.values.begin(), program.values.end(),
+                     [](const ir::Value& value) { return ir::is_float(value.type.element); });
 }
 
 Compile with_image_alone(CompileImage compile_image) {
@@ -82,6 +89,9 @@ Expected<CompileOptions> Session::State::completed(const ir::Program& program,
   if (!found) return found.failure();
   complete.target = *found;
   if (!complete.accuracy) complete.accuracy = options.accuracy;
+  complete.flush_denormals =
+      complete.flush_denormals.value_or(options.flush_denormals) && has_denormals(program);
+  if (!complete.budget) complete.budget = options.budget;
   Expected<compiler::StridesByName> strides = compiler::checked_strides(program, complete.strides);
   if (!strides) return strides.failure();
   complete.strides = std::move(*strides);
@@ -93,7 +103,7 @@ Expected<Kernel> Session::State::kernel(const ir::Program& program,
   const Expected<Compiled> compiled = compile(program, complete);
   if (!compiled) return compiled.failure();
   if (options.verbose) say(program, compiled->image, compiled->report);
-  return Kernel::load(compiled->image, threads);
+  return Kernel::load(compiled->image, threads, *complete.flush_denormals);
 }
 
 Session::Session() : Session(options().value()) {}
@@ -143,11 +153,13 @@ Expected<compiler::Stages> Session::inspect_loops(const ir::Program& program,
 }
 
 Expected<Kernel> Session::load(const compiler::Image& image) const {
-  return Kernel::load(image, state_->threads);
+  return Kernel::load(image, state_->threads, state_->options.flush_denormals);
 }
 
 std::optional<Kernel> Session::recall(const FunctionKey& key) const {
-  return state_->functions.find(key);
+  std::optional<Kernel> kernel = state_->functions.find(key);
+  if (kernel) state_->cache.keep_within_limit();
+  return kernel;
 }
 
 void Session::remember(const FunctionKey& key, const Kernel& kernel) {

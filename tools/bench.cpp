@@ -8,6 +8,7 @@
 #include "compiler/codegen/codegen.h"
 #include "ir/literals.h"
 #include "runtime/file.h"
+#include "runtime/replace_files.h"
 #include "tools/bench_tasks.h"
 #include "tools/commands.h"
 #include "tools/common_options.h"
@@ -165,6 +166,10 @@ int run_bench(BenchCommand command, Invocation& invocation) {
   const bool is_short = !command.is_long && tasks.all.size() > most_blocks;
   options.against =
       command.against.empty() ? usual_contenders(tasks.all.size()) : contenders_of(command.against);
+  for (const std::string* path : {&command.json, &command.csv, &command.html})
+    if (!path->empty() && *path != "-") // better before the work than after it
+      if (const auto place = runtime::place_to_write(*path); !place)
+        throw Stop(exit_refused, render(place.diagnostics(), "", ""));
   const Settings settings = settings_of(command.common);
   options.session = settings.session;
   options.compile = settings.compile;
