@@ -115,7 +115,7 @@ Tasks tasks_of(const TaskOptions& options, Invocation& invocation) {
     const auto uses = uses_in(source.text);
     const ir::Program* entry =
         options.source.entry.empty() ? nullptr : &source.entry(options.source.entry);
-    for (const ir::Program& program : source.programs) {
+    for (const ir::Program& program : source.all()) {
       if (entry && entry != &program) continue;
       if (!std::regex_search(program.name, only)) continue;
       if (other != Layout::either && layout_of(program) == other) continue;

@@ -43,7 +43,7 @@ constexpr double epilogue_registers = 10, spill = 4.0;
 constexpr double insertion = 3.0; // of a lane that is gathered, beside its load
 constexpr double near_row = 4.0;  // from L2
 constexpr double issue_width = 6.0;
-constexpr double l2_bytes_per_cycle = 24.0, l3_bytes_per_cycle = 10.0;
+constexpr double l2_bytes_per_cycle = 24.0, l3_bytes_per_cycle = 16.0;
 constexpr double waited_for = 0.1; // of the cycles in which bytes come from L3, however few
 constexpr double usable = 0.7;     // of a cache, by one kernel's operands
 

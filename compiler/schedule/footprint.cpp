@@ -9,6 +9,8 @@ using namespace ir;
 
 namespace {
 
+constexpr double most_streams = 16; // that a prefetcher follows
+
 struct Run { // `count` places, `stride` bytes apart
   int64_t count, stride;
 };
@@ -124,14 +126,26 @@ bool Footprint::moves(const Operand& operand, Var axis) const {
   });
 }
 
+/// Do the operand's rows go on along the axis?
+bool Footprint::goes_on(const Operand& operand, Var axis) const {
+  return std::any_of(operand.dimensions.begin(), operand.dimensions.end(), [&](const Dimension& d) {
+    return d.stride * operand.element_bytes < page_bytes_ &&
+           std::any_of(d.walks.begin(), d.walks.end(),
+                       [&](const Dimension::Walk& walk) { return walk.axis == axis; });
+  });
+}
+
 /// Rows that one pass of the loops from `depth` on brings in: each tile visits its part of a row by
-/// itself, for the lines that no tile before it has brought.
+/// itself, for the lines that no tile before it has brought. Where the next tile goes on in the
+/// same rows, and they are few, a prefetcher does so too.
 double Footprint::visits(size_t operand, size_t depth) const {
   const size_t tile = std::max(depth, plan_.first_tap());
   const Traffic& of_tile = touched_[operand][tile];
   double tiles = 1;
   for (size_t i = depth; i < tile; ++i)
-    if (moves(operands_[operand], plan_.loops[i].axis))
+    if (const Var axis = plan_.loops[i].axis;
+        moves(operands_[operand], axis) &&
+        !(i + 1 == tile && of_tile.rows <= most_streams && goes_on(operands_[operand], axis)))
       tiles *= static_cast<double>(plan_.loops[i].trips());
   const double anew = touched_[operand][depth].bytes / (of_tile.bytes * tiles);
   return of_tile.rows * tiles * std::min(1.0, anew);

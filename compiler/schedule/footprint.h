@@ -64,6 +64,7 @@ private:
   size_t reused_at(int64_t capacity) const;
   double visits(size_t operand, size_t depth) const;
   bool moves(const Operand& operand, ir::Var axis) const;
+  bool goes_on(const Operand& operand, ir::Var axis) const;
 
   const ir::Nest& nest_;
   const Plan& plan_;
