@@ -145,7 +145,7 @@ Bounded as_bounded(const ir::TensorType& type, Bytes bytes) {
 }
 
 Expected<std::map<std::string, Bounded>> reference_of(const ir::Program& program, const Data& data,
-                                                      double steps) {
+                                                      double steps, bool flushed) {
   std::vector<ir::TensorData> copies;
   copies.reserve(data.inputs.size());
   std::map<std::string, const ir::TensorData*> named;
@@ -154,13 +154,14 @@ Expected<std::map<std::string, Bounded>> reference_of(const ir::Program& program
     copies.push_back({input.type(), Bytes(input.data(), input.data() + input.bytes())});
     named[program.name_of(program.inputs[i])] = &copies.back();
   }
-  return bounded_reference(program, named, {steps, 4e9});
+  return bounded_reference(program, named, {steps, 4e9}, flushed);
 }
 
 /// A sentence that says how, or what differs.
 Expected<std::string> verify_all(const ir::Program& program, Data& data,
-                                 std::vector<Entrant>& entrants, double reference_steps) {
-  Expected<std::map<std::string, Bounded>> wanted = reference_of(program, data, reference_steps);
+                                 std::vector<Entrant>& entrants, const BenchOptions& options) {
+  Expected<std::map<std::string, Bounded>> wanted = reference_of(
+      program, data, options.reference_steps, options.compile.flush_denormals.value_or(false));
   const bool has_reference = wanted.has_value();
   std::string against = "the reference", equal, within;
   std::map<std::string, Bounded> first;
@@ -298,7 +299,7 @@ Expected<Benchmark> benchmark(const ir::Program& program, const BenchOptions& op
   }
 
   options.progress(fmt::format("@{}: verifying", program.name));
-  Expected<std::string> verified = verify_all(program, *data, entrants, options.reference_steps);
+  Expected<std::string> verified = verify_all(program, *data, entrants, options);
   if (!verified) return verified.failure();
   result.verification = std::move(*verified);
 

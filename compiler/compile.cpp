@@ -4,6 +4,7 @@
 #include "compiler/codegen/compiling.h"
 #include "compiler/image/preparation.h"
 #include "compiler/nests/in_place.h"
+#include "compiler/within_budget.h"
 #include "ir/effects.h"
 #include "ir/verify.h"
 
@@ -11,6 +12,8 @@
 
 #include <algorithm>
 #include <ctime>
+#include <string_view>
+#include <unordered_map>
 
 namespace volute::compiler {
 
@@ -159,7 +162,15 @@ Expected<Stages> into_assembly(Stages s, Request request) {
   return s;
 }
 
-Expected<Stages> into_object(Stages s, Request) {
+/// LLVM is not interrupted, so it is not begun with more than there is time for. What it takes for
+/// an instruction at least: 15 us where registers suffice, up to 50 in long straight code.
+constexpr double seconds_an_instruction = 15e-6;
+
+Expected<Stages> into_object(Stages s, Request request) {
+  const size_t instructions = s.generation->instructions();
+  if (static_cast<double>(instructions) * seconds_an_instruction > ir::seconds_left())
+    return over_budget(s.loops.name, fmt::format("{} s of processor time: it has {} instructions",
+                                                 request.budget.seconds, instructions));
   const Expected<bool> made = s.generation->make_object();
   if (!made) return made.failure();
   return s;
@@ -200,10 +211,12 @@ Expected<Compiled> compiled(const Source& source, const CompileRequest& request,
   const double start_ms = thread_ms();
   const Compiling under_way(request.target);
   if (!under_way) return fail(source.name, "the process is ending, and nothing is compiled now");
-  Expected<Stages> stages = to_loops(source, request);
-  if (!stages) return stages.failure();
-  if (auto refused = unknown_strides(stages->loops, request.strides)) return *refused;
-  return generated(std::move(*stages), request, start_ms);
+  return within(request.budget, source.name, [&]() -> Expected<Compiled> {
+    Expected<Stages> stages = to_loops(source, request);
+    if (!stages) return stages.failure();
+    if (auto refused = unknown_strides(stages->loops, request.strides)) return *refused;
+    return generated(std::move(*stages), request, start_ms);
+  });
 }
 
 } // namespace
@@ -262,12 +275,14 @@ Expected<Compiled> generated(Stages stages, const CompileRequest& request, doubl
   image.bytes = std::move(code.bytes);
   image.text_bytes = code.text_bytes;
   image.parameters = loops.parameters;
+  std::unordered_map<std::string_view, NestReport*> reports;
+  for (NestReport& report : compiled.report.nests) reports.emplace(report.name, &report);
   for (size_t i = 0; i < loops.steps.size(); ++i) {
     const Step& step = loops.steps[i];
     image.steps[i].entry = code.entries[i];
     image.thread_scratch_bytes = std::max(image.thread_scratch_bytes, step.scratch_bytes);
-    for (NestReport& report : compiled.report.nests)
-      if (report.name == step.name) report.code_bytes = static_cast<int64_t>(code.sizes[i]);
+    if (const auto report = reports.find(step.name); report != reports.end())
+      report->second->code_bytes = static_cast<int64_t>(code.sizes[i]);
   }
 
   Report& report = compiled.report;

@@ -17,6 +17,7 @@
 #include "compiler/rewrites/fold_tables.h"
 #include "compiler/rewrites/form.h"
 #include "compiler/schedule/plan.h"
+#include "compiler/within_budget.h"
 #include "ir/normal.h"
 #include "ir/print.h"
 #include "ir/verify.h"
@@ -25,6 +26,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <string_view>
+#include <unordered_map>
 
 namespace volute::compiler {
 
@@ -135,10 +138,13 @@ Expected<Stages> in_bands(Stages s, Request request) {
   Expected<NestProgram> placed = s.asked.place(std::move(s.nests), request.target, s.report.bands);
   if (!placed) return placed.failure();
   s.nests = std::move(*placed);
+  s.unchanged = std::none_of(s.nests.nests.begin(), s.nests.nests.end(),
+                             [](const Nest& nest) { return nest.placement.has_value(); });
   return s;
 }
 
 Expected<Stages> with_small_copies(Stages s, Request) {
+  s.unchanged = true;
   if (s.program.outputs.empty()) return s; // nests that came as such: every copy was written
   if (auto refused = refuse_large_copies(s.written, s.program, s.nests)) return *refused;
   return s;
@@ -146,12 +152,22 @@ Expected<Stages> with_small_copies(Stages s, Request) {
 
 Expected<Stages> into_pieces(Stages s, Request) {
   s.pieces = cut_bands(s.nests);
+  s.unchanged = std::none_of(s.nests.nests.begin(), s.nests.nests.end(),
+                             [](const Nest& nest) { return nest.placement.has_value(); });
   return s;
 }
 
 template <Expr (*pass)(const Expr&)>
 Expected<Stages> on_expressions(Stages s, Request) {
-  for (Nest& piece : s.pieces.nests) piece = with_expressions(std::move(piece), pass);
+  s.unchanged = true;
+  for (Nest& piece : s.pieces.nests) {
+    const auto changing = [&](const Expr& before) {
+      Expr after = pass(before);
+      s.unchanged &= after == before;
+      return after;
+    };
+    piece = with_expressions(std::move(piece), changing);
+  }
   return s;
 }
 
@@ -161,13 +177,15 @@ Expected<Stages> with_turned_copies(Stages s, Request) {
 }
 
 Expected<Stages> without_fma(Stages s, Request request) {
+  s.unchanged = true;
   return request.target.has_fma ? std::move(s) : on_expressions<split_fma>(std::move(s), request);
 }
 
 Expected<Stages> into_schedules(Stages s, Request request) {
+  const Asked::Inside inside(s.nests);
   for (const Nest& piece : s.pieces.nests) {
     Choice choice =
-        s.asked.for_nest(piece, s.pieces.buffers, s.nests, piece.form == "dot", request.target);
+        s.asked.for_nest(piece, s.pieces.buffers, inside, piece.form == "dot", request.target);
     s.schedules[piece.name] = choice.schedule;
     s.why[piece.name] = std::move(choice);
   }
@@ -190,6 +208,9 @@ Expected<Nest> flattened(Nest piece, const Schedule& schedule) {
 
 Expected<Stages> with_joined_axes(Stages s, Request) {
   Failure refused;
+  s.unchanged = std::all_of(s.pieces.nests.begin(), s.pieces.nests.end(), [&](const Nest& piece) {
+    return s.schedules.at(piece.name).flatten.empty();
+  });
   for (Nest& piece : s.pieces.nests) {
     Expected<Nest> flat = flattened(piece, s.schedules.at(piece.name));
     if (flat)
@@ -219,11 +240,23 @@ Expected<Stages> into_plans(Stages s, Request request) {
 }
 
 Expected<Stages> into_loops(Stages s, Request request) {
-  Expected<Steps> steps =
-      specialise_each(s.pieces, s.plans, [&](const Nest& piece, const Specialised& made) {
-        s.report.nests.push_back(report_of(piece, s.nests, s.plans.at(piece.name),
-                                           s.why.at(piece.name), made, request.target));
-      });
+  std::unordered_map<std::string_view, const Nest*> whole; // before they were cut into bands
+  for (const Nest& nest : s.nests.nests) whole.emplace(nest.name, &nest);
+  const auto report = [&](const Nest& piece, const Specialised& made) {
+    s.report.nests.push_back(report_of(piece, *whole.at(piece.name), s.plans.at(piece.name),
+                                       s.why.at(piece.name), made, request.target));
+  };
+  // Nobody asked for a schedule that was chosen, so it is not refused.
+  const auto plain = [&](const Nest& piece) -> const Plan* {
+    if (!s.asked.is_chosen(piece.name)) return nullptr;
+    Schedule& schedule = s.schedules.at(piece.name);
+    Expected<Plan> plan = resolve(plain_schedule(piece, schedule), piece, request.target);
+    if (!plan) return nullptr;
+    schedule = plan->schedule;
+    s.why.at(piece.name).why = {"what was chosen became too much code: every axis a plain loop"};
+    return &s.plans.insert_or_assign(piece.name, std::move(*plan)).first->second;
+  };
+  Expected<Steps> steps = specialise_each(s.pieces, s.plans, report, plain);
   if (!steps) return steps.failure();
   s.loops = std::move(steps->loops);
   s.packings = std::move(steps->packings);
@@ -231,6 +264,9 @@ Expected<Stages> into_loops(Stages s, Request request) {
 }
 
 Expected<Stages> into_steps(Stages s, Request) {
+  s.unchanged = std::none_of(s.pieces.nests.begin(), s.pieces.nests.end(),
+                             [](const Nest& piece) { return piece.placement.has_value(); });
+  if (s.unchanged) return s;
   Steps merged = merge_placed({std::move(s.loops), std::move(s.packings)}, s.pieces);
   s.loops = std::move(merged.loops);
   s.packings = std::move(merged.packings);
@@ -238,6 +274,8 @@ Expected<Stages> into_steps(Stages s, Request) {
 }
 
 Expected<Stages> with_packed_operands(Stages s, Request request) {
+  s.unchanged = s.packings.empty();
+  if (s.unchanged) return s;
   Expected<LoopProgram> packed =
       pack_operands({std::move(s.loops), std::move(s.packings)}, request.target);
   if (!packed) return packed.failure();
@@ -348,11 +386,13 @@ std::span<const Pass> passes_to_loops() { return passes; }
 Expected<Stages> run(std::span<const Pass> table, Stages value, const CompileRequest& request) {
   for (const Pass& pass : table) {
     Stopwatch watch;
+    ir::check_budget();
+    value.unchanged = false;
     Expected<Stages> made = pass.run(std::move(value), request);
     if (!made) return made;
     value = std::move(*made);
     const double ms = watch.lap();
-    require(pass.makes.verify(value), pass.name);
+    if (!value.unchanged) require(pass.makes.verify(value), pass.name);
     value.report.passes.push_back({std::string(pass.name), ms, watch.lap()});
     if (request.watch) request.watch(pass, value);
   }
@@ -386,7 +426,8 @@ Expected<Stages> specialise_program(const Program& program, const CompileRequest
     return Failure{std::move(faults)};
   Stages start;
   start.written = start.program = program;
-  return run_from(0, std::move(start), request);
+  return within(request.budget, program.name,
+                [&] { return run_from(0, std::move(start), request); });
 }
 
 Expected<Stages> specialise_nests(const NestProgram& nests, const CompileRequest& request) {
@@ -397,7 +438,8 @@ Expected<Stages> specialise_nests(const NestProgram& nests, const CompileRequest
   start.nests = nests;
   for (const Nest& nest : nests.nests)
     if (!nest.form.empty()) start.schedules.forms[nest.name] = {nest.form, {}};
-  return run_from(first_of_nests, std::move(start), request);
+  return within(request.budget, nests.name,
+                [&] { return run_from(first_of_nests, std::move(start), request); });
 }
 
 Expected<Stages> finish_loops(const LoopProgram& loops, const CompileRequest& request) {

@@ -11,6 +11,7 @@
 #include "compiler/schedule/schedule.h"
 #include "compiler/specialise/steps.h"
 #include "compiler/target/target.h"
+#include "ir/budget.h"
 #include "ir/loops.h"
 #include "ir/nest.h"
 #include "ir/program.h"
@@ -35,6 +36,8 @@ struct CompileRequest {
   double accuracy = 2;
   /// Of inputs and outputs that are not dense, by name, in elements; `compile` checks them.
   StridesByName strides;
+  /// What compiling may take before it is given up.
+  Budget budget;
   bool llvm_text = false; // keep the LLVM IR as text
   bool assembly = false;  // keep the assembly as text
   /// Sees the value after each pass; what it throws ends the compilation there.
@@ -42,6 +45,8 @@ struct CompileRequest {
 };
 
 struct Stages {
+  /// Says of a pass that it has left everything as it was, and verified.
+  bool unchanged = false;
   ir::Program written;
   ir::Program program;                  // as legalised
   ir::NestProgram nests;                // as lowered

@@ -1,5 +1,6 @@
 #include "runtime/kernel_state.h"
 
+#include "runtime/float_control.h"
 #include "runtime/overlap.h"
 #include "runtime/parameters.h"
 
@@ -243,6 +244,7 @@ Status check_workspace(const KernelState& kernel, std::span<const TensorRef> arg
 
 Status run_steps(const KernelState& kernel, std::span<const TensorRef> arguments,
                  const ParameterValues& parameters, std::byte* workspace) noexcept {
+  const FlushDenormals on_this_thread(kernel.flush_denormals); // `threads` take it over
   const Image& image = kernel.image();
   std::array<std::byte*, stack_table> few;
   std::byte** table = few.data();
@@ -290,10 +292,38 @@ int64_t thread_scratch_bytes(const Image& image) {
   return rounded_up(image.thread_scratch_bytes, scratch_unit);
 }
 
+namespace {
+
+template <class T>
+int64_t bytes_in(const std::vector<T>& list) {
+  return static_cast<int64_t>(list.capacity() * sizeof(T));
+}
+int64_t bytes_in(const std::string& text) { return static_cast<int64_t>(text.capacity()); }
+
+/// What describes a kernel, near enough: everything that grows with it.
+int64_t bytes_of_tables(const KernelState& state) {
+  const Image& image = state.image();
+  int64_t bytes = sizeof(KernelState) + sizeof(LoadedImage) + bytes_in(image.name) +
+                  bytes_in(image.target) + bytes_in(image.buffers) + bytes_in(image.steps) +
+                  bytes_in(image.parameters) + bytes_in(state.loaded->entries) +
+                  bytes_in(state.open) + bytes_in(state.plan.offsets) + bytes_in(state.known.owned);
+  for (const ImageBuffer& buffer : image.buffers) {
+    bytes += bytes_in(buffer.name) + bytes_in(buffer.strides) + bytes_in(buffer.may_alias) +
+             bytes_in(buffer.dims);
+    if (buffer.type) bytes += bytes_in(buffer.type->extents);
+  }
+  for (const ImageStep& step : image.steps)
+    bytes +=
+        bytes_in(step.name) + bytes_in(step.reads) + bytes_in(step.writes) + bytes_in(step.work_by);
+  return bytes;
+}
+
+} // namespace
+
 KernelState::KernelState(std::shared_ptr<const LoadedImage> loaded_image, Known known_before,
-                         Threads on_threads)
+                         Threads on_threads, bool flush)
     : loaded(std::move(loaded_image)), known(std::move(known_before)),
-      threads(std::move(on_threads)) {
+      threads(std::move(on_threads)), flush_denormals(flush) {
   const std::vector<ImageBuffer>& buffers = image().buffers;
   for (const Role role : {Role::input, Role::output})
     for (size_t i = 0; i < buffers.size(); ++i)
@@ -306,6 +336,7 @@ KernelState::KernelState(std::shared_ptr<const LoadedImage> loaded_image, Known 
   table_offset = buffer_bytes + scratch_bytes * threads.count();
   const size_t table = buffers.size() > stack_table ? buffers.size() * sizeof(std::byte*) : 0;
   workspace_bytes = table_offset + rounded_up(static_cast<int64_t>(table), scratch_unit);
+  table_bytes = bytes_of_tables(*this);
   workspaces = std::make_unique<WorkspacePool>(workspace_bytes);
 }
 

@@ -33,6 +33,12 @@ Expected<bool> verified(const ir::Program& program) {
   return Failure{std::move(faults)};
 }
 
+/// Whether flushing them may change bits.
+bool has_denormals(const ir::Program& program) {
+  return std::any_of(program.values.begin(), program.values.end(),
+                     [](const ir::Value& value) { return ir::is_float(value.type.element); });
+}
+
 Compile with_image_alone(CompileImage compile_image) {
   if (!compile_image) throw Error(fail("session", "its compiler is an empty function").diagnostics);
   return [compile_image = std::move(compile_image)](
@@ -93,6 +99,7 @@ Expected<CompileOptions> Session::State::completed(const ir::Program& program,
   if (const auto sound = verified(program); !sound) return sound.failure();
   Expected<CompileOptions> complete = completed(compile_options);
   if (!complete) return complete;
+  complete->flush_denormals = *complete->flush_denormals && has_denormals(program);
   Expected<compiler::StridesByName> strides = compiler::checked_strides(program, complete->strides);
   if (!strides) return strides.failure();
   complete->strides = std::move(*strides);
@@ -106,6 +113,8 @@ Expected<CompileOptions> Session::State::completed(const CompileOptions& compile
   if (!found) return found.failure();
   complete.target = *found;
   if (!complete.accuracy) complete.accuracy = options.accuracy;
+  complete.flush_denormals = complete.flush_denormals.value_or(options.flush_denormals);
+  if (!complete.budget) complete.budget = options.budget;
   return complete;
 }
 
@@ -123,7 +132,7 @@ Expected<Kernel> Session::State::kernel(const ir::Program& program,
                                         const CompileOptions& complete) const {
   const Expected<Compiled> compiled = told(compile(program, complete));
   if (!compiled) return compiled.failure();
-  return Kernel::load(compiled->image, threads);
+  return Kernel::load(compiled->image, threads, *complete.flush_denormals);
 }
 
 Session::Session() : Session(options().value()) {}
@@ -197,11 +206,13 @@ Expected<compiler::Stages> Session::inspect_loops(const ir::LoopProgram& loops,
 }
 
 Expected<Kernel> Session::load(const compiler::Image& image) const {
-  return Kernel::load(image, state_->threads);
+  return Kernel::load(image, state_->threads, state_->options.flush_denormals);
 }
 
 std::optional<Kernel> Session::recall(const FunctionKey& key) const {
-  return state_->functions.find(key);
+  std::optional<Kernel> kernel = state_->functions.find(key);
+  if (kernel) state_->cache.keep_within_limit();
+  return kernel;
 }
 
 void Session::remember(const FunctionKey& key, const Kernel& kernel) {

@@ -1,5 +1,6 @@
 #include "runtime/tensor.h"
 
+#include "ir/denormals.h"
 #include "ir/number.h"
 #include "runtime/elements.h"
 
@@ -178,18 +179,12 @@ int64_t iota_period(ir::ElementType type) {
 template <class Value>
 void write_all(const MutableTensorView& tensor, Value value) {
   const ir::ElementType element = tensor.type().element;
-  const int64_t size = ir::size_of(element);
-  const auto write = [&](std::byte* at, int64_t i) {
-    if (ir::is_float(element))
-      ir::write_real(at, element, static_cast<double>(value(i)));
-    else
-      ir::write_integer(at, element, value(i));
-  };
-  const TensorStrides none;
   int64_t i = 0;
-  for_each_row(tensor.type(), tensor.strides(), none, [&](const Row& row) {
-    for (int64_t k = 0; k < row.count; ++k, ++i)
-      write(tensor.data() + (row.first + k * row.first_step) * size, i);
+  for_each_element(tensor.type(), tensor.strides(), tensor.data(), [&](std::byte* at) {
+    if (ir::is_float(element))
+      ir::write_real(at, element, static_cast<double>(value(i++)));
+    else
+      ir::write_integer(at, element, value(i++));
   });
 }
 
@@ -237,6 +232,22 @@ void fill(const MutableTensorView& tensor, const Fill& how, uint64_t stream) {
     });
   }
   }
+}
+
+int64_t count_denormals(const TensorView& tensor) {
+  const ir::ElementType element = tensor.type().element;
+  if (!ir::may_be_denormal(element) || !tensor.data()) return 0;
+  const int64_t size = ir::size_of(element);
+  int64_t count = 0;
+  for_each_row(tensor.type(), tensor.strides(), {}, [&](const Row& row) {
+    const std::byte* first = tensor.data() + row.first * size;
+    if (row.first_step == 1)
+      count += ir::count_denormals(first, row.count, element);
+    else
+      for (int64_t k = 0; k < row.count; ++k)
+        count += ir::count_denormals(first + k * row.first_step * size, 1, element);
+  });
+  return count;
 }
 
 } // namespace volute::runtime

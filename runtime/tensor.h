@@ -200,6 +200,9 @@ Expected<Fill> parse_fill(std::string_view text);
 /// to without a gap (256 for bf16, 2048 for f16, 2^24 for f32, 2^53 for f64).
 void fill(const MutableTensorView& tensor, const Fill& how, uint64_t stream = 0);
 
+/// How many elements are denormal numbers (ir/denormals.h).
+int64_t count_denormals(const TensorView& tensor);
+
 } // namespace volute::runtime
 
 namespace volute {

@@ -5,6 +5,7 @@
 #include "compiler/codegen/codegen.h"
 #include "ir/literals.h"
 #include "runtime/file.h"
+#include "runtime/replace_files.h"
 #include "tools/commands.h"
 #include "tools/common_options.h"
 #include "tools/output.h"
@@ -76,11 +77,15 @@ std::vector<std::string> contenders_of(const std::string& list) {
   return names;
 }
 
+[[noreturn]] void refuse_json(const std::vector<Diagnostic>& faults) {
+  throw Stop(exit_refused, render(faults, "", ""));
+}
+
 void write_json(const std::string& path, const std::string& text) {
   const Status status = runtime::replace_file(path, [&](std::FILE* file) {
     return runtime::write_bytes(file, path, text.data(), text.size());
   });
-  if (!status) throw Stop(exit_refused, render(status.failure().diagnostics, "", ""));
+  if (!status) refuse_json(status.failure().diagnostics);
 }
 
 /// Of a FILE: its own path, or that of the suite that it names.
@@ -141,6 +146,9 @@ int run_bench(const BenchCommand& command, Invocation& invocation) {
   const std::vector<std::string> against = contenders_of(command.against);
   if (!(command.seconds > 0 && command.seconds <= 3600))
     misuse(fmt::format("--seconds: {} is not above 0 and at most 3600", command.seconds));
+  if (!command.json.empty() && command.json != "-") // better before the work than after it
+    if (const auto place = runtime::place_to_write(command.json); !place)
+      refuse_json(place.diagnostics());
   const Settings settings = settings_of(command.common);
   bench::BenchOptions options = {settings.session, settings.compile};
   options.against = against;

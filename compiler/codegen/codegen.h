@@ -40,6 +40,8 @@ public:
   /// Instruction selection, register allocation and scheduling, which use up the IR.
   Expected<bool> make_object();
   size_t object_bytes() const;
+  /// Of the LLVM IR.
+  size_t instructions() const;
   /// Links the object against itself.
   void link();
   Code& code() { return code_; }

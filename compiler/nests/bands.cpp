@@ -9,6 +9,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <set>
 
 namespace volute::compiler {
 
@@ -180,8 +181,13 @@ bool is_shared(const Nest& nest, const NestAxis& axis) {
   return band && (axis.var == band->var || (batch && axis.var == batch->var));
 }
 
-std::optional<std::string> band_obstacle(const NestProgram& program, size_t producer,
-                                         const Placement& placement) {
+namespace {
+
+/// The nests that have to do with a buffer, in order.
+using Touching = std::function<std::vector<size_t>(int32_t buffer)>;
+
+std::optional<std::string> obstacle(const NestProgram& program, size_t producer,
+                                    const Placement& placement, const Touching& touching) {
   const Nest& from = program.nests[producer];
   const Nest& to = program.nests[at(placement.consumer)];
   if (has_parameters(from) || has_parameters(to)) return "its sizes are parameters";
@@ -203,12 +209,24 @@ std::optional<std::string> band_obstacle(const NestProgram& program, size_t prod
   const Linked linked = link(from, to, program.buffers, *axis);
   if (!linked.link) return linked.why;
   const int32_t buffer = linked.link->buffer;
-  for (size_t n = 0; n < program.nests.size(); ++n)
-    if (n != producer && n != at(placement.consumer) && touches(program.nests[n], buffer))
+  for (const size_t n : touching(buffer))
+    if (n != producer && n != at(placement.consumer))
       return fmt::format("{} has to do with %{} too", program.nests[n].name,
                          program.buffers[at(buffer)].name);
   if (!share_batch(from, to, buffer)) return "the two walk the batch differently";
   return std::nullopt;
+}
+
+} // namespace
+
+std::optional<std::string> band_obstacle(const NestProgram& program, size_t producer,
+                                         const Placement& placement) {
+  return obstacle(program, producer, placement, [&](int32_t buffer) {
+    std::vector<size_t> touching;
+    for (size_t n = 0; n < program.nests.size(); ++n)
+      if (touches(program.nests[n], buffer)) touching.push_back(n);
+    return touching;
+  });
 }
 
 namespace {
@@ -219,8 +237,9 @@ public:
       : program_(std::move(program)), target_(target), whys_(whys) {}
 
   NestProgram run() {
+    find_touching();
     for (size_t consumer = program_.nests.size(); consumer-- > 0;)
-      for (size_t producer = consumer; producer-- > 0;)
+      for (const size_t producer : possible_producers(consumer))
         if (is_inside(producer, consumer))
           place(producer, consumer, *program_.nests[producer].placement);
         else if (feeds(producer, consumer))
@@ -232,6 +251,32 @@ private:
   static bool sums(const Nest& nest) {
     return std::any_of(nest.axes.begin(), nest.axes.end(), [](const NestAxis& axis) {
       return axis.reduction && axis.extent.number() > 1;
+    });
+  }
+
+  void find_touching() {
+    touching_.resize(program_.buffers.size());
+    for (size_t n = 0; n < program_.nests.size(); ++n)
+      for (const View& view : program_.nests[n].operands) {
+        std::vector<size_t>& nests = touching_[at(view.buffer)];
+        if (nests.empty() || nests.back() != n) nests.push_back(n);
+      }
+  }
+
+  /// Nests before this one that write an intermediate which it has to do with, the last one first.
+  std::vector<size_t> possible_producers(size_t consumer) const {
+    std::set<size_t, std::greater<>> nests;
+    for (const View& view : program_.nests[consumer].operands) {
+      if (program_.buffers[at(view.buffer)].role != Buffer::Role::intermediate) continue;
+      for (const size_t n : touching_[at(view.buffer)])
+        if (n < consumer && writes(program_.nests[n], view.buffer)) nests.insert(n);
+    }
+    return {nests.begin(), nests.end()};
+  }
+
+  static bool writes(const Nest& nest, int32_t buffer) {
+    return std::any_of(nest.writes.begin(), nest.writes.end(), [&](const Write& write) {
+      return nest.operands[at(write.operand)].buffer == buffer;
     });
   }
 
@@ -290,7 +335,8 @@ private:
       return refuse("it has no axis to cut but one that vectors run along");
     Placement placement{static_cast<int32_t>(consumer), axis->var,
                         cut_already == cuts_.end() ? 1 : cut_already->second.tile};
-    if (const auto why = band_obstacle(program_, producer, placement)) return refuse(*why);
+    const auto touching = [&](int32_t buffer) { return touching_[at(buffer)]; };
+    if (const auto why = obstacle(program_, producer, placement, touching)) return refuse(*why);
     const Link rows = *link(from, to, program_.buffers, *axis).link;
     const int64_t extent = axis->extent.number(), batch = batch_axis(to)->extent.number();
     const double limit = sums(from) ? most_recomputed_sums : most_recomputed_copies;
@@ -351,7 +397,8 @@ private:
     int64_t tile, bands;
   };
 
-  std::map<size_t, Cut> cuts_; // by nest
+  std::map<size_t, Cut> cuts_;                // by nest
+  std::vector<std::vector<size_t>> touching_; // nests, by buffer
   NestProgram program_;
   const Target& target_;
   std::vector<std::string>& whys_;
@@ -393,8 +440,8 @@ Var cut(Nest& nest, Var axis, int64_t bands, int64_t rows_a_band, int64_t first,
 
 class Bander {
 public:
-  Bander(const NestProgram& program, std::vector<Buffer> buffers)
-      : program_(program), result_{{}, std::move(buffers), 0} {}
+  Bander(const NestProgram& program, const Producers& producers, std::vector<Buffer> buffers)
+      : program_(program), producers_(producers), result_{{}, {}, std::move(buffers), 0} {}
 
   Bands run(size_t consumer, Var axis, int64_t tile) {
     Nest root = program_.nests[consumer];
@@ -402,16 +449,13 @@ public:
     cut(root, axis, bands_, tile, 0, tile);
     add_producers(consumer, root, axis, tile);
     result_.nests.push_back(std::move(root));
+    result_.numbers.push_back(consumer);
     return std::move(result_);
   }
 
 private:
   void add_producers(size_t consumer, Nest& to, Var axis, int64_t tile) {
-    for (size_t producer = 0; producer < consumer; ++producer) {
-      const Nest& from = program_.nests[producer];
-      if (from.placement && at(from.placement->consumer) == consumer)
-        add_producer(producer, to, axis, tile);
-    }
+    for (const size_t producer : producers_.of(consumer)) add_producer(producer, to, axis, tile);
   }
 
   void add_producer(size_t producer, Nest& to, Var axis, int64_t tile) {
@@ -459,6 +503,7 @@ private:
                       [&](const Index& index) { return into_scratch(index, begin); });
     add_producers(producer, from, rows.row, height);
     result_.nests.push_back(std::move(from));
+    result_.numbers.push_back(producer);
   }
 
   static void read_from_scratch(Nest& nest, int32_t buffer, const std::vector<Dim>& dims,
@@ -474,6 +519,7 @@ private:
   }
 
   const NestProgram& program_;
+  const Producers& producers_;
   Bands result_;
   int64_t bands_ = 1;
 };
@@ -484,12 +530,23 @@ NestProgram place_bands(NestProgram program, const Target& target, std::vector<s
   return Placer(std::move(program), target, whys).run();
 }
 
+Producers::Producers(const NestProgram& program) : of_(program.nests.size()) {
+  for (size_t n = 0; n < program.nests.size(); ++n)
+    if (const auto& placement = program.nests[n].placement)
+      of_[at(placement->consumer)].push_back(n);
+}
+
+Bands banded(const NestProgram& program, const Producers& producers, std::vector<Buffer> buffers,
+             size_t consumer) {
+  if (producers.of(consumer).empty())
+    return {{program.nests[consumer]}, {consumer}, std::move(buffers), 0};
+  const Placement& placement = *program.nests[producers.of(consumer).front()].placement;
+  return Bander(program, producers, std::move(buffers))
+      .run(consumer, placement.axis, placement.tile);
+}
+
 Bands banded(const NestProgram& program, std::vector<Buffer> buffers, size_t consumer) {
-  for (const Nest& nest : program.nests)
-    if (nest.placement && at(nest.placement->consumer) == consumer)
-      return Bander(program, std::move(buffers))
-          .run(consumer, nest.placement->axis, nest.placement->tile);
-  return {{program.nests[consumer]}, std::move(buffers), 0};
+  return banded(program, Producers(program), std::move(buffers), consumer);
 }
 
 } // namespace volute::compiler

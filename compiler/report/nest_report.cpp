@@ -30,11 +30,9 @@ int64_t least_work(const Step& step) {
 
 } // namespace
 
-NestReport report_of(const Nest& piece, const NestProgram& lowered, const Plan& plan,
-                     const Choice& choice, const Specialised& made, const Target& target) {
+NestReport report_of(const Nest& piece, const Nest& whole, const Plan& plan, const Choice& choice,
+                     const Specialised& made, const Target& target) {
   const Step& step = made.step;
-  const Nest& whole = *std::find_if(lowered.nests.begin(), lowered.nests.end(),
-                                    [&](const Nest& nest) { return nest.name == piece.name; });
   NestReport report;
   report.name = piece.name;
   report.origin = piece.origin;

@@ -145,6 +145,8 @@ std::string to_string(const Report& report) {
   for (const StatementForms& statement : report.forms) append(text, statement);
   if (!report.operators.empty()) text += "\noperators\n";
   for (const std::string& sentence : report.operators) text += fmt::format("  {}\n", sentence);
+  if (!report.denormals.empty()) text += "\ndenormals\n";
+  for (const std::string& sentence : report.denormals) text += fmt::format("  {}\n", sentence);
   if (!report.copies.empty()) text += "\ncopies\n";
   for (const Copy& copy : report.copies)
     text += fmt::format("  {}: {}, {}\n", copy.of, bytes_text(copy.bytes), copy.why);

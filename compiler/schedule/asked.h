@@ -6,6 +6,7 @@
 #include "compiler/target/target.h"
 #include "ir/nest.h"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -24,11 +25,24 @@ public:
   Expected<ir::NestProgram> place(ir::NestProgram program, const Target& target,
                                   std::vector<std::string>& whys) const;
 
-  /// How a nest is scheduled, as it comes with `buffers`. What is computed inside it is told by the
-  /// placements of the nests as they were before they were cut into bands, `placed`.
+  /// What is computed inside each nest, as the placements of the nests say before they are cut into
+  /// bands.
+  class Inside {
+  public:
+    explicit Inside(const ir::NestProgram& placed);
+    std::vector<ComputeDirective> of(const std::string& nest) const;
+
+  private:
+    std::map<std::string, std::vector<ComputeDirective>> by_consumer_;
+  };
+
+  /// How a nest is scheduled, as it comes with `buffers`.
   /// `dot_products`: the nest is in that form.
   Choice for_nest(const ir::Nest& nest, const std::vector<ir::Buffer>& buffers,
-                  const ir::NestProgram& placed, bool dot_products, const Target& target) const;
+                  const Inside& inside, bool dot_products, const Target& target) const;
+
+  /// Whether the nest's schedule is chosen, and not given.
+  bool is_chosen(const std::string& nest) const;
 
 private:
   std::vector<Diagnostic> misfit(const ir::NestProgram& program) const;

@@ -332,3 +332,28 @@ TEST_CASE("the table prints a line a pass", "[pipeline]") {
         passes_to_loops().size());
   for (const Pass& pass : passes_to_loops()) CHECK(text.find(pass.sentence) != std::string::npos);
 }
+
+TEST_CASE("what a pass calls unchanged is as it was, and so still verified", "[pipeline]") {
+  int unchanged = 0;
+  for (const auto& [name, text] : programs)
+    for (const char* target : {"haswell", "x86-64"}) {
+      struct Texts {
+        std::string nests, pieces, loops;
+      } before;
+      CompileRequest request = request_for(target);
+      request.watch = [&](const Pass& pass, const Stages& stages) {
+        const Texts now = {to_string(stages.nests), to_string(stages.pieces),
+                           to_string(stages.loops)};
+        INFO(name << ": " << pass.name);
+        if (stages.unchanged) {
+          ++unchanged;
+          CHECK(now.nests == before.nests);
+          CHECK(now.pieces == (pass.name == "cut_bands" ? now.nests : before.pieces));
+          CHECK(now.loops == before.loops);
+        }
+        before = now;
+      };
+      REQUIRE(specialise_program(ir::parse(text).value(), request));
+    }
+  CHECK(unchanged > 60);
+}

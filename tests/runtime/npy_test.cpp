@@ -315,5 +315,6 @@ TEST_CASE("a tensor that cannot be written is refused, and nothing appears") {
             .message() == path + ": f32[h=1099511627776, w=1099511627776] is too large to write");
   CHECK(folder.files() == 0);
   CHECK(write_npy(folder / "none/out.npy", TensorView(row, row_values.data())).message() ==
-        folder / "none/out.npy" + ": No such file or directory");
+        folder / "none/out.npy" + ": No such file or directory (there is no folder " +
+            folder / "none" + ")");
 }

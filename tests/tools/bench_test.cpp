@@ -88,5 +88,6 @@ TEST_CASE("a bench command line that makes no sense is refused", "[bench]") {
   CHECK_THAT(seconds.err, StartsWith("error: --seconds: 0 is not above 0"));
   const Ran json = run_volute("bench " + small + "--against none --json /nowhere/out.json");
   CHECK(json.status == 1);
-  CHECK(json.err == "error: /nowhere/out.json: No such file or directory\n");
+  CHECK(json.err ==
+        "error: /nowhere/out.json: No such file or directory (there is no folder /nowhere)\n");
 }
