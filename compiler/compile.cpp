@@ -2,16 +2,20 @@
 
 #include "compiler/codegen/codegen.h"
 #include "compiler/codegen/compiling.h"
+#include "compiler/image/places.h"
 #include "compiler/image/preparation.h"
+#include "compiler/lower/nest_builder.h"
 #include "compiler/nests/in_place.h"
 #include "compiler/within_budget.h"
 #include "ir/effects.h"
 #include "ir/verify.h"
+#include "ir/walk.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <ctime>
+#include <map>
 #include <string_view>
 #include <unordered_map>
 
@@ -90,13 +94,69 @@ void set_work(ImageStep& placed, const Step& step, const LoopProgram& program) {
   }
 }
 
-std::vector<ImageStep> image_steps(const LoopProgram& program) {
+/// What scattered writes take for places. Their statements are found by their results, whose
+/// buffers have their names.
+class PlacesFinder {
+public:
+  PlacesFinder(const LoopProgram& loops, const Program& program)
+      : loops_(loops), slots_(argument_slots(loops.buffers)), program_(program) {
+    for (const Statement& s : program.statements)
+      if (std::holds_alternative<MaxUnpool>(s.operation))
+        unpools_[spoken(program.name_of(s.results.front()))] = &s;
+  }
+
+  std::vector<ImagePlaces> of(const Step& step) const {
+    std::vector<ImagePlaces> all;
+    if (unpools_.empty()) return all;
+    visit(step.body, [&](const StmtNode& s) {
+      const auto* scatter = std::get_if<Scatter>(&s.is);
+      if (!scatter) return;
+      const auto found = unpools_.find(buffer_of(step, scatter->view).name);
+      if (found != unpools_.end()) all.push_back(of(*scatter, step, *found->second));
+    });
+    return all;
+  }
+
+private:
+  size_t index_of(const Step& step, int32_t view) const {
+    return static_cast<size_t>(step.views[static_cast<size_t>(view)].buffer);
+  }
+  const Buffer& buffer_of(const Step& step, int32_t view) const {
+    return loops_.buffers[index_of(step, view)];
+  }
+
+  ImagePlaces of(const Scatter& scatter, const Step& step, const Statement& unpool) const {
+    const ValueId index = unpool.operands[1];
+    const TensorType& type = program_.type(unpool.results.front());
+    ImagePlaces places{program_.name_of(index), program_.type(index), 1, -1, ""};
+    for (const Axis axis : type.spatial_axes()) places.limit *= type.size(axis);
+    if (const Statement* given = program_.definition(index))
+      if (const auto* constant = std::get_if<Const>(&given->operation)) {
+        places.fault = fault_in_places(places, constant->bytes->data()).value_or("");
+        return places;
+      }
+    visit(scatter.offset, [&](const ExprNode& e) {
+      if (const auto* load = std::get_if<Load>(&e.is))
+        places.buffer = slots_[index_of(step, load->view)];
+    });
+    return places;
+  }
+
+  const LoopProgram& loops_;
+  const std::vector<int32_t> slots_;
+  const Program& program_;
+  std::map<std::string, const Statement*> unpools_;
+};
+
+std::vector<ImageStep> image_steps(const LoopProgram& program, const Program& from) {
   const std::vector<int32_t> slots = argument_slots(program.buffers);
+  const PlacesFinder places(program, from);
   std::vector<ImageStep> steps;
   for (const Step& step : program.steps) {
     const Effects touched = effects(step);
     steps.push_back({step.name, 0, 0, passed(touched.reads, slots), passed(touched.writes, slots)});
     set_work(steps.back(), step, program);
+    steps.back().places = places.of(step);
   }
   return steps;
 }
@@ -254,7 +314,7 @@ Expected<Compiled> generated(Stages stages, const CompileRequest& request, doubl
   Compiled compiled;
   Image& image = compiled.image;
   image.buffers = image_buffers(stages.loops, request.strides);
-  image.steps = image_steps(stages.loops);
+  image.steps = image_steps(stages.loops, stages.program);
   const std::vector<Resident> residents = workspace_residents(image, prepare(image));
   if (unshared_bytes(residents) > most_workspace_bytes)
     return fail(stages.loops.name, "the results between its steps take more than 2^62 bytes");
@@ -286,6 +346,7 @@ Expected<Compiled> generated(Stages stages, const CompileRequest& request, doubl
   }
 
   Report& report = compiled.report;
+  report.prepared = prepared_steps(image);
   report.llvm = llvm_version();
   report.text_bytes = static_cast<int64_t>(image.text_bytes);
   report.constant_bytes = static_cast<int64_t>(image.bytes.size() - image.text_bytes);

@@ -98,6 +98,7 @@ Expected<Stages> in_chosen_forms(Stages s, Request request) {
 }
 
 Expected<Stages> into_nests(Stages s, Request) {
+  s.lowering.names = folded_names(s.written, s.program);
   Expected<NestProgram> nests = lower(s.program, s.lowering);
   if (!nests) return nests.failure();
   s.nests = std::move(*nests);

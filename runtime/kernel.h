@@ -53,6 +53,10 @@ concept TensorOrView = std::same_as<std::remove_cvref_t<T>, TensorRef> ||
 
 class Kernel {
 public:
+  // Copied and never moved from: every object is a kernel that can be called.
+  Kernel(const Kernel&) = default;
+  Kernel& operator=(const Kernel&) = default;
+
   /// An input or an output of a call by name.
   struct Named {
     std::string_view name;

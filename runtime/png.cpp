@@ -336,6 +336,7 @@ Status write_png(const std::string& path, const TensorView& tensor) {
 
 int64_t clamped_samples(const TensorView& tensor) {
   int64_t clamped = 0;
+  if (!tensor.data() || compiler::fault_in_strides(tensor.type(), tensor.strides())) return clamped;
   const ir::ElementType element = tensor.type().element;
   for_each_element(tensor.type(), tensor.strides(), tensor.data(),
                    [&](const std::byte* at) { clamped += fits_sample(at, element) ? 0 : 1; });

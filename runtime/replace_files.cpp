@@ -234,6 +234,9 @@ Expected<FilePlace> place_to_write(const std::string& path) {
 Status replace_files(std::span<const FileToWrite> files) {
   std::vector<FilePlace> places;
   for (const FileToWrite& file : files) {
+    if (!file.write)
+      return Status(StatusCode::invalid_argument,
+                    {{}, file.path, "there is nobody to write it", ""});
     Expected<FilePlace> place = place_to_write(file.path);
     if (!place) return Status(StatusCode::file_failed, place.diagnostics().front());
     for (size_t i = 0; i < places.size(); ++i)

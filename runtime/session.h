@@ -56,6 +56,10 @@ using CompileImage =
 
 class Session {
 public:
+  // Copied and never moved from: every object is a session that can be used.
+  Session(const Session&) = default;
+  Session& operator=(const Session&) = default;
+
   /// As the environment says. Throws Error when a VOLUTE_ variable has a value that does not fit.
   Session();
   /// On a pool of `options.threads` threads; throws Error when the system has not got them.

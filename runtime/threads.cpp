@@ -116,6 +116,10 @@ Expected<Threads> Threads::on(int count, ParallelFor parallel_for) {
 }
 
 Status Threads::run(int64_t pieces, void (*body)(void*, int64_t), void* context) const noexcept {
+  if (!body)
+    return Status::failed(StatusCode::invalid_argument, [] {
+      return Diagnostic{{}, "threads", "there is nothing to run: the body is a null pointer", ""};
+    });
   if (!pool_ || pieces <= 1) {
     for (int64_t i = 0; i < pieces; ++i) body(context, i);
     return {};

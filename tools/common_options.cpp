@@ -116,6 +116,9 @@ Settings settings_of(const CommonOptions& options) {
   session.verbose = session.verbose || options.verbose;
   session.flush_denormals = session.flush_denormals || options.flush_denormals;
   if (!options.threads.empty()) session.threads = thread_count(options.threads);
+  if (const int most = runtime::available_threads(); session.threads > most)
+    fmt::print(stderr, "warning: {} threads, and this process may run on {} processor{}\n",
+               session.threads, most, most == 1 ? "" : "s");
   if (options.accuracy) session.accuracy = *options.accuracy;
   if (!(session.accuracy >= 0) || !std::isfinite(session.accuracy))
     misuse(fmt::format("--accuracy: {} is not a number of 0 or more", session.accuracy));

@@ -2,6 +2,7 @@
 
 #include "compiler/report/report.h"
 #include "ir/literals.h"
+#include "runtime/made_up.h"
 #include "runtime/npy.h"
 #include "runtime/png.h"
 #include "runtime/replace_files.h"
@@ -128,7 +129,7 @@ std::vector<runtime::Tensor> read_inputs(const ir::Program& program,
                                              : Diagnostic{{}, "%" + name, to_string(fault), ""});
       continue;
     }
-    if (file == files.end()) runtime::fill(*tensor, *fill, i);
+    if (file == files.end()) runtime::make_up(*tensor, program, program.inputs[i], *fill, i);
     tensors.push_back(std::move(*tensor));
   }
   if (!faults.empty()) refuse_all(faults);

@@ -55,7 +55,11 @@ public:
   /// The name, or the name and a number when another nest has it.
   std::string unique(const std::string& nest_name);
 
-  std::map<ir::ValueId, int32_t> batch_norm_scales; // by result: made once, read by many nests
+  /// The buffers of what a batch_norm multiplies by and what it adds, for each channel.
+  struct BatchNorm {
+    int32_t scale = -1, shift = -1;
+  };
+  std::map<ir::ValueId, BatchNorm> batch_norms; // by result: made once, read by many nests
 
 private:
   std::vector<int32_t> buffer_of_; // by value, -1 while there is none

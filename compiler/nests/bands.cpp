@@ -17,6 +17,12 @@ using namespace ir;
 
 namespace {
 
+/// Small sizes to the byte, so that two which differ read so.
+std::string size_text(int64_t bytes) {
+  return bytes < 10 * 1024 ? fmt::format("{} bytes", bytes)
+                           : fmt::format("{} KiB", (bytes + 1023) / 1024);
+}
+
 // Rows computed twice: at most a third more than there are of a convolution's, twice as many of a
 // copy's or a conversion's.
 constexpr double most_recomputed_sums = 1.34, most_recomputed_copies = 2.0;
@@ -377,11 +383,15 @@ private:
     const auto cut = cuts_.find(consumer);
     const int64_t bands =
         cut != cuts_.end() ? cut->second.bands : axis.extent.number() / placement.tile;
-    whys_.push_back(fmt::format("{} is computed inside {}, {} rows for every {} of {}: {} KiB of "
-                                "scratch in place of {} KiB of memory",
-                                from.name, to.name, height, placement.tile, name_of(to, axis.var),
-                                (height * row_bytes + 1023) / 1024,
-                                (bytes(rows.buffer) + 1023) / 1024));
+    const std::string where =
+        fmt::format("{} is computed inside {}, {} rows for every {} of {}", from.name, to.name,
+                    height, placement.tile, name_of(to, axis.var));
+    const int64_t scratch = height * row_bytes, memory = bytes(rows.buffer);
+    whys_.push_back(scratch < memory
+                        ? fmt::format("{}: {} of scratch in place of {} of memory", where,
+                                      size_text(scratch), size_text(memory))
+                        : fmt::format("{}: its {} are scratch of a thread, and no memory of a call",
+                                      where, size_text(memory)));
     cuts_[consumer] = {placement.axis, placement.tile, bands};
     cuts_[producer] = {rows.row, height, bands};
     program_.nests[producer].placement = placement;

@@ -43,8 +43,8 @@ class Explainer {
 public:
   Explainer(const Program& written, const Target& target, Stages& stages)
       : written_(written), target_(target), legal_(stages.program), nests_(stages.nests),
-        schedules_(stages.schedules), loops_(stages.loops), report_(stages.report),
-        written_uses_(written), legal_uses_(stages.program) {}
+        names_(stages.lowering.names), schedules_(stages.schedules), loops_(stages.loops),
+        report_(stages.report), written_uses_(written), legal_uses_(stages.program) {}
 
   void run() {
     find_nests();
@@ -65,6 +65,11 @@ public:
   }
 
 private:
+  /// A statement of the legal program.
+  std::string named(const Statement& s) const {
+    const auto name = names_.find(s.results.front());
+    return name != names_.end() ? name->second : named(legal_, s);
+  }
   std::string named(const Program& program, const Statement& s) const {
     return fmt::format("{} %{}", name(s.operation), program.name_of(s.results.front()));
   }
@@ -107,13 +112,13 @@ private:
     for (const Fusion::Group& group : fusion.groups) {
       heads_.insert(group.statements.front());
       std::vector<std::string> names;
-      for (size_t at : group.statements) names.push_back(named(legal_, legal_.statements[at]));
+      for (size_t at : group.statements) names.push_back(named(legal_.statements[at]));
       if (names.size() > 1)
         report_.fusion.push_back(fmt::format("{} run as one nest", fmt::join(names, ", ")));
     }
     for (const Fusion::Reason& reason : fusion.apart)
       report_.fusion.push_back(
-          fmt::format("{}: {}", named(legal_, legal_.statements[reason.statement]), reason.text));
+          fmt::format("{}: {}", named(legal_.statements[reason.statement]), reason.text));
   }
 
   // ---- how an operator is computed ----------------------------------------------------------
@@ -153,8 +158,9 @@ private:
     computing_.resize(legal_.statements.size());
     writing_.resize(nests_.buffers.size());
     for (const Nest& nest : nests_.nests) {
+      // Nests that came as such have statements of a program that is not here.
       if ((nest.kind == NestKind::compute || nest.kind == NestKind::copy) &&
-          !nest.statements.empty())
+          !nest.statements.empty() && nest.statements.front() < computing_.size())
         computing_[nest.statements.front()].push_back(&nest);
       for (const ir::Write& write : nest.writes) {
         std::vector<const Nest*>& writers =
@@ -374,6 +380,7 @@ private:
   const Target& target_;
   const Program& legal_;
   const ir::NestProgram& nests_;
+  const std::map<ValueId, std::string>& names_; // of statements of legal_ that have taken others in
   const Schedules& schedules_;
   const ir::LoopProgram& loops_;
   Report& report_;

@@ -152,6 +152,9 @@ std::string to_string(const Report& report) {
     text += fmt::format("  {}: {}, {}\n", copy.of, bytes_text(copy.bytes), copy.why);
   for (const NestReport& nest : report.nests) append(text, nest);
 
+  if (!report.prepared.empty()) text += "\nprepared\n";
+  for (const std::string& sentence : report.prepared) text += fmt::format("  {}\n", sentence);
+
   if (report.text_bytes > 0) {
     text += "\nimage\n";
     row(text, "code", bytes_text(report.text_bytes));

@@ -1,6 +1,7 @@
 #include "compiler/rewrites/fold_batch_norm.h"
 
 #include "compiler/rewrites/edit.h"
+#include "ir/def_use.h"
 #include "ir/operators.h"
 #include "ir/tensor_data.h"
 
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
 
 namespace volute::compiler {
@@ -116,8 +118,11 @@ private:
       return;
 
     const std::string result = edit_.name_of(norm.results[0]);
+    const auto known = written_as_.find(made);
+    const ValueId written = known == written_as_.end() ? made : known->second;
+    written_as_[norm.results[0]] = written;
     notes_.push_back(fmt::format("batch_norm %{} is part of the weight and the bias of {} %{}",
-                                 result, ir::name(conv.operation), edit_.name_of(made)));
+                                 result, ir::name(conv.operation), edit_.name_of(written)));
     const ValueId scaled =
         edit_.add_value(edit_.name_of(conv.operands[1]) + "_scaled", weight_type, norm.where);
     const ValueId shifted = edit_.add_value(result + "_bias", bias_type, norm.where);
@@ -131,12 +136,32 @@ private:
   const Program& program_;
   Edit edit_;
   std::vector<std::string>& notes_;
+  std::map<ValueId, ValueId> written_as_; // of convolutions with new results: the ones they had
 };
 
 } // namespace
 
 Program fold_batch_norm(const Program& program, std::vector<std::string>& notes) {
   return BatchNormFolder(program, notes).run();
+}
+
+std::map<ValueId, std::string> folded_names(const Program& before, const Program& after) {
+  std::map<ValueId, std::string> names;
+  const ir::DefUse uses(before);
+  for (const Statement& statement : after.statements) {
+    const bool is_new = static_cast<size_t>(statement.results[0]) >= before.values.size();
+    if (is_new || !convolution(statement.operation)) continue;
+    const Statement* written = uses.definition(statement.results[0]);
+    std::string behind;
+    while (written && std::holds_alternative<ir::BatchNorm>(written->operation)) {
+      behind = fmt::format(", batch_norm %{}{}", before.name_of(written->results[0]), behind);
+      written = uses.definition(written->operands[0]);
+    }
+    if (written && !behind.empty())
+      names[statement.results[0]] = fmt::format("{} %{}{}", ir::name(written->operation),
+                                                before.name_of(written->results[0]), behind);
+  }
+  return names;
 }
 
 } // namespace volute::compiler

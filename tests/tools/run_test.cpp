@@ -313,6 +313,10 @@ TEST_CASE("several threads and the options without an effect yet change nothing"
   CHECK(run_volute(
             "run examples/first.vlt --no-cache --cache-dir /nowhere --deterministic --accuracy 0")
             .out == first);
+  const Ran many = run_volute("run examples/first.vlt --threads 1024");
+  CHECK(many.out == first);
+  CHECK_THAT(many.err, StartsWith("warning: 1024 threads, and this process may run on "));
+  CHECK(run_volute("run examples/first.vlt --threads all").err == "");
   const Ran verbose = run_volute("run examples/first.vlt --verbose");
   CHECK(verbose.out == first);
   CHECK_THAT(verbose.err, StartsWith("volute: @first for "));
@@ -357,11 +361,34 @@ TEST_CASE("a picture is read as bytes and written from them", "[run]") {
 TEST_CASE("places that no element has are refused when the program runs", "[run]") {
   const std::string program = "run -e 'program @p(%x: f32[n=1, c=1, w=2], %i: i64[n=1, c=1, w=2]) "
                               "{\n%y = max_unpool %x, %i {kernel = 2}\nreturn %y }' --check ";
-  const Ran random = run_volute(program + "--fill random");
-  CHECK(random.status == 1);
-  CHECK(random.out == "");
-  CHECK(random.err == "error: p: max_unpool_y: an index in the data is outside its range\n");
-  CHECK(run_volute(program + "--fill iota").status == 0); // places 0 and 1
+  CHECK(run_volute(program + "--fill iota").status == 0);   // places 0 and 1
+  CHECK(run_volute(program + "--fill random").status == 0); // are places
+  const auto refusal = [](const std::string& inputs, const std::string& statements,
+                          const std::string& options = "") {
+    const Ran ran = run_volute("run -e 'program @p(" + inputs + ") {\n" + statements +
+                               "\nreturn %y }' --fill iota " + options);
+    CHECK(ran.status == 1);
+    CHECK(ran.out == "");
+    return ran.err;
+  };
+  // Constants, inputs, what the program computes, on several threads and in another layout.
+  const std::string x = "%x: f32[n=1, c=2, w=3]", i = "%i: i64[n=1, c=2, w=3]";
+  CHECK(refusal(x, "%i = const [0, 1, 2, 0, -7, 1] : i64[n=1, c=2, w=3]\n"
+                   "%y = max_unpool %x, %i {kernel = 1}") ==
+        "error: p: max_unpool_y: %i: the index -7 at [n=0, c=1, w=1] is outside the result's 3 "
+        "positions\n");
+  for (const char* threads : {"", "--threads 2"})
+    CHECK(refusal(x + ", " + i, "%y = max_unpool %x, %i {kernel = 1}", threads) ==
+          "error: p: max_unpool_y: %i: the index 3 at [n=0, c=1, w=0] is outside the result's 3 "
+          "positions\n");
+  CHECK(
+      refusal(x + ", " + i, "%2 = add %i, %i\n%z = max_unpool %x, %2 {kernel = 1}\n%y = relu %z") ==
+      "error: p: max_unpool_z: %2: the index 4 at [n=0, c=0, w=2] is outside the result's 3 "
+      "positions\n");
+  CHECK(refusal(x + ", %i: i64[w=3, n=1, c=2]",
+                "%y = max_unpool %x, %i {kernel = 1} : f32[n=1, w=3, c=2]") ==
+        "error: p: max_unpool_y: %i: the index 3 at [w=1, n=0, c=1] is outside the result's 3 "
+        "positions\n");
 }
 
 TEST_CASE("--check takes a program that computes nothing", "[run]") {
