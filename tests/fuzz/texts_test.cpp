@@ -92,13 +92,13 @@ std::string edited(const std::string& text, Dice& dice) {
   return joined(words);
 }
 
-struct Counts {
+struct Outcomes {
   int refused = 0, compiled = 0;
 };
 
 template <class Parsed>
 void compile_what_is_read(const Expected<Parsed>& parsed, const CompileRequest& request,
-                          Counts& counts) {
+                          Outcomes& counts) {
   if (parsed) {
     const Expected<Compiled> compiled = compile(*parsed, request);
     (compiled ? counts.compiled : counts.refused) += 1;
@@ -118,7 +118,7 @@ void compile_what_is_read(const Expected<Parsed>& parsed, const CompileRequest& 
 TEST_CASE("texts of nests and loops that were changed anyhow are refused or compiled", "[fuzz]") {
   const char* const many = std::getenv("VOLUTE_FUZZ_TEXTS");
   const int rounds = many ? std::atoi(many) : 40; // of each text
-  Counts nests, loops;
+  Outcomes nests, loops;
   Dice dice(20261126);
   for (const char* const program : programs) {
     const ir::Program parsed = ir::parse(program).value();
