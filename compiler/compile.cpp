@@ -164,7 +164,8 @@ std::vector<ImageStep> image_steps(const LoopProgram& program, const Program& fr
 /// What only a program says of its memory is missing where nests or loops came without it.
 std::optional<Failure> unknown_strides(const LoopProgram& program, const StridesByName& strides) {
   for (const Buffer& buffer : program.buffers)
-    if (buffer.type && buffer.elements > buffer.type->elements() && !strides.count(buffer.name))
+    if (buffer.type && buffer.dims.empty() && buffer.elements > buffer.type->elements() &&
+        !strides.count(buffer.name))
       return fail(program.name,
                   fmt::format("{} {} lies in memory of {} elements, and nothing says how far apart "
                               "its own {} are",
