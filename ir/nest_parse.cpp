@@ -388,7 +388,7 @@ private:
       if (!placed_[i]) continue;
       const auto& [where, axis, consumer] = *placed_[i];
       const auto found = std::find_if(program_.nests.begin(), program_.nests.end(),
-                                      [&](const Nest& n) { return n.name == consumer; });
+                                      [&name = consumer](const Nest& n) { return n.name == name; });
       const NestAxis* of = found == program_.nests.end() ? nullptr : found->axis(axis);
       if (!of) {
         faults_.add(

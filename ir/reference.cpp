@@ -74,8 +74,9 @@ std::optional<Failure> wrong_inputs(const Program& program,
     wrong.diagnostics.push_back({{}, "%" + input, std::move(message), std::move(hint)});
   };
   for (const auto& [input, tensor] : inputs) {
-    const bool known = std::any_of(program.inputs.begin(), program.inputs.end(),
-                                   [&](ValueId id) { return program.name_of(id) == input; });
+    const bool known =
+        std::any_of(program.inputs.begin(), program.inputs.end(),
+                    [&, &name = input](ValueId id) { return program.name_of(id) == name; });
     if (!known) add(input, "the program has no such input", input_names(program));
   }
   for (ValueId id : program.inputs) {

@@ -21,7 +21,7 @@ struct Options {
   double accuracy = 2;                             // VOLUTE_ACCURACY
   int64_t memory_cache_bytes = int64_t{256} << 20; // VOLUTE_MEMORY_CACHE
   bool flush_denormals = false;                    // VOLUTE_FLUSH_DENORMALS
-  Budget budget;                                   // VOLUTE_COMPILE_SECONDS, VOLUTE_COMPILE_MEMORY
+  Budget budget = {};                              // VOLUTE_COMPILE_SECONDS, VOLUTE_COMPILE_MEMORY
   bool verbose = false;                            // VOLUTE_VERBOSE
   bool operator==(const Options&) const = default;
 };

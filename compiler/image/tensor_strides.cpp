@@ -117,7 +117,9 @@ std::optional<std::string> fault_in_output_strides(const TensorType& type,
 Expected<StridesByName> checked_strides(const ir::Program& program, const StridesByName& given) {
   StridesByName checked;
   Failure failure;
-  for (const auto& [name, strides] : given) {
+  for (const auto& entry : given) {
+    const std::string& name = entry.first;
+    const TensorStrides& strides = entry.second;
     bool is_known = false;
     std::optional<std::string> fault;
     const auto check = [&](const std::vector<ir::ValueId>& values, auto fault_in) {

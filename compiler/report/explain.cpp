@@ -158,8 +158,9 @@ private:
     computing_.resize(legal_.statements.size());
     writing_.resize(nests_.buffers.size());
     for (const Nest& nest : nests_.nests) {
+      // Nests that came as such have statements of a program that is not here.
       if ((nest.kind == NestKind::compute || nest.kind == NestKind::copy) &&
-          !nest.statements.empty())
+          !nest.statements.empty() && nest.statements.front() < computing_.size())
         computing_[nest.statements.front()].push_back(&nest);
       for (const ir::Write& write : nest.writes) {
         std::vector<const Nest*>& writers =
