@@ -24,6 +24,7 @@
 namespace volute::compiler {
 
 class Generation;
+struct Listing;
 struct Pass;
 struct Stages;
 
@@ -36,7 +37,7 @@ struct CompileRequest {
   /// Of inputs and outputs that are not dense, by name, in elements; `compile` checks them.
   StridesByName strides;
   bool llvm_text = false; // keep the LLVM IR as text
-  bool assembly = false;  // keep the assembly as text
+  bool assembly = false;  // keep the assembly, with where each instruction comes from
   /// Sees the value after each pass.
   std::function<void(const Pass&, const Stages&)> watch = nullptr;
 };
@@ -53,6 +54,8 @@ struct Stages {
   std::vector<PendingPacking> packings; // weights that are still to be packed
   std::shared_ptr<Generation> generation; // of code, on its way
   std::string llvm, assembly;             // as text, on request
+  std::shared_ptr<const Listing> listing; // the assembly, on request
+  double aside_ms = 0;                    // CPU time that only looking took
   Report report;
 
   Asked asked;           // which schedules

@@ -1,3 +1,4 @@
+#include "compiler/report/annotate.h"
 #include "ir/print.h"
 #include "tools/commands.h"
 #include "tools/common_options.h"
@@ -21,7 +22,7 @@ constexpr const char* examples = R"(Stages, in order:
   schedule  the order, tiles and registers, as --schedule takes it
   loops     the nests with every decision taken: what the code generator spells out
   llvm      its LLVM IR
-  asm       the machine code
+  asm       the machine code, each instruction with its line of the loops and its statement
   report    the numbers: work, memory, what was chosen and why (the default)
 
 Examples:
@@ -38,10 +39,11 @@ struct InspectOptions {
   std::string file;
   std::string stage = "report";
   std::string html;
+  bool bare = false;
 };
 
 std::string stage_text(const std::string& stage, const ProgramSource& source,
-                       const ir::Program& program, const Settings& settings) {
+                       const ir::Program& program, const Settings& settings, bool bare) {
   if (stage == "program") return ir::to_string(program);
   compiler::CompileRequest request = request_of(source, program, settings);
   const Progress progress(fmt::format("compiling @{}", program.name));
@@ -52,10 +54,12 @@ std::string stage_text(const std::string& stage, const ProgramSource& source,
     return ir::to_string(all.loops);
   }
   request.llvm_text = stage == "llvm";
-  request.assembly = stage == "asm";
+  request.assembly = stage != "llvm"; // the report counts spills in it
   const compiler::Compiled compiled = source.value_of(settings.session.inspect(program, request));
   if (stage == "llvm") return compiled.llvm;
-  if (stage == "asm") return compiled.assembly;
+  if (stage == "asm")
+    return bare ? compiled.assembly
+                : compiler::annotated(*compiled.listing, compiled.stages.loops, program);
   return compiler::to_string(compiled.report);
 }
 
@@ -75,7 +79,7 @@ int inspect(const InspectOptions& options, Invocation& invocation) {
                                    ? source_from_text(options.source.expression)
                                    : read_source(options.file, invocation);
   std::string text =
-      stage_text(options.stage, source, source.entry(options.source.entry), settings);
+      stage_text(options.stage, source, source.entry(options.source.entry), settings, options.bare);
   if (!text.empty() && text.back() != '\n') text += '\n';
   print(text);
   return exit_done;
@@ -90,6 +94,7 @@ void add_inspect(CLI::App& app, Invocation& invocation, Actions& actions) {
   sub->add_option("FILE", options->file, "The program's file; - is standard input")->type_name("");
   add_source_options(*sub, options->source);
   sub->add_option("--stage", options->stage, "Which stage (report)")->type_name("STAGE");
+  sub->add_flag("--bare", options->bare, "asm: the instructions alone");
   add_common_options(*sub, options->common);
   sub->add_option("--html", options->html, "All stages side by side, in one page")
       ->type_name("FILE")

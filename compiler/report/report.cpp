@@ -64,6 +64,20 @@ std::string workspace_text(const Report& report) {
   return text;
 }
 
+/// "15 of 16 in the inner step; no spills in the code"
+std::string registers_text(const NestReport& nest) {
+  const int64_t needed = nest.registers_needed, there = nest.registers_available;
+  std::string text =
+      needed <= there ? fmt::format("{} of {} in the inner step", needed, there)
+                      : fmt::format("{} NEEDED in the inner step, and there are {}", needed, there);
+  if (!nest.spills)
+    return needed <= there ? text : fmt::format("{}: {} wait on the stack", text, needed - there);
+  const auto [stores, reloads] = *nest.spills;
+  if (stores + reloads == 0) return text + "; no spills in the code";
+  return fmt::format("{}; SPILLS in the code: {} stores and {} reloads in its innermost loops",
+                     text, stores, reloads);
+}
+
 void append(std::string& text, const NestReport& nest) {
   text += fmt::format("\nnest {}: {}\n", nest.name, nest.origin);
   row(text, "multiply-adds", executed_text(nest));
@@ -72,6 +86,7 @@ void append(std::string& text, const NestReport& nest) {
     row(text, "register tile",
         nest.registers > 0 ? fmt::format("{} ({} registers)", nest.register_tile, nest.registers)
                            : nest.register_tile);
+  if (nest.registers_needed > 0) row(text, "registers", registers_text(nest));
   if (!nest.products.empty()) row(text, "products", nest.products);
   if (nest.packed_bytes > 0) row(text, "packed weight", bytes_text(nest.packed_bytes));
   if (nest.code_bytes > 0) row(text, "code", bytes_text(nest.code_bytes));
