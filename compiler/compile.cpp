@@ -149,11 +149,11 @@ Expected<Stages> into_llvm(Stages s, Request request) {
 }
 
 Expected<Stages> into_assembly(Stages s, Request request) {
-  if (!request.assembly) return s;
+  if (!request.assembly && !request.spills) return s;
   const double start_ms = thread_ms();
-  Expected<Listing> listing = list(s.loops, request.target);
+  Expected<Listing> listing = list(s.loops, request.target, request.assembly);
   if (!listing) return listing.failure();
-  s.assembly = listing->text();
+  if (request.assembly) s.assembly = listing->text();
   s.listing = std::make_shared<const Listing>(std::move(*listing));
   s.aside_ms = thread_ms() - start_ms;
   return s;

@@ -38,6 +38,7 @@ struct CompileRequest {
   StridesByName strides;
   bool llvm_text = false; // keep the LLVM IR as text
   bool assembly = false;  // keep the assembly, with where each instruction comes from
+  bool spills = false;    // count what the code keeps on the stack, for the report
   /// Sees the value after each pass.
   std::function<void(const Pass&, const Stages&)> watch = nullptr;
 };

@@ -175,7 +175,7 @@ struct LoopProgram {
   std::vector<Buffer> buffers;
   std::vector<Parameter> parameters;
   std::vector<Step> steps;
-  std::vector<Sources> sources; // as NestProgram::sources
+  std::vector<Sources> sources = {}; // as NestProgram::sources
 };
 
 std::string to_string(const Step& step, const std::vector<Buffer>& buffers);

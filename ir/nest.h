@@ -123,7 +123,7 @@ struct NestProgram {
   std::vector<Buffer> buffers;
   std::vector<Parameter> parameters;
   std::vector<Nest> nests;
-  std::vector<Sources> sources; // of the statements that were lowered, which nodes name
+  std::vector<Sources> sources = {}; // of the statements that were lowered, which nodes name
 };
 
 std::string_view to_string(AxisRole role);

@@ -54,7 +54,8 @@ std::string stage_text(const std::string& stage, const ProgramSource& source,
     return ir::to_string(all.loops);
   }
   request.llvm_text = stage == "llvm";
-  request.assembly = stage != "llvm"; // the report counts spills in it
+  request.assembly = stage == "asm";
+  request.spills = stage == "report";
   const compiler::Compiled compiled = source.value_of(settings.session.inspect(program, request));
   if (stage == "llvm") return compiled.llvm;
   if (stage == "asm")

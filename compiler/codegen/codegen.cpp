@@ -121,6 +121,11 @@ void Generation::link() {
 
 namespace {
 
+ir::LoopProgram without_data(ir::LoopProgram program) {
+  for (ir::Buffer& buffer : program.buffers) buffer.data = nullptr;
+  return program;
+}
+
 /// What `make` makes of a module whose instructions say where they come from.
 template <class Made>
 Expected<Made>
@@ -129,7 +134,7 @@ from_module_with_lines(const ir::LoopProgram& program, const Target& target,
   llvm::LLVMContext context;
   std::vector<Diagnostic> errors;
   keep_errors(context, errors);
-  ir::LoopsText text = text_of(program);
+  ir::LoopsText text = text_of(without_data(program));
   const std::unique_ptr<llvm::Module> module =
       emit(program, target, context, &text, LineTable::Kind::marks);
   Made made = make(*module, std::move(text));
@@ -162,9 +167,10 @@ private:
 
 } // namespace
 
-Expected<Listing> list(const ir::LoopProgram& program, const Target& target) {
+Expected<Listing> list(const ir::LoopProgram& program, const Target& target, bool data) {
   return from_module_with_lines<Listing>(
-      program, target, [&](llvm::Module& module, ir::LoopsText text) {
+      data ? program : without_data(program), target,
+      [&](llvm::Module& module, ir::LoopsText text) {
         return listing_of(compiler::assembly_text(module, target), std::move(text), program);
       });
 }
@@ -191,7 +197,7 @@ Expected<LlvmListing> list_llvm(const ir::LoopProgram& program, const Target& ta
 
 Expected<Code> generate(const ir::LoopProgram& program, const Target& target,
                         const CodegenRequest& request) {
-  const ir::LoopsText text = request.lines ? text_of(program) : ir::LoopsText();
+  const ir::LoopsText text = request.lines ? text_of(without_data(program)) : ir::LoopsText();
   Expected<Generation> generation =
       Generation::emit(program, target, request.lines ? &text : nullptr);
   if (!generation) return generation.failure();

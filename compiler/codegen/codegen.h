@@ -62,8 +62,9 @@ struct CodegenRequest {
 };
 
 /// The machine code as text, with the line of the loops and the statement that each instruction is
-/// for: the same code generation, once more.
-Expected<Listing> list(const ir::LoopProgram& program, const Target& target);
+/// for: the same code generation, once more. Without data, tables are zeros: their text may be
+/// long, and no instruction depends on what they hold.
+Expected<Listing> list(const ir::LoopProgram& program, const Target& target, bool data = true);
 
 /// The LLVM IR as text, and where each of its lines comes from.
 struct LlvmListing {

@@ -353,6 +353,18 @@ private:
   llvm::BasicBlock* out_of_range_ = nullptr; // leaves the step with status 1
 };
 
+/// Zeros where a program is only looked at and came without its data.
+llvm::Constant* table_data(const Buffer& buffer, llvm::LLVMContext& context) {
+  if (!buffer.data) {
+    const auto size = static_cast<uint64_t>(buffer.elements * size_of(buffer.element));
+    return llvm::ConstantAggregateZero::get(
+        llvm::ArrayType::get(llvm::Type::getInt8Ty(context), size));
+  }
+  const llvm::StringRef bytes(reinterpret_cast<const char*>(buffer.data->data()),
+                              buffer.data->size());
+  return llvm::ConstantDataArray::getString(context, bytes, /*AddNull=*/false);
+}
+
 /// Constant buffers that a step reads become one read-only global each: a weight that stands packed
 /// beside itself, or whose numbers stand in the code, is not in the image.
 std::vector<llvm::Value*> emit_tables(const LoopProgram& program, llvm::Module& module) {
@@ -363,9 +375,7 @@ std::vector<llvm::Value*> emit_tables(const LoopProgram& program, llvm::Module& 
   for (size_t i = 0; i < program.buffers.size(); ++i) {
     const Buffer& buffer = program.buffers[i];
     if (buffer.role != Buffer::Role::table || !is_read[i]) continue;
-    const llvm::StringRef bytes(reinterpret_cast<const char*>(buffer.data->data()),
-                                buffer.data->size());
-    auto* data = llvm::ConstantDataArray::getString(module.getContext(), bytes, /*AddNull=*/false);
+    llvm::Constant* data = table_data(buffer, module.getContext());
     auto* global =
         new llvm::GlobalVariable(module, data->getType(), /*isConstant=*/true,
                                  llvm::GlobalValue::PrivateLinkage, data, "table." + buffer.name);

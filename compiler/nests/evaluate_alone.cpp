@@ -11,7 +11,7 @@ ir::Memory evaluate_alone(const Nest& nest, std::vector<Buffer> buffers) {
   for (size_t i = 0; i < buffers.size(); ++i)
     if (!is_touched[i]) buffers[i].elements = 0, buffers[i].data = nullptr;
   ir::Memory memory = allocate(buffers);
-  const ir::NestProgram alone{"alone", std::move(buffers), {}, {nest}, {}};
+  const ir::NestProgram alone{"alone", std::move(buffers), {}, {nest}};
   evaluate(alone, memory);
   return memory;
 }

@@ -74,6 +74,7 @@ public:
         line_[s++] = static_cast<int>(i) + 1;
   }
 
+  bool none() const { return program_.statements.empty(); }
   bool has(int32_t id) const {
     return id >= 0 && static_cast<size_t>(id) < program_.statements.size();
   }
@@ -114,6 +115,10 @@ public:
   }
 
   std::string print() {
+    comment(
+        fmt::format("{}, behind each instruction: its line of the loops, {}and the line where a "
+                    "block comes to it first",
+                    loops_.name, statements_.none() ? "" : "the result of its statement, "));
     for (size_t i = 0; i < listing_.lines.size(); ++i) {
       if (next_ < listing_.steps.size() && listing_.steps[next_].begin == i) begin_step();
       print(i);
@@ -181,20 +186,24 @@ private:
   /// The loop's line of the loops text: that of the jump back.
   std::string loop_text(const Listing::Loop& loop) const {
     const int line = listing_.lines[loop.end - 1].place.line;
-    return line > 0 ? trimmed(loops_lines_[static_cast<size_t>(line) - 1]) : "a loop";
+    if (line == 0) return "a loop";
+    if (line == listing_.loops.steps[next_ - 1].header) return "each work item";
+    std::string text = with_note(line);
+    if (const size_t colon = text.find(":  //"); colon != std::string::npos) text.erase(colon, 1);
+    while (!text.empty() && text.back() == ':') text.pop_back();
+    return text;
+  }
+
+  static std::string indent(const Listing::Loop& loop) {
+    return std::string(2 * (static_cast<size_t>(loop.depth) - 1), ' ');
   }
 
   void begin_loop(const Listing::Loop& loop) {
-    std::string words = loop_text(loop);
-    if (words.starts_with("step ")) words = "for each of the " + words.substr(words.find(':') + 2);
-    while (!words.empty() && words.back() == ':') words.pop_back();
-    comment(fmt::format("{}{}: {}{}", std::string(2 * (static_cast<size_t>(loop.depth) - 1), ' '),
-                        words, loop.innermost ? "innermost, a trip is " : "a trip is ",
-                        in_words(loop.work)),
+    comment(indent(loop) + loop_text(loop) +
+                (loop.innermost ? ": innermost, a trip is " + in_words(loop.work) : ""),
             true);
-    if (loop.work.vector_spills + loop.work.vector_reloads > 0)
-      comment(fmt::format("{}{}", std::string(2 * static_cast<size_t>(loop.depth), ' '),
-                          spills(loop.work)));
+    if (loop.innermost && loop.work.vector_spills + loop.work.vector_reloads > 0)
+      comment(fmt::format("{}  {}", indent(loop), spills(loop.work)));
   }
 
   void print(size_t i) {
@@ -210,7 +219,7 @@ private:
     } else if (line.text == "\t#APP" || line.text == "\t#NO_APP") {
       // what keeps values apart for the code generator has no instruction
     } else if (line.text.size() > widest_data) {
-      text_ += fmt::format("\t# {} ({} characters of data, which --bare shows)\n",
+      text_ += fmt::format("\t# {} ({} characters of data)\n",
                            shortened(trimmed(line.text.substr(1)), 60), line.text.size());
     } else {
       text_ += line.text + '\n';
@@ -218,9 +227,7 @@ private:
     if (const auto [first, last] = ends_.equal_range(i + 1); first != last && step()) {
       for (auto loop = first; loop != last; ++loop)
         if (!loop->second->innermost)
-          comment(fmt::format("{}end of {}",
-                              std::string(2 * (static_cast<size_t>(loop->second->depth) - 1), ' '),
-                              loop_text(*loop->second)));
+          comment(fmt::format("{}end of {}", indent(*loop->second), loop_text(*loop->second)));
       told_.clear();
     }
   }
@@ -234,18 +241,20 @@ private:
     std::string note =
         fmt::format("{:<{}}  # {:>{}}", code, code_width_, line.place.line, number_width_);
     const std::string of = tag(line);
-    const bool is_first = told_.insert({line.place.line, of}).second;
-    if (tag_width_ > 0) note += fmt::format("  {:<{}}", of, is_first ? tag_width_ : of.size());
-    if (is_first && told_lines_(line.place.line))
-      note += fmt::format("  {}", trimmed(loops_lines_[static_cast<size_t>(line.place.line) - 1]));
+    const bool is_new = told_.insert(line.place.line).second;
+    if (tag_width_ > 0) note += fmt::format("  {:<{}}", of, is_new ? tag_width_ : of.size());
+    if (is_new) note += "  " + with_note(line.place.line);
     while (note.back() == ' ') note.pop_back();
     text_ += note + '\n';
   }
 
-  /// Whether the line is told for the first time in this block.
-  bool told_lines_(int line) const {
-    return std::count_if(told_.begin(), told_.end(),
-                         [&](const auto& told) { return told.first == line; }) == 1;
+  /// A line of the loops text, and what is said of it on the line above.
+  std::string with_note(int line) const {
+    const auto at = static_cast<size_t>(line) - 1;
+    std::string text = trimmed(loops_lines_[at]);
+    const std::string above = at > 0 ? trimmed(loops_lines_[at - 1]) : "";
+    const bool is_header = line == listing_.loops.steps[next_ - 1].header;
+    return above.starts_with("//") && !is_header ? fmt::format("{}  {}", text, above) : text;
   }
 
   const Listing& listing_;
@@ -255,7 +264,7 @@ private:
   size_t number_width_ = 1, code_width_ = 0, tag_width_ = 0;
   size_t next_ = 0;                                  // step
   std::multimap<size_t, const Listing::Loop*> ends_; // of the step's loops, by line
-  std::set<std::pair<int, std::string>> told_; // in this block: lines, and for which statements
+  std::set<int> told_; // in this block: lines, and for which statements
   std::string text_;
 };
 

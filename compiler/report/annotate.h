@@ -1,15 +1,17 @@
 // Machine code beside what it comes from, as a page for people.
 //
-//     # conv_y: 8 x 2 items of h, w_t
-//     #   %0  line 4  %0 = conv %x, %w, %b
-//     #   %y  line 5  %y = relu %0
+//     # step conv_y: 8 x 2 items of h, w_t
+//     #   conv %0, relu %y
+//     #     line   4  %0 = conv %x, %w, %b
+//     #     line   5  %y = relu %0
 //     ...
-//     # loop, innermost: for kw in 0..3: a trip has 32 multiply-adds, 24 loads of 640 bytes
-//     .LBB1_3:
-//             vmovups      (%rsi), %ymm8                # 31  %0  w_[o_v] = load w_packed[kh, kw,
-//             ... vbroadcastss (%rdx), %ymm10               # 33  %0  x_ = splat x[0, h + kh, ...]
-//             vfmadd231ps  %ymm8, %ymm10, %ymm0         # 34  %0  acc[w_r][o_v] = fma(x_, ...)
-//             vfmadd231ps  %ymm9, %ymm10, %ymm1         # 34  %0
+//     #     for kw in 0..3: innermost, a trip is 32 multiply-adds, 24 loads of 320 bytes, no stores
+//     .LBB1_4:
+//             vmovups      (%r12), %ymm9          # 37  %0  unroll o_v in 0..2:  w_[o_v] = load ...
+//             vmovups      32(%r12), %ymm10       # 37  %0
+//             vbroadcastss (%r13), %ymm11         # 39  %0  x_ = splat x[0, h + kh, ...]
+//             vfmadd231ps  %ymm9, %ymm11, %ymm2   # 40  %0  unroll o_v in 0..2:  acc[w_r][o_v] =
+//             ...
 //
 // What is added are comments, so that an assembler takes it as it is.
 #pragma once

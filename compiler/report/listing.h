@@ -66,7 +66,7 @@ struct Listing {
 
   std::vector<Line> lines;
   std::vector<Step> steps; // of the program, in order
-  ir::LoopsText loops;     // the text that places are lines of
+  ir::LoopsText loops;     // the text that places are lines of; it has no data of tables
   std::vector<ir::Sources> sources;
 
   /// The statements of the program as it was written that a line of code is for.

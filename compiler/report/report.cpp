@@ -67,15 +67,14 @@ std::string workspace_text(const Report& report) {
 /// "15 of 16 in the inner step; no spills in the code"
 std::string registers_text(const NestReport& nest) {
   const int64_t needed = nest.registers_needed, there = nest.registers_available;
-  std::string text =
+  const std::string text =
       needed <= there ? fmt::format("{} of {} in the inner step", needed, there)
-                      : fmt::format("{} NEEDED in the inner step, and there are {}", needed, there);
-  if (!nest.spills)
-    return needed <= there ? text : fmt::format("{}: {} wait on the stack", text, needed - there);
+                      : fmt::format("{} are too many: the inner step has {}", needed, there);
+  if (!nest.spills) return text;
   const auto [stores, reloads] = *nest.spills;
   if (stores + reloads == 0) return text + "; no spills in the code";
-  return fmt::format("{}; SPILLS in the code: {} stores and {} reloads in its innermost loops",
-                     text, stores, reloads);
+  return fmt::format("{}; {} stores and {} reloads in the innermost loops' code are spills", text,
+                     stores, reloads);
 }
 
 void append(std::string& text, const NestReport& nest) {

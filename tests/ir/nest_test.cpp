@@ -66,8 +66,7 @@ TEST_CASE("a nest prints its tables, roles, parameters, strides and placement") 
                       {small_conv::buffer("x0", Buffer::Role::input, 8),
                        small_conv::buffer("p", Buffer::Role::intermediate, 6)},
                       {{"N", range}},
-                      {copy, consumer},
-                      {}};
+                      {copy, consumer}};
   const std::string expected = R"(nests test
 parameter N from 1 to 6
 

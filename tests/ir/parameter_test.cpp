@@ -157,7 +157,7 @@ TEST_CASE("items whose number is a parameter are counted, and there is at least 
   Buffer y;
   y.name = "y", y.role = Buffer::Role::output, y.elements = 320;
   y.dims = {{N_of_program, 5}, {5, 1}};
-  LoopProgram program{"fill", {y}, {{"N", {1, 64, 1}}}, {step}, {}};
+  LoopProgram program{"fill", {y}, {{"N", {1, 64, 1}}}, {step}};
   CHECK(text_of(verify(program)) == "");
   CHECK(to_string(program).find("step fill: N x 5 items of n, i, for any N\n") !=
         std::string::npos);

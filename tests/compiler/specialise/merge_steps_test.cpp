@@ -54,7 +54,7 @@ std::vector<Buffer> buffers() {
 }
 
 std::vector<float> result_of(const std::vector<Step>& steps) {
-  const LoopProgram program{"p", buffers(), {}, steps, {}};
+  const LoopProgram program{"p", buffers(), {}, steps};
   for (const Diagnostic& d : verify(program)) FAIL(to_string(d));
   Memory memory = allocate(program.buffers);
   for (int64_t i = 0; i < rows * columns; ++i) {
