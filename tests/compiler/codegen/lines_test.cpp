@@ -7,11 +7,13 @@
 #include "ir/operators.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
+#include "tests/support/random_program.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -217,6 +219,36 @@ TEST_CASE("the code is the same with lines and without, and whatever its sources
     for (ir::Statement& statement : other.statements) statement.sources = {{0, 1, 2}};
     CHECK(compiled(other, target).image.bytes == plain.bytes);
   }
+}
+
+TEST_CASE("random programs have the same code with lines, and places that there are") {
+  const char* given = std::getenv("VOLUTE_FUZZ_SEED");
+  const uint64_t seed = given ? std::strtoull(given, nullptr, 10) : 7;
+  int64_t instructions = 0, known = 0;
+  for (uint64_t one = 0; one < 40; ++one) {
+    tests::Dice dice(seed * 1000 + one);
+    const std::string text = tests::random_program(dice).text();
+    CAPTURE(seed, one, text);
+    const ir::Program program = ir::parse(text).value();
+    const std::string target = one % 2 ? "x86-64-v4" : "x86-64-v3";
+    const compiler::Compiled kernel = compiled(program, target);
+    const compiler::Code lined =
+        compiler::generate(kernel.stages.loops, compiler::parse_target(target).value(),
+                           {.lines = true})
+            .value();
+    CHECK(kernel.image.bytes == lined.bytes);
+    const Listing& listing = *kernel.listing;
+    const auto lines = std::count(listing.loops.text.begin(), listing.loops.text.end(), '\n');
+    for (const Listing::Line& line : listing.lines) {
+      CHECK(line.place.line <= lines);
+      for (const int32_t id : listing.sources_of(line).statements)
+        CHECK(static_cast<size_t>(id) < program.statements.size());
+      instructions += line.kind == Kind::instruction;
+      known += line.place.line > 0;
+    }
+    CHECK(!annotated(listing, kernel.stages.loops, program).empty());
+  }
+  CHECK(known * 10 >= instructions * 9);
 }
 
 TEST_CASE("lines of LLVM IR come from lines of the loops too") {
