@@ -43,6 +43,7 @@ struct Benchmark {
   std::string program;      // its name
   std::string text;         // canonical
   std::string file;         // where it came from, set by the caller
+  int uses = 1;             // how often a network uses it, set by the caller
   compiler::Report report;  // of "volute"
   std::string verification; // a sentence
   double peak_flops = 0;    // of one core in f32, by the rounds of the same series; 0 without one

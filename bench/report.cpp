@@ -99,7 +99,7 @@ Json json_of(const compiler::NestReport& nest) {
   j["executed_multiply_adds"] = nest.executed_multiply_adds;
   j["register_tile"] = nest.register_tile;
   j["code_bytes"] = nest.code_bytes;
-  j["packed_bytes"] = nest.packed_bytes;
+  j["packed_bytes"] = nest.packed_bytes();
   j["work_items"] = nest.work_items;
   return j;
 }
@@ -108,6 +108,7 @@ Json json_of(const Benchmark& b) {
   Json j;
   j["name"] = b.program;
   j["file"] = b.file;
+  if (b.uses > 1) j["uses"] = b.uses;
   j["text"] = b.text;
   j["threads"] = b.threads;
   j["multiply_adds"] = b.report.multiply_adds;

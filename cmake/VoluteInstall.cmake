@@ -72,4 +72,9 @@ endif()
 
 if(TARGET volute)
   install(TARGETS volute RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(
+    DIRECTORY bench/suites
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/volute
+    FILES_MATCHING
+    PATTERN "*.vlt")
 endif()

@@ -8,6 +8,7 @@
 #include "compiler/nests/cut_bands.h"
 #include "compiler/nests/expand_math.h"
 #include "compiler/nests/flatten.h"
+#include "compiler/nests/turned_copies.h"
 #include "compiler/report/explain.h"
 #include "compiler/report/nest_report.h"
 #include "compiler/rewrites/fold_batch_norm.h"
@@ -161,6 +162,11 @@ Expected<Stages> on_expressions(Stages s, Request) {
   return s;
 }
 
+Expected<Stages> with_turned_copies(Stages s, Request) {
+  for (Nest& piece : s.pieces.nests) piece = with_turned_copy(std::move(piece));
+  return s;
+}
+
 Expected<Stages> without_fma(Stages s, Request request) {
   return request.target.has_fma ? std::move(s) : on_expressions<split_fma>(std::move(s), request);
 }
@@ -242,9 +248,9 @@ Expected<Stages> into_steps(Stages s, Request) {
   return s;
 }
 
-Expected<Stages> with_packed_weights(Stages s, Request request) {
+Expected<Stages> with_packed_operands(Stages s, Request request) {
   Expected<LoopProgram> packed =
-      pack_weights({std::move(s.loops), std::move(s.packings)}, request.target);
+      pack_operands({std::move(s.loops), std::move(s.packings)}, request.target);
   if (!packed) return packed.failure();
   s.loops = std::move(*packed);
   s.packings.clear();
@@ -289,6 +295,8 @@ constexpr Pass passes[] = {
 
     {"cut_bands", piece_level,
      "the nests of one step share an axis of bands, with scratch between them", into_pieces},
+    {"turn_copies", piece_level,
+     "a copy whose result lies along another axis goes through registers, which are turned", with_turned_copies},
     {"choose", schedule_level,
      "each nest gets the schedule that was asked for, or the cheapest by the model", into_schedules},
     {"expand_math", piece_level,
@@ -305,7 +313,7 @@ constexpr Pass passes[] = {
     {"merge_steps", loop_level,
      "nests that are computed inside others run in the steps of those", into_steps},
     {"pack", loop_level,
-     "weights are brought into the order in which loops read them, constant ones now", with_packed_weights},
+     "operands are brought into the order in which loops read them, constant ones now", with_packed_operands},
     {"number_loops", loop_level,
      "variables, names and equal values are brought into the form that a text of loops stands for", in_normal_form},
     {"explain", report_level,

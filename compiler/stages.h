@@ -52,7 +52,7 @@ struct Stages {
   Schedules schedules;                  // by nest, every default filled in
   std::map<std::string, Plan> plans;    // by nest: what they mean for it
   ir::LoopProgram loops;                // what the code generator receives
-  std::vector<PendingPacking> packings; // weights that are still to be packed
+  std::vector<PendingPacking> packings; // operands that are still to be packed
   std::shared_ptr<Generation> generation; // of code, on its way
   std::string llvm, assembly;             // as text, on request
   std::shared_ptr<const Listing> listing; // the assembly, on request

@@ -47,6 +47,8 @@ void visit(const Expr& expr, const std::function<void(const ExprNode&)>& fn,
 
 int64_t nodes_walked() { return walked; }
 
+void count_walked(int64_t nodes) { walked += nodes; }
+
 // ---- expressions ------------------------------------------------------------------------------
 
 void visit(const Expr& expr, const std::function<void(const ExprNode&)>& fn) {

@@ -226,5 +226,7 @@ void visit(const Nest& nest, const std::function<void(const ExprNode&)>& fn);
 
 /// Nodes that this thread's walks have met so far: compilation time without a clock.
 int64_t nodes_walked();
+/// Says that a walk of its own kind has met so many.
+void count_walked(int64_t nodes = 1);
 
 } // namespace volute::ir

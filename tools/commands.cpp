@@ -22,7 +22,7 @@ constexpr const char* examples = R"(Examples:
   volute run examples/first.vlt
   volute run examples/edges.vlt x=examples/photo.png -o y=edges.png
   volute inspect examples/stem.vlt --stage loops
-  volute bench bench/suites/resnet.vlt --json resnet.json
+  volute bench resnet50 --json resnet50.json
   volute run -e 'program @p(%x: f32[n=1, c=1, w=8]) {
     %y = max_pool %x {kernel = 2}
     return %y

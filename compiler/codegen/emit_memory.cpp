@@ -89,6 +89,11 @@ llvm::Value* ValueEmitter::load(llvm::Value* pointer, ElementType element, int32
       return load_runs(pointer, element, lanes, first, count, rest);
     return b_.CreateMaskedLoad(t, pointer, align, mask(lanes, first, count), rest);
   }
+  if (step == 0) { // one element, seen by each of the lanes
+    llvm::Value* one = b_.CreateVectorSplat(static_cast<unsigned>(lanes),
+                                            b_.CreateAlignedLoad(type(element, 1), pointer, align));
+    return b_.CreateSelect(mask(lanes, first, count), one, rest);
+  }
   if (target_.deinterleaves(size_of(element), step))
     return deinterleave(pointer, element, lanes, step, first, count, rest);
   llvm::Value* value = count == lanes ? llvm::PoisonValue::get(t) : rest;

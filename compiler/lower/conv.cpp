@@ -46,12 +46,7 @@ Channels::Channels(const GroupLowering& lowered) {
   groups = conv.groups;
   inputs = conv.inputs(weight);
   outputs = conv.outputs(weight);
-  const auto type = [&](size_t operand) -> const ir::TensorType& {
-    return lowered.program.type(lowered.head.operands[operand]);
-  };
-  Boundaries of_result = lowered.cuts(Axis::c);
-  if (lowered.head.operands.size() > 2) of_result.merge(boundaries(type(2), Axis::o));
-  cuts_ = channel_cuts(boundaries(type(0), Axis::c), of_result, weight, inputs, outputs);
+  cuts_ = channel_cuts(lowered.program, lowered.together);
 }
 
 void Channels::add_parallel(NestBuilder& to) {

@@ -193,7 +193,8 @@ Domain domain(const Problem& problem, const Staged& staged, const std::string& s
     group.add_parallel(to, Axis::n, problem.x_type.size(Axis::n));
     d.channels.add_parallel(to);
   } else {
-    to.at[Axis::n] = to.parallel(Axis::n, problem.x_type.size(Axis::n));
+    to.at[Axis::n] = to.parallel(Axis::n, problem.x_type.size(Axis::n), // as the image is cut
+                                 boundaries(problem.x_type, Axis::n));
     if (problem.conv.groups > 1) d.channels.group = to.parallel_groups(problem.conv.groups);
   }
   for (size_t i = 0; i < problem.axes.size(); ++i) {

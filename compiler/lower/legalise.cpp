@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
+#include <vector>
 
 namespace volute::compiler {
 
@@ -30,18 +32,12 @@ bool is_split_in_space(const TensorType& type) {
 
 const OperatorTraits& traits(const Statement& s) { return traits_of(s.operation); }
 
-/// The cuts that the head's own operands ask of its result's axis.
+/// The cuts that the head's own operands ask of its result's axis; of a convolution's channels,
+/// channel_cuts has them.
 Boundaries head_cuts(const Program& program, const Statement& head, Axis axis) {
   Boundaries cuts;
-  if (const auto conv = convolution(head.operation)) {
-    if (axis == Axis::n) return boundaries(program.type(head.operands[0]), Axis::n);
-    if (axis != Axis::c) return cuts;
-    const TensorType& w = program.type(head.operands[1]);
-    cuts = boundaries(w, Axis::o);
-    cuts.insert(conv->outputs(w));
-    if (head.operands.size() > 2) cuts.merge(boundaries(program.type(head.operands[2]), Axis::o));
-    return cuts;
-  }
+  if (convolution(head.operation))
+    return axis == Axis::n ? boundaries(program.type(head.operands[0]), Axis::n) : cuts;
   const bool along = axis == Axis::n || axis == Axis::c || !traits(head).moves_in_space;
   for (ValueId operand : head.operands)
     if (along) cuts.merge(boundaries(program.type(operand), axis));
@@ -50,27 +46,16 @@ Boundaries head_cuts(const Program& program, const Statement& head, Axis axis) {
 
 } // namespace
 
-bool layouts_go_together(const Program& program, const std::vector<const Statement*>& statements) {
+bool layouts_go_together(const Program& program, const Together& statements) {
   const Statement& head = *statements.front();
   for (Axis axis : every_axis) {
     Boundaries cuts = head_cuts(program, head, axis);
-    Boundaries written = boundaries(program.type(statements.back()->results[0]), axis);
-    if (head.results.size() > 1) written.merge(boundaries(program.type(head.results[1]), axis));
-    for (const Statement* statement : statements)
-      if (statement != &head)
-        for (ValueId operand : statement->operands)
-          written.merge(boundaries(program.type(operand), axis));
+    Boundaries written = cuts_of_result(program, statements, axis);
     if (writes_in_runs(head.operation, axis) && !written.empty()) return false;
     cuts.merge(written);
     if (!is_chain(cuts)) return false;
   }
-  const auto conv = convolution(head.operation);
-  if (!conv) return true;
-  const TensorType& w = program.type(head.operands[1]);
-  Boundaries result = boundaries(program.type(statements.back()->results[0]), Axis::c);
-  return channel_cuts(boundaries(program.type(head.operands[0]), Axis::c), result, w,
-                      conv->inputs(w), conv->outputs(w))
-      .go_together;
+  return !convolution(head.operation) || channel_cuts(program, statements).go_together;
 }
 
 namespace {
@@ -83,11 +68,50 @@ public:
   }
 
   Program run() {
+    lay_out_unseen_values();
     for (Statement statement : before_.statements) rewrite(std::move(statement));
     return std::move(after_);
   }
 
 private:
+  /// Whether the operator reads its operands and writes its results where they lie.
+  bool is_legal(const Statement& statement) const {
+    const auto& operands = statement.operands;
+    const bool reads = !traits(statement).moves_in_space ||
+                       std::none_of(operands.begin(), operands.end(), [&](ValueId operand) {
+                         return is_split_in_space(after_.type(operand));
+                       });
+    return reads && layouts_go_together(after_, {&statement}) && can_be_written(statement);
+  }
+
+  /// The layout of a value that only one element-wise statement reads is nobody's concern: where
+  /// its maker or its reader does not take it as it is written, the value is whole from the start.
+  /// A reorder between the two would cost a copy, and round what the language does not round.
+  void lay_out_unseen_values() {
+    std::vector<const Statement*> maker(after_.values.size());
+    std::vector<int> readers(after_.values.size()), element_wise(after_.values.size());
+    for (const Statement& statement : before_.statements) {
+      for (ValueId result : statement.results) maker[static_cast<size_t>(result)] = &statement;
+      for (ValueId operand : std::set(statement.operands.begin(), statement.operands.end())) {
+        ++readers[static_cast<size_t>(operand)];
+        element_wise[static_cast<size_t>(operand)] += traits(statement).elementwise ? 1 : 0;
+      }
+    }
+    for (ValueId output : before_.outputs) ++readers[static_cast<size_t>(output)];
+    const auto make_whole = [&](ValueId value) {
+      const auto at = static_cast<size_t>(value);
+      const bool is_made = maker[at] && !std::holds_alternative<ir::Const>(maker[at]->operation);
+      if (!is_made || readers[at] != 1 || element_wise[at] != 1) return;
+      after_.values[at].type = unsplit(after_.values[at].type);
+    };
+    // Readers first: what suits them is what their makers have to write.
+    for (auto s = before_.statements.rbegin(); s != before_.statements.rend(); ++s) {
+      if (std::holds_alternative<ir::Const>(s->operation) || is_legal(*s)) continue;
+      std::for_each(s->operands.begin(), s->operands.end(), make_whole);
+      std::for_each(s->results.begin(), s->results.end(), make_whole);
+    }
+  }
+
   ValueId new_value(const std::string& name, TensorType type, Location where) {
     std::string unused = name;
     for (int number = 2; after_.find(unused); ++number) unused = fmt::format("{}_{}", name, number);

@@ -10,11 +10,13 @@
 // - padding that copies elements (reflect, replicate, circular) becomes a pad statement;
 // - an operand split along an axis in which the operator moves, or in a way that does not go with
 //   the splits of its other operands, is reordered to a whole layout first;
-// - so is a result, afterwards, whose layout the operator cannot write.
+// - so is a result, afterwards, whose layout the operator cannot write;
+// - but a value that only one element-wise statement reads is made whole where it is made.
 #pragma once
 
 #include "compiler/lower/fuse.h"
 #include "compiler/lower/lower.h"
+#include "compiler/lower/splits.h"
 #include "ir/program.h"
 
 namespace volute::compiler {
@@ -23,7 +25,6 @@ namespace volute::compiler {
 ir::Program legalise(const ir::Program& program, const LowerOptions& options = {});
 
 /// Whether the layouts of statements that become one nest, head first, go together.
-bool layouts_go_together(const ir::Program& program,
-                         const std::vector<const ir::Statement*>& statements);
+bool layouts_go_together(const ir::Program& program, const Together& statements);
 
 } // namespace volute::compiler

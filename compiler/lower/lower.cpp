@@ -23,7 +23,7 @@ GroupLowering::GroupLowering(Lowering& whole, const Fusion::Group& group)
     const Statement& statement = program.statements[s];
     origin_ += fmt::format("{}{} %{}", origin_.empty() ? "" : ", ", ir::name(statement.operation),
                            program.name_of(statement.results[0]));
-    if (&statement != &head) folded_.push_back(&statement);
+    together.push_back(&statement);
     copies_ &= traits_of(statement.operation).copies;
     result_ = statement.results[0];
   }
@@ -50,10 +50,10 @@ NestBuilder GroupLowering::start_beside(ir::NestKind kind, const std::string& na
 void GroupLowering::finish(NestBuilder nest) const {
   nest.is_of(statements_.front());
   ValueId through = head.results[0];
-  for (size_t i = 0; i < folded_.size(); ++i) {
-    fold(nest, *folded_[i], through);
-    nest.is_of(statements_[i + 1]);
-    through = folded_[i]->results[0];
+  for (size_t i = 1; i < together.size(); ++i) {
+    fold(nest, *together[i], through);
+    nest.is_of(statements_[i]);
+    through = together[i]->results[0];
   }
   nest.write(spoken(program.name_of(result_)), result_, nest.value);
   nest.is_of(statements_.back()); // the conversion to what is stored
@@ -61,11 +61,8 @@ void GroupLowering::finish(NestBuilder nest) const {
 }
 
 Boundaries GroupLowering::cuts(Axis axis) const {
-  Boundaries all = boundaries(program.type(result_), axis);
-  if (head.results.size() > 1) all.merge(boundaries(program.type(head.results[1]), axis));
+  Boundaries all = cuts_of_result(program, together, axis);
   if (axis == Axis::n) all.merge(boundaries(program.type(head.operands[0]), axis));
-  for (const Statement* statement : folded_)
-    for (ValueId operand : statement->operands) all.merge(boundaries(program.type(operand), axis));
   return all;
 }
 
@@ -83,7 +80,7 @@ void copy_to_output(Lowering& lowering, ValueId value, int32_t output) {
   copy.nest.kind = ir::NestKind::copy;
   copy.nest.origin = fmt::format("return %{}", name);
   lower_copy(copy, value, [&](Axis axis) { return boundaries(type, axis); });
-  copy.write(fmt::format("{}_returned", spoken(name)), output, lowering.dims(value),
+  copy.write(fmt::format("{}_returned", spoken(name)), output, lowering.dims_of_output(value),
              copy.index(type, copy.at), copy.value);
   copy.finish();
 }

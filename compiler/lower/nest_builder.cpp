@@ -58,7 +58,7 @@ Lowering::Lowering(const ir::Program& lowered, const LowerOptions& lower_options
     // A returned constant lives in a table, and an input or a value returned twice has its buffer.
     if (buffer < 0 && !constant(id)) buffer = static_cast<int32_t>(nests.buffers.size());
     int64_t elements = type.elements() > 0 ? 1 : 0;
-    for (const ir::Dim& dim : dims(id))
+    for (const ir::Dim& dim : dims_of_output(id))
       if (elements) elements += (dim.extent.number() - 1) * dim.stride.number();
     nests.buffers.push_back({program.name_of(id), role, type.element, elements, type, nullptr});
   };
@@ -66,10 +66,22 @@ Lowering::Lowering(const ir::Program& lowered, const LowerOptions& lower_options
   for (ValueId id : program.outputs) add(id, Buffer::Role::output);
 }
 
-std::vector<ir::Dim> Lowering::dims(ValueId value) const {
+namespace {
+
+std::vector<ir::Dim> dense(const TensorType& type) {
   std::vector<int64_t> extents;
-  for (const ir::Extent& extent : program.type(value).extents) extents.push_back(extent.size);
-  std::vector<ir::Dim> dims = ir::contiguous(extents);
+  for (const ir::Extent& extent : type.extents) extents.push_back(extent.size);
+  return ir::contiguous(extents);
+}
+
+} // namespace
+
+std::vector<ir::Dim> Lowering::dims(ValueId value) const {
+  return constant(value) ? dense(program.type(value)) : dims_of_output(value);
+}
+
+std::vector<ir::Dim> Lowering::dims_of_output(ValueId value) const {
+  std::vector<ir::Dim> dims = dense(program.type(value));
   const auto listed = [&](const std::vector<ValueId>& values) {
     return std::find(values.begin(), values.end(), value) != values.end();
   };
@@ -130,9 +142,11 @@ int32_t Lowering::table(std::string name, ElementType element, const std::vector
   return buffer;
 }
 
-void require_table(const ir::Statement& statement, int64_t entries) {
+void require_table(const ir::Statement& statement, int64_t entries, int64_t numbers) {
   constexpr int64_t most_entries = int64_t{1} << 24;
-  if (entries <= most_entries) return;
+  if (entries <= most_entries / std::max<int64_t>(numbers, 1)) return;
+  if (__builtin_mul_overflow(entries, numbers, &entries))
+    entries = std::numeric_limits<int64_t>::max();
   throw Error({Diagnostic{statement.where, std::string(ir::name(statement.operation)),
                           fmt::format("its kernel would carry a table of {} entries, more than {}",
                                       entries, most_entries),

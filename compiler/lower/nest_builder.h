@@ -39,8 +39,10 @@ public:
   /// The buffer that holds a value; made when there is none yet: a table for a constant, else an
   /// intermediate.
   int32_t buffer(ir::ValueId value);
-  /// Extents and strides of the value as it lies in memory.
+  /// Extents and strides of the value as it lies in its buffer; of a constant, its table.
   std::vector<ir::Dim> dims(ir::ValueId value) const;
+  /// Those of the output that returns the value.
+  std::vector<ir::Dim> dims_of_output(ir::ValueId value) const;
   /// The element type in which memory holds a value.
   ir::ElementType stored_as(ir::ValueId value) const;
   int32_t intermediate(std::string name, ir::ElementType element, int64_t elements);
@@ -138,6 +140,7 @@ public:
   const ir::Statement& head;
   Lowering& lowering;
   const ir::Program& program;
+  Together together; // the head, and what is folded in
 
   NestBuilder start(const std::string& suffix = "") const;
   /// A nest that the head needs beside its own.
@@ -150,7 +153,6 @@ public:
   void add_parallel(NestBuilder& to, ir::Axis axis, int64_t extent) const;
 
 private:
-  std::vector<const ir::Statement*> folded_;
   std::vector<size_t> statements_;
   bool copies_ = true; // and computes nothing
   ir::ValueId result_;
@@ -158,7 +160,7 @@ private:
 };
 
 /// Throws Error when a constant table of so many entries would be larger than an image should be.
-void require_table(const ir::Statement& statement, int64_t entries);
+void require_table(const ir::Statement& statement, int64_t entries, int64_t numbers = 1);
 
 // ---- heads: the rows of heads.cpp
 // ---------------------------------------------------------------- Each lowers the statements of a

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <optional>
 
 namespace volute::compiler {
@@ -356,11 +357,12 @@ struct Cells {
   bool regular() const { return input % output == 0; }
 };
 
+/// The longest cell: of L = q O + r, one begins a elements of O into an element, where a is every
+/// multiple of gcd(r, O) once, and has q + ceil((a + r) / O) taps.
 Cells cells(int64_t input, int64_t output) {
-  Cells result{input, output, 0};
-  for (int64_t i = 0; i < output; ++i)
-    result.taps = std::max(result.taps, result.end(i) - result.begin(i));
-  return result;
+  const int64_t whole = input / output, rest = input % output;
+  if (rest == 0) return {input, output, whole};
+  return {input, output, whole + (rest > std::gcd(rest, output) ? 2 : 1)};
 }
 
 } // namespace
@@ -403,7 +405,7 @@ void lower_adaptive_pool(const GroupLowering& group) {
       continue;
     }
     input[axis] = to.at[axis] * along.taps + tap; // the subscript of the table
-    require_table(group.head, along.output * along.taps);
+    require_table(group.head, along.output, along.taps);
     std::vector<int64_t> positions;
     std::vector<double> taps;
     for (int64_t cell = 0; cell < along.output; ++cell) {

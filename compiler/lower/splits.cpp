@@ -1,5 +1,7 @@
 #include "compiler/lower/splits.h"
 
+#include "ir/operators.h"
+
 #include <algorithm>
 
 namespace volute::compiler {
@@ -40,6 +42,17 @@ Boundaries above(const Boundaries& cuts, int64_t size) {
   return result;
 }
 
+Boundaries cuts_of_result(const ir::Program& program, const Together& statements, ir::Axis axis) {
+  const ir::Statement& head = *statements.front();
+  Boundaries cuts = boundaries(program.type(statements.back()->results[0]), axis);
+  if (head.results.size() > 1) cuts.merge(boundaries(program.type(head.results[1]), axis));
+  for (const ir::Statement* statement : statements)
+    if (statement != &head)
+      for (ir::ValueId operand : statement->operands)
+        cuts.merge(boundaries(program.type(operand), axis));
+  return cuts;
+}
+
 ChannelCuts channel_cuts(const Boundaries& image, const Boundaries& result,
                          const ir::TensorType& weight, int64_t inputs, int64_t outputs) {
   ChannelCuts cuts;
@@ -55,6 +68,18 @@ ChannelCuts channel_cuts(const Boundaries& image, const Boundaries& result,
   spread(boundaries(weight, ir::Axis::o), outputs, cuts.out);
   cuts.go_together &= is_chain(cuts.in) && is_chain(cuts.out) && is_chain(cuts.group);
   return cuts;
+}
+
+ChannelCuts channel_cuts(const ir::Program& program, const Together& statements) {
+  const ir::Statement& head = *statements.front();
+  const ir::Convolution conv = convolution(head.operation).value();
+  const auto type = [&](size_t i) -> const ir::TensorType& {
+    return program.type(head.operands[i]);
+  };
+  Boundaries result = cuts_of_result(program, statements, ir::Axis::c);
+  if (head.operands.size() > 2) result.merge(boundaries(type(2), ir::Axis::o));
+  return channel_cuts(boundaries(type(0), ir::Axis::c), result, type(1), conv.inputs(type(1)),
+                      conv.outputs(type(1)));
 }
 
 std::optional<Affine> digit(const Affine& position, int64_t inner, int64_t count,

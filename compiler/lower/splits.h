@@ -9,7 +9,7 @@
 #pragma once
 
 #include "ir/affine.h"
-#include "ir/types.h"
+#include "ir/program.h"
 
 #include <functional>
 #include <optional>
@@ -28,6 +28,13 @@ bool is_chain(const Boundaries& cuts);
 Boundaries below(const Boundaries& cuts, int64_t size);
 Boundaries above(const Boundaries& cuts, int64_t size);
 
+/// The statements that become one nest, head first.
+using Together = std::vector<const ir::Statement*>;
+
+/// Where an axis of the result is cut by the tensors beside the head's operands: what is written,
+/// and what is folded in.
+Boundaries cuts_of_result(const ir::Program& program, const Together& statements, ir::Axis axis);
+
 /// Where the channel axes of a convolution are cut. A channel of the image is group * inputs + in,
 /// one of the result group * outputs + out, and a weight counts groups along one of the two.
 struct ChannelCuts {
@@ -36,6 +43,8 @@ struct ChannelCuts {
 };
 ChannelCuts channel_cuts(const Boundaries& image, const Boundaries& result,
                          const ir::TensorType& weight, int64_t inputs, int64_t outputs);
+/// By every tensor of a nest whose head is a convolution.
+ChannelCuts channel_cuts(const ir::Program& program, const Together& statements);
 
 /// The digit of a position at a part of `count` elements with `inner` positions an element: floor
 /// of position / inner, modulo count. The most significant part is not reduced. Nothing when that

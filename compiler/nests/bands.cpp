@@ -285,7 +285,9 @@ private:
       const Cut& cut = cut_already->second;
       if (fits(cut.tile, cut.bands)) best = cut.tile, bands = cut.bands;
     } else {
-      for (int64_t tile = 1; tile <= extent; ++tile) {
+      // A row has a byte at least, so that more of them than the cache has bytes never fit.
+      const int64_t most_rows = std::min(extent, target_.l2_bytes / 2);
+      for (int64_t tile = 1; tile <= most_rows; ++tile) {
         if (extent % tile != 0 || !fits(tile, extent / tile)) continue;
         const bool enough = extent / tile * batch >= enough_bands;
         if (best == 0 || enough || extent * batch < enough_bands)

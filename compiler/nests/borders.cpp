@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
+#include <utility>
 
 namespace volute::compiler {
 
@@ -19,6 +21,8 @@ constexpr int64_t most_frame_tiles = 3;        // that are copied in part, each 
 constexpr int64_t most_outer_border_tiles = 8; // each has loops of its own inside
 
 size_t id(Var var) { return static_cast<size_t>(var.id); }
+
+int64_t floor_div(int64_t numerator, int64_t divisor) { return -ceil_div(-numerator, divisor); }
 
 } // namespace
 
@@ -70,7 +74,8 @@ bool Borders::framed(Var axis) const {
   });
 }
 
-bool Borders::interior(Var axis, int64_t begin, int64_t size) const {
+Interval Borders::interior(Var axis) const {
+  Interval inside{std::numeric_limits<int64_t>::min() / 2, std::numeric_limits<int64_t>::max() / 2};
   for (const Constraint& c : nest_.constraints) {
     const int64_t factor = c.value.coefficient(axis);
     if (factor == 0) continue;
@@ -80,11 +85,23 @@ bool Borders::interior(Var axis, int64_t begin, int64_t size) const {
       const int64_t reach = c.value.coefficient(tap.var) * (tap.extent.number() - 1);
       (reach < 0 ? lo : hi) += reach;
     }
-    const int64_t first = factor * begin, last = factor * (begin + size - 1);
-    if (std::min(first, last) + lo < 0 || std::max(first, last) + hi >= c.extent.number())
-      return false;
+    // 0 <= factor * e + lo and factor * e + hi < extent
+    const int64_t room = c.extent.number() - 1 - hi;
+    inside.lo = std::max(inside.lo, factor > 0 ? ceil_div(-lo, factor) : ceil_div(-room, -factor));
+    inside.hi = std::min(inside.hi, factor > 0 ? floor_div(room, factor) : floor_div(lo, -factor));
   }
-  return true;
+  return inside;
+}
+
+bool Borders::interior(Var axis, int64_t begin, int64_t size) const {
+  const Interval inside = interior(axis);
+  return inside.lo <= begin && begin + size - 1 <= inside.hi;
+}
+
+Interval Borders::interior_tiles(Var axis, int64_t begin, int64_t by, int64_t size) const {
+  const Interval inside = interior(axis);
+  if (inside.hi < inside.lo) return {0, -1};
+  return {ceil_div(inside.lo - begin, by), floor_div(inside.hi - size + 1 - begin, by)};
 }
 
 /// Of a border tile of `by` elements, the taps that only some of its elements meet, at most: those
@@ -104,11 +121,14 @@ int64_t Borders::taps_to_tell_apart(Var axis, int64_t by) const {
 std::vector<Segment> Borders::segments(Var axis, int64_t begin, int64_t size, int64_t by) const {
   std::vector<Segment> result;
   const int64_t full = size / by, tail = size % by;
-  int64_t left = 0, right = full;
-  while (left < full && !interior(axis, begin + left * by, by)) ++left;
-  while (right > left && !interior(axis, begin + (right - 1) * by, by)) --right;
+  const Interval inside = interior_tiles(axis, begin, by, by);
+  int64_t left = std::clamp<int64_t>(inside.lo, 0, full);
+  int64_t right = std::clamp<int64_t>(inside.hi + 1, 0, full);
+  if (left >= right) left = right = full; // no tile is inside
   const int64_t apart = taps_to_tell_apart(axis, by);
-  const auto is_wide = [&](int64_t tiles) { return tiles * apart > most_copies_at_border; };
+  const auto is_wide = [&](int64_t tiles) {
+    return tiles > 0 && apart > most_copies_at_border / tiles;
+  };
   const auto add = [&](int64_t from, int64_t to, bool element_wise, std::string note) {
     if (from < to) result.push_back({from, to - from, by, element_wise, std::move(note)});
   };
@@ -143,9 +163,12 @@ std::vector<Segment> Borders::told_apart(Var axis, int64_t begin, int64_t size, 
   const int64_t tiles = ceil_div(size, by);
   const auto elements = [&](int64_t t) { return std::min(by, size - t * by); };
   const auto inside = [&](int64_t t) { return interior(axis, begin + t * by, elements(t)); };
-  int64_t left = 0, right = tiles;
-  while (left < tiles && !inside(left)) ++left;
-  while (right > left && (!inside(right - 1) || elements(right - 1) < by)) --right;
+  // Between the two are whole tiles in the interior; the last tile may be smaller and inside too.
+  const int64_t full = size / by;
+  const Interval within = interior_tiles(axis, begin, by, by);
+  int64_t left = std::clamp<int64_t>(within.lo, 0, full);
+  int64_t right = std::clamp<int64_t>(within.hi + 1, 0, full);
+  if (left >= right) left = right = tiles;
   if (left + tiles - right > most_outer_border_tiles)
     throw Error(fail("schedule",
                      fmt::format("nest {}: for {} by {}: {} of its tiles reach into the padding, "
@@ -192,36 +215,88 @@ void Borders::clip(Range& range, const Constraint& c, const NestAxis& tap,
   tighten(range);
 }
 
-std::vector<TapRun> Borders::partial_runs(const Constraint& c, const NestAxis& tap, Var axis,
-                                          int64_t begin, const std::vector<Place>& places) const {
+int64_t Borders::start_of(const Constraint& c, const NestAxis& tap, Var axis, int64_t begin,
+                          const std::vector<Place>& places) const {
   Affine start = c.value.constant_term() + c.value.coefficient(axis) * begin;
   for (const Affine::Term& t : c.value.terms())
     if (t.var != axis && t.var != tap.var) start += places[id(t.var)].base * t.coefficient;
   if (!start.is_constant())
     throw InternalError(fmt::format("nest {}: a border that depends on two loops", nest_.name));
+  return start.number();
+}
+
+std::vector<Interval> Borders::partial_tiles(const Constraint& c, const NestAxis& tap, Var axis,
+                                             const Tiles& at, const Interval& tiles,
+                                             const std::vector<Place>& places) const {
+  const int64_t factor = c.value.coefficient(axis), moves = factor * at.by;
+  const int64_t elements = factor * (at.size - 1);
+  const int64_t taps = c.value.coefficient(tap.var) * (tap.extent.number() - 1);
+  const int64_t first = start_of(c, tap, axis, at.origin, places);
+  const int64_t lowest = first + std::min<int64_t>(elements, 0) + std::min<int64_t>(taps, 0);
+  const int64_t highest = first + std::max<int64_t>(elements, 0) + std::max<int64_t>(taps, 0);
+  // lowest + moves * t < end <= highest + moves * t
+  const auto across = [&](int64_t end) {
+    Interval some = tiles;
+    if (moves == 0) return lowest < end && end <= highest ? some : Interval{0, -1};
+    const int64_t from = end - highest, to = end - 1 - lowest; // of moves * t
+    some.lo = std::max(tiles.lo, moves > 0 ? ceil_div(from, moves) : ceil_div(-to, -moves));
+    some.hi = std::min(tiles.hi, moves > 0 ? floor_div(to, moves) : floor_div(-from, -moves));
+    return some;
+  };
+  Interval a = across(0), b = across(c.extent.number());
+  if (a.lo > b.lo) std::swap(a, b);
+  if (a.lo > a.hi) return {b};
+  if (b.lo > b.hi) return {a};
+  if (b.lo <= a.hi) return {{a.lo, std::max(a.hi, b.hi)}};
+  return {a, b};
+}
+
+std::vector<TapRun> Borders::partial_runs(const Constraint& c, const NestAxis& tap, Var axis,
+                                          int64_t begin, const std::vector<Place>& places) const {
+  const int64_t start = start_of(c, tap, axis, begin, places);
   const int64_t size = places[id(axis)].size;
+  const int64_t factor = c.value.coefficient(axis), step = c.value.coefficient(tap.var);
+  const int64_t extent = c.extent.number(), taps = tap.extent.number();
   std::vector<TapRun> runs;
-  for (int64_t k = 0; k < tap.extent.number(); ++k) {
-    const auto [lo, hi] = active(start.number() + c.value.coefficient(tap.var) * k,
-                                 c.value.coefficient(axis), size, c.extent.number());
-    if (lo >= hi || (lo == 0 && hi == size)) continue; // none meets it, or all do
-    if (!runs.empty() && runs.back().end == k && runs.back().active_lo == lo &&
-        runs.back().active_hi == hi)
-      runs.back().end = k + 1;
-    else
-      runs.push_back({k, k + 1, lo, hi});
-  }
+  // Tap k is where the tile's first element is at start + step * k; the last is `reach` from it.
+  // Only where the two lie on different sides of an end of the image do some elements meet it.
+  const int64_t reach = factor * (size - 1);
+  const auto add_across = [&](int64_t end,
+                              int64_t from) { // first element of the image, or behind it
+    const int64_t lo = end - start - std::max<int64_t>(reach, 0);
+    const int64_t hi = end - start - std::min<int64_t>(reach, 0);
+    const int64_t first = step > 0 ? ceil_div(lo, step) : ceil_div(-hi, -step);
+    const int64_t last = step > 0 ? floor_div(hi, step) : floor_div(-lo, -step);
+    for (int64_t k = std::max(first, from); k <= std::min(last, taps - 1); ++k, from = k) {
+      const auto [active_lo, active_hi] = active(start + step * k, factor, size, extent);
+      if (active_lo >= active_hi || (active_lo == 0 && active_hi == size)) continue;
+      if (!runs.empty() && runs.back().end == k && runs.back().active_lo == active_lo &&
+          runs.back().active_hi == active_hi)
+        runs.back().end = k + 1;
+      else
+        runs.push_back({k, k + 1, active_lo, active_hi});
+    }
+    return from;
+  };
+  if (step > 0)
+    add_across(extent, add_across(0, 0));
+  else
+    add_across(0, add_across(extent, 0));
   return runs;
 }
 
 std::pair<int64_t, int64_t> Borders::active(int64_t start, int64_t factor, int64_t size,
                                             int64_t extent) {
-  const auto inside = [&](int64_t j) {
-    return start + factor * j >= 0 && start + factor * j < extent;
-  };
+  // 0 <= start + factor * j < extent
   int64_t lo = 0, hi = size;
-  while (lo < hi && !inside(lo)) ++lo;
-  while (hi > lo && !inside(hi - 1)) --hi;
+  if (factor == 0) return start >= 0 && start < extent ? std::pair(lo, hi) : std::pair(lo, lo);
+  if (factor > 0) {
+    lo = std::clamp<int64_t>(ceil_div(-start, factor), 0, size);
+    hi = std::clamp<int64_t>(ceil_div(extent - start, factor), lo, size);
+  } else {
+    lo = std::clamp<int64_t>(ceil_div(start - extent + 1, -factor), 0, size);
+    hi = std::clamp<int64_t>(floor_div(start, -factor) + 1, lo, size);
+  }
   return {lo, hi};
 }
 

@@ -45,8 +45,13 @@ public:
   explicit Borders(const ir::Nest& nest) : nest_(nest) {}
 
   bool constrained(ir::Var axis) const;
-  /// Does every element of [begin, begin + size) satisfy every constraint for every tap?
+  /// The elements that satisfy every constraint for every tap: none when hi < lo.
+  Interval interior(ir::Var axis) const;
+  /// Are all of [begin, begin + size) among them?
   bool interior(ir::Var axis, int64_t begin, int64_t size) const;
+  /// The tiles t of `by` elements from begin + t * by on, `size` of them in each, that are
+  /// interior.
+  Interval interior_tiles(ir::Var axis, int64_t begin, int64_t by, int64_t size) const;
   /// Tiles of `by` elements over [begin, begin + size) of a constrained axis.
   std::vector<Segment> segments(ir::Var axis, int64_t begin, int64_t size, int64_t by) const;
 
@@ -57,6 +62,15 @@ public:
   /// the values of the variables that places mention.
   void clip(ir::Range& range, const ir::Constraint& c, const ir::NestAxis& tap,
             const std::vector<Place>& places, const std::vector<Interval>& ranges) const;
+  /// Where tiles lie: tile t has elements [origin + t * by, ... + size).
+  struct Tiles {
+    int64_t origin, by, size;
+  };
+  /// Those of the given ones across which the image begins or ends for some tap, in order: no other
+  /// has taps that only some of its elements meet.
+  std::vector<Interval> partial_tiles(const ir::Constraint& c, const ir::NestAxis& tap,
+                                      ir::Var axis, const Tiles& at, const Interval& tiles,
+                                      const std::vector<Place>& places) const;
   /// The taps that only some elements of the tile at `begin` meet.
   std::vector<TapRun> partial_runs(const ir::Constraint& c, const ir::NestAxis& tap, ir::Var axis,
                                    int64_t begin, const std::vector<Place>& places) const;
@@ -67,6 +81,9 @@ public:
   bool mentions_tap(const ir::Constraint& c) const;
 
 private:
+  /// Where a tile's first element at `begin` is for the first tap.
+  int64_t start_of(const ir::Constraint& c, const ir::NestAxis& tap, ir::Var axis, int64_t begin,
+                   const std::vector<Place>& places) const;
   int64_t taps_to_tell_apart(ir::Var axis, int64_t by) const;
   /// Is the axis in a constraint without taps (a copy into a padded frame)?
   bool framed(ir::Var axis) const;

@@ -67,7 +67,7 @@ std::optional<ConstantWeight> ConstantWeight::of(const Nest& nest,
 
 bool ConstantWeight::read_access() {
   const Expr whole = weight_expression(*nest_);
-  const Read& read = weight_read(whole, nest_->weight);
+  const Read& read = read_in_part(whole, nest_->weight);
   const View& view = nest_->operands[static_cast<size_t>(nest_->weight)];
   strides_.resize(nest_->vars.size());
   taps_.resize(nest_->vars.size());

@@ -1,7 +1,8 @@
 #include "compiler/nests/domain_points.h"
 
-#include <algorithm>
-#include <array>
+#include "compiler/nests/lattice.h"
+
+#include <limits>
 #include <vector>
 
 namespace volute::compiler {
@@ -10,27 +11,18 @@ using namespace ir;
 
 namespace {
 
-int64_t floor_div(int64_t numerator, int64_t divisor) { return -ceil_div(-numerator, divisor); }
-
-/// Numbers i in [0, count) with 0 <= start + factor * i < extent.
-int64_t inside(int64_t start, int64_t factor, int64_t count, int64_t extent) {
-  if (factor == 0) return start >= 0 && start < extent ? count : 0;
-  if (factor < 0) return inside(start + factor * (count - 1), -factor, count, extent); // mirrored
-  const int64_t first = std::max<int64_t>(ceil_div(-start, factor), 0);
-  const int64_t last = std::min(floor_div(extent - 1 - start, factor), count - 1);
-  return std::max<int64_t>(last - first + 1, 0);
+/// Pairs of positions on two axes that satisfy a constraint between them.
+int64_t pairs_inside(const Constraint& c, const NestAxis& a, const NestAxis& b) {
+  const Affine start = c.value.filter([&](Var var) { return var != a.var && var != b.var; }, true);
+  const auto moving = [&](const NestAxis& axis) {
+    return Moving{c.value.coefficient(axis.var), axis.extent.number()};
+  };
+  return pairs_inside(c.extent.number(), start.number(), moving(a), moving(b));
 }
 
-/// Pairs of positions on two axes that satisfy a constraint between them.
-int64_t pairs_inside(const Constraint& c, const NestAxis* a, const NestAxis* b) {
-  if (a->extent.number() > b->extent.number()) std::swap(a, b); // walk the shorter
-  int64_t pairs = 0;
-  const int64_t start =
-      c.value.filter([&](Var var) { return var != a->var && var != b->var; }, true).number();
-  for (int64_t i = 0; i < a->extent.number(); ++i)
-    pairs += inside(start + i * c.value.coefficient(a->var), c.value.coefficient(b->var),
-                    b->extent.number(), c.extent.number());
-  return pairs;
+int64_t times(int64_t a, int64_t b) {
+  int64_t product = 0;
+  return __builtin_mul_overflow(a, b, &product) ? std::numeric_limits<int64_t>::max() : product;
 }
 
 } // namespace
@@ -48,11 +40,11 @@ int64_t multiply_adds_asked_for(const Nest& nest) {
     for (const NestAxis& axis : nest.axes)
       if (c.value.depends_on(axis.var))
         axes.push_back(&axis), counted[static_cast<size_t>(axis.var.id)] = true;
-    if (axes.size() != 2) return fmas * nest.points();
-    fmas *= pairs_inside(c, axes[0], axes[1]);
+    if (axes.size() != 2) return times(fmas, nest.points());
+    fmas = times(fmas, pairs_inside(c, *axes[0], *axes[1]));
   }
   for (const NestAxis& axis : nest.axes)
-    if (!counted[static_cast<size_t>(axis.var.id)]) fmas *= axis.extent.number();
+    if (!counted[static_cast<size_t>(axis.var.id)]) fmas = times(fmas, axis.extent.number());
   return fmas;
 }
 

@@ -22,45 +22,50 @@ bool reads(const Expr& e, int32_t operand) {
   return found;
 }
 
-bool is_of_weight_alone(const Expr& e, int32_t weight) {
+bool is_of_alone(const Expr& e, int32_t operand) {
   bool alone = true;
   visit(e, [&](const ExprNode& node) {
     const auto* read = std::get_if<Read>(&node.is);
     alone &= !std::holds_alternative<Acc>(node.is) && !std::holds_alternative<Position>(node.is) &&
-             (!read || read->operand == weight);
+             (!read || read->operand == operand);
   });
   return alone;
 }
 
 } // namespace
 
-Expr weight_expression(const Nest& nest) {
-  if (nest.weight < 0 || nest.accumulators.empty() ||
-      !reads(nest.accumulators.front().update, nest.weight))
-    throw InternalError(fmt::format("nest {}: its weight is never read", nest.name));
+Expr part_of_operand(const Nest& nest, int32_t operand) {
+  if (nest.accumulators.empty() || !reads(nest.accumulators.front().update, operand))
+    return nullptr;
   Expr at = nest.accumulators.front().update;
-  while (!is_of_weight_alone(at, nest.weight))
+  while (!is_of_alone(at, operand))
     for (const Expr& child : children(at))
-      if (reads(child, nest.weight)) {
+      if (reads(child, operand)) {
         at = child;
         break;
       }
   return at;
 }
 
-const Read& weight_read(const Expr& weight_expression, int32_t weight) {
+Expr weight_expression(const Nest& nest) {
+  Expr part = nest.weight < 0 ? nullptr : part_of_operand(nest, nest.weight);
+  if (!part) throw InternalError(fmt::format("nest {}: its weight is never read", nest.name));
+  return part;
+}
+
+const Read& read_in_part(const Expr& part, int32_t operand) {
   const Read* found = nullptr;
-  visit(weight_expression, [&](const ExprNode& node) {
+  visit(part, [&](const ExprNode& node) {
     const auto* read = std::get_if<Read>(&node.is);
-    if (read && read->operand == weight) found = read;
+    if (read && read->operand == operand) found = read;
   });
-  if (!found) throw InternalError("a weight's expression without the weight");
+  if (!found) throw InternalError("an operand's part of an expression without the operand");
   return *found;
 }
 
-Nest with_packed_weight(const Nest& nest) {
-  const Expr whole = weight_expression(nest);
-  const Read& read = weight_read(whole, nest.weight);
+Nest with_packed(const Nest& nest, int32_t operand) {
+  const Expr whole = part_of_operand(nest, operand);
+  const Read& read = read_in_part(whole, operand);
   Nest packed = nest;
   for (Accumulator& a : packed.accumulators)
     a.update = rewrite(a.update, [&](const Expr& node) {
@@ -81,7 +86,7 @@ std::optional<DotForm> dot_form(const Nest& nest, Var axis) {
   DotForm form{0, a.type, narrow(product->a), narrow(product->b)};
   if (!form.image || !form.weight) return std::nullopt;
   const auto* image = std::get_if<Read>(&form.image->is);
-  if (!image || !is_of_weight_alone(form.weight, nest.weight) || !reads(form.weight, nest.weight))
+  if (!image || !is_of_alone(form.weight, nest.weight) || !reads(form.weight, nest.weight))
     return std::nullopt;
   if (a.type == ElementType::i32 && form.image->type == ElementType::u8 &&
       form.weight->type == ElementType::i8)

@@ -9,16 +9,19 @@
 
 namespace volute::compiler {
 
-/// The largest part of the first accumulator's update that reads the weight, and beside it nothing
-/// but constants. Throws InternalError when the nest's weight is never read.
+/// The largest part of the first accumulator's update that reads an operand, and beside it nothing
+/// but constants; null when it does not read it.
+ir::Expr part_of_operand(const ir::Nest& nest, int32_t operand);
+
+/// That of the nest's weight. Throws InternalError when the nest's weight is never read.
 ir::Expr weight_expression(const ir::Nest& nest);
 
-/// The read of the weight in it.
-const ir::Read& weight_read(const ir::Expr& weight_expression, int32_t weight);
+/// The read of the operand in its part.
+const ir::Read& read_in_part(const ir::Expr& part, int32_t operand);
 
-/// The nest with that part replaced by a read of the weight, of that part's type: what a nest reads
-/// once its weight is packed.
-ir::Nest with_packed_weight(const ir::Nest& nest);
+/// The nest with that part replaced by a read of the operand, of the part's type: what a nest reads
+/// once the operand is packed.
+ir::Nest with_packed(const ir::Nest& nest, int32_t operand);
 
 /// Products of narrow elements that machines add in groups: the image's and the weight's element,
 /// widened, multiplied and added along an axis on which both lie in memory one after the other.

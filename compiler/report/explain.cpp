@@ -234,11 +234,16 @@ private:
     case NestKind::compute:
     case NestKind::pack: break;
     }
-    if (told.packed_bytes == 0) return;
-    const ir::View& weight = nest.operands[static_cast<size_t>(nest.weight)];
-    report_.copies.push_back({weight.name + "_packed", told.packed_bytes,
-                              fmt::format("the weight in the order in which {} reads it, {}",
-                                          nest.name, when_made(weight.buffer))});
+    for (const auto& [name, bytes] : told.packed)
+      for (const ir::View& operand : nest.operands)
+        if (operand.name == name) {
+          const bool is_weight = &operand - nest.operands.data() == nest.weight;
+          report_.copies.push_back({name + "_packed", bytes,
+                                    fmt::format("{} in the order in which {} reads it, {}",
+                                                is_weight ? "the weight" : "%" + name, nest.name,
+                                                when_made(operand.buffer))});
+          break;
+        }
   }
 
   // ---- when what is made of weights is made -------------------------------------------------

@@ -55,8 +55,9 @@ NestReport report_of(const Nest& piece, const NestProgram& lowered, const Plan& 
   report.registers = step.arrays.empty() ? 0 : step.arrays.front().count();
   report.register_tile = tile_text(step, plan);
   report.work_items = least_work(step);
-  if (made.packing)
-    report.packed_bytes = made.packing->buffer.elements * size_of(made.packing->buffer.element);
+  for (const Packing& packing : made.packings)
+    report.packed.push_back(
+        {packing.nest.operands[1].name, packing.buffer.elements * size_of(packing.buffer.element)});
   return report;
 }
 

@@ -87,7 +87,8 @@ void append(std::string& text, const NestReport& nest) {
                            : nest.register_tile);
   if (nest.registers_needed > 0) row(text, "registers", registers_text(nest));
   if (!nest.products.empty()) row(text, "products", nest.products);
-  if (nest.packed_bytes > 0) row(text, "packed weight", bytes_text(nest.packed_bytes));
+  for (const auto& [operand, bytes] : nest.packed)
+    row(text, "packed", fmt::format("%{}, {}", operand, bytes_text(bytes)));
   if (nest.code_bytes > 0) row(text, "code", bytes_text(nest.code_bytes));
   text += "  schedule\n";
   text += indented(nest.schedule.empty() ? "// every axis a plain loop" : nest.schedule, 4);
@@ -167,6 +168,12 @@ std::string to_string(const Report& report) {
                       report.link_ms);
   text += report.cpu_ms > 0 ? fmt::format("; {:.1f} ms of CPU\n", report.cpu_ms) : "\n";
   return text;
+}
+
+int64_t NestReport::packed_bytes() const {
+  int64_t bytes = 0;
+  for (const Packed& operand : packed) bytes += operand.bytes;
+  return bytes;
 }
 
 } // namespace volute::compiler

@@ -37,7 +37,12 @@ struct NestReport {
   std::string register_tile;          // "14 x 2 of f32x16"
   std::string products;               // of narrow elements: how many at a time, by what
   int64_t code_bytes = 0;
-  int64_t packed_bytes = 0;
+  struct Packed {
+    std::string operand;
+    int64_t bytes = 0;
+  };
+  std::vector<Packed> packed; // operands, as the loops read them
+  int64_t packed_bytes() const;
   int64_t work_items = 0;
 };
 

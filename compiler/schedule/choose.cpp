@@ -50,6 +50,7 @@ public:
     flat_ = at_least(flat_);
     reads_ = inner_reads(flat_);
     constant_ = ConstantWeight::of(flat_, buffers);
+    facts_.emplace(scheduled_);
   }
 
   Choice run() {
@@ -203,6 +204,8 @@ private:
   }
 
   void add(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) {
+    const auto sums = static_cast<int64_t>(flat_.accumulators.size());
+    if (r * ceil_div(size, lanes_) * sums > target_.vector_registers - 1) return;
     Schedule schedule = build(v, size, u, r);
     if (has_numbers(v, u, r * ceil_div(size, lanes_), r)) put_numbers(schedule);
     score(std::move(schedule));
@@ -210,10 +213,10 @@ private:
 
   void score(Schedule schedule) {
     const ConstantWeight* weight = constant_ ? &*constant_ : nullptr;
-    Expected<Plan> plan = resolve(schedule, scheduled_, target_, weight);
+    Expected<Plan> plan = resolve(schedule, *facts_, target_, weight);
     if (!plan && !schedule.prefetch.empty()) { // its tiles do not lie so that they can be asked for
       schedule.prefetch.clear();
-      plan = resolve(schedule, scheduled_, target_, weight);
+      plan = resolve(schedule, *facts_, target_, weight);
     }
     if (!plan) {
       ++refused_;
@@ -239,7 +242,7 @@ private:
   }
 
   void put_numbers(Schedule& schedule) const {
-    schedule.pack_weight = false;
+    schedule.pack.clear();
     for (LoopDirective& loop : schedule.loops)
       if (flat_.axis(loop.axis)->reduction) loop.by = loop.dot = 0, loop.unroll = loop.full;
   }
@@ -249,7 +252,7 @@ private:
   Schedule build(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) const {
     Schedule schedule;
     schedule.flatten = flatten_;
-    schedule.pack_weight = flat_.weight >= 0;
+    if (flat_.weight >= 0) schedule.pack = {{"weight"}};
     std::vector<LoopDirective> items, inner;
     for (const NestAxis* axis : parallel_order()) {
       const bool tiled = axis->var == v.var || (u && axis->var == u->var);
@@ -300,7 +303,7 @@ private:
       const bool rows = moves(v) == 1;
       const bool block = u && moves(*u) == tap.extent.number() && moves(tap) == 1;
       if (!rows && !block) continue;
-      schedule.prefetch.push_back(flat_.operands[static_cast<size_t>(read.operand)].name);
+      schedule.prefetch.push_back({flat_.operands[static_cast<size_t>(read.operand)].name});
       if (rows && u && moves(*u) == 0) {
         const int64_t turns = ceil_div(u->extent.number(), schedule.registers.front().size);
         // Two loops over the taps: a trip of the outer one asks for a row, in each of `by` passes.
@@ -432,6 +435,7 @@ private:
   Nest flat_;                              // the same with the least that each parameter may be
   std::vector<Read> reads_;                // of flat_
   std::optional<ConstantWeight> constant_; // the weight, where it is one
+  std::optional<NestFacts> facts_;         // of scheduled_
   std::vector<std::vector<std::string>> flatten_;
   std::vector<Scored> scored_;
   int64_t refused_ = 0; // candidates that do not fit: none should be made

@@ -25,8 +25,8 @@ std::vector<std::string> in_words(const ir::Nest& nest, const Plan& plan, const 
 
 /// Never fails: where no vector schedule fits, the naive one is chosen, and `why` says so.
 /// `buffers` are the program's: a small constant weight asks for other schedules.
-/// `dot_products`: the nest is in that form (rewrites/dot_products.h), and products are added by the
-/// instructions for it where they can be.
+/// `dot_products`: the nest is in that form (rewrites/dot_products.h), and products are added by
+/// the instructions for it where they can be.
 Choice choose(const ir::Nest& nest, const Target& target,
               const std::vector<ir::Buffer>& buffers = {}, bool dot_products = false);
 

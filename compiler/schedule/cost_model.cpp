@@ -113,14 +113,13 @@ private:
       const auto [entry, is_new] = moves.try_emplace(at.get(), 0);
       if (!is_new) return entry->second;
       uint32_t all = 0;
-      bool packed =
-          plan_.packed.has_value() && plan_.instruction.kind == Instruction::Kind::combine;
+      bool packed = !plan_.packed.empty() && plan_.instruction.kind == Instruction::Kind::combine;
       bool reads = false;
       if (std::holds_alternative<Acc>(at->is) || std::holds_alternative<Position>(at->is)) {
         all = ~uint32_t{0}, packed = false;
       } else if (const auto* read = std::get_if<Read>(&at->is)) {
         reads = true;
-        packed &= read->operand == nest_.weight;
+        packed &= plan_.packed_layout_of(read->operand) != nullptr;
         for (size_t i = 0; i < plan_.tile.size(); ++i)
           for (const Subscript& s : read->index)
             if (s.at.depends_on(plan_.tile[i].axis)) all |= uint32_t{1} << i;
@@ -396,7 +395,7 @@ private:
   int64_t lanes_ = 1;
   int64_t write_operations_ = 0, ways_ = 1;
   std::vector<std::pair<uint32_t, int64_t>> operations_; // of the inner step: axes, count
-  std::set<const ExprNode*> only_packed_;                // of the weight alone, done when packing
+  std::set<const ExprNode*> only_packed_; // of a packed operand alone, done when packing
   Cost cost_;
   double instructions_per_cycle_ = target_.fma_per_cycle;
   double steps_ = 1;

@@ -1,9 +1,11 @@
 #include "compiler/schedule/count_work.h"
 
 #include "compiler/nests/borders.h"
+#include "compiler/nests/lattice.h"
 #include "compiler/nests/strides.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 
 namespace volute::compiler {
@@ -11,9 +13,6 @@ namespace volute::compiler {
 using namespace ir;
 
 namespace {
-
-// Pairs of a border tile and a tap that are looked at one by one; beyond, all are taken to meet.
-constexpr int64_t most_pairs = 1 << 16;
 
 /// Sums over the tiles of one parallel axis.
 struct Along {
@@ -115,36 +114,29 @@ private:
   void meet(Along& sum, const NestAxis& axis, const Meeting& meets, const Segment& s, int64_t by,
             int64_t lanes) const {
     const int64_t size = s.element_wise ? 1 : s.size;
-    const int64_t step = s.element_wise ? 1 : by;
     const int64_t count = s.element_wise ? s.count * s.size : s.count;
-    const int64_t origin = s.first * by;
-    const int64_t taps = meets.tap->extent.number();
-    const auto whole = [&](int64_t tiles) {
-      sum.visits += static_cast<double>(tiles * taps);
-      sum.active += static_cast<double>(tiles * taps * ceil_div(size, lanes));
-    };
-    const auto inside = [&](int64_t t) {
-      return borders_.interior(axis.var, origin + t * step, size);
-    };
-    int64_t left = 0, right = count;
-    while (left < count && !inside(left) && left * taps < most_pairs) ++left;
-    while (right > left && !inside(right - 1) && (count - right) * taps < most_pairs) --right;
-    if (left < right) whole(right - left);
-    const Constraint& c = *meets.constraint;
-    const auto border = [&](int64_t t) {
-      const int64_t start =
-          c.value.constant_term() + c.value.coefficient(axis.var) * (origin + t * step);
-      for (int64_t k = 0; k < taps; ++k) {
-        const auto [lo, hi] =
-            Borders::active(start + c.value.coefficient(meets.tap->var) * k,
-                            c.value.coefficient(axis.var), size, c.extent.number());
-        if (lo >= hi) continue;
-        sum.visits += 1;
-        sum.active += static_cast<double>(ceil_div(hi, lanes) - lo / lanes);
+    const int64_t factor = meets.constraint->value.coefficient(axis.var);
+    const int64_t start = meets.constraint->value.constant_term() + factor * s.first * by;
+    const Moving tiles = {s.element_wise ? factor : factor * by, count};
+    const Moving taps = {meets.constraint->value.coefficient(meets.tap->var),
+                         meets.tap->extent.number()};
+    const int64_t extent = meets.constraint->extent.number();
+    // Pairs of a tile and a tap for which some of the tile's `elements` from one of them on is
+    // inside.
+    const auto meeting = [&](int64_t from, int64_t elements) {
+      const int64_t first = start + factor * from;
+      if (std::abs(factor) >= extent) { // no two of them are
+        double pairs = 0;
+        for (int64_t e = 0; e < elements; ++e)
+          pairs += static_cast<double>(pairs_inside(extent, first + factor * e, tiles, taps));
+        return pairs;
       }
+      const int64_t reach = factor * (elements - 1);
+      return static_cast<double>(
+          pairs_inside(extent, first + std::min<int64_t>(reach, 0), tiles, taps, std::abs(reach)));
     };
-    for (int64_t t = 0; t < left; ++t) border(t);
-    for (int64_t t = right; t < count; ++t) border(t);
+    sum.visits += meeting(0, size);
+    for (int64_t e = 0; e < size; e += lanes) sum.active += meeting(e, std::min(lanes, size - e));
   }
 
   /// Steps of the reduction axes that meet no border.

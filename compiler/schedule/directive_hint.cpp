@@ -71,8 +71,8 @@ std::string directive_hint(std::string_view word) {
   for (const auto& [other, words] : others)
     if (word == other) return std::string(words);
   if (const auto similar = ir::nearest_word(word, directives))
-    return fmt::format("did you mean {}?", *similar == "pack" ? "pack weight" : *similar);
-  return fmt::format("the directives are parallel, for, registers, flatten, pack weight, prefetch, "
+    return fmt::format("did you mean {}?", *similar);
+  return fmt::format("the directives are parallel, for, registers, flatten, pack, prefetch, "
                      "compute, form and nest");
 }
 

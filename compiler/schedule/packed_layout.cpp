@@ -21,6 +21,7 @@ PackedLayout packed_layout(const Read& read, const std::vector<PlanLoop>& loops,
                        [&](const Subscript& s) { return s.at.depends_on(axis); });
   };
   PackedLayout layout;
+  layout.operand = read.operand;
   for (size_t i = 0; i < loops.size(); ++i)
     if (depends(loops[i].axis))
       layout.dimensions.push_back(

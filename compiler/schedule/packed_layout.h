@@ -1,5 +1,6 @@
-// Packed weights: the order in which a plan's loops read them, so that every load in the inner loop
-// is the next one in memory (or at a constant distance from it).
+// Packed operands: the order in which a plan's loops read them, so that every load in the inner
+// loop is the next one in memory (or at a constant distance from it). A weight's elements are there
+// once; of an image, as often as taps meet them (im2col).
 #pragma once
 
 #include "ir/nest.h"
@@ -16,6 +17,7 @@ struct Instruction;
 /// The dimensions of a packed operand: one per loop over an axis that it depends on, in loop order,
 /// then one per axis of the register tile, the vector axis last, rounded up to whole vectors.
 struct PackedLayout {
+  int32_t operand = -1; // of the nest
   struct Dimension {
     ir::Var axis;
     int64_t count;     // tiles of the loop, or elements of the register tile

@@ -109,12 +109,17 @@ std::optional<Failure> misfit_of_parameters(const Schedule& schedule, const Nest
     };
     const bool is_weight =
         nest.weight >= 0 && &view == &nest.operands[static_cast<size_t>(nest.weight)];
-    const bool is_prefetched = std::find(schedule.prefetch.begin(), schedule.prefetch.end(),
-                                         view.name) != schedule.prefetch.end();
+    const auto names = [&](const std::vector<OperandDirective>& all, bool weight) {
+      return std::any_of(all.begin(), all.end(), [&](const OperandDirective& d) {
+        return d.operand == view.name || (weight && d.operand == "weight");
+      });
+    };
+    const bool is_packed = names(schedule.pack, is_weight);
+    const bool is_prefetched = names(schedule.prefetch, false);
     for (size_t d = 0; d < index.size(); ++d) {
       const Affine& stride = view.dims[d].stride;
       if (stride.is_constant()) continue;
-      if (is_weight && schedule.pack_weight) refuse("pack weight", stride);
+      if (is_packed) refuse(is_weight ? "pack weight" : "pack " + view.name, stride);
       if (is_prefetched) refuse("prefetch " + view.name, stride);
       for (const RegisterDirective& r : schedule.registers)
         if (const NestAxis* axis = nest.axis(r.axis); axis && index[d].at.depends_on(axis->var))

@@ -26,6 +26,12 @@ int64_t Plan::registers_needed(const Nest& nest) const {
   return needed;
 }
 
+const PackedLayout* Plan::packed_layout_of(int32_t operand) const {
+  for (const PackedLayout& layout : packed)
+    if (layout.operand == operand) return &layout;
+  return nullptr;
+}
+
 std::optional<size_t> Plan::loop_placing(Var axis) const {
   for (size_t i = loops.size(); i-- > 0;)
     if (loops[i].axis == axis) return i;

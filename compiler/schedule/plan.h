@@ -8,6 +8,7 @@
 #pragma once
 
 #include "compiler/nests/constant_weight.h"
+#include "compiler/nests/facts.h"
 #include "compiler/nests/weight_expression.h"
 #include "compiler/schedule/packed_layout.h"
 #include "compiler/schedule/schedule.h"
@@ -112,10 +113,10 @@ struct Plan {
   int32_t lanes = 1;
   std::optional<size_t> vector; // which axis of the tile has them
   Instruction instruction;
-  std::vector<PlannedRead> reads;     // of the updates; of the results, where nothing is summed;
-                                      // not of a weight whose numbers stand in the code
-  PlannedStore store;                 // of the first result
-  std::optional<PackedLayout> packed; // of the weight
+  std::vector<PlannedRead> reads;   // of the updates; of the results, where nothing is summed;
+                                    // not of a weight whose numbers stand in the code
+  PlannedStore store;               // of the first result
+  std::vector<PackedLayout> packed; // operands
   WeightUse weight = WeightUse::loaded;
   double density = 1;          // the share of multiply-adds that are not left out
   std::vector<Stream> streams; // what is prefetched
@@ -124,6 +125,8 @@ struct Plan {
   int64_t tile_registers() const;
   /// Vector registers that the inner step needs: accumulators, operands held, one in passing each.
   int64_t registers_needed(const ir::Nest& nest) const;
+  /// Of an operand, null when it is read as it lies.
+  const PackedLayout* packed_layout_of(int32_t operand) const;
   /// The innermost loop over an axis; it places the register tile along it.
   std::optional<size_t> loop_placing(ir::Var axis) const;
   /// Elements of an axis that the register tile holds.
@@ -139,6 +142,9 @@ struct Plan {
 /// prefetched. `flatten` has been applied to the nest already. `weight` is the nest's constant
 /// weight, if it has one.
 Expected<Plan> resolve(const Schedule& schedule, const ir::Nest& nest, const Target& target,
+                       const ConstantWeight* weight = nullptr);
+/// The same, where many schedules are tried for one nest.
+Expected<Plan> resolve(const Schedule& schedule, const NestFacts& facts, const Target& target,
                        const ConstantWeight* weight = nullptr);
 
 } // namespace volute::compiler

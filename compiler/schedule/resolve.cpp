@@ -21,19 +21,21 @@ namespace {
 
 // Far beyond what a machine can hold or a person would ask for: what is more is a slip, or malice.
 constexpr int64_t most_registers = 1024;
+// Elements of a packed image for each that it has, beyond a few.
+constexpr double most_packed = 64, least_packed = 1 << 20;
 constexpr int64_t most_copies = 16384; // of the innermost statement
 // Multiply-adds of one tile that are copied out with their weights' numbers in them.
 constexpr int64_t most_with_numbers = 512;
 
 class Resolver {
 public:
-  Resolver(const Schedule& schedule, const Nest& nest, const Target& target,
+  Resolver(const Schedule& schedule, const NestFacts& facts, const Target& target,
            const ConstantWeight* weight)
-      : nest_(nest), target_(target), weight_(weight) {
+      : facts_(facts), nest_(facts.nest()), target_(target), weight_(weight) {
     plan_.schedule = schedule;
     if (plan_.schedule.loops.empty())
-      for (const NestAxis& axis : nest.axes)
-        plan_.schedule.loops.push_back({nest.name_of(axis.var)});
+      for (const NestAxis& axis : nest_.axes)
+        plan_.schedule.loops.push_back({nest_.name_of(axis.var)});
   }
 
   Expected<Plan> run() {
@@ -42,7 +44,7 @@ public:
          {&Resolver::keep_order_of_scattered, &Resolver::share_work_items_of_bands,
           &Resolver::fit_parameters, &Resolver::make_tile, &Resolver::spread_lanes,
           &Resolver::make_loops, &Resolver::cover_every_axis, &Resolver::choose_instruction,
-          &Resolver::limit_copies, &Resolver::pack_weight, &Resolver::use_numbers,
+          &Resolver::limit_copies, &Resolver::pack_operands, &Resolver::use_numbers,
           &Resolver::plan_reads, &Resolver::plan_store, &Resolver::plan_streams}) {
       (this->*rule)();
       if (refusal_) return *refusal_;
@@ -62,14 +64,8 @@ private:
     for (const NestAxis& axis : nest_.axes) names.push_back(nest_.name_of(axis.var));
     return fmt::format("the axes of {} are {}", nest_.name, fmt::join(names, ", "));
   }
-  bool constrained(Var axis) const {
-    return std::any_of(nest_.constraints.begin(), nest_.constraints.end(),
-                       [&](const Constraint& c) { return c.value.depends_on(axis); });
-  }
-  bool in_domain(Var axis) const {
-    return std::any_of(nest_.domain.begin(), nest_.domain.end(),
-                       [&](const Constraint& c) { return c.value.depends_on(axis); });
-  }
+  bool constrained(Var axis) const { return facts_.constrained(axis); }
+  bool in_domain(Var axis) const { return facts_.in_domain(axis); }
   static std::string written(const LoopDirective& loop) {
     return fmt::format("{} {}", loop.parallel ? "parallel" : "for", loop.axis);
   }
@@ -192,7 +188,7 @@ private:
     if (!plan_.vector) return;
     const PlanTile& vector = plan_.tile[*plan_.vector];
     const Location at = plan_.schedule.registers[*plan_.vector].at;
-    if (!lanes_may_run_along(nest_, vector.axis))
+    if (!facts_.lanes_may_run_along(vector.axis))
       return refuse(at, fmt::format("{} cannot be the vector axis: an operand is not read along "
                                     "one dimension of it",
                                     vector.name));
@@ -372,14 +368,14 @@ private:
         refuse(loop.at, fmt::format("for {} dot {}: {}", loop.axis, loop.dot, message),
                std::move(hint));
       };
-      const std::optional<DotForm> form = dot_form(nest_, plan_.loops[i].axis);
+      const std::optional<DotForm>& form = facts_.dot(plan_.loops[i].axis);
       if (!form)
         return no("the nest adds no products of u8 and i8, or of two bf16, that lie one after the "
                   "other along this axis");
       if (form->ways != loop.dot)
         return no(fmt::format("its products are added {} at a time", form->ways));
       if (i + 1 != plan_.loops.size()) return no("it must be the innermost loop");
-      if (!plan_.schedule.pack_weight || !plan_.vector)
+      if (!packs_weight() || !plan_.vector)
         return no("it needs a packed weight and a vector axis",
                   "add `pack weight` and `registers o N vector LANES`");
       const PlanTile& vector = plan_.tile[*plan_.vector];
@@ -393,16 +389,112 @@ private:
       };
       if (moves(form->image) || !moves(form->weight))
         return no(fmt::format("vectors must run along output channels, not {}", vector.name));
+      if (constrained(vector.axis)) // a lane in the padding takes whole groups all the same
+        return no(fmt::format("lanes along {} may lie in the padding", vector.name));
       plan_.instruction = {Instruction::Kind::dot, form->ways, form};
     }
   }
 
-  void pack_weight() {
-    if (!plan_.schedule.pack_weight) return;
-    if (nest_.weight < 0) return refuse({}, "pack weight: this nest has no weight");
-    const Expr weight = weight_expression(nest_);
-    plan_.packed = packed_layout(weight_read(weight, nest_.weight), plan_.loops, plan_.tile,
-                                 plan_.instruction);
+  bool packs_weight() const {
+    const std::vector<OperandDirective>& all = plan_.schedule.pack;
+    return std::any_of(all.begin(), all.end(),
+                       [&](const auto& directive) { return is_weight(directive.operand); });
+  }
+  /// By its own name, or as the schedule language calls any nest's.
+  bool is_weight(const std::string& name) const {
+    return nest_.weight >= 0 &&
+           (name == "weight" || name == nest_.operands[static_cast<size_t>(nest_.weight)].name);
+  }
+
+  void pack_operands() {
+    for (OperandDirective& directive : plan_.schedule.pack) {
+      const bool weight = is_weight(directive.operand);
+      if (weight) directive.operand = "weight";
+      const std::string name = "pack " + directive.operand;
+      if (directive.operand == "weight" && !weight)
+        return refuse(directive.at, name + ": this nest has no weight", operands_of_nest());
+      const std::optional<Read> read = weight ? facts_.weight() : packed_image(directive, name);
+      if (refusal_) return;
+      if (!read) return refuse(directive.at, name + ": it is not what the nest sums up");
+      if (plan_.packed_layout_of(read->operand))
+        return refuse(directive.at, name + ": it is packed already");
+      PackedLayout layout =
+          packed_layout(*read, plan_.loops, plan_.tile, weight ? plan_.instruction : Instruction{});
+      if (!weight && !is_of_modest_size(directive.at, name, *read, layout)) return;
+      plan_.packed.push_back(std::move(layout));
+    }
+  }
+
+  std::string operands_of_nest() const {
+    std::vector<std::string> names;
+    for (const Read& read : facts_.reads())
+      names.push_back(nest_.operands[static_cast<size_t>(read.operand)].name);
+    return fmt::format("what {} sums up is {}", nest_.name, fmt::join(names, ", "));
+  }
+
+  /// The read of an operand other than the weight: it must be the only one, a part of the first
+  /// accumulator's update.
+  std::optional<Read> packed_image(const OperandDirective& directive, const std::string& name) {
+    const auto no = [&](const std::string& message, std::string hint = "") -> std::optional<Read> {
+      refuse(directive.at, name + ": " + message, std::move(hint));
+      return std::nullopt;
+    };
+    std::vector<Read> found;
+    int32_t operand = -1;
+    for (const Read& read : facts_.reads())
+      if (nest_.operands[static_cast<size_t>(read.operand)].name == directive.operand)
+        operand = read.operand, found.push_back(read);
+    if (found.empty() || nest_.accumulators.empty())
+      return no("this nest sums up no such operand", operands_of_nest());
+    if (plan_.instruction.dot) return no("a dot product takes the image's elements as they lie");
+    if (band_axis(nest_)) return no("nests that run in one step pass images on as they go");
+    if (found.size() > 1 || reads_outside_of_sums(operand))
+      return no("the nest reads it in more than one way");
+    if (nest_.accumulators.size() > 1) return no("several accumulators read it");
+    for (const Subscript& s : found.front().index)
+      if (s.table >= 0) return no("it is read through a table");
+    for (const Constraint& c : nest_.constraints)
+      if (!is_packed_with(c, found.front()))
+        return no("taps in its padding depend on an axis that it does not move with");
+    return found.front();
+  }
+
+  /// All of a border's axes, or none, are axes that the operand moves with.
+  bool is_packed_with(const Constraint& c, const Read& read) const {
+    bool all = true, none = true;
+    for (const Affine::Term& term : c.value.terms()) {
+      const bool moves = std::any_of(read.index.begin(), read.index.end(),
+                                     [&](const Subscript& s) { return s.at.depends_on(term.var); });
+      (moves ? none : all) = false;
+    }
+    return all || none;
+  }
+
+  bool reads_outside_of_sums(int32_t operand) const {
+    bool found = false;
+    const auto look = [&](const Expr& e) {
+      visit(e, [&](const ExprNode& node) {
+        const auto* read = std::get_if<Read>(&node.is);
+        found |= read && read->operand == operand;
+      });
+    };
+    for (const Accumulator& a : nest_.accumulators) look(a.initial);
+    for (const Write& w : nest_.writes) look(w.value);
+    return found;
+  }
+
+  /// An image's elements are packed as often as taps meet them.
+  bool is_of_modest_size(Location at, const std::string& name, const Read& read,
+                         const PackedLayout& layout) {
+    double elements = 1, packed = 1;
+    for (const Dim& d : nest_.operands[static_cast<size_t>(read.operand)].dims)
+      elements *= static_cast<double>(d.extent.number());
+    for (const int64_t extent : layout.extents()) packed *= static_cast<double>(extent);
+    if (packed <= most_packed * elements + least_packed) return true;
+    refuse(at,
+           fmt::format("{}: {:.0f} elements for the {:.0f} that it has, {} times as many at most",
+                       name, packed, elements, most_packed));
+    return false;
   }
 
   /// Whether taps are copied out: a small weight's with their numbers, a larger one's where a good
@@ -413,7 +505,7 @@ private:
     int64_t copied = weight_->count();
     for (const PlanTile& t : plan_.tile)
       if (!weight_->moves_along(t.axis)) copied *= t.registers();
-    bool numbers = weight_->is_small() && copied <= most_with_numbers && !plan_.packed &&
+    bool numbers = weight_->is_small() && copied <= most_with_numbers && plan_.packed.empty() &&
                    plan_.instruction.kind == Instruction::Kind::combine &&
                    !(plan_.vector && weight_->moves_along(plan_.tile[*plan_.vector].axis));
     for (const PlanLoop& loop : plan_.loops)
@@ -425,10 +517,10 @@ private:
   }
 
   void plan_reads() {
-    for (Read& read : inner_reads(nest_)) {
+    for (const Read& read : facts_.reads()) {
       if (plan_.weight == WeightUse::numbers && read.operand == nest_.weight) continue;
       PlannedRead planned;
-      planned.is_packed = plan_.packed && read.operand == nest_.weight;
+      planned.is_packed = plan_.packed_layout_of(read.operand) != nullptr;
       for (size_t i = 0; i < plan_.tile.size(); ++i) {
         const PlanTile& t = plan_.tile[i];
         if (std::none_of(read.index.begin(), read.index.end(),
@@ -441,7 +533,7 @@ private:
       }
       planned.residence = residence(planned.moves, plan_.tile.size());
       planned.arrival = arrival(read.operand, planned.lane_stride);
-      planned.read = std::move(read);
+      planned.read = read;
       plan_.reads.push_back(std::move(planned));
     }
   }
@@ -465,17 +557,22 @@ private:
     if (nest_.accumulators.empty()) return;
     for (size_t i = 0; i < plan_.tile.size(); ++i)
       if (i != *plan_.vector && plan_.tile[i].registers() > 1 && is_contiguous(i) &&
-          lanes_may_run_along(nest_, plan_.tile[i].axis, false)) {
+          facts_.results_may_run_along(plan_.tile[i].axis)) {
         plan_.store = {PlannedStore::Kind::transposed, i};
         return;
       }
   }
 
   void plan_streams() {
-    for (const std::string& operand : plan_.schedule.prefetch)
-      if (std::none_of(nest_.operands.begin(), nest_.operands.end(),
-                       [&](const View& v) { return v.name == operand; }))
-        return refuse({}, fmt::format("prefetch {}: this nest has no such operand", operand));
+    for (const OperandDirective& directive : plan_.schedule.prefetch) {
+      const std::string name = "prefetch " + directive.operand;
+      const auto operand = std::find_if(nest_.operands.begin(), nest_.operands.end(),
+                                        [&](const View& v) { return v.name == directive.operand; });
+      if (operand == nest_.operands.end())
+        return refuse(directive.at, name + ": this nest has no such operand");
+      if (plan_.packed_layout_of(static_cast<int32_t>(operand - nest_.operands.begin())))
+        return refuse(directive.at, name + ": it is packed, so that it is read in order");
+    }
     if (plan_.schedule.prefetch.empty()) return;
     Expected<std::vector<Stream>> found = streams(nest_, plan_);
     if (!found) {
@@ -485,6 +582,7 @@ private:
     plan_.streams = std::move(*found);
   }
 
+  const NestFacts& facts_;
   const Nest& nest_;
   const Target& target_;
   const ConstantWeight* weight_;
@@ -495,9 +593,14 @@ private:
 
 } // namespace
 
+Expected<Plan> resolve(const Schedule& schedule, const NestFacts& facts, const Target& target,
+                       const ConstantWeight* weight) {
+  return Resolver(schedule, facts, target, weight).run();
+}
+
 Expected<Plan> resolve(const Schedule& schedule, const Nest& nest, const Target& target,
                        const ConstantWeight* weight) {
-  return Resolver(schedule, nest, target, weight).run();
+  return resolve(schedule, NestFacts(nest), target, weight);
 }
 
 } // namespace volute::compiler

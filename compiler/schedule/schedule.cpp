@@ -31,6 +31,12 @@ std::string loops_line(std::string_view word, const std::vector<LoopDirective>& 
   return parts.empty() ? "" : fmt::format("{} {}\n", word, fmt::join(parts, ", "));
 }
 
+std::string operands_line(std::string_view word, const std::vector<OperandDirective>& all) {
+  std::vector<std::string> names;
+  for (const OperandDirective& directive : all) names.push_back(directive.operand);
+  return names.empty() ? "" : fmt::format("{} {}\n", word, fmt::join(names, ", "));
+}
+
 } // namespace
 
 std::string to_string(const Schedule& schedule) {
@@ -48,9 +54,8 @@ std::string to_string(const Schedule& schedule) {
                               : fmt::format("{} {}", r.axis, r.size));
     text += fmt::format("registers {}\n", fmt::join(parts, ", "));
   }
-  if (schedule.pack_weight) text += "pack weight\n";
-  if (!schedule.prefetch.empty())
-    text += fmt::format("prefetch {}\n", fmt::join(schedule.prefetch, ", "));
+  text += operands_line("pack", schedule.pack);
+  text += operands_line("prefetch", schedule.prefetch);
   return text;
 }
 
@@ -143,13 +148,18 @@ Expected<std::string> parse_axis(Words& words, std::string_view directive) {
 }
 
 /// An operand by its name, `x` or `%x`; one that is only numbered is called `%0`.
-Expected<std::string> parse_operand(Words& words, std::string_view directive) {
+Expected<OperandDirective> parse_operand(Words& words, std::string_view directive) {
+  const Location at = words.here();
   Words ahead = words;
   std::string_view name = ahead.next();
-  if (name.size() < 2 || name[0] != '%') return parse_axis(words, directive);
+  if (name.size() < 2 || name[0] != '%') {
+    Expected<std::string> plain = parse_axis(words, directive);
+    if (!plain) return plain.failure();
+    return OperandDirective{std::move(*plain), at};
+  }
   words = ahead;
   if (name[1] < '0' || name[1] > '9') name.remove_prefix(1);
-  return std::string(name);
+  return OperandDirective{std::string(name), at};
 }
 
 Expected<LoopDirective> parse_loop(Words& words, bool parallel) {
@@ -222,6 +232,22 @@ Expected<bool> expect_end(Words& words) {
   return refuse(rest, fmt::format("{} is unexpected here", ir::quoted(words.next())));
 }
 
+/// Adds a list of operands to a directive's, each once.
+Expected<bool> parse_operands(Words& words, std::string_view directive,
+                              std::vector<OperandDirective>& all) {
+  auto operands =
+      parse_list<OperandDirective>(words, [&] { return parse_operand(words, directive); });
+  if (!operands) return operands.failure();
+  for (OperandDirective& operand : *operands) {
+    if (std::any_of(all.begin(), all.end(),
+                    [&](const OperandDirective& o) { return o.operand == operand.operand; }))
+      return refuse(operand.at,
+                    fmt::format("{} {}: it is named twice", directive, operand.operand));
+    all.push_back(std::move(operand));
+  }
+  return true;
+}
+
 /// `form NEST NAME`, in any section: it says itself which nest it is for.
 Expected<bool> parse_form(Words& words, Location where, Schedules& schedules) {
   Expected<std::string> nest = parse_axis(words, "form");
@@ -268,8 +294,7 @@ Expected<bool> parse_directive(Words& words, Schedules& schedules, std::string& 
     if (axes->size() < 2) return refuse(where, "flatten: two axes or more are joined");
     schedule.flatten.push_back(std::move(*axes));
   } else if (word == "pack") {
-    if (!words.take("weight")) return refuse(words.here(), "pack: only `pack weight` is known");
-    schedule.pack_weight = true;
+    if (auto parsed = parse_operands(words, "pack", schedule.pack); !parsed) return parsed;
   } else if (word == "compute") {
     ComputeDirective compute;
     compute.at = where;
@@ -287,10 +312,7 @@ Expected<bool> parse_directive(Words& words, Schedules& schedules, std::string& 
     }
     schedule.compute.push_back(std::move(compute));
   } else if (word == "prefetch") {
-    auto operands =
-        parse_list<std::string>(words, [&] { return parse_operand(words, "prefetch"); });
-    if (!operands) return operands.failure();
-    schedule.prefetch.insert(schedule.prefetch.end(), operands->begin(), operands->end());
+    if (auto parsed = parse_operands(words, "prefetch", schedule.prefetch); !parsed) return parsed;
   } else {
     return refuse(where, fmt::format("unknown directive {}", ir::quoted(word)),
                   directive_hint(word));

@@ -47,6 +47,13 @@ struct RegisterDirective {
   bool operator==(const RegisterDirective&) const = default;
 };
 
+/// An operand that is packed, or prefetched.
+struct OperandDirective {
+  std::string operand;
+  Location at = {};
+  bool operator==(const OperandDirective&) const = default;
+};
+
 /// Another nest computed inside this one, what a tile of an axis reads at a time (bands.h).
 struct ComputeDirective {
   std::string nest, axis;
@@ -59,8 +66,8 @@ struct Schedule {
   std::vector<std::vector<std::string>> flatten;
   std::vector<LoopDirective> loops; // parallel ones first
   std::vector<RegisterDirective> registers;
-  bool pack_weight = false;
-  std::vector<std::string> prefetch; // operands
+  std::vector<OperandDirective> pack; // `weight` is the nest's weight by any name
+  std::vector<OperandDirective> prefetch;
   std::vector<ComputeDirective> compute;
   bool operator==(const Schedule&) const = default;
 };

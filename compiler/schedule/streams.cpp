@@ -18,8 +18,11 @@ Expected<std::vector<Stream>> streams(const Nest& nest, const Plan& plan) {
   for (const PlannedRead& planned : plan.reads) {
     const Read& read = planned.read;
     const std::string& operand = nest.operands[static_cast<size_t>(read.operand)].name;
-    const std::vector<std::string>& wanted = plan.schedule.prefetch;
-    if (std::find(wanted.begin(), wanted.end(), operand) == wanted.end()) continue;
+    const std::vector<OperandDirective>& wanted = plan.schedule.prefetch;
+    const auto directive = std::find_if(wanted.begin(), wanted.end(), [&](const auto& directive) {
+      return directive.operand == operand;
+    });
+    if (directive == wanted.end()) continue;
     const auto stride = [&](Var axis) {
       return stride_along(nest, read.operand, read.index, axis);
     };
@@ -48,10 +51,12 @@ Expected<std::vector<Stream>> streams(const Nest& nest, const Plan& plan) {
       }
     } else if (stream.tap_stride != 1 ||
                stride(along->axis) != nest.axis_of(innermost.axis).extent.number()) {
-      return fail("schedule",
-                  fmt::format("nest {}: prefetch {}: a tile of it is neither rows of vectors nor "
-                              "one block of memory",
-                              nest.name, operand));
+      return fail(Diagnostic{
+          directive->at, "schedule",
+          fmt::format("nest {}: prefetch {}: a tile of it is neither rows of vectors nor "
+                      "one block of memory",
+                      nest.name, operand),
+          ""});
     }
     found.push_back(std::move(stream));
   }

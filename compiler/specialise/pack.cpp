@@ -12,23 +12,25 @@ namespace volute::compiler {
 
 using namespace ir;
 
-Expr packed_expression(const Nest& nest, const Plan& plan) {
-  return plan.instruction.dot ? plan.instruction.dot->weight : weight_expression(nest);
+Expr packed_expression(const Nest& nest, const Plan& plan, const PackedLayout& layout) {
+  return layout.group > 1 ? plan.instruction.dot->weight : part_of_operand(nest, layout.operand);
 }
 
-Packing make_packing(const Nest& nest, const Expr& weight, const PackedLayout& layout,
+Packing make_packing(const Nest& nest, const Expr& part, const PackedLayout& layout,
                      int32_t packed_buffer) {
-  const Read& read = weight_read(weight, nest.weight);
-  const View& source = nest.operands[static_cast<size_t>(nest.weight)];
+  const Read& read = read_in_part(part, layout.operand);
+  const View& source = nest.operands[static_cast<size_t>(layout.operand)];
 
   Packing packing;
   Nest& copy = packing.nest;
   copy.name = fmt::format("pack_{}", source.name);
-  copy.origin = fmt::format("the weight %{} of {}", source.name, nest.name);
+  copy.origin =
+      fmt::format("the {} %{} of {}", layout.operand == nest.weight ? "weight" : "operand",
+                  source.name, nest.name);
   copy.kind = NestKind::pack;
   copy.statements = nest.statements;
 
-  View packed{source.name + "_packed", packed_buffer, weight->type, contiguous(layout.extents())};
+  View packed{source.name + "_packed", packed_buffer, part->type, contiguous(layout.extents())};
   Index to;
   std::map<Var, Affine> value; // of the nest's axes, by the copy's
   for (const PackedLayout::Dimension& d : layout.dimensions) {
@@ -57,16 +59,29 @@ Packing make_packing(const Nest& nest, const Expr& weight, const PackedLayout& l
       if (d.axis == axis) largest += (d.count - 1) * d.step;
     if (largest >= extent) copy.constraints.push_back({at, extent});
   }
+  // Taps in the padding, where the image is packed as its taps meet it.
+  for (const Constraint& c : nest.constraints) {
+    Affine at = c.value.constant_term();
+    bool is_known = true;
+    for (const Affine::Term& term : c.value.terms()) {
+      const auto known = value.find(term.var);
+      if (known != value.end())
+        at += known->second * term.coefficient;
+      else // an axis of extent 1, or one that the operand does not move with
+        is_known &= nest.axis_of(term.var).extent == Affine(1);
+    }
+    if (is_known) copy.constraints.push_back({at, c.extent});
+  }
   copy.operands = {packed, source};
-  const Expr element = rewrite(weight, [&](const Expr& node) {
+  const Expr element = rewrite(part, [&](const Expr& node) {
     return std::holds_alternative<Read>(node->is) ? ir::read(node->type, 1, index) : node;
   });
-  copy.accumulators.push_back({"value", weight->type, imm(0, weight->type), element});
-  copy.writes.push_back({0, to, acc(weight->type, 0)});
+  copy.accumulators.push_back({"value", part->type, imm(0, part->type), element});
+  copy.writes.push_back({0, to, acc(part->type, 0)});
 
   int64_t elements = 1;
   for (int64_t extent : layout.extents()) elements *= extent;
-  packing.buffer = {packed.name, Buffer::Role::intermediate, weight->type, elements, std::nullopt,
+  packing.buffer = {packed.name, Buffer::Role::intermediate, part->type, elements, std::nullopt,
                     nullptr};
   return packing;
 }

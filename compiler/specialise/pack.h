@@ -1,4 +1,4 @@
-// The copy that packs a weight: an ordinary nest.
+// The copy that packs an operand: an ordinary nest.
 #pragma once
 
 #include "compiler/schedule/plan.h"
@@ -6,12 +6,13 @@
 
 namespace volute::compiler {
 
-/// What is packed: the weight's whole part of the arithmetic, or its narrow element where products
-/// of those are added in groups.
-ir::Expr packed_expression(const ir::Nest& nest, const Plan& plan);
+/// What is packed: the operand's whole part of the arithmetic, or a weight's narrow element where
+/// products of those are added in groups.
+ir::Expr packed_expression(const ir::Nest& nest, const Plan& plan, const PackedLayout& layout);
 
-/// The buffer and the copy that fills it. Elements beyond the weight's own are zero.
-Packing make_packing(const ir::Nest& nest, const ir::Expr& weight, const PackedLayout& layout,
+/// The buffer and the copy that fills it, with zeros for points beyond the operand's own and in its
+/// padding.
+Packing make_packing(const ir::Nest& nest, const ir::Expr& part, const PackedLayout& layout,
                      int32_t packed_buffer);
 
 } // namespace volute::compiler

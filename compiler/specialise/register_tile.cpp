@@ -30,12 +30,30 @@ int32_t TileWriter::lanes() const {
   return 1;
 }
 
-uint32_t TileWriter::dependence(const Read& read) const {
+uint32_t TileWriter::dependence(const ExprNode& node) const {
   uint32_t depends = 0;
-  for (size_t i = 0; i < axes_.size(); ++i)
-    for (const Subscript& s : read.index)
+  for (size_t i = 0; i < axes_.size(); ++i) {
+    if (axes_[i].lanes && filled_.count(&node)) depends |= uint32_t{1} << i;
+    for (const Subscript& s : std::get<Read>(node.is).index)
       if (s.at.depends_on(axes_[i].axis)) depends |= uint32_t{1} << i;
+  }
   return depends;
+}
+
+/// Lanes in the padding add nothing since what they read is filled. Whether a lane lies there is a
+/// matter of the domain, not of where its operand lies: where nothing that a value reads moves with
+/// the lanes (a dimension of stride 0), all of it is filled.
+void TileWriter::find_filled(const Expr& expr) {
+  std::vector<const ExprNode*> reads;
+  bool moves = false;
+  visit(expr, [&](const ExprNode& node) {
+    const auto* read = std::get_if<Read>(&node.is);
+    if (!read || read->operand == source_.nest.weight) return;
+    reads.push_back(&node);
+    for (const TileAxis& axis : axes_)
+      for (const Subscript& s : read->index) moves |= axis.lanes && s.at.depends_on(axis.axis);
+  });
+  if (!moves) filled_.insert(reads.begin(), reads.end());
 }
 
 TileWriter::Address TileWriter::address(const Index& index,
@@ -80,7 +98,10 @@ Expr TileWriter::load(const ExprNode& node, const std::vector<Affine>& registers
   Address a = address(read.index, registers);
   if (source_.group) return load_group(node, read, std::move(a), whole);
   Load l{read.operand, std::move(a.index), a.lane_dim, a.lane_step, 0, 1, 0};
-  if (a.lane_dim < 0) return splat_to(lanes(), ir::load(node.type, 1, std::move(l), node.source));
+  const bool is_whole = vector.count == lanes() || filled_.count(&node) == 0;
+  if (a.lane_dim < 0 && is_whole)
+    return splat_to(lanes(), ir::load(node.type, 1, std::move(l), node.source));
+  if (a.lane_dim < 0) l.lane_dim = static_cast<int32_t>(l.index.size()) - 1, l.lane_step = 0;
   l.first = whole ? 0 : vector.first;
   l.count = whole ? lanes() : vector.count;
   l.fill = fill_;
@@ -218,6 +239,9 @@ int32_t array_for(Step& step, std::string name, ElementType type, int32_t lanes,
 Stmt TileWriter::write(const std::vector<Expr>& exprs, const AccumulatorRegister& accumulators,
                        const Sink& sink) {
   held_.clear();
+  filled_.clear();
+  if (source_.leaves_lanes_out)
+    for (const Expr& e : exprs) find_filled(e);
   std::vector<Stmt> parts;
   std::vector<std::string> names;
   for (const Expr& e : exprs)
@@ -226,7 +250,7 @@ Stmt TileWriter::write(const std::vector<Expr>& exprs, const AccumulatorRegister
       if (!read) return;
       if (std::any_of(held_.begin(), held_.end(), [&](const Held& h) { return h.read == &node; }))
         return;
-      Held held{&node, dependence(*read), -1};
+      Held held{&node, dependence(node), -1};
       if (stays(held) != Residence::in_place || axes_.empty()) {
         std::vector<int64_t> shape;
         if (stays(held) == Residence::held)

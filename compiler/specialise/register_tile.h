@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 
 namespace volute::compiler {
 
@@ -52,6 +53,9 @@ public:
       int32_t ways = 1, count = 1;
     };
     std::optional<Group> group = std::nullopt;
+    /// Whether some lanes of the vector axis lie in the padding: those of the tile that no piece
+    /// takes. What is read there is the fill.
+    bool leaves_lanes_out = false;
   };
 
   TileWriter(Source source, std::vector<TileAxis> axes, double fill = 0)
@@ -85,7 +89,9 @@ private:
     int32_t array = -1;   // -1: read in place
   };
 
-  uint32_t dependence(const ir::Read& read) const;
+  /// The tile's axes along which the operand is another one, a bit each.
+  uint32_t dependence(const ir::ExprNode& node) const;
+  void find_filled(const ir::Expr& expr);
   ir::Expr load(const ir::ExprNode& node, const std::vector<ir::Affine>& registers,
                 const Piece& vector) const;
   ir::Expr load_group(const ir::ExprNode& node, const ir::Read& read, Address address,
@@ -106,6 +112,7 @@ private:
   std::vector<TileAxis> axes_;
   double fill_;
   std::vector<Held> held_;
+  std::set<const ir::ExprNode*> filled_; // reads that do not move, and are filled all the same
 };
 
 } // namespace volute::compiler

@@ -23,6 +23,8 @@ namespace {
 
 constexpr int64_t scratch_alignment = 64;          // a line, and the widest vector
 constexpr int64_t most_scratch = int64_t{1} << 28; // bytes of one thread
+// Tiles of one loop that have code of their own because they meet a border.
+constexpr int64_t most_told_apart = 512;
 
 bool is_empty(const Stmt& s) {
   const auto* inner = std::get_if<Block>(&s->is);
@@ -60,16 +62,17 @@ public:
     ranges_.resize(nest.vars.size());
     for (const ParameterVar& p : nest.parameters)
       ranges_[id(p.var)] = {p.range.least, p.range.most};
-    if (plan.packed) {
-      packing_ = make_packing(nest, packed_expression(nest, plan), *plan.packed, next_buffer_++);
-      nest_ = with_packed_weight(nest);
-      View packed = packing_->nest.operands[0];
-      if (plan.packed->group > 1) { // each lane's group is part of the vector
+    for (const PackedLayout& layout : plan.packed) {
+      packings_.push_back(
+          make_packing(nest, packed_expression(nest, plan, layout), layout, next_buffer_++));
+      nest_ = with_packed(nest_, layout.operand);
+      View packed = packings_.back().nest.operands[0];
+      if (layout.group > 1) { // each lane's group is part of the vector
         packed.dims.pop_back();
-        packed.dims.back().extent *= plan.packed->group;
+        packed.dims.back().extent *= layout.group;
         packed.dims.back().stride = 1;
       }
-      step_.views[static_cast<size_t>(nest.weight)] = std::move(packed); // read in its place
+      step_.views[static_cast<size_t>(layout.operand)] = std::move(packed); // read in its place
     }
     make_frame();
     if (plan_.weight != WeightUse::loaded)
@@ -97,7 +100,7 @@ public:
       step_.body = block({});
     }
     step_.scratch_bytes = scratch_bytes_;
-    return {std::move(step_), std::move(packing_), std::move(scratch_)};
+    return {std::move(step_), std::move(packings_), std::move(scratch_)};
   }
 
 private:
@@ -166,16 +169,22 @@ private:
         result.push_back(s);
         continue;
       }
-      const auto interior = [&](int64_t t) {
-        return borders_.interior(axis, here.base.number() + t * loop.tile, s.size);
+      const int64_t end = s.first + s.count;
+      const auto add = [&](int64_t from, int64_t to, bool apart) {
+        if (apart)
+          for (int64_t t = from; t < to; ++t) result.push_back({t, 1, s.size, false, s.note});
+        else if (from < to)
+          result.push_back({from, to - from, s.size, false, s.note});
       };
-      for (int64_t t = s.first; t < s.first + s.count; ++t) {
-        const bool apart = each || (loop.tile > 1 && !interior(t));
-        if (apart || t == s.first || interior(t) != interior(t - 1))
-          result.push_back({t, 1, s.size, false, s.note});
-        else
-          ++result.back().count;
-      }
+      const Interval inside = borders_.interior_tiles(axis, here.base.number(), loop.tile, s.size);
+      const int64_t left = inside.hi < inside.lo ? end : std::clamp(inside.lo, s.first, end);
+      const int64_t right = std::clamp(inside.hi + 1, left, end);
+      const auto at_border = [&](int64_t tiles) {
+        return loop.tile > 1 && tiles <= most_told_apart;
+      };
+      add(s.first, left, each || at_border(left - s.first));
+      add(left, right, each);
+      add(right, end, each || at_border(end - right));
     }
     return result;
   }
@@ -486,14 +495,22 @@ private:
                                 : pieces_of(0, p.size, axis.lanes);
     }
     TileWriter::Source source{nest_, step_, base, nullptr, nullptr};
-    if (plan_.packed) {
+    if (!plan_.packed.empty()) {
       source.redirect = [this, &state](const Read& read) { return packed_read(read, state); };
-      source.is_padded = [this](const Read& read) { return read.operand == nest_.weight; };
+      const bool all_inside =
+          !plan_.vector || !borders_.constrained(plan_.tile[*plan_.vector].axis);
+      source.is_padded = [this, all_inside](const Read& read) {
+        return all_inside && plan_.packed_layout_of(read.operand) != nullptr;
+      };
     }
     const std::optional<DotForm>& dot = plan_.instruction.dot;
     if (dot && only_active) {
       const Var axis = plan_.loops.back().axis;
       source.group = {axis, dot->ways, static_cast<int32_t>(state.places[id(axis)].size)};
+    }
+    if (only_active && plan_.vector) {
+      const Place& p = state.places[id(frame_.axes[frame_.vector].axis)];
+      source.leaves_lanes_out = p.active_lo > 0 || p.active_hi < p.size;
     }
     return TileWriter(std::move(source), std::move(axes), only_active ? neutral() : 0);
   }
@@ -501,14 +518,15 @@ private:
   /// The weight of a dot product as it is packed.
   Expr packed_weight() const {
     const DotForm& dot = *plan_.instruction.dot;
-    const Read& read = weight_read(dot.weight, nest_.weight);
+    const Read& read = read_in_part(dot.weight, nest_.weight);
     return ir::read(dot.weight->type, read.operand, read.index);
   }
 
   std::optional<Read> packed_read(const Read& read, const State& state) const {
-    if (read.operand != nest_.weight) return std::nullopt;
+    const PackedLayout* packed = plan_.packed_layout_of(read.operand);
+    if (!packed) return std::nullopt;
+    const PackedLayout& layout = *packed;
     Index index;
-    const PackedLayout& layout = *plan_.packed;
     for (const PackedLayout::Dimension& d : layout.dimensions) {
       if (d.loop >= 0) {
         index.emplace_back(state.loops[static_cast<size_t>(d.loop)]);
@@ -628,22 +646,17 @@ private:
       std::vector<TapRun> runs;
     };
     std::vector<Group> groups;
-    const auto interior = [&](int64_t t) {
-      return borders_.interior(axis, origin + t * by, state.places[id(axis)].size);
-    };
-    for (int64_t t = tiles.lo; t <= tiles.hi; ++t) {
-      if (interior(t)) { // and so are all up to the other border
-        int64_t last = tiles.hi;
-        while (!interior(last)) --last;
-        t = last;
-        continue;
+    const int64_t size = state.places[id(axis)].size;
+    for (const Interval& some :
+         borders_.partial_tiles(c, tap, axis, {origin, by, size}, tiles, state.places))
+      for (int64_t t = some.lo; t <= some.hi; ++t) {
+        std::vector<TapRun> runs =
+            borders_.partial_runs(c, tap, axis, origin + t * by, state.places);
+        if (!groups.empty() && groups.back().end == t && groups.back().runs == runs)
+          groups.back().end = t + 1;
+        else if (!runs.empty())
+          groups.push_back({t, t + 1, std::move(runs)});
       }
-      std::vector<TapRun> runs = borders_.partial_runs(c, tap, axis, origin + t * by, state.places);
-      if (!groups.empty() && groups.back().end == t && groups.back().runs == runs)
-        groups.back().end = t + 1;
-      else if (!runs.empty())
-        groups.push_back({t, t + 1, std::move(runs)});
-    }
     std::vector<Stmt> parts;
     for (const Group& group : groups) {
       std::vector<Stmt> taps;
@@ -797,7 +810,7 @@ private:
   Prefetcher prefetcher_;
   Step step_;
   TileFrame frame_;
-  std::optional<Packing> packing_;
+  std::vector<Packing> packings_;
   int32_t next_buffer_;
   int64_t scratch_bytes_;
   std::vector<Buffer> scratch_; // of partial sums, one an accumulator

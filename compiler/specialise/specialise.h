@@ -13,20 +13,21 @@
 
 namespace volute::compiler {
 
-/// A weight in the order in which a schedule's loops read it, zero-padded to whole register tiles.
+/// An operand in the order in which a schedule's loops read it, zero-padded to whole register
+/// tiles.
 struct Packing {
   ir::Buffer buffer;
-  ir::Nest nest;     // the copy that makes it; `nest.operands[0]` is the result, [1] the source
+  ir::Nest nest; // the copy that makes it; `nest.operands[0]` is the result, [1] the source
 };
 
 struct Specialised {
   ir::Step step;
-  std::optional<Packing> packing;
+  std::vector<Packing> packings;
   std::vector<ir::Buffer> scratch; // that it adds to the program, for partial sums
 };
 
-/// What a step is put into. The buffers that it adds are numbered from `next_buffer` on: that of
-/// its packing, if there is one, then its scratch, which begins behind `scratch_bytes`.
+/// What a step is put into. The buffers that it adds are numbered from `next_buffer` on: those of
+/// its packings, then its scratch, which begins behind `scratch_bytes`.
 struct Surroundings {
   const std::vector<ir::Buffer>& buffers; // so far: what tables hold may be put into the code
   int32_t next_buffer = -1;

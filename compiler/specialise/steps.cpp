@@ -37,9 +37,9 @@ Expected<Steps> specialise_each(const NestProgram& pieces, const std::map<std::s
     used = made->step.scratch_bytes;
     seen(nest, *made);
     steps.loops.steps.push_back(std::move(made->step));
-    if (made->packing) {
-      buffers.push_back(made->packing->buffer);
-      steps.packings.push_back({nest.name, std::move(*made->packing)});
+    for (Packing& packing : made->packings) {
+      buffers.push_back(packing.buffer);
+      steps.packings.push_back({nest.name, std::move(packing)});
     }
     buffers.insert(buffers.end(), made->scratch.begin(), made->scratch.end());
   }
@@ -69,7 +69,7 @@ Steps merge_placed(Steps steps, const NestProgram& pieces) {
 
 namespace {
 
-/// A packed copy of a constant weight is made now and travels in the image.
+/// A packed copy of a constant is made now and travels in the image.
 void pack_constant(LoopProgram& program, const Packing& packing) {
   Memory memory = evaluate_alone(packing.nest, program.buffers);
   Buffer& packed = program.buffers[static_cast<size_t>(packing.nest.operands[0].buffer)];
@@ -99,7 +99,7 @@ Expected<Step> packing_step(Nest nest, const Target& target) {
 
 } // namespace
 
-Expected<LoopProgram> pack_weights(Steps steps, const Target& target) {
+Expected<LoopProgram> pack_operands(Steps steps, const Target& target) {
   LoopProgram& loops = steps.loops;
   for (const PendingPacking& pending : steps.packings) {
     const Packing& packing = pending.packing;

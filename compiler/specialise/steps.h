@@ -1,4 +1,4 @@
-// A program's nests to steps: `specialise` for each, what runs together merged, weights packed.
+// A program's nests to steps: `specialise` for each, what runs together merged, operands packed.
 #pragma once
 
 #include "compiler/schedule/plan.h"
@@ -12,7 +12,7 @@
 
 namespace volute::compiler {
 
-/// A weight that some step reads in a packed order, which nothing makes yet.
+/// An operand that some step reads in a packed order, which nothing makes yet.
 struct PendingPacking {
   std::string step;
   Packing packing;
@@ -33,8 +33,8 @@ specialise_each(const ir::NestProgram& pieces, const std::map<std::string, Plan>
 /// that the steps were made of.
 Steps merge_placed(Steps steps, const ir::NestProgram& pieces);
 
-/// Whatever is still to be packed is: a constant weight now, in a table, every other one by a step
+/// Whatever is still to be packed is: a constant now, in a table, every other operand by a step
 /// before the one that reads it.
-Expected<ir::LoopProgram> pack_weights(Steps steps, const Target& target);
+Expected<ir::LoopProgram> pack_operands(Steps steps, const Target& target);
 
 } // namespace volute::compiler

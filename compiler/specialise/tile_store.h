@@ -5,8 +5,8 @@
 // expression runs on rows of pixels, which is how a channels-first result is stored.
 #pragma once
 
-#include "compiler/schedule/plan.h"
 #include "compiler/nests/borders.h"
+#include "compiler/schedule/plan.h"
 #include "compiler/specialise/register_tile.h"
 
 namespace volute::compiler {

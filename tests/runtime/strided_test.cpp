@@ -7,7 +7,12 @@
 #include "tests/runtime/failure_text.h"
 #include "tests/support/catch.h"
 
+#include <fmt/format.h>
+
 #include <cstring>
+#include <map>
+#include <string>
+#include <vector>
 
 using namespace volute;
 using ir::Axis;
@@ -103,6 +108,97 @@ TEST_CASE("an operand of stride 0 is one element seen as many") {
   session.compile(program, CompileOptions{}.like("b", b))(a, b, y).check();
   for (int64_t i = 0; i < 2 * 5 * 33; ++i)
     CHECK(y.as<float>()[i] == a.as<float>()[i] + one.as<float>()[i / 33]);
+}
+
+TEST_CASE("whether a tap lies in the padding does not depend on where its operand lies") {
+  // One element seen as many along an axis of space: taps in the padding are left out as if each
+  // had memory of its own, in whichever way the axis is walked.
+  const char* const padded[] = {
+      "(%x: f32[n=2, c=1, h=20, w=8]) { %y = avg_pool %x {kernel = 3, stride = 1, pad = 1}",
+      "(%x: f32[n=2, h=20, w=8, c=3]) { %y = avg_pool %x {kernel = 3, stride = 1, pad = 1}",
+      "(%x: f64[n=1, c=2, w=37]) { %y = lp_pool %x {kernel = 5, stride = 1, pad = 2, p = 1}",
+      "(%x: f32[n=1, c=2, h=9, w=19]) { %y, %at = max_pool %x {kernel = 3, stride = 1, pad = 1}",
+      "(%x: u8[n=1, c=2, h=9, w=19]) { %y = max_pool %x {kernel = 3, stride = 2, pad = 1}",
+      "(%x: f32[n=1, c=2, d=5, h=4, w=18]) { %y = avg_pool %x {kernel = 3, stride = 1, pad = 1}",
+      "(%x: f32[n=1, c=2, h=9, w=19]) { %y = pad %x {pad = [(3, 2), (1, 4)], value = 7}",
+      "(%x: f32[n=1, c=2, h=9, w=19]) { %y = pad %x {pad = 2, mode = reflect}",
+      R"((%x: f32[n=2, h=40, w=8, c=1], %w: f32[o=1, i=1, h=3, w=3]) {
+           %y = conv %x, %w {pad = 1})",
+      R"((%x: f32[n=1, c=4, h=9, w=21], %w: f32[o=4, i=1, h=3, w=3]) {
+           %y = conv %x, %w {pad = 1, groups = 4})",
+      R"((%x: bf16[n=1, c=2, h=9, w=35], %w: bf16[o=3, i=2, h=3, w=5], %b: bf16[o=3]) {
+           %y = conv %x, %w, %b {pad = 2, dilation = [1, 2]})",
+      R"((%x: f32[n=1, c=3, h=5, w=21], %w: f32[i=3, o=2, h=3, w=3]) {
+           %y = conv_transpose %x, %w {pad = 1, stride = [1, 2]})",
+      R"((%x: u8[n=1, c=3, h=9, w=35], %w: i8[o=3, i=3, h=3, w=3]) {
+           %y = conv %x, %w {pad = 1, x_zero_point = 3, w_zero_point = [1, -2, 0]})",
+      R"((%x: u8[n=1, h=5, w=35, c=1], %w: u8[o=1, i=1, h=1, w=3]) {
+           %y = conv %x, %w {pad = [0, 1], x_zero_point = 3, w_zero_point = 2})",
+  };
+  // By hand too: lanes along each axis of space.
+  const std::vector<std::string> schedules = {"auto", "naive", "registers w 16 vector 8",
+                                              "registers h 8 vector 4",
+                                              "registers h 2, w 8 vector 8"};
+  Session session;
+  int lanes_by_hand = 0;
+  for (const char* text : padded)
+    for (const char* target : {"native", "x86-64-v3", "x86-64"}) {
+      const ir::Program program = *ir::parse(fmt::format("program @p{} return %y }}", text));
+      const ir::TensorType type = program.type(program.inputs[0]);
+      for (const Axis axis : type.spatial_axes())
+        for (const std::string& schedule : schedules) {
+          CAPTURE(text, target, ir::to_char(axis), schedule);
+          const Tensor one = random(with(type, axis, 1), 0);
+          const TensorView x = TensorView(one).expand(axis, type.size(axis));
+          std::map<std::string, TensorView> inputs = {{"x", x}};
+          std::vector<Kernel::Named> named;
+          std::map<std::string, Tensor> others;
+          std::map<std::string, ir::TensorData> data;
+          std::map<std::string, const ir::TensorData*> values;
+          for (const ir::ValueId input : program.inputs) {
+            const std::string& name = program.name_of(input);
+            if (name != "x")
+              inputs.insert_or_assign(
+                  name,
+                  others.insert_or_assign(name, random(program.type(input), 1)).first->second);
+            const Tensor dense = *Tensor::copy(inputs.at(name));
+            data[name] = {dense.type(), {dense.data(), dense.data() + dense.bytes()}};
+            values[name] = &data[name];
+          }
+          const auto options = CompileOptions{.target = target, .schedule = schedule}.like("x", x);
+          const Expected<Kernel> kernel = session.try_compile(program, options);
+          if (!kernel) { // the axis is none of this nest, or no loop names its tile
+            CHECK(schedule.starts_with("registers"));
+            continue;
+          }
+          lanes_by_hand += schedule.starts_with("registers") ? 1 : 0;
+          Tensor y = *Tensor::allocate(program.type(program.outputs[0]));
+          for (const auto& [name, view] : inputs) named.push_back({name, view});
+          std::vector<Kernel::Named> results = {{"y", y}};
+          kernel->run(named, results).check();
+          const ir::TensorData expected = ir::evaluate(program, values)->at("y");
+          CHECK(std::memcmp(y.data(), expected.bytes.data(), expected.bytes.size()) == 0);
+        }
+    }
+  CHECK(lanes_by_hand > 100);
+}
+
+TEST_CASE("a returned constant is written with the strides that are asked for") {
+  Session session;
+  const ir::Program program = *ir::parse(R"(program @p(%x: f32[n=1, c=2, w=3]) {
+    %k = const [1, 2, 3, 4, 5, 6] : f32[n=1, c=2, w=3]
+    %y = add %x, %k
+    return %y, %k })");
+  const Tensor x = random(program.type(program.inputs[0]), 0);
+  Inside k(x.type(), Axis::w, 1);
+  Tensor y = *Tensor::allocate(x.type());
+  const Kernel kernel = session.compile(program, CompileOptions{}.like("k", k.view()));
+  kernel(x, y, k.view()).check();
+  const Tensor found = *Tensor::copy(k.view());
+  for (int64_t i = 0; i < 6; ++i) {
+    CHECK(found.as<float>()[i] == static_cast<float>(i + 1));
+    CHECK(y.as<float>()[i] == x.as<float>()[i] + static_cast<float>(i + 1));
+  }
 }
 
 TEST_CASE("functions take strided views as they are") {

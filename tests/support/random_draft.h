@@ -4,6 +4,7 @@
 
 #include "ir/types.h"
 #include "tests/support/dice.h"
+#include "tests/support/random_layout.h"
 #include "tests/support/random_program.h"
 
 #include <map>
@@ -55,6 +56,7 @@ public:
   RandomProgram program;
   std::vector<Known> known;
   size_t rank = 2; // spatial axes
+  Splits splits = Splits::few;
 
   /// A new input, or half the times a constant, of the type in some layout.
   std::string operand(const std::string& stem, const ir::TensorType& type, bool may_be_constant);

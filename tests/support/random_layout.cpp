@@ -33,7 +33,7 @@ TensorType whole_axes(const TensorType& type) {
   return whole;
 }
 
-TensorType random_layout(Dice& dice, const TensorType& type) {
+TensorType random_layout(Dice& dice, const TensorType& type, Splits splits) {
   TensorType result = whole_axes(type);
   const auto channel = std::find_if(result.extents.begin(), result.extents.end(),
                                     [](const Extent& e) { return e.axis == Axis::c; });
@@ -44,7 +44,8 @@ TensorType random_layout(Dice& dice, const TensorType& type) {
     break;
   default: break;
   }
-  if (dice.once_in(4))
+  const bool is_split = splits == Splits::many ? !dice.once_in(4) : dice.once_in(4);
+  if (is_split)
     for (int64_t parts = dice.one_of({1, 1, 2, 3}); parts > 0; --parts) split(dice, result);
   return result;
 }

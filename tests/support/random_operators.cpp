@@ -131,7 +131,7 @@ Known beside(Draft& draft, const Known& x) {
     if (value.type.element == x.type.element && same_shape(value.type, x.type))
       fitting.push_back(value);
   if (!draft.dice.once_in(3)) return draft.dice.one_of(fitting);
-  return draft.input(draft.fresh("r"), random_layout(draft.dice, x.type));
+  return draft.input(draft.fresh("r"), random_layout(draft.dice, x.type, draft.splits));
 }
 
 Known vector(Draft& draft, const Known& x, ElementType element) {

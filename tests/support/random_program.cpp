@@ -72,7 +72,7 @@ std::string Draft::constant(const std::string& stem, const TensorType& type,
 }
 
 std::string Draft::operand(const std::string& stem, const TensorType& whole, bool may_be_constant) {
-  const TensorType type = random_layout(dice, whole);
+  const TensorType type = random_layout(dice, whole, splits);
   if (!may_be_constant || type.elements() > 300 || !dice.once_in(3))
     return input(fresh(stem), type).name;
   const auto most = static_cast<int64_t>(largest_input(type.element));
@@ -143,6 +143,7 @@ public:
 private:
   void start() {
     draft_.rank = static_cast<size_t>(dice_.one_of({1, 2, 2, 2, 3}));
+    draft_.splits = dice_.once_in(4) ? Splits::many : Splits::few;
     draft_.known.push_back(draft_.input("%x", activation()));
     const int64_t wanted = dice_.one_of({1, 1, 2, 2, 3, 4});
     int64_t made = 0;
@@ -150,6 +151,10 @@ private:
   }
 
   int64_t extent() {
+    if (draft_.splits == Splits::many)
+      return draft_.rank == 1   ? dice_.one_of({1, 4, 8, 12, 18, 36})
+             : draft_.rank == 2 ? dice_.one_of({1, 2, 4, 6, 8, 10, 12})
+                                : dice_.one_of({1, 2, 4, 6});
     if (draft_.rank == 1) return dice_.one_of({1, 2, 3, 5, 7, 13, 16, 29, 31, 37, 61});
     if (draft_.rank == 2) return dice_.one_of({1, 2, 3, 5, 7, 8, 11, 13, 17});
     return dice_.one_of({1, 2, 3, 5, 7});
@@ -160,11 +165,16 @@ private:
     static const std::vector<ElementType> elements = {
         f32, f32, f32, f32, f32, f32, f64, f16, f16, bf16, bf16, u8, u8, u8, i8, i8, i32, i64};
     TensorType type{dice_.one_of(elements), {}};
-    const int64_t batch = dice_.once_in(40) ? 0 : dice_.one_of({1, 1, 1, 2, 3});
-    type.extents = {{Axis::n, batch},
-                    {Axis::c, dice_.one_of({1, 2, 3, 4, 5, 6, 7, 8, 13, 16, 17, 20, 32})}};
+    const bool splits = draft_.splits == Splits::many;
+    const int64_t batch = dice_.once_in(40) ? 0
+                          : splits          ? dice_.one_of({1, 4, 6, 8})
+                                            : dice_.one_of({1, 1, 1, 2, 3});
+    // Where tensors are split, numbers that have several divisors, of which one is a group's.
+    const int64_t channels = splits ? dice_.one_of({4, 6, 8, 12, 16, 18, 24, 30, 32, 36})
+                                    : dice_.one_of({1, 2, 3, 4, 5, 6, 7, 8, 13, 16, 17, 20, 32});
+    type.extents = {{Axis::n, batch}, {Axis::c, channels}};
     for (const Axis axis : draft_.spaces()) type.extents.push_back({axis, extent()});
-    return random_layout(dice_, type);
+    return random_layout(dice_, type, draft_.splits);
   }
 
   /// Adds one statement; false when the draw is not in the language or costs too much.
@@ -242,7 +252,7 @@ private:
       return all;
     };
     if (is_written)
-      for (TensorType& t : types) t = random_layout(dice_, t);
+      for (TensorType& t : types) t = random_layout(dice_, t, draft_.splits);
     std::string final_text = text(is_written);
     const auto parsed_with = [&](const std::string& line) {
       RandomProgram program = draft_.program;
@@ -252,7 +262,7 @@ private:
     };
     Expected<ir::Program> parsed = parsed_with(final_text);
     if (!parsed && !is_written) { // splits that do not divide: the type must be written
-      for (TensorType& t : types) t = random_layout(dice_, t);
+      for (TensorType& t : types) t = random_layout(dice_, t, draft_.splits);
       final_text = text(true);
       parsed = parsed_with(final_text);
     }

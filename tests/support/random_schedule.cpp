@@ -35,16 +35,21 @@ public:
     flatten();
     tile();
     loops();
-    schedule_.pack_weight = nest_.weight >= 0 && dice_.once_in(2);
+    if (nest_.weight >= 0 && dice_.once_in(2)) schedule_.pack = {{"weight"}};
     if (dice_.once_in(2)) add_in_groups();
-    if (dice_.once_in(8))
-      schedule_.prefetch.push_back(
-          nest_.operands[static_cast<size_t>(dice_.between(0, std::ssize(nest_.operands) - 1))]
-              .name);
+    if (dice_.once_in(8)) schedule_.prefetch.push_back({any_operand()});
+    if (const std::string operand = any_operand();
+        dice_.once_in(4) &&
+        (nest_.weight < 0 || nest_.operands[static_cast<size_t>(nest_.weight)].name != operand))
+      schedule_.pack.push_back({operand});
     return schedule_;
   }
 
 private:
+  const std::string& any_operand() {
+    const int64_t at = dice_.between(0, std::ssize(nest_.operands) - 1);
+    return nest_.operands[static_cast<size_t>(at)].name;
+  }
   const std::string& name(const ir::NestAxis& axis) const {
     return nest_.vars[static_cast<size_t>(axis.var.id)];
   }
@@ -97,11 +102,12 @@ private:
       LoopDirective loop{name(axis)};
       const int64_t extent = axis.extent.number();
       if (axis.reduction) {
-        if (extent > 3 && !constrained(axis) && dice_.once_in(4)) {
-          LoopDirective outer = loop;
-          outer.by = dice_.between(2, extent);
-          reduction.push_back(outer);
-        }
+        if (extent > 3 && !constrained(axis))
+          for (int64_t levels = outer_levels(4); levels > 0; --levels) {
+            LoopDirective outer = loop;
+            outer.by = dice_.between(2, extent);
+            reduction.push_back(outer);
+          }
         unroll(loop, extent);
         reduction.push_back(loop);
         continue;
@@ -110,11 +116,12 @@ private:
       const int64_t inner = in_tile == held_.end() ? 1 : in_tile->second;
       if (dice_.once_in(2) && inner > 1) loop.by = inner; // else filled in
       const bool is_tiled_once = constrained(axis) && inner > 1 && !dice_.once_in(4);
-      if (extent > 2 * inner && !is_tiled_once && dice_.once_in(4)) {
-        LoopDirective outer = loop;
-        outer.by = inner * dice_.between(2, std::max<int64_t>(2, extent / inner));
-        parallel.push_back(outer);
-      }
+      if (extent > 2 * inner && !is_tiled_once)
+        for (int64_t levels = outer_levels(4); levels > 0; --levels) {
+          LoopDirective outer = loop;
+          outer.by = inner * dice_.between(2, std::max<int64_t>(2, extent / inner));
+          parallel.push_back(outer);
+        }
       parallel.push_back(loop);
     }
     // A shuffle moves an inner loop before its outer one: those two trade places again.
@@ -133,6 +140,11 @@ private:
     schedule_.loops.insert(schedule_.loops.end(), reduction.begin(), reduction.end());
     if (dice_.once_in(3)) move_sums_outside(items);
     if (dice_.once_in(8)) repeat_a_loop();
+  }
+
+  /// Loops over an axis around its innermost one: none but once in so many draws.
+  int64_t outer_levels(int64_t once_in) {
+    return dice_.once_in(once_in) ? dice_.one_of({1, 1, 1, 2, 3}) : 0;
   }
 
   /// A reduction loop around loops over parallel axes: its sums wait in scratch. One over an axis
@@ -157,14 +169,16 @@ private:
     loops.insert(loops.begin() + to, loop);
   }
 
-  /// The same loop again, right inside itself: it has nothing left to walk.
+  /// The same loop again, somewhere inside itself: it has nothing left to walk there.
   void repeat_a_loop() {
     std::vector<LoopDirective>& loops = schedule_.loops;
     if (loops.empty()) return;
     const auto at = dice_.between(0, std::ssize(loops) - 1);
-    const LoopDirective loop = loops[static_cast<size_t>(at)];
+    LoopDirective loop = loops[static_cast<size_t>(at)];
     if (loop.dot || loop.unroll != 1) return;
-    loops.insert(loops.begin() + at, loop);
+    loop.parallel &= dice_.once_in(2);
+    const auto to = dice_.once_in(2) ? at : dice_.between(at, std::ssize(loops));
+    loops.insert(loops.begin() + to, loop);
   }
 
   /// Elements scattered over one part of memory are written one at a time, in the nest's order.
@@ -202,7 +216,7 @@ private:
         loops.push_back(outer);
       }
       loops.push_back(loop);
-      schedule_.pack_weight = true;
+      schedule_.pack = {{"weight"}};
       along_the_weight(*form);
       return;
     }

@@ -109,7 +109,9 @@ double add_kernel(Draft& draft, TensorType& weight) {
 
 bool multiplies(ElementType element) { return ir::is_float(element) || is_byte(element); }
 
-int64_t outputs_of_group(Dice& dice, int64_t groups) {
+int64_t outputs_of_group(const Draft& draft, int64_t groups) {
+  Dice& dice = draft.dice;
+  if (draft.splits == Splits::many) return dice.one_of({1, 2, 3, 4, 6, groups > 4 ? 2 : 12});
   return groups > 4 ? dice.one_of({1, 1, 1, 2, 3})
                     : dice.one_of({1, 2, 3, 5, 7, 8, 13, 16, 17, 19, 32, 33});
 }
@@ -124,7 +126,7 @@ std::optional<Made> random_conv(Draft& draft, const Known& x) {
   if (!multiplies(x.type.element)) return std::nullopt;
   Dice& dice = draft.dice;
   const int64_t channels = x.type.size(Axis::c), groups = groups_of(dice, channels);
-  const int64_t outputs = groups * outputs_of_group(dice, groups);
+  const int64_t outputs = groups * outputs_of_group(draft, groups);
   TensorType weight{{}, {{Axis::o, outputs}, {Axis::i, channels / groups}}};
   const double taps = add_kernel(draft, weight) * static_cast<double>(channels / groups);
   const Product made = product(draft, x, weight, taps, outputs);
@@ -140,7 +142,7 @@ std::optional<Made> random_conv_transpose(Draft& draft, const Known& x) {
   if (!multiplies(x.type.element)) return std::nullopt;
   Dice& dice = draft.dice;
   const int64_t channels = x.type.size(Axis::c), groups = groups_of(dice, channels);
-  const int64_t outputs = outputs_of_group(dice, groups);
+  const int64_t outputs = outputs_of_group(draft, groups);
   TensorType weight{{}, {{Axis::i, channels}, {Axis::o, outputs}}};
   const double taps = add_kernel(draft, weight) * static_cast<double>(channels / groups);
   const Product made = product(draft, x, weight, taps, groups * outputs);

@@ -1,10 +1,12 @@
 #include "tests/support/whole_numbers.h"
 
 #include "ir/number.h"
+#include "ir/operators.h"
 #include "runtime/tensor.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -42,6 +44,42 @@ Tensors arbitrary_numbers(const ir::Program& program, Dice& dice, int64_t one_in
     tensors.emplace(program.name_of(input), std::move(tensor));
   }
   return tensors;
+}
+
+std::optional<Tensors> not_finite(const ir::Program& program, uint64_t seed, Dice& dice) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  for (const ir::Statement& statement : program.statements) {
+    const int weight = traits_of(statement.operation).weight;
+    if (weight < 0) continue;
+    const ir::ValueId value = statement.operands[static_cast<size_t>(weight)];
+    if (std::find(program.inputs.begin(), program.inputs.end(), value) == program.inputs.end())
+      return std::nullopt;
+  }
+  Tensors tensors = whole_numbers(program, seed);
+  bool any = false;
+  for (auto& [name, tensor] : tensors) {
+    if (!tensor.type.has(ir::Axis::n) || ir::is_integer(tensor.type.element)) continue;
+    const int64_t size = ir::size_of(tensor.type.element);
+    for (int64_t i = 0; i < tensor.type.elements(); ++i)
+      if (dice.once_in(12)) {
+        any = true;
+        ir::write_real(tensor.bytes.data() + i * size, tensor.type.element,
+                       dice.one_of<double>({infinity, -infinity, std::nan("")}));
+      }
+  }
+  if (!any) return std::nullopt;
+  return tensors;
+}
+
+void see_through(Tensors& tensors, const compiler::StridesByName& strides) {
+  for (auto& [name, tensor] : tensors) {
+    const auto given = strides.find(name);
+    if (given == strides.end() || tensor.bytes.empty()) continue;
+    std::vector<std::byte> memory(
+        static_cast<size_t>(*compiler::checked_span_bytes(tensor.type, given->second)));
+    runtime::copy_elements(tensor.type, tensor.bytes.data(), {}, memory.data(), given->second);
+    runtime::copy_elements(tensor.type, memory.data(), given->second, tensor.bytes.data(), {});
+  }
 }
 
 namespace {

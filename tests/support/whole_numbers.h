@@ -3,6 +3,7 @@
 // are compared bit by bit.
 #pragma once
 
+#include "compiler/image/tensor_strides.h"
 #include "ir/program.h"
 #include "ir/tensor_data.h"
 #include "tests/support/dice.h"
@@ -24,6 +25,16 @@ Tensors whole_numbers(const ir::Program& program, uint64_t seed);
 /// Normally distributed numbers, some of them special: infinities, NaN, both zeros, denormals,
 /// numbers so large that their products overflow. `one_in` numbers there is a special one; 0: none.
 Tensors arbitrary_numbers(const ir::Program& program, Dice& dice, int64_t one_in);
+
+/// Whole numbers, and infinities and NaN among those of activations: sums of them are the same in
+/// every order. Weights and vectors stay finite, since what padding and folding do to those that
+/// are not is left open (docs/semantics.md). Nothing for a program with a constant filter, whose
+/// zeros may be left out, or without floats.
+std::optional<Tensors> not_finite(const ir::Program& program, uint64_t seed, Dice& dice);
+
+/// Makes inputs what they are seen as through their strides: one element where those of several
+/// places in memory are one.
+void see_through(Tensors& tensors, const compiler::StridesByName& strides);
 
 /// How close two tensors must be.
 struct Closeness {

@@ -139,6 +139,45 @@ TEST_CASE("both results of a max_pool are brought to the layouts that are asked 
               "%at = reorder %at_whole : i64[n=1, c=3, w=3, c=2]"});
 }
 
+TEST_CASE(
+    "where groups, a bias and a result cut channels at other places, the operands are made whole") {
+  // 36 groups of one input and two outputs: cut at 2 and 4 by the weight, at 12 by the bias, at 24
+  // by the result. Every cut of the group counts, the bias's too.
+  CHECK(statements(R"(program @p(%x: f32[n=6, c=36, w=4], %w: f32[w=1, o=2, i=9, i=2, i=2],
+    %b: f32[o=6, o=12]) { %y = conv_transpose %x, %w, %b {stride = 5, groups = 36} :
+    f32[n=6, c=3, w=16, c=24] return %y })") ==
+        Lines{"%w_whole = reorder %w : f32[w=1, o=2, i=36]", "%b_whole = reorder %b : f32[o=72]",
+              "%y = conv_transpose %x %w_whole %b_whole : f32[n=6, c=3, w=16, c=24]"});
+  // The same of a bias and the weight alone.
+  CHECK(statements(R"(program @p(%x: bf16[n=1, c=30, w=6], %w: bf16[i=10, o=2, w=2, i=3],
+    %b: bf16[o=6, o=10]) { %y = conv_transpose %x, %w, %b {groups = 30} return %y })") ==
+        Lines{"%w_whole = reorder %w : bf16[i=30, o=2, w=2]", "%b_whole = reorder %b : bf16[o=60]",
+              "%y = conv_transpose %x %w_whole %b_whole : bf16[n=1, c=60, w=7]"});
+}
+
+TEST_CASE("a value that only one element-wise statement reads has the layout that suits it") {
+  // A reorder between them would round %0, which the language does not.
+  const std::string image = "(%x: bf16[n=1, c=12, w=5], %w: bf16[o=12, i=12, w=1]) {";
+  CHECK(statements("program @p" + image + R"(
+    %0 = conv %x, %w : bf16[n=1, c=2, w=5, c=6]
+    %y = relu %0 : bf16[n=1, c=3, w=5, c=4] return %y })") ==
+        Lines{"%0 = conv %x %w : bf16[n=1, c=12, w=5]", "%y = relu %0 : bf16[n=1, c=3, w=5, c=4]"});
+  // So has one whose maker does not write what is asked for, and a chain of them.
+  CHECK(statements(R"(program @p(%x: bf16[n=1, c=12, w=4], %w: bf16[i=12, o=12, w=2]) {
+    %0 = conv_transpose %x, %w {stride = 2} : bf16[n=1, w=4, c=12, w=2]
+    %1 = relu %0 : bf16[n=1, w=2, c=12, w=4]
+    %y = tanh %1 : bf16[n=1, c=12, w=8] return %y })") ==
+        Lines{"%0 = conv_transpose %x %w : bf16[n=1, w=8, c=12]",
+              "%1 = relu %0 : bf16[n=1, w=2, c=12, w=4]", "%y = tanh %1 : bf16[n=1, c=12, w=8]"});
+  // One that is returned, or read twice, has the layout that was asked for.
+  CHECK(statements("program @p" + image + R"(
+    %0 = conv %x, %w : bf16[n=1, c=2, w=5, c=6]
+    %y = relu %0 : bf16[n=1, c=3, w=5, c=4] return %y, %0 })") ==
+        Lines{"%0 = conv %x %w : bf16[n=1, c=2, w=5, c=6]",
+              "%0_whole = reorder %0 : bf16[n=1, c=12, w=5]",
+              "%y = relu %0_whole : bf16[n=1, c=3, w=5, c=4]"});
+}
+
 TEST_CASE("layouts of a chain go together with those of what is folded into it, or not") {
   const auto together = [](const std::string& residual) {
     const ir::Program program = ir::parse("program @p(%x: f32[n=1, c=12, w=5],"
@@ -152,4 +191,20 @@ TEST_CASE("layouts of a chain go together with those of what is folded into it, 
   CHECK(together("f32[n=1, c=12, w=5]"));
   CHECK(together("f32[n=1, c=6, w=5, c=2]"));
   CHECK_FALSE(together("f32[n=1, c=2, w=5, c=6]"));
+}
+
+TEST_CASE("what is folded into groups is cut where they are, or not folded") {
+  // 6 groups of 4 outputs: a scale cut at 3 would cut a group's channels at no digit.
+  const auto together = [](const std::string& slope) {
+    const ir::Program program =
+        ir::parse("program @p(%x: f32[n=1, c=12, w=5], %w: f32[o=24, i=2, w=1], %s: f32[" + slope +
+                  "]) { %0 = conv %x, %w {groups = 6} %y = prelu %0, %s return %y }")
+            .value();
+    return layouts_go_together(program, {&program.statements[0], &program.statements[1]});
+  };
+  CHECK(together("c=24"));
+  CHECK(together("c=12, c=2"));
+  CHECK(together("c=3, c=8"));
+  CHECK_FALSE(together("c=8, c=3"));
+  CHECK_FALSE(together("c=4, c=6"));
 }

@@ -170,3 +170,87 @@ TEST_CASE("every activation agrees with the reference, at NaN and infinities too
     }
   }
 }
+
+TEST_CASE(
+    "a narrow value is not rounded on its way to its element-wise reader, however it is cut") {
+  // 17 * 17 is no bf16: rounded in between, the difference would be 0.
+  const auto check = [](const std::string& head) {
+    INFO(head);
+    const ir::Program program =
+        ir::parse(
+            "program @p(%x: bf16[n=1, c=12, w=2], %k: bf16[n=1, c=12, w=2],"
+            " %w: bf16[o=12, i=1, w=1], %v: bf16[i=12, o=1, w=1], %r: bf16[n=1, c=12, w=2]) {" +
+            head + "%y = sub %0, %r : bf16[n=1, c=3, w=2, c=4] return %y }")
+            .value();
+    Tensors inputs;
+    for (const ir::ValueId input : program.inputs) {
+      const std::string& name = program.name_of(input);
+      const auto elements = static_cast<size_t>(program.type(input).elements());
+      inputs[name] =
+          ir::tensor_of(program.type(input), std::vector<double>(elements, name == "r" ? 288 : 17));
+    }
+    for (const double difference : ir::elements_of(evaluate_nests(program, inputs).at("y")))
+      CHECK(difference == 1);
+    for (const double difference : ir::elements_of(tests::reference(program, inputs).at("y")))
+      CHECK(difference == 1);
+  };
+  check("%0 = mul %x, %k : bf16[n=1, c=12, w=2] ");
+  check("%0 = mul %x, %k : bf16[n=1, c=2, w=2, c=6] ");
+  check("%0 = conv %x, %w {groups = 12} : bf16[n=1, c=2, w=2, c=6] ");
+  check("%0 = conv_transpose %x, %v {groups = 12} : bf16[n=1, c=12, w=1, w=2] ");
+}
+
+namespace {
+
+std::string transposed(int64_t stride, int64_t dilation, int64_t kernel, int64_t input, int64_t pad,
+                       int64_t output_padding = 0) {
+  return fmt::format(
+      "program @p(%x: f32[n=1, c=1, w={}], %w: f32[i=1, o=1, w={}], %b: f32[o=1]) {{ "
+      "%y = conv_transpose %x, %w, %b {{stride = {}, dilation = {}, pad = {}, "
+      "output_padding = {}}} return %y }}",
+      input, kernel, stride, dilation, pad, output_padding);
+}
+
+void check_transposed(const std::string& text, int64_t taps, int64_t inputs) {
+  std::vector<double> w, x;
+  for (int64_t tap = 0; tap < taps; ++tap) w.push_back(static_cast<double>(tap % 61 + 1));
+  for (int64_t i = 0; i < inputs; ++i) x.push_back(static_cast<double>(i % 53 + 1));
+  check_agreement(text, {{"x", x}, {"w", w}, {"b", {1000}}});
+}
+
+} // namespace
+
+TEST_CASE("a transposed convolution whose residues are many is a few rows of them") {
+  struct Layer {
+    int64_t stride, dilation, kernel, input, pad, output_padding;
+  };
+  for (const Layer& l : {Layer{97, 89, 100, 3, 0, 0}, // every residue has a tap
+                         {97, 89, 60, 3, 5, 8},       // some have none
+                         {97, 8, 70, 4, 30, 0},
+                         {101, 60, 1, 3, 0, 50},
+                         {96, 60, 30, 3, 7, 0}, // they share a divisor
+                         {1000, 999, 1003, 2, 400, 999},
+                         {72, 1, 200, 3, 100, 0},
+                         {89, 178, 200, 2, 3, 0}}) {
+    const std::string text =
+        transposed(l.stride, l.dilation, l.kernel, l.input, l.pad, l.output_padding);
+    check_transposed(text, l.kernel, l.input);
+    const ir::NestProgram nests = compiler::lower(ir::parse(text).value()).value();
+    CHECK(nests.nests.size() <= 64);
+  }
+  check_transposed("program @p(%x: f32[n=1, c=1, h=3, w=2], %w: f32[i=1, o=1, h=33, w=12], %b: "
+                   "f32[o=1]) { %y = conv_transpose %x, %w, %b {stride = [31, 13], dilation = [29, "
+                   "11], pad = [40, 3], output_padding = [3, 2]} return %y }",
+                   33 * 12, 6);
+}
+
+TEST_CASE("a transposed convolution with too many kinds of outputs is refused with their number") {
+  const std::string text =
+      "program @p(%x: f32[n=1, c=1, d=3, h=3, w=3], %w: f32[i=1, o=1, d=100, h=100, w=100]) { %y = "
+      "conv_transpose %x, %w {stride = 97, dilation = 89} return %y }";
+  const auto refused = compiler::lower(ir::parse(text).value());
+  REQUIRE(!refused);
+  CHECK(to_string(refused.diagnostics().front())
+            .find("stride [97, 97, 97] with dilation [89, 89, 89] makes more than 512 kinds of "
+                  "outputs") != std::string::npos);
+}

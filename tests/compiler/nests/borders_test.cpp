@@ -150,6 +150,34 @@ TEST_CASE("a clipped loop runs over the taps that the whole tile meets") {
   CHECK(clipped > 500);
 }
 
+TEST_CASE("tiles with taps that part of one meets are found without a look at the others") {
+  tests::Dice dice(5);
+  int64_t looked_at = 0, found = 0;
+  for (int i = 0; i < 2000; ++i) {
+    const Window window = any_window(dice);
+    const ir::Nest nest = window.nest();
+    const Borders borders(nest);
+    const int64_t origin = dice.between(0, window.outputs - 1), by = dice.between(1, 5);
+    const int64_t size = dice.between(1, by), tiles = dice.between(1, 30);
+    const std::vector<Place> places = {{Affine(origin), size, 0, size}, {}};
+    const auto some = borders.partial_tiles(nest.constraints[0], nest.axes[1], w,
+                                            {origin, by, size}, {0, tiles - 1}, places);
+    for (int64_t t = 0; t < tiles; ++t) {
+      const bool is_partial =
+          !borders.partial_runs(nest.constraints[0], nest.axes[1], w, origin + t * by, places)
+               .empty();
+      const auto times = std::count_if(some.begin(), some.end(), [&](const auto& range) {
+        return range.lo <= t && t <= range.hi;
+      });
+      CHECK(times <= 1);
+      CHECK((times == 1 || !is_partial));
+      looked_at += times, found += is_partial;
+    }
+  }
+  CHECK(found > 500);
+  CHECK(looked_at < 4 * found);
+}
+
 TEST_CASE("taps that part of a tile meets are runs of the same elements") {
   tests::Dice dice(4);
   int runs_found = 0;

@@ -53,7 +53,7 @@ TEST_CASE("the weight's expression is the weight in f32 and its widening in narr
   const ir::Expr widened = weight_expression(half);
   CHECK(printed(widened) == "f32(w)");
   CHECK(widened->type == ir::ElementType::f32);
-  CHECK(weight_read(widened, half.weight).operand == half.weight);
+  CHECK(read_in_part(widened, half.weight).operand == half.weight);
 }
 
 TEST_CASE("what is done to the weight alone goes into its packing, and no more") {
@@ -63,7 +63,7 @@ TEST_CASE("what is done to the weight alone goes into its packing, and no more")
               " %y = conv_transpose %x, %w {x_zero_point = 3, w_zero_point = 7} return %y }");
   const ir::Expr whole = weight_expression(nest);
   CHECK(printed(whole) == "i32(w) - 7");
-  const ir::Nest packed = with_packed_weight(nest);
+  const ir::Nest packed = with_packed(nest, nest.weight);
   const ir::Expr left = weight_expression(packed);
   CHECK(printed(left) == "w");
   CHECK(left->type == ir::ElementType::i32);

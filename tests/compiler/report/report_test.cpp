@@ -70,7 +70,7 @@ TEST_CASE("a report is a page: the work, the choices, the image, the time", "[re
   nest.registers = 28;
   nest.register_tile = "14 w x 2 o of f32x8";
   nest.code_bytes = 20480;
-  nest.packed_bytes = 36864;
+  nest.packed = {{"w", 36864}};
   nest.work_items = 112;
   report.nests = {nest};
   report.text_bytes = 20480;
@@ -91,7 +91,7 @@ nest conv: conv %0, relu %y
   multiply-adds  100 executed for 75 asked for: 75.0 % are useful
   work items     112
   register tile  14 w x 2 o of f32x8 (28 registers)
-  packed weight  36.0 KiB
+  packed         %w, 36.0 KiB
   code           20.0 KiB
   schedule
     parallel o by 32, h

@@ -108,7 +108,7 @@ TEST_CASE("the instruction is the dot product's where the schedule says so") {
       plan_of(bytes, "for o by 16, w, kw, i dot 4; registers o 16 vector 16; pack weight");
   CHECK(p.plan.instruction.kind == Instruction::Kind::dot);
   CHECK(p.plan.instruction.ways == 4);
-  CHECK(p.plan.packed->group == 4);
+  CHECK(p.plan.packed.at(0).group == 4);
 }
 
 TEST_CASE("vdpbf16ps has a rate of its own on each CPU") {

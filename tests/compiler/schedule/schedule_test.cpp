@@ -79,8 +79,8 @@ prefetch x, k)")
                                               {"kw", 0, LoopDirective::full},
                                               {"i", 0, 2}});
   CHECK(s.registers == std::vector<compiler::RegisterDirective>{{"hw", 14, 0}, {"o", 32, 16}});
-  CHECK(s.pack_weight);
-  CHECK(s.prefetch == std::vector<std::string>{"x", "k"});
+  CHECK(s.pack == std::vector<compiler::OperandDirective>{{"weight"}});
+  CHECK(s.prefetch == std::vector<compiler::OperandDirective>{{"x"}, {"k"}});
 }
 
 TEST_CASE("semicolons separate directives as line ends do, and comments end with their line") {
@@ -94,7 +94,7 @@ TEST_CASE("each nest may have a schedule of its own") {
   const Schedules s = parse_schedules("nest a:\nfor n\nnest b: ; pack weight").value();
   REQUIRE(s.size() == 2);
   CHECK(s.at("a").loops.size() == 1);
-  CHECK(s.at("b").pack_weight);
+  CHECK(s.at("b").pack == std::vector<compiler::OperandDirective>{{"weight"}});
 }
 
 TEST_CASE("a nest's first directive may stand on the line of its name") {
@@ -102,8 +102,8 @@ TEST_CASE("a nest's first directive may stand on the line of its name") {
         parse_schedules("nest a:\nfor n, o\npack weight\nnest b:\nnest c:\nfor n").value());
   CHECK_THAT(refusal("nest a for n"),
              Catch::Matchers::ContainsSubstring("1:8: schedule: 'for' is unexpected here"));
-  CHECK_THAT(refusal("nest a: pack it"),
-             Catch::Matchers::ContainsSubstring("1:14: schedule: pack: only `pack weight`"));
+  CHECK_THAT(refusal("nest a: pack x, x"),
+             Catch::Matchers::ContainsSubstring("1:17: schedule: pack x: it is named twice"));
 }
 
 TEST_CASE("a form stands anywhere in the text, for the nest that it names") {
@@ -123,7 +123,7 @@ TEST_CASE("a form stands anywhere in the text, for the nest that it names") {
 
 TEST_CASE("an operand without a name is prefetched by its number") {
   CHECK(parse_schedules("prefetch %0, %x, y").value().at("").prefetch ==
-        std::vector<std::string>{"%0", "x", "y"});
+        std::vector<compiler::OperandDirective>{{"%0"}, {"x"}, {"y"}});
 }
 
 TEST_CASE("a printed schedule parses to itself") {
@@ -141,7 +141,7 @@ TEST_CASE("a text that is no schedule is refused with its line, column and rule"
   const std::vector<std::pair<const char*, const char*>> refusals = {
       {"colour n by 3",
        "1:1: schedule: unknown directive 'colour' (the directives are parallel, for, "
-       "registers, flatten, pack weight, prefetch, compute, form and nest)"},
+       "registers, flatten, pack, prefetch, compute, form and nest)"},
       {"for n\nfor 3", "2:5: schedule: for: a name is wanted"},
       {"parallel", "schedule: parallel: a name is wanted"},
       {"for n,", "schedule: for: a name is wanted"},
@@ -168,7 +168,7 @@ TEST_CASE("a text that is no schedule is refused with its line, column and rule"
       {"form conv_y", "1:1: schedule: form: a nest and one of its forms are wanted"},
       {"form conv_y dot 4", "1:17: schedule: '4' is unexpected here"},
       {"form a dot\nform a direct", "2:1: schedule: nest a has a form already"},
-      {"pack input", "1:6: schedule: pack: only `pack weight` is known"},
+      {"pack", "1:5: schedule: pack: a name is wanted"},
       {"prefetch", "schedule: prefetch: a name is wanted"},
       {"prefetch %", "schedule: prefetch: a name is wanted"},
       {"nest :", "schedule: nest: a name is wanted"},
@@ -183,7 +183,7 @@ TEST_CASE("a text that is no schedule is refused with its line, column and rule"
 }
 
 TEST_CASE("every fault of a text is told at once") {
-  CHECK(parse_schedules("tile n; for 3; for n by 0\npack input").diagnostics().size() == 4);
+  CHECK(parse_schedules("tile n; for 3; for n by 0\npack 3").diagnostics().size() == 4);
 }
 
 TEST_CASE("a text that is no schedule at all is not read to its end") {

@@ -18,6 +18,19 @@ const char* const split_channels = R"(program @p(%x: u8[n=1, w=5, c=8], %w: i8[o
   return %y
 })";
 
+std::string refusal(const std::string& program, const std::string& schedule) {
+  CompileRequest request;
+  request.schedule = schedule;
+  const auto stages = specialise_program(ir::parse(program).value(), request);
+  return stages ? "accepted" : Error(stages.diagnostics()).what();
+}
+
+const char* const padded =
+    R"(program @p(%x: f32[n=2, c=3, h=7, w=11], %w: f32[o=5, i=3, h=3, w=3]) {
+  %0 = conv %x, %w {pad = [1, 1], stride = [1, 2]}
+  %y = relu %0
+  return %y })";
+
 Schedule schedule_of(const std::string& text) { return parse_schedules(text).value().at(""); }
 
 } // namespace
@@ -32,8 +45,8 @@ TEST_CASE("lanes of a packed weight are neighbours, in whatever order registers 
             schedule_of(std::string("for o by 2, o1 by 8, w, i dot 4; pack weight; ") + registers),
             nest, parse_target("x86-64-v4").value())
             .value();
-    REQUIRE(plan.packed);
-    const PackedLayout& layout = *plan.packed;
+    REQUIRE(plan.packed.size() == 1);
+    const PackedLayout& layout = plan.packed.front();
     CAPTURE(registers);
     CHECK(layout.group == 4);
     REQUIRE(layout.dimensions.size() >= 3);
@@ -47,4 +60,38 @@ TEST_CASE("a dot product may have its vectors first in the register tile") {
   request.target = parse_target("x86-64-v4").value();
   request.schedule = "for o by 2, o1 by 8, w, i dot 4; registers o1 8 vector 8, o 2; pack weight";
   CHECK(specialise_program(ir::parse(split_channels).value(), request)); // verifies what it makes
+}
+
+TEST_CASE("a packed image has an element for each tap that meets it") {
+  const std::string text = "for n, h, w, o, i, kh, kw; pack x";
+  CompileRequest request;
+  request.schedule = text;
+  const Stages stages = specialise_program(ir::parse(padded).value(), request).value();
+  REQUIRE(stages.report.nests.size() == 1);
+  REQUIRE(stages.report.nests.front().packed.size() == 1);
+  CHECK(stages.report.nests.front().packed.front().operand == "x");
+  CHECK(stages.report.nests.front().packed_bytes() == 4 * (2 * 7 * 6) * (3 * 3 * 3));
+}
+
+TEST_CASE("what cannot be packed is refused with its place and the reason") {
+  using Catch::Matchers::ContainsSubstring;
+  CHECK_THAT(refusal(padded, "pack z"),
+             ContainsSubstring("schedule:1:6: schedule: nest conv_y: pack z: this nest sums "
+                               "up no such operand"));
+  CHECK_THAT(refusal(padded, "pack z"), ContainsSubstring("what conv_y sums up is x, w"));
+  CHECK_THAT(refusal(padded, "pack weight, w"), ContainsSubstring("it is packed already"));
+  CHECK_THAT(refusal("program @p(%x: f32[n=1, c=4]) { %y = relu %x return %y }", "pack weight"),
+             ContainsSubstring("pack weight: this nest has no weight"));
+  CHECK_THAT(refusal("program @p(%x: f32[n=1, c=4]) { %y = relu %x return %y }", "pack x"),
+             ContainsSubstring("pack x: this nest sums up no such operand"));
+  CHECK_THAT(refusal(R"(program @p(%x: f32[n=1, c=4, w=9], %w: f32[o=4, i=4, w=1]) {
+               %0 = conv %x, %w  %y = add %0, %x  return %y })",
+                     "pack x"),
+             ContainsSubstring("pack x: the nest reads it in more than one way"));
+  CHECK_THAT(refusal(R"(program @p(%x: f32[n=1, c=1, h=2000, w=2000], %w: f32[o=1, i=1, h=31, w=31])
+               { %y = conv %x, %w return %y })",
+                     "pack x"),
+             ContainsSubstring("64 times as many at most"));
+  CHECK_THAT(refusal(padded, "pack x; prefetch x"),
+             ContainsSubstring("prefetch x: it is packed, so that it is read in order"));
 }

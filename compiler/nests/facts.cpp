@@ -1,0 +1,31 @@
+#include "compiler/nests/facts.h"
+
+#include "compiler/nests/strides.h"
+
+#include <algorithm>
+
+namespace volute::compiler {
+
+using namespace ir;
+
+NestFacts::NestFacts(const Nest& nest)
+    : nest_(nest), reads_(inner_reads(nest)), axes_(nest.vars.size()) {
+  const auto in_any = [](const std::vector<Constraint>& all, Var axis) {
+    return std::any_of(all.begin(), all.end(),
+                       [&](const Constraint& c) { return c.value.depends_on(axis); });
+  };
+  for (const NestAxis& axis : nest.axes) {
+    OfAxis& facts = axes_[static_cast<size_t>(axis.var.id)];
+    facts.constrained = in_any(nest.constraints, axis.var);
+    facts.in_domain = in_any(nest.domain, axis.var);
+    facts.lanes = compiler::lanes_may_run_along(nest, axis.var);
+    facts.result_lanes = compiler::lanes_may_run_along(nest, axis.var, false);
+    if (axis.reduction) facts.dot = dot_form(nest, axis.var);
+  }
+  if (nest.weight < 0) return;
+  const auto read = std::find_if(reads_.begin(), reads_.end(),
+                                 [&](const Read& r) { return r.operand == nest.weight; });
+  if (read != reads_.end()) weight_ = *read;
+}
+
+} // namespace volute::compiler

@@ -1,0 +1,50 @@
+#include "compiler/compile.h"
+#include "ir/parse.h"
+#include "tests/support/catch.h"
+#include "tests/support/kernel_run.h"
+#include "tests/support/reference.h"
+#include "tests/support/whole_numbers.h"
+
+#include <string>
+
+using namespace volute;
+using namespace volute::compiler;
+
+namespace {
+
+const char* const padded =
+    R"(program @p(%x: f32[n=2, c=3, h=7, w=11], %w: f32[o=5, i=3, h=3, w=3]) {
+  %0 = conv %x, %w {pad = [1, 1], stride = [1, 2]}
+  %y = relu %0
+  return %y })";
+
+} // namespace
+
+TEST_CASE("an image packed in the order of the loops gives the results that it gives as it lies") {
+  for (const std::string schedule :
+       {"pack x", "for n, h, o, w by 4, i, kh, kw; registers w 4, o 1; pack x, weight",
+        "parallel n; for h, o by 8, w by 3, i, kh, kw; registers w 3, o 8 vector 8; pack weight, x",
+        "for n, o, h, w by 8, i, kh, kw; registers w 8 vector 8; pack x",
+        "for n, h, i, o by 4, w by 2, kh, kw; registers o 4 vector 4, w 2; pack %x"})
+    for (const std::string& text :
+         {std::string(padded), std::string(R"(program @p(%x: f32[n=2, h=5, w=7, c=6],
+              %w: f32[o=10, i=6, h=1, w=1]) { %y = conv %x, %w {stride = 2} return %y })"),
+          std::string(R"(program @p(%x: bf16[n=1, h=9, w=8, c=4], %w: bf16[o=8, i=2, h=3, w=3]) {
+              %y = conv %x, %w {groups = 2, pad = 1} return %y })")}) {
+      CAPTURE(schedule, text);
+      const ir::Program program = ir::parse(text).value();
+      CompileRequest request;
+      request.schedule = schedule;
+      const Expected<Compiled> compiled = compile(program, request);
+      if (!compiled) { // groups have an axis more
+        CHECK(text.find("groups") != std::string::npos);
+        continue;
+      }
+      CHECK(compiled->image.steps.size() == (schedule.find("weight") == std::string::npos ? 2 : 3));
+      const tests::Tensors inputs = tests::whole_numbers(program, 7);
+      const auto run =
+          tests::KernelRun(*compiled).run(program, inputs, tests::GuardedBuffer::Wall::at_end);
+      REQUIRE(run.fault.empty());
+      CHECK(run.buffers[program.inputs.size()] == tests::reference(program, inputs).at("y").bytes);
+    }
+}
