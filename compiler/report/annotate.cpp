@@ -171,16 +171,17 @@ private:
   std::string tag(const Line& line) const { return statements_.tag(listing_.sources_of(line)); }
 
   static std::string spills(const CodeWork& work) {
-    const int64_t vectors = work.vector_spills + work.vector_reloads;
-    const int64_t scalars = work.scalar_spills + work.scalar_reloads;
-    if (vectors + scalars == 0) return "nothing is kept on the stack";
-    std::string text =
-        fmt::format("{} and {} of vector registers on the stack",
-                    counted(work.vector_spills, "store"), counted(work.vector_reloads, "reload"));
-    if (scalars > 0)
-      text += fmt::format(", {} and {} of others", counted(work.scalar_spills, "store"),
-                          counted(work.scalar_reloads, "reload"));
-    return text;
+    if (work.vector_spills + work.vector_reloads + work.scalar_spills + work.scalar_reloads == 0)
+      return "nothing is kept on the stack";
+    std::vector<std::string> parts;
+    const auto tell = [&](int64_t stores, int64_t reloads, std::string_view of) {
+      if (stores + reloads > 0)
+        parts.push_back(fmt::format("{} and {} of {}", counted(stores, "store"),
+                                    counted(reloads, "reload"), of));
+    };
+    tell(work.vector_spills, work.vector_reloads, "vector registers");
+    tell(work.scalar_spills, work.scalar_reloads, "addresses and counters");
+    return fmt::format("on the stack: {}", fmt::join(parts, ", "));
   }
 
   /// The loop's line of the loops text: that of the jump back.

@@ -216,7 +216,7 @@ public:
     if (word == ".text" || word == ".data") in_section_ = false;
     if (in_section_) return true;
     if (starts_with_any(line, {".Ltmp", ".Lfunc_begin", ".Ldebug"})) return true;
-    if (starts_with_any(word, {".loc\t", ".loc ", ".cfi_"})) return true;
+    if (starts_with_any(word, {".loc\t", ".cfi_"})) return true;
     return word.starts_with(".file") && word.size() > 6 && word[6] >= '0' && word[6] <= '9';
   }
 
@@ -314,7 +314,7 @@ Listing listing_of(std::string_view assembly, ir::LoopsText loops, const ir::Loo
     const size_t end = std::min(assembly.find('\n'), assembly.size());
     const std::string_view text = assembly.substr(0, end);
     assembly.remove_prefix(std::min(end + 1, assembly.size()));
-    if (trimmed(text).starts_with(".loc")) place = place_of(trimmed(text).substr(4));
+    if (text.starts_with("\t.loc\t")) place = place_of(text.substr(6));
     if (debug.is_one(text)) continue;
     Line line{kind_of(text), std::string(text), {}};
     if (line.kind == Kind::label) {

@@ -6,6 +6,7 @@
 #include "compiler/report/listing.h"
 #include "ir/operators.h"
 #include "ir/parse.h"
+#include "ir/print.h"
 #include "tests/support/catch.h"
 #include "tests/support/random_program.h"
 
