@@ -185,6 +185,7 @@ Expected<LlvmListing> list_llvm(const ir::LoopProgram& program, const Target& ta
           if (const llvm::DebugLoc& where = instruction.getDebugLoc())
             known[&instruction] = {static_cast<int>(where.getLine()), source_of(where.getCol())};
     llvm::StripDebugInfo(module);
+    if (llvm::NamedMDNode* flags = module.getModuleFlagsMetadata()) flags->eraseFromParent();
     LlvmListing listing;
     PlaceWriter places(std::move(known), listing.places);
     llvm::raw_string_ostream stream(listing.text);
