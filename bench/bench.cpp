@@ -1,115 +1,35 @@
 #include "bench/bench.h"
 
-#include "bench/machine.h"
-#include "bench/peer.h"
-#include "bench/verify.h"
-#include "compiler/compile.h"
-#include "ir/number.h"
+#include "bench/agreement.h"
+#include "bench/cold.h"
+#include "bench/made_up.h"
+#include "compiler/target/target.h"
 #include "ir/print.h"
-#include "runtime/kernel.h"
-#include "runtime/tensor.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <map>
-#include <memory>
 
 namespace volute::bench {
 namespace {
 
-using runtime::Kernel;
-using runtime::Tensor;
-
 // A call above this would turn every round into a wait: it gets a series of its own.
 constexpr double slow_call_seconds = 0.03;
-constexpr int most_rounds_of_slow = 11;
-// Contenders that are compared with each other, because the reference would take too long, may
-// differ by this part of the largest element: f32 sums of some thousand products.
-constexpr double mutual_tolerance = 1e-5;
+constexpr int least_rounds = 5, most_rounds_of_slow = 11, cold_rounds = 15;
+// What is timed is also verified, where the reference takes this part of what verification may.
+constexpr double second_reference = 0.1;
 
-/// One thing that computes the program into the shared outputs.
-struct Entrant {
-  Contender contender;
-  std::function<Status()> call;
-  double seconds = 0; // of one call, roughly
+// ---- who takes part -----------------------------------------------------------------------------
+
+/// Those who take part whatever the data: compiled once, loaded once.
+struct Field {
+  std::vector<Compiled> compiled; // "volute", its variants, "naive"
+  std::vector<std::pair<std::string, const Peer*>> peers;
+  std::map<std::string, std::string> refused; // by name
+  std::vector<std::string> order;             // of all names
 };
-
-/// The tensors that everybody works on.
-struct Data {
-  std::vector<Tensor> inputs, outputs; // in the program's order
-  Tensors by_name;
-};
-
-Expected<Data> make_data(const ir::Program& program) {
-  Data data;
-  const auto add = [&](const std::vector<ir::ValueId>& ids,
-                       std::vector<Tensor>& to) -> std::optional<Failure> {
-    for (const ir::ValueId id : ids) {
-      Expected<Tensor> tensor = Tensor::allocate(program.type(id));
-      if (!tensor) return tensor.failure();
-      to.push_back(std::move(*tensor));
-    }
-    return std::nullopt;
-  };
-  if (auto fault = add(program.inputs, data.inputs)) return *fault;
-  if (auto fault = add(program.outputs, data.outputs)) return *fault;
-  for (size_t i = 0; i < data.inputs.size(); ++i)
-    runtime::fill(data.inputs[i], {runtime::Fill::Kind::random, 0}, i);
-  const auto name = [&](const std::vector<ir::ValueId>& ids, std::vector<Tensor>& tensors) {
-    for (size_t i = 0; i < ids.size(); ++i)
-      data.by_name[program.name_of(ids[i])] = {tensors[i].data(),
-                                               static_cast<size_t>(tensors[i].bytes())};
-  };
-  name(program.inputs, data.inputs);
-  name(program.outputs, data.outputs);
-  return data;
-}
-
-/// Weights and per-channel vectors are constant from call to call; what has a batch is not.
-bool is_weight(const ir::TensorType& type) { return !type.has(ir::Axis::n); }
-
-Expected<Entrant> volute_entrant(const ir::Program& program, const runtime::Session& session,
-                                 const compiler::CompileRequest& request, Data& data,
-                                 compiler::Report& report) {
-  Expected<compiler::Compiled> compiled = session.inspect(program, request);
-  if (!compiled) return compiled.failure();
-  report = compiled->report;
-  Expected<Kernel> kernel = session.load(compiled->image);
-  if (!kernel) return kernel.failure();
-  std::vector<runtime::TensorRef> arguments;
-  for (size_t i = 0; i < data.inputs.size(); ++i) {
-    if (!is_weight(data.inputs[i].type())) {
-      arguments.emplace_back(std::as_const(data.inputs[i]));
-      continue;
-    }
-    Expected<Kernel> bound = kernel->try_bind(program.name_of(program.inputs[i]), data.inputs[i]);
-    if (!bound) return bound.failure();
-    kernel = std::move(*bound);
-  }
-  for (Tensor& output : data.outputs) arguments.emplace_back(output);
-  Entrant entrant;
-  for (const compiler::NestReport& nest : report.nests)
-    entrant.contender.executed_multiply_adds += static_cast<double>(nest.executed_multiply_adds);
-  entrant.call = [kernel = *kernel, arguments] { return kernel.call(arguments); };
-  return entrant;
-}
-
-Expected<Entrant> peer_entrant(const ir::Program& program, const Peer& peer, const Data& data,
-                               const compiler::Report& report) {
-  Expected<std::unique_ptr<PreparedPeer>> prepared = peer.prepare(program, data.by_name);
-  if (!prepared) return prepared.failure();
-  Entrant entrant;
-  // What it is asked for: none of the peers says what it executes.
-  entrant.contender.executed_multiply_adds = static_cast<double>(report.multiply_adds);
-  entrant.call = [shared = std::shared_ptr<PreparedPeer>(std::move(*prepared))] {
-    shared->run();
-    return Status();
-  };
-  return entrant;
-}
 
 std::string reason_of(const std::vector<Diagnostic>& faults) {
   std::string text;
@@ -117,205 +37,267 @@ std::string reason_of(const std::vector<Diagnostic>& faults) {
   return text;
 }
 
-// ---- verification -------------------------------------------------------------------------------
-
-using Bytes = std::vector<std::byte>;
-
-/// Runs it once into outputs full of NaN, or of what is no likely integer.
-Expected<std::vector<Bytes>> results_of(Entrant& entrant, Data& data) {
-  for (Tensor& output : data.outputs)
-    std::memset(output.data(), 0xff, static_cast<size_t>(output.bytes()));
-  const double start = steady_seconds();
-  if (Status status = entrant.call(); !status) return status.failure();
-  entrant.seconds = steady_seconds() - start;
-  std::vector<Bytes> results;
-  for (const Tensor& output : data.outputs)
-    results.emplace_back(output.data(), output.data() + output.bytes());
-  return results;
-}
-
-/// An entrant's results as a reference: for when the true one takes too long.
-Bounded as_bounded(const ir::TensorType& type, Bytes bytes) {
-  Bounded bounded{{type, std::move(bytes)}, {}};
-  double largest = 0;
-  for (const double value : ir::elements_of(bounded.value))
-    if (std::isfinite(value)) largest = std::max(largest, std::abs(value));
-  bounded.tolerance.assign(static_cast<size_t>(type.elements()), mutual_tolerance * largest);
-  return bounded;
-}
-
-Expected<std::map<std::string, Bounded>> reference_of(const ir::Program& program, const Data& data,
-                                                      double steps) {
-  std::vector<ir::TensorData> copies;
-  copies.reserve(data.inputs.size());
-  std::map<std::string, const ir::TensorData*> named;
-  for (size_t i = 0; i < data.inputs.size(); ++i) {
-    const Tensor& input = data.inputs[i];
-    copies.push_back({input.type(), Bytes(input.data(), input.data() + input.bytes())});
-    named[program.name_of(program.inputs[i])] = &copies.back();
-  }
-  return bounded_reference(program, named, {steps, 4e9});
-}
-
-/// A sentence that says how, or what differs.
-Expected<std::string> verify_all(const ir::Program& program, Data& data,
-                                 std::vector<Entrant>& entrants, double reference_steps) {
-  Expected<std::map<std::string, Bounded>> wanted = reference_of(program, data, reference_steps);
-  const bool has_reference = wanted.has_value();
-  std::string against = "the reference", equal, within;
-  std::map<std::string, Bounded> first;
-  for (Entrant& entrant : entrants) {
-    if (!entrant.call) continue;
-    Expected<std::vector<Bytes>> results = results_of(entrant, data);
-    if (!results) return results.failure();
-    if (!has_reference && first.empty()) {
-      against = entrant.contender.name;
-      for (size_t i = 0; i < results->size(); ++i)
-        first[program.name_of(program.outputs[i])] =
-            as_bounded(data.outputs[i].type(), std::move((*results)[i]));
+Expected<Field> field_of(const ir::Program& program, const BenchOptions& options) {
+  Field field;
+  const auto add = [&](const std::string& name, const runtime::Session& session,
+                       const runtime::CompileOptions& how) -> std::optional<Failure> {
+    Expected<Compiled> compiled = compile(name, program, session, how);
+    if (!compiled) return compiled.failure();
+    field.compiled.push_back(std::move(*compiled));
+    field.order.push_back(name);
+    return std::nullopt;
+  };
+  if (auto fault = add("volute", options.session, options.compile)) return *fault;
+  for (const Variant& variant : options.variants)
+    if (auto fault = add(variant.name, variant.session, variant.compile)) return *fault;
+  for (const std::string& name : options.against) {
+    if (name == "naive") {
+      runtime::CompileOptions naive = options.compile;
+      naive.schedule = "naive";
+      if (auto fault = add(name, options.session, naive)) return *fault;
       continue;
     }
-    bool is_exact = true;
-    double largest_share = 0;
-    for (size_t i = 0; i < results->size(); ++i) {
-      const std::string& name = program.name_of(program.outputs[i]);
-      const Agreement found =
-          compare(name, has_reference ? wanted->at(name) : first.at(name), (*results)[i].data());
-      is_exact = is_exact && found.largest_difference == 0;
-      largest_share = std::max(largest_share, found.largest_share);
-      if (!found.agrees())
-        return fail(
-            fmt::format("@{}", program.name),
-            fmt::format("{} computes something else than {}: %{}: {} of {} elements differ, "
-                        "the first at {}: {} instead of {}, tolerance {:.3g}",
-                        entrant.contender.name, against, name, found.wrong, found.elements,
-                        found.where, found.got, found.wanted, found.tolerance));
-    }
-    if (is_exact)
-      equal += fmt::format("{}{}", equal.empty() ? "" : ", ", entrant.contender.name);
+    field.order.push_back(name);
+    const Expected<const Peer*> peer = find_peer(name == "cpp" ? "naive" : name);
+    if (peer)
+      field.peers.emplace_back(name, *peer);
     else
-      within += fmt::format("{}{} ({:.2g} of it)", within.empty() ? "" : ", ",
-                            entrant.contender.name, largest_share);
+      field.refused[name] = reason_of(peer.diagnostics());
   }
-  std::string how;
-  if (!equal.empty()) how += fmt::format("equal to {}: {}", against, equal);
-  if (!within.empty())
-    how +=
-        fmt::format("{}within the tolerance of {}: {}", how.empty() ? "" : "; ", against, within);
-  if (has_reference) return how;
-  if (how.empty())
-    return std::string("not verified: the reference evaluation takes too long, and "
-                       "there is nothing to compare with");
-  return fmt::format("{} (to 1e-5 of the largest element; the reference evaluation takes too long)",
-                     how);
+  for (const Peer* peer : options.more_peers) {
+    field.peers.emplace_back(std::string(peer->name()), peer);
+    field.order.push_back(field.peers.back().first);
+  }
+  return field;
+}
+
+/// Everybody on what the data hold now, in the order in which they are reported.
+Expected<std::vector<Entrant>> enter_all(const Field& field, const ir::Program& program, Data& data,
+                                         int threads) {
+  std::vector<Entrant> entrants;
+  for (const std::string& name : field.order) {
+    const auto refused = field.refused.find(name);
+    if (refused != field.refused.end()) {
+      Entrant out;
+      out.name = name;
+      out.refused = refused->second;
+      entrants.push_back(std::move(out));
+      continue;
+    }
+    const auto own = std::find_if(field.compiled.begin(), field.compiled.end(),
+                                  [&](const Compiled& c) { return c.name == name; });
+    if (own != field.compiled.end()) {
+      Expected<Entrant> entrant = enter(*own, program, data);
+      if (!entrant) return entrant.failure();
+      entrants.push_back(std::move(*entrant));
+      continue;
+    }
+    const auto peer = std::find_if(field.peers.begin(), field.peers.end(),
+                                   [&](const auto& p) { return p.first == name; });
+    entrants.push_back(enter(name, *peer->second, program, data, threads));
+    // What it is asked for: none of the peers says what it executes.
+    entrants.back().executed_multiply_adds =
+        static_cast<double>(field.compiled.front().report.multiply_adds);
+  }
+  return entrants;
 }
 
 // ---- timing -------------------------------------------------------------------------------------
 
-Candidate candidate_of(const Entrant& entrant) {
-  return {entrant.contender.name, [call = entrant.call](int64_t repetitions) {
+Candidate candidate_of(const Way& way) {
+  return {way.how, [call = way.call](int64_t repetitions) {
             for (int64_t i = 0; i < repetitions; ++i)
               if (!call()) return; // it has succeeded on these very arguments
           }};
 }
 
+/// An entrant with the way that is timed, and about how long a call of it takes.
+struct Runner {
+  Entrant* entrant;
+  const Way* way;
+  double seconds;
+};
+
+/// The fastest of an entrant's ways, by a few rounds.
+Runner fastest(Entrant& entrant, const std::vector<double>& first_calls, const Clock& clock) {
+  std::vector<Candidate> candidates;
+  std::vector<size_t> ways;
+  for (size_t i = 0; i < entrant.ways.size(); ++i) {
+    if (!entrant.ways[i].call) continue;
+    candidates.push_back(candidate_of(entrant.ways[i]));
+    ways.push_back(i);
+  }
+  if (ways.size() == 1) return {&entrant, &entrant.ways[ways[0]], first_calls[ways[0]]};
+  MeasureOptions few;
+  few.warm_up_seconds = 0.002;
+  few.sample_seconds = 0.001;
+  few.minimum_rounds = 5;
+  few.minimum_seconds = 0;
+  const std::vector<Timing> timings = measure(candidates, few, clock);
+  size_t best = 0;
+  for (size_t i = 1; i < ways.size(); ++i)
+    if (timings[i].median() < timings[best].median()) best = i;
+  return {&entrant, &entrant.ways[ways[best]], timings[best].median()};
+}
+
 /// Rounds that fit the time, as many as make a median.
-MeasureOptions rounds_for(double seconds, double round_seconds) {
+MeasureOptions rounds_for(double seconds, double round_seconds, bool is_cold) {
   MeasureOptions options;
+  if (is_cold) {
+    options.minimum_rounds = cold_rounds;
+    options.minimum_seconds = 0;
+    options.before_call = empty_caches;
+    return options;
+  }
   if (round_seconds < slow_call_seconds) {
     options.minimum_seconds = seconds / 4;
     return options;
   }
   const double fit = std::floor(seconds / round_seconds);
-  options.minimum_rounds = static_cast<int>(std::clamp<double>(fit, 3, most_rounds_of_slow));
+  options.minimum_rounds =
+      static_cast<int>(std::clamp<double>(fit, least_rounds, most_rounds_of_slow));
   options.maximum_rounds = options.minimum_rounds;
   options.minimum_seconds = 0;
   return options;
 }
 
-/// Volute against some of the others, and the peak among them when asked for. Entrant 0 is Volute.
-void time_series(std::vector<Entrant>& entrants, const std::vector<size_t>& others,
-                 const std::optional<Probe>& peak, const BenchOptions& options,
-                 Benchmark& benchmark) {
-  std::vector<Candidate> candidates = {candidate_of(entrants[0])};
-  double round = entrants[0].seconds;
+/// The quartiles of how much faster a is than b.
+void compare(Contender& b, const Timing& a) {
+  std::vector<double> ratios;
+  for (size_t i = 0; i < std::min(a.samples.size(), b.timing.samples.size()); ++i)
+    if (a.samples[i] > 0) ratios.push_back(b.timing.samples[i] / a.samples[i]);
+  b.volute_is_faster = median(ratios);
+  b.faster_low = quantile(ratios, 0.25);
+  b.faster_high = quantile(ratios, 0.75);
+}
+
+/// Runs Volute, runner 0, against some of the others.
+void time_series(const std::vector<Runner>& runners, const std::vector<size_t>& others,
+                 const BenchOptions& options, const Clock& clock, Benchmark& benchmark) {
+  std::vector<Candidate> candidates = {candidate_of(*runners[0].way)};
+  double round = runners[0].seconds;
   for (const size_t i : others) {
-    candidates.push_back(candidate_of(entrants[i]));
-    round += entrants[i].seconds;
+    candidates.push_back(candidate_of(*runners[i].way));
+    round += runners[i].seconds;
   }
-  if (peak) candidates.push_back(peak->candidate);
-  std::vector<Timing> timings = measure(candidates, rounds_for(options.seconds, round),
-                                        benchmark.threads == 1 ? thread_seconds : steady_seconds);
-  if (peak) benchmark.peak_flops = work_per_second(*peak, timings.back());
+  const std::optional<Probe> peak = fma_probe(compiler::host().vector_bytes);
+  const double usual =
+      options.ceilings && options.ceilings->f32 > 0 ? peak->work / options.ceilings->f32 : 0;
+  Series series = measure_beside(peak->candidate, candidates,
+                                 rounds_for(options.seconds, round, options.is_cold), clock, usual);
+  benchmark.dipped += series.dipped;
+  benchmark.deepest = std::max(benchmark.deepest, series.deepest);
+  benchmark.is_steady = benchmark.is_steady && series.is_steady;
+  const auto contender = [&](const Runner& runner) -> Contender& {
+    return *std::find_if(benchmark.contenders.begin(), benchmark.contenders.end(),
+                         [&](const Contender& c) { return c.name == runner.entrant->name; });
+  };
   for (size_t at = 0; at < others.size(); ++at) {
-    Contender& contender = entrants[others[at]].contender;
-    contender.volute_is_faster = speedup(timings[0], timings[at + 1]);
-    contender.timing = std::move(timings[at + 1]);
+    Contender& other = contender(runners[others[at]]);
+    other.timing = std::move(series.timings[at + 1]);
+    other.how = runners[others[at]].way->how;
+    compare(other, series.timings[0]);
   }
-  // The series with the peak is the one that counts for Volute's own time.
-  if (entrants[0].contender.timing.samples.empty()) entrants[0].contender.timing = timings[0];
+  // The first series is the one that counts for Volute's own time.
+  Contender& own = benchmark.contenders.front();
+  if (!own.timing.samples.empty()) return;
+  benchmark.rounds = static_cast<int64_t>(series.timings[0].samples.size());
+  benchmark.peak_flops = work_per_second(*peak, series.peak);
+  own.timing = std::move(series.timings[0]);
 }
 
 } // namespace
 
 std::vector<std::string> contender_names() {
   std::vector<std::string> names = {"naive", "cpp"};
-  for (const Peer* peer : peers())
-    if (peer->name() != "naive") names.emplace_back(peer->name());
+  for (const PeerEntry& entry : known_peers()) names.emplace_back(entry.name);
+  return names;
+}
+
+std::vector<std::string> built_contenders() {
+  std::vector<std::string> names = {"naive", "cpp"};
+  for (const PeerEntry& entry : known_peers())
+    if (is_built(entry.name)) names.emplace_back(entry.name);
   return names;
 }
 
 Expected<Benchmark> benchmark(const ir::Program& program, const BenchOptions& options) {
+  const auto say = [&](const char* what) {
+    options.progress(fmt::format("@{}: {}", program.name, what));
+  };
   Benchmark result;
   result.program = program.name;
   result.text = ir::to_string(program);
   result.threads = options.session.threads().count();
-  options.progress(fmt::format("@{}: compiling", program.name));
-  Expected<Data> data = make_data(program);
+  result.is_cold = options.is_cold;
+  const Clock clock = options.clock         ? options.clock
+                      : result.threads == 1 ? Clock(thread_seconds)
+                                            : Clock(steady_seconds);
+  say("compiling");
+  Expected<Data> data = allocate(program);
   if (!data) return data.failure();
+  Expected<Field> field = field_of(program, options);
+  if (!field) return field.failure();
+  result.report = field->compiled.front().report;
 
-  std::vector<Entrant> entrants;
-  const Expected<compiler::CompileRequest> request =
-      options.session.request(program, options.compile);
-  if (!request) return request.failure();
-  Expected<Entrant> own = volute_entrant(program, options.session, *request, *data, result.report);
-  if (!own) return own.failure();
-  own->contender.name = "volute";
-  entrants.push_back(std::move(*own));
-  for (const std::string& name : options.against) {
-    compiler::CompileRequest naive = *request;
-    naive.schedule = "naive";
-    compiler::Report naive_report;
-    const Peer* peer = find_peer(name == "cpp" ? "naive" : name);
-    Expected<Entrant> entrant =
-        name == "naive" ? volute_entrant(program, options.session, naive, *data, naive_report)
-        : peer          ? peer_entrant(program, *peer, *data, result.report)
-                        : Expected<Entrant>(fail(name, "this build has no such contender"));
-    Entrant added = entrant ? std::move(*entrant) : Entrant{};
-    if (!entrant) added.contender.refused = reason_of(entrant.diagnostics());
-    added.contender.name = name;
-    entrants.push_back(std::move(added));
-  }
-
-  options.progress(fmt::format("@{}: verifying", program.name));
-  Expected<std::string> verified = verify_all(program, *data, entrants, options.reference_steps);
+  // First on whole numbers, whose sums are the same in any order, then on what is timed.
+  say("verifying");
+  std::vector<std::vector<double>> seconds;
+  make_up(program, data->inputs); // for the places of max_unpool
+  for (size_t i = 0; i < data->inputs.size(); ++i)
+    if (role_of(program, program.inputs[i]) != InputRole::place)
+      runtime::fill(data->inputs[i], {runtime::Fill::Kind::random, 0}, i);
+  Expected<std::vector<Entrant>> entrants = enter_all(*field, program, *data, result.threads);
+  if (!entrants) return entrants.failure();
+  const bool flushed = options.compile.flush_denormals.value_or(false);
+  Expected<std::string> verified =
+      verify(program, *data, *entrants, options.reference_steps, seconds, flushed);
   if (!verified) return verified.failure();
   result.verification = std::move(*verified);
+  for (const Entrant& entrant : *entrants)
+    if (!entrant.refused.empty()) field->refused[entrant.name] = entrant.refused;
 
-  options.progress(fmt::format("@{}: measuring", program.name));
+  if (options.fill) {
+    if (auto fault = options.fill(program, data->inputs)) return *fault;
+  } else {
+    make_up(program, data->inputs);
+  }
+  entrants = enter_all(*field, program, *data, result.threads);
+  if (!entrants) return entrants.failure();
+  verified = verify(program, *data, *entrants, second_reference * options.reference_steps, seconds,
+                    flushed);
+  if (!verified) return verified.failure();
+
+  say("measuring");
+  std::vector<Runner> runners;
+  for (size_t i = 0; i < entrants->size(); ++i) {
+    Entrant& entrant = (*entrants)[i];
+    Contender contender;
+    contender.name = entrant.name;
+    contender.refused = entrant.refused;
+    contender.is_volute = entrant.is_volute;
+    contender.executed_multiply_adds = entrant.executed_multiply_adds;
+    contender.preparation = entrant.preparation;
+    result.contenders.push_back(std::move(contender));
+    if (entrant.refused.empty()) runners.push_back(fastest(entrant, seconds[i], clock));
+  }
   std::vector<size_t> quick, slow;
-  for (size_t i = 1; i < entrants.size(); ++i) {
-    if (!entrants[i].call) continue;
-    const double limit = std::max(slow_call_seconds, 4 * entrants[0].seconds);
-    (entrants[i].seconds > limit ? slow : quick).push_back(i);
+  for (size_t i = 1; i < runners.size(); ++i) {
+    const double limit = std::max(slow_call_seconds, 4 * runners[0].seconds);
+    (runners[i].seconds > limit ? slow : quick).push_back(i);
   }
-  const std::optional<Probe> peak = fma_probe(request->target.vector_bytes);
-  time_series(entrants, quick, peak, options, result);
+  time_series(runners, quick, options, clock, result);
   for (const size_t i : slow) {
-    options.progress(fmt::format("@{}: measuring {}", program.name, entrants[i].contender.name));
-    time_series(entrants, {i}, std::nullopt, options, result);
+    options.progress(fmt::format("@{}: measuring {}", program.name, runners[i].entrant->name));
+    time_series(runners, {i}, options, clock, result);
   }
-  for (Entrant& entrant : entrants) result.contenders.push_back(std::move(entrant.contender));
+  const Ceilings ceilings = options.ceilings.value_or(Ceilings());
+  result.bound = bound_of(program, result.report, ceilings, options.is_cold, result.threads);
+  if (ceilings.f32 > 0 && result.peak_flops > 0) { // the clock of these very rounds
+    const double faster = result.peak_flops / ceilings.f32;
+    result.bound.peak *= faster;
+    result.bound.arithmetic /= faster;
+  }
   return result;
 }
 

@@ -4,6 +4,7 @@
 #include "bench/error_bound.h"
 
 #include "bench/doubles.h"
+#include "ir/denormals.h"
 #include "ir/number.h"
 
 #include <algorithm>
@@ -23,13 +24,16 @@ constexpr double function_roundings = 8;
 class Bound {
 public:
   Bound(const Program& program, const Statement& statement,
-        const std::vector<const Uncertain*>& operands, const std::vector<const TensorData*>& values)
+        const std::vector<const Uncertain*>& operands, const std::vector<const TensorData*>& values,
+        bool flushed)
       : program_(program), statement_(statement), operands_(operands), values_(values),
         type_(program.type(statement.results[0])),
         unit_(type_.element == ElementType::f64 ? 0x1p-53 : 0x1p-24),
         largest_exact_(type_.element == ElementType::f64 ? 0x1p53 : 0x1p24),
-        // Results below the smallest normal number are rounded to a fixed spacing.
-        tiny_(type_.element == ElementType::f64 ? 0x1p-1070 : 0x1p-140) {}
+        // Results below the smallest normal number are rounded to a fixed spacing, or flushed.
+        flushed_(flushed), tiny_(flushed                             ? least_normal(type_.element)
+                                 : type_.element == ElementType::f64 ? 0x1p-1070
+                                                                     : 0x1p-140) {}
 
   Expected<TensorData> run() {
     Expected<TensorData> error =
@@ -68,6 +72,8 @@ private:
                                                           : std::numeric_limits<float>::max();
     return magnitude > most / 2 ? infinity : error;
   }
+  /// What a sum may lose below the normal numbers: each partial sum, where they are flushed.
+  double lost_in(double terms) const { return flushed_ ? terms * tiny_ : tiny_; }
   TensorData nothing() const { return zeros(y().type); }
   TensorData unknown() const {
     return map(y(), [](double) { return infinity; });
@@ -141,8 +147,9 @@ private:
     const Uncertain* b = operands_.size() > 2 ? operands_[2] : nullptr;
     const bool pairs = program_.type(statement_.operands[0]).element == ElementType::bf16;
     const double growth = ((pairs ? 4 * terms : terms) + 2) * unit_;
-    const double lost =
-        pairs ? terms * (0x1p-124 + 0x1p-126 * (largest(x.value) + largest(w.value))) : tiny_;
+    const double lost = pairs
+                            ? terms * (0x1p-124 + 0x1p-126 * (largest(x.value) + largest(w.value)))
+                            : lost_in(terms);
     const bool whole = !is_normalised() && is_exact(x) && is_exact(w) && (!b || is_exact(*b)) &&
                        is_whole(x.value) && is_whole(w.value) && (!b || is_whole(b->value));
 
@@ -205,7 +212,7 @@ private:
                               [&](double x, double e) { return e + growth * (std::abs(x) + e); })});
     if (!error) return error.failure();
     return map(*error, [&](double e) {
-      return unless_overflow(e / growth * std::max(terms, divisor), e + tiny_);
+      return unless_overflow(e / growth * std::max(terms, divisor), e + lost_in(terms));
     });
   }
   static double product(const PerAxis& numbers) {
@@ -427,15 +434,18 @@ private:
   const std::vector<const Uncertain*>& operands_;
   const std::vector<const TensorData*>& values_;
   const TensorType& type_;
-  const double unit_, largest_exact_, tiny_;
+  const double unit_, largest_exact_;
+  const bool flushed_;
+  const double tiny_;
 };
 
 } // namespace
 
 Expected<std::vector<TensorData>> error_bounds(const Program& program, const Statement& statement,
                                                const std::vector<const Uncertain*>& operands,
-                                               const std::vector<const TensorData*>& values) {
-  Expected<TensorData> first = Bound(program, statement, operands, values).run();
+                                               const std::vector<const TensorData*>& values,
+                                               bool flushed) {
+  Expected<TensorData> first = Bound(program, statement, operands, values, flushed).run();
   if (!first) return first.failure();
   std::vector<TensorData> errors = {std::move(*first)};
   // The place of a maximum: certain when the values are, anywhere when two of them may change

@@ -17,10 +17,12 @@ struct Uncertain {
   ir::TensorData error;
 };
 
-/// The error of each result of a statement, given its operands and the values of its results.
-Expected<std::vector<ir::TensorData>>
-error_bounds(const ir::Program& program, const ir::Statement& statement,
-             const std::vector<const Uncertain*>& operands,
-             const std::vector<const ir::TensorData*>& values);
+/// The error of each result of a statement, given its operands and the values of its results; with
+/// `flushed`, each number on the way that would be denormal may be 0 instead.
+Expected<std::vector<ir::TensorData>> error_bounds(const ir::Program& program,
+                                                   const ir::Statement& statement,
+                                                   const std::vector<const Uncertain*>& operands,
+                                                   const std::vector<const ir::TensorData*>& values,
+                                                   bool flushed = false);
 
 } // namespace volute::bench

@@ -22,6 +22,12 @@ struct Probe {
 /// Nothing where this machine lacks vectors of that width.
 std::optional<Probe> fma_probe(int vector_bytes);
 
+/// Products of bytes added up in 32 bits, by `vpdpbusd` or what takes its place without saturating.
+/// Counts two operations a product.
+Probe byte_dot_probe();
+/// Products of bf16 by `vdpbf16ps`; nothing where this machine has none.
+std::optional<Probe> bf16_dot_probe();
+
 /// One pass of aligned vector loads over a buffer of about that many bytes, with the machine's
 /// widest vectors. The size chooses the level: half of L1, half of L2, several times L3.
 Probe load_probe(int64_t buffer_bytes);

@@ -34,6 +34,9 @@ struct MeasureOptions {
   double minimum_seconds = 0.25;  // of each candidate, all its samples together
   int minimum_rounds = 11;        // whatever they take
   int64_t maximum_rounds = 10000; // whatever is left to do
+  /// Comes before every sample and is not timed, and a sample is one call then: it empties the
+  /// caches, say.
+  std::function<void()> before_call = nullptr;
 };
 
 /// What one candidate took, in seconds a call.
@@ -44,6 +47,8 @@ struct Timing {
 
   double median() const;
   double minimum() const;
+  double lower_quartile() const;
+  double upper_quartile() const;
   /// Distance between the quartiles over the median: 0.02 is a quiet machine.
   double spread() const;
 };
@@ -59,6 +64,27 @@ double thread_seconds();
 std::vector<Timing> measure(const std::vector<Candidate>& candidates,
                             const MeasureOptions& options = {},
                             const Clock& clock = steady_seconds);
+
+/// How far the peak may fall below what it has been before the time beside it is no measurement.
+constexpr double tolerated_dip = 0.07;
+
+/// A measurement beside the peak of the machine.
+struct Series {
+  std::vector<Timing> timings; // of the candidates, in their order: rounds in which the peak held
+  Timing peak;                 // of the probe, two samples a round kept: before it, after it
+  int64_t dipped = 0;          // rounds that were measured again
+  double deepest = 0;          // how far the peak fell in them: 0.5 is to half
+  bool is_steady = true;       // enough rounds held; else these are the best there were
+};
+
+/// Measures in turns with a probe of the machine's peak before and after every round. On a shared
+/// machine a neighbour takes half of it for seconds at a time; a round in which the probe took
+/// longer than `tolerated_dip` above its usual time is measured again, up to twice as many as were
+/// asked for. `usual_seconds` is a call's time that the probe has reached before; 0: in this
+/// series.
+Series measure_beside(const Candidate& peak, const std::vector<Candidate>& candidates,
+                      const MeasureOptions& options = {}, const Clock& clock = steady_seconds,
+                      double usual_seconds = 0);
 
 /// Middle of the values, or of the two middle ones; 0 of none.
 double median(std::vector<double> values);

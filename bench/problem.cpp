@@ -26,6 +26,10 @@ std::optional<Operand> operand_of(const ir::Program& program, ir::ValueId id) {
   return operand;
 }
 
+bool has_zero_points(const std::vector<int64_t>& points) {
+  return std::any_of(points.begin(), points.end(), [](int64_t point) { return point != 0; });
+}
+
 std::optional<Problem::Kind> pool_kind(ir::PoolKind kind) {
   if (kind == ir::PoolKind::max) return Problem::Kind::max_pool;
   if (kind == ir::PoolKind::average) return Problem::Kind::average_pool;
@@ -40,6 +44,13 @@ Expected<Problem> main_part(const ir::Program& program, const ir::Statement& s) 
     kind = Problem::Kind::conv;
     p.groups = conv->groups;
     p.padding_mode = conv->padding_mode;
+    if (conv->x_zero_point != 0 || has_zero_points(conv->w_zero_point))
+      return refuse(s, "a peer has zero points of 0");
+  } else if (const auto* transposed = std::get_if<ir::ConvTranspose>(&s.operation)) {
+    kind = Problem::Kind::conv_transpose;
+    p.groups = transposed->groups;
+    if (transposed->x_zero_point != 0 || has_zero_points(transposed->w_zero_point))
+      return refuse(s, "a peer has zero points of 0");
   } else if (const auto* pool = std::get_if<ir::Pool>(&s.operation)) {
     kind = pool_kind(pool->kind);
     p.count_include_pad = pool->count_include_pad;
@@ -50,7 +61,8 @@ Expected<Problem> main_part(const ir::Program& program, const ir::Statement& s) 
   if (!kind) return refuse(s, rule);
   if (s.results.size() != 1) return refuse(s, "a peer gives the maximum without its index");
   p.kind = *kind;
-  p.windows = ir::windows(program, s);
+  p.windows = p.kind == Problem::Kind::conv_transpose ? ir::transposed_windows(program, s)
+                                                      : ir::windows(program, s);
 
   std::vector<Operand> operands;
   for (const ir::ValueId id : s.operands) {
@@ -62,11 +74,12 @@ Expected<Problem> main_part(const ir::Program& program, const ir::Statement& s) 
   p.x = operands[0];
   p.batch = p.x.type.size(ir::Axis::n);
   const int64_t channels = p.x.type.size(ir::Axis::c);
-  if (p.kind == Problem::Kind::conv) {
+  if (p.is_conv()) {
     p.w = operands[1];
     if (operands.size() > 2) p.b = operands[2];
     p.inputs_per_group = channels / p.groups;
-    p.outputs_per_group = p.w->type.size(ir::Axis::o) / p.groups;
+    const int64_t outputs = p.w->type.size(ir::Axis::o);
+    p.outputs_per_group = p.kind == Problem::Kind::conv ? outputs / p.groups : outputs;
   } else {
     p.groups = channels;
   }
@@ -75,6 +88,8 @@ Expected<Problem> main_part(const ir::Program& program, const ir::Statement& s) 
 
 Expected<Step> step_of(const ir::Program& program, const ir::Statement& s, ir::ValueId result) {
   if (const auto* unary = std::get_if<ir::Unary>(&s.operation)) return Step{*unary, {}, false};
+  if (const auto* quantize = std::get_if<ir::Quantize>(&s.operation))
+    return Step{*quantize, {}, false};
   const auto* binary = std::get_if<ir::Binary>(&s.operation);
   if (!binary) return refuse(s, rule);
   const bool other_is_first = s.operands[0] != result;
@@ -88,10 +103,11 @@ Expected<Step> step_of(const ir::Program& program, const ir::Statement& s, ir::V
 } // namespace
 
 double Problem::operations() const {
-  if (kind != Kind::conv) return 0;
+  if (!is_conv()) return 0;
   double taps = 2;
   for (const ir::Window& window : windows)
-    taps *= static_cast<double>(window.output) * static_cast<double>(window.kernel);
+    taps *= static_cast<double>(kind == Kind::conv ? window.output : window.input) *
+            static_cast<double>(window.kernel);
   return taps * static_cast<double>(batch) * static_cast<double>(output_channels()) *
          static_cast<double>(inputs_per_group);
 }

@@ -2,6 +2,7 @@
 
 #include "bench/doubles.h"
 #include "bench/error_bound.h"
+#include "ir/denormals.h"
 #include "ir/number.h"
 
 #include <fmt/format.h>
@@ -48,6 +49,14 @@ TensorData doubles(const TensorData& tensor) {
   return tensor_of(in_doubles(tensor.type), elements_of(tensor));
 }
 
+/// What a program is given: exact, but that a denormal number may be taken for 0.
+Uncertain given(TensorData value, ElementType element, bool flushed) {
+  if (!flushed || !may_be_denormal(element)) return {value, zeros(value.type)};
+  const double least = least_normal(element);
+  TensorData error = map(value, [=](double v) { return std::abs(v) < least ? std::abs(v) : 0.0; });
+  return {std::move(value), std::move(error)};
+}
+
 std::string coordinates(const TensorType& type, int64_t offset) {
   std::string text;
   for (size_t i = type.extents.size(); i-- > 0;) {
@@ -76,7 +85,7 @@ bool is_within(double got, double wanted, double tolerance) {
 
 Expected<std::map<std::string, Bounded>>
 bounded_reference(const Program& program, const std::map<std::string, const TensorData*>& inputs,
-                  const EvaluationBudget& budget) {
+                  const EvaluationBudget& budget, bool flushed) {
   // Returning a narrow value is one more reader of it, which may round it: then the results are
   // evaluated apart. Otherwise one evaluation serves.
   const bool apart = has_narrow_floats(program);
@@ -94,7 +103,7 @@ bounded_reference(const Program& program, const std::map<std::string, const Tens
   std::vector<std::optional<Uncertain>> values(program.values.size());
   for (const ValueId id : program.inputs) {
     const TensorData value = doubles(*inputs.at(program.name_of(id)));
-    values[static_cast<size_t>(id)] = Uncertain{value, zeros(value.type)};
+    values[static_cast<size_t>(id)] = given(value, program.type(id).element, flushed);
   }
   for (const Statement& statement : program.statements) {
     std::vector<const Uncertain*> operands;
@@ -105,7 +114,14 @@ bounded_reference(const Program& program, const std::map<std::string, const Tens
       made.push_back(doubles(every->at(program.name_of(id))));
     std::vector<const TensorData*> views;
     for (const TensorData& value : made) views.push_back(&value);
-    Expected<std::vector<TensorData>> errors = error_bounds(program, statement, operands, views);
+    if (std::holds_alternative<Const>(statement.operation)) {
+      const ValueId id = statement.results.front();
+      values[static_cast<size_t>(id)] =
+          given(std::move(made.front()), program.type(id).element, flushed);
+      continue;
+    }
+    Expected<std::vector<TensorData>> errors =
+        error_bounds(program, statement, operands, views, flushed);
     if (!errors) return errors.failure();
     for (size_t i = 0; i < made.size(); ++i)
       values[static_cast<size_t>(statement.results[i])] =

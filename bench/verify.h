@@ -31,11 +31,12 @@ struct Bounded {
 };
 
 /// The reference evaluation with tolerances, by the output's name. It takes about three
-/// evaluations, and `budget` is for each. Refused as ir::evaluate refuses.
+/// evaluations, and `budget` is for each. With `flushed`, kernels may take denormal numbers for 0,
+/// those that they read and those that they would compute. Refused as ir::evaluate refuses.
 Expected<std::map<std::string, Bounded>>
 bounded_reference(const ir::Program& program,
                   const std::map<std::string, const ir::TensorData*>& inputs,
-                  const ir::EvaluationBudget& budget = {});
+                  const ir::EvaluationBudget& budget = {}, bool flushed = false);
 
 /// What comparing one result found.
 struct Agreement {

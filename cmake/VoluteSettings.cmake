@@ -11,6 +11,8 @@ set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 option(VOLUTE_WARNINGS_AS_ERRORS "Stop at the first warning" OFF)
 set(VOLUTE_SANITIZE "" CACHE STRING "Sanitizers to build with, as in -fsanitize=: address,undefined")
 
+option(VOLUTE_FUZZER "Build tests/fuzz/texts_fuzzer, which takes Clang" OFF)
+
 get_property(multi_config GLOBAL PROPERTY GENERATOR_IS_MULTI_CONFIG)
 if(NOT CMAKE_BUILD_TYPE AND NOT multi_config)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "Release, RelWithDebInfo or Debug" FORCE)

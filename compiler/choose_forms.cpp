@@ -8,12 +8,15 @@
 #include "compiler/schedule/choose.h"
 #include "compiler/schedule/cost_model.h"
 #include "compiler/schedule/plan.h"
+#include "ir/def_use.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <utility>
 
 namespace volute::compiler {
 
@@ -32,33 +35,45 @@ constexpr double far_bytes_per_cycle = 6;
 
 /// A statement that begins a nest, and what is fused into it.
 struct Head {
-  const Statement& statement;
-  std::string nest; // its name
-  Program alone;    // the statements and the constants that they read, all else as inputs
+  const Fusion::Group& group;
+  std::string nest;        // its name
+  ir::ValueId result;      // of the head
+  bool may_choose = false; // between forms: a convolution
+
+  // Where it may, or a text says that it does: a program of the statements and the constants that
+  // they read, all else as inputs, in numbers of its own.
+  Program alone = {};
+  size_t at = 0; // of the head, in `alone`
+  const Statement& statement() const { return alone.statements[at]; }
 };
 
-Program alone(const Program& program, const Fusion::Group& group) {
-  Program part{program.name, program.values, {}, {}, {}};
-  std::vector<ValueId> known;
-  const auto is_known = [&](ValueId id) {
-    return std::find(known.begin(), known.end(), id) != known.end();
+/// Puts what a head needs to be looked at by itself into it.
+void set_alone(Head& head, const ir::DefUse& uses) {
+  const Program& program = uses.program();
+  Program& part = head.alone;
+  part.name = program.name;
+  std::map<ValueId, ValueId> numbers;
+  const auto number = [&](ValueId id) {
+    const auto [known, is_new] = numbers.try_emplace(id, static_cast<ValueId>(part.values.size()));
+    if (is_new) part.values.push_back(program.values[static_cast<size_t>(id)]);
+    return std::pair(known->second, is_new);
   };
-  for (const size_t at : group.statements) {
-    const Statement& statement = program.statements[at];
-    for (const ValueId operand : statement.operands) {
-      if (is_known(operand)) continue;
-      known.push_back(operand);
-      const Statement* definition = program.definition(operand);
-      if (definition && std::holds_alternative<ir::Const>(definition->operation))
-        part.statements.push_back(*definition);
-      else
-        part.inputs.push_back(operand);
+  for (const size_t i : head.group.statements) {
+    Statement statement = program.statements[i];
+    for (ValueId& operand : statement.operands) {
+      const auto [own, is_new] = number(operand);
+      if (const Statement* made = uses.definition(operand);
+          is_new && made && std::holds_alternative<ir::Const>(made->operation))
+        part.statements.push_back({{own}, made->operation, {}, made->where});
+      else if (is_new)
+        part.inputs.push_back(own);
+      operand = own;
     }
-    known.insert(known.end(), statement.results.begin(), statement.results.end());
-    part.statements.push_back(statement);
+    for (ValueId& result : statement.results) result = number(result).first;
+    if (i == head.group.statements.front()) head.at = part.statements.size();
+    part.statements.push_back(std::move(statement));
   }
-  part.outputs = {program.statements[group.statements.back()].results.front()};
-  return part;
+  part.outputs = {part.statements.back().results.front()};
 }
 
 /// Of a nest under its best schedule.
@@ -93,10 +108,11 @@ double cycles_of(const Program& program, const LowerOptions& options, const Targ
   nests = place_bands(std::move(nests), target, whys);
   double cycles = 0, far = 0;
   int count = 0;
+  const Producers producers(nests);
   for (size_t n = 0; n < nests.nests.size(); ++n) {
     // Sums of a weight are made when it is bound.
     if (nests.nests[n].placement || nests.nests[n].kind == ir::NestKind::offset) continue;
-    const Bands bands = banded(nests, nests.buffers, n);
+    const Bands bands = banded(nests, producers, nests.buffers, n);
     for (const ir::Nest& nest : bands.nests) {
       cycles += predicted_cycles(nest, target, bands.buffers, !options.dot_products.empty());
       far += far_cycles(nest, bands.buffers, target);
@@ -106,20 +122,19 @@ double cycles_of(const Program& program, const LowerOptions& options, const Targ
   return count == 1 ? std::max(cycles, far) : cycles + far;
 }
 
-void apply(const Form& form, ValueId result, Program& program, LowerOptions& options) {
-  if (form.rewrite) program = form.rewrite(program, result);
-  if (form.lower) form.lower(options, result);
-}
-
 class FormChooser {
 public:
   FormChooser(const Program& program, const LowerOptions& options, const FormRequest& request)
-      : request_(request), formed_{program, options, {}} {
-    for (const Fusion::Group& group : fuse(program).groups) {
+      : request_(request), formed_{program, options, {}}, fusion_(fuse(program)) {
+    const ir::DefUse uses(program);
+    for (const Fusion::Group& group : fusion_.groups) {
       const Statement& head = program.statements[group.statements.front()];
       const ValueId result = program.statements[group.statements.back()].results.front();
-      if (program.type(result).elements() > 0)
-        heads_.push_back({head, nest_name(program, group), alone(program, group)});
+      if (program.type(result).elements() == 0) continue;
+      heads_.push_back({group, nest_name(program, group), head.results.front(),
+                        std::holds_alternative<ir::Conv>(head.operation)});
+      if (heads_.back().may_choose || request.text.forms.count(heads_.back().nest))
+        set_alone(heads_.back(), uses);
     }
   }
 
@@ -128,11 +143,17 @@ public:
       return fail("accuracy", fmt::format("{} is not a number of 0 or more", request_.accuracy));
     for (const auto& [nest, directive] : request_.text.forms)
       if (auto refused = misfit(nest, directive)) return *refused;
+    std::vector<std::pair<const Form*, ValueId>> rewritten;
     for (const Head& head : heads_) {
       Expected<const Form*> form = form_of(head);
       if (!form) return form.failure();
-      apply(**form, head.statement.results.front(), formed_.program, formed_.options);
+      if ((*form)->rewrite) rewritten.emplace_back(*form, head.result);
+      if ((*form)->lower) (*form)->lower(formed_.options, head.result);
     }
+    if (rewritten.empty()) return std::move(formed_);
+    Edit edit(formed_.program);
+    for (const auto& [form, result] : rewritten) form->rewrite(edit, result);
+    formed_.program = edit.finish();
     return std::move(formed_);
   }
 
@@ -179,11 +200,11 @@ private:
   }
 
   std::optional<std::string> obstacle(const Form& form, const Head& head) const {
-    return form.obstacle(head.alone, head.statement, request_.target);
+    return form.obstacle(head.alone, head.statement(), request_.target);
   }
   /// As it is printed, too: an accuracy of what is printed allows the form.
   double error_of(const Form& form, const Head& head) const {
-    return std::ceil(100 * form.error(head.alone, head.statement)) / 100;
+    return std::ceil(100 * form.error(head.alone, head.statement())) / 100;
   }
   std::string too_inaccurate(double error) const {
     return fmt::format("its error is up to {} times that of a direct sum, and {} is asked for",
@@ -215,7 +236,7 @@ private:
   // ---- what is chosen -----------------------------------------------------------------------
 
   Expected<const Form*> form_of(const Head& head) {
-    if (!std::holds_alternative<ir::Conv>(head.statement.operation)) return &direct();
+    if (!head.may_choose) return &direct();
     StatementForms told;
     told.nest = head.nest;
     const Form* best = &direct();
@@ -266,9 +287,13 @@ private:
     const Form* best = nullptr;
     double least = 0;
     for (const Form* form : candidates) {
-      Program program = head.alone;
+      const ValueId result = head.statement().results.front();
       LowerOptions options = formed_.options;
-      apply(*form, head.statement.results.front(), program, options);
+      options.dot_products.clear(); // those are numbers of the whole program
+      if (form->lower) form->lower(options, result);
+      Edit edit(head.alone);
+      if (form->rewrite) form->rewrite(edit, result);
+      const Program program = form->rewrite ? edit.finish() : head.alone;
       const double cycles = cycles_of(program, options, request_.target);
       for (FormReport& report : told.forms)
         if (report.name == form->name) report.cycles = cycles;
@@ -279,6 +304,7 @@ private:
 
   const FormRequest& request_;
   FormedProgram formed_;
+  const Fusion fusion_; // of the program as it came
   std::vector<Head> heads_;
 };
 

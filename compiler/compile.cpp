@@ -2,16 +2,23 @@
 
 #include "compiler/codegen/codegen.h"
 #include "compiler/codegen/compiling.h"
+#include "compiler/image/places.h"
 #include "compiler/image/preparation.h"
+#include "compiler/lower/nest_builder.h"
 #include "compiler/nests/in_place.h"
 #include "compiler/report/spills.h"
+#include "compiler/within_budget.h"
 #include "ir/effects.h"
 #include "ir/verify.h"
+#include "ir/walk.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <ctime>
+#include <map>
+#include <string_view>
+#include <unordered_map>
 
 namespace volute::compiler {
 
@@ -88,15 +95,84 @@ void set_work(ImageStep& placed, const Step& step, const LoopProgram& program) {
   }
 }
 
-std::vector<ImageStep> image_steps(const LoopProgram& program) {
+/// What scattered writes take for places. Their statements are found by their results, whose
+/// buffers have their names.
+class PlacesFinder {
+public:
+  PlacesFinder(const LoopProgram& loops, const Program& program)
+      : loops_(loops), slots_(argument_slots(loops.buffers)), program_(program) {
+    for (const Statement& s : program.statements)
+      if (std::holds_alternative<MaxUnpool>(s.operation))
+        unpools_[spoken(program.name_of(s.results.front()))] = &s;
+  }
+
+  std::vector<ImagePlaces> of(const Step& step) const {
+    std::vector<ImagePlaces> all;
+    if (unpools_.empty()) return all;
+    visit(step.body, [&](const StmtNode& s) {
+      const auto* scatter = std::get_if<Scatter>(&s.is);
+      if (!scatter) return;
+      const auto found = unpools_.find(buffer_of(step, scatter->view).name);
+      if (found != unpools_.end()) all.push_back(of(*scatter, step, *found->second));
+    });
+    return all;
+  }
+
+private:
+  size_t index_of(const Step& step, int32_t view) const {
+    return static_cast<size_t>(step.views[static_cast<size_t>(view)].buffer);
+  }
+  const Buffer& buffer_of(const Step& step, int32_t view) const {
+    return loops_.buffers[index_of(step, view)];
+  }
+
+  ImagePlaces of(const Scatter& scatter, const Step& step, const Statement& unpool) const {
+    const ValueId index = unpool.operands[1];
+    const TensorType& type = program_.type(unpool.results.front());
+    ImagePlaces places{program_.name_of(index), program_.type(index), 1, -1, ""};
+    for (const Axis axis : type.spatial_axes()) places.limit *= type.size(axis);
+    if (const Statement* given = program_.definition(index))
+      if (const auto* constant = std::get_if<Const>(&given->operation)) {
+        places.fault = fault_in_places(places, constant->bytes->data()).value_or("");
+        return places;
+      }
+    visit(scatter.offset, [&](const ExprNode& e) {
+      if (const auto* load = std::get_if<Load>(&e.is))
+        places.buffer = slots_[index_of(step, load->view)];
+    });
+    return places;
+  }
+
+  const LoopProgram& loops_;
+  const std::vector<int32_t> slots_;
+  const Program& program_;
+  std::map<std::string, const Statement*> unpools_;
+};
+
+std::vector<ImageStep> image_steps(const LoopProgram& program, const Program& from) {
   const std::vector<int32_t> slots = argument_slots(program.buffers);
+  const PlacesFinder places(program, from);
   std::vector<ImageStep> steps;
   for (const Step& step : program.steps) {
     const Effects touched = effects(step);
     steps.push_back({step.name, 0, 0, passed(touched.reads, slots), passed(touched.writes, slots)});
     set_work(steps.back(), step, program);
+    steps.back().places = places.of(step);
   }
   return steps;
+}
+
+/// What only a program says of its memory is missing where nests or loops came without it.
+std::optional<Failure> unknown_strides(const LoopProgram& program, const StridesByName& strides) {
+  for (const Buffer& buffer : program.buffers)
+    if (buffer.type && buffer.elements > buffer.type->elements() && !strides.count(buffer.name))
+      return fail(program.name,
+                  fmt::format("{} {} lies in memory of {} elements, and nothing says how far apart "
+                              "its own {} are",
+                              ir::to_string(buffer.role), buffer.name, buffer.elements,
+                              buffer.type->elements()),
+                  "CompileRequest::strides does");
+  return std::nullopt;
 }
 
 /// Says of each output which inputs may lie where it is written.
@@ -114,30 +190,23 @@ void allow_in_place(Image& image, const Stages& stages) {
 
 using Request = const CompileRequest&;
 
+std::vector<Diagnostic> unverified(const Stages&) { return {}; }
+
 constexpr Level llvm_level = {"LLVM IR", [](const Stages& s) { return s.generation->verify(); },
-                              [](const Stages& s) {
-                                return std::vector<Section>{{"LLVM IR", s.generation->llvm_text()}};
-                              }};
+                              [](const Stages& s) { return s.generation->llvm_text(); }};
 
-constexpr Level assembly_level = {"assembly",
-                                  [](const Stages&) { return std::vector<Diagnostic>(); },
-                                  [](const Stages& s) {
-                                    return std::vector<Section>{{"assembly", s.assembly}};
-                                  }};
+constexpr Level assembly_level = {"assembly", unverified,
+                                  [](const Stages& s) { return s.assembly; }};
 
-constexpr Level object_level = {
-    "object", [](const Stages&) { return std::vector<Diagnostic>(); },
-    [](const Stages& s) {
-      return std::vector<Section>{
-          {"object", fmt::format("an object of {} bytes\n", s.generation->object_bytes())}};
-    }};
+constexpr Level object_level = {"object", unverified, [](const Stages& s) {
+                                  return fmt::format("an object of {} bytes\n",
+                                                     s.generation->object_bytes());
+                                }};
 
-constexpr Level image_level = {"image", [](const Stages&) { return std::vector<Diagnostic>(); },
-                               [](const Stages& s) {
+constexpr Level image_level = {"image", unverified, [](const Stages& s) {
                                  const Code& code = s.generation->code();
-                                 return std::vector<Section>{
-                                     {"image", fmt::format("{} bytes, {} of them code\n",
-                                                           code.bytes.size(), code.text_bytes)}};
+                                 return fmt::format("{} bytes, {} of them code\n",
+                                                    code.bytes.size(), code.text_bytes);
                                }};
 
 Expected<Stages> into_llvm(Stages s, Request request) {
@@ -159,7 +228,15 @@ Expected<Stages> into_assembly(Stages s, Request request) {
   return s;
 }
 
-Expected<Stages> into_object(Stages s, Request) {
+/// LLVM is not interrupted, so it is not begun with more than there is time for. What it takes for
+/// an instruction at least: 15 us where registers suffice, up to 50 in long straight code.
+constexpr double seconds_an_instruction = 15e-6;
+
+Expected<Stages> into_object(Stages s, Request request) {
+  const size_t instructions = s.generation->instructions();
+  if (static_cast<double>(instructions) * seconds_an_instruction > ir::seconds_left())
+    return over_budget(s.loops.name, fmt::format("{} s of processor time: it has {} instructions",
+                                                 request.budget.seconds, instructions));
   const Expected<bool> made = s.generation->make_object();
   if (!made) return made.failure();
   return s;
@@ -173,13 +250,13 @@ Expected<Stages> into_bytes(Stages s, Request) {
 // clang-format off
 
 constexpr Pass code_passes[] = {
-    {"emit", llvm_level,
+    {"emit", "loops", llvm_level,
      "every statement of the loops is spelt out as LLVM IR; no decision is left", into_llvm},
-    {"assembly", assembly_level,
+    {"assembly", "LLVM IR", assembly_level,
      "the machine code as text, where it is asked for: generated once more, with its line table", into_assembly},
-    {"object", object_level,
+    {"object", "LLVM IR", object_level,
      "LLVM selects instructions, allocates registers and schedules", into_object},
-    {"link", image_level,
+    {"link", "object", image_level,
      "the object is linked against itself: bytes that run wherever they lie", into_bytes},
 };
 
@@ -193,30 +270,48 @@ double ms_of(const Report& report, std::string_view pass) {
 
 Expected<Compiled> generated(Stages stages, const CompileRequest& request, double start_ms);
 
+/// All of it, from what `to_loops` takes.
+template <class Source>
+Expected<Compiled> compiled(const Source& source, const CompileRequest& request,
+                            Expected<Stages> (*to_loops)(const Source&, const CompileRequest&)) {
+  const double start_ms = thread_ms();
+  const Compiling under_way(request.target);
+  if (!under_way) return fail(source.name, "the process is ending, and nothing is compiled now");
+  return within(request.budget, source.name, [&]() -> Expected<Compiled> {
+    Expected<Stages> stages = to_loops(source, request);
+    if (!stages) return stages.failure();
+    if (auto refused = unknown_strides(stages->loops, request.strides)) return *refused;
+    return generated(std::move(*stages), request, start_ms);
+  });
+}
+
 } // namespace
 
 std::span<const Pass> passes_to_code() { return code_passes; }
 
+std::vector<Pass> all_passes() {
+  std::vector<Pass> table;
+  for (const std::span<const Pass> part : {passes_to_loops(), passes_to_code()})
+    for (const Pass& pass : part) table.push_back(pass);
+  return table;
+}
+
 Expected<Compiled> compile(const Program& program, const CompileRequest& request) {
-  const double start_ms = thread_ms();
   if (std::vector<Diagnostic> faults = verify(program); !faults.empty())
     return Failure{std::move(faults)};
   const Expected<StridesByName> strides = checked_strides(program, request.strides);
   if (!strides) return strides.failure();
   CompileRequest checked = request;
   checked.strides = *strides;
-  const Compiling under_way(request.target);
-  if (!under_way) return fail(program.name, "the process is ending, and nothing is compiled now");
-  Expected<Stages> stages = specialise_program(program, checked);
-  if (!stages) return stages.failure();
-  return generated(std::move(*stages), checked, start_ms);
+  return compiled(program, checked, specialise_program);
 }
 
 Expected<Compiled> compile(const NestProgram& nests, const CompileRequest& request) {
-  const double start_ms = thread_ms();
-  Expected<Stages> stages = specialise_nests(nests, request);
-  if (!stages) return stages.failure();
-  return generated(std::move(*stages), request, start_ms);
+  return compiled(nests, request, specialise_nests);
+}
+
+Expected<Compiled> compile(const LoopProgram& loops, const CompileRequest& request) {
+  return compiled(loops, request, finish_loops);
 }
 
 namespace {
@@ -225,7 +320,7 @@ Expected<Compiled> generated(Stages stages, const CompileRequest& request, doubl
   Compiled compiled;
   Image& image = compiled.image;
   image.buffers = image_buffers(stages.loops, request.strides);
-  image.steps = image_steps(stages.loops);
+  image.steps = image_steps(stages.loops, stages.program);
   const std::vector<Resident> residents = workspace_residents(image, prepare(image));
   if (unshared_bytes(residents) > most_workspace_bytes)
     return fail(stages.loops.name, "the results between its steps take more than 2^62 bytes");
@@ -252,15 +347,18 @@ Expected<Compiled> generated(Stages stages, const CompileRequest& request, doubl
   image.bytes = std::move(code.bytes);
   image.text_bytes = code.text_bytes;
   image.parameters = loops.parameters;
+  std::unordered_map<std::string_view, NestReport*> reports;
+  for (NestReport& report : compiled.report.nests) reports.emplace(report.name, &report);
   for (size_t i = 0; i < loops.steps.size(); ++i) {
     const Step& step = loops.steps[i];
     image.steps[i].entry = code.entries[i];
     image.thread_scratch_bytes = std::max(image.thread_scratch_bytes, step.scratch_bytes);
-    for (NestReport& report : compiled.report.nests)
-      if (report.name == step.name) report.code_bytes = static_cast<int64_t>(code.sizes[i]);
+    if (const auto report = reports.find(step.name); report != reports.end())
+      report->second->code_bytes = static_cast<int64_t>(code.sizes[i]);
   }
 
   Report& report = compiled.report;
+  report.prepared = prepared_steps(image);
   report.llvm = llvm_version();
   report.text_bytes = static_cast<int64_t>(image.text_bytes);
   report.constant_bytes = static_cast<int64_t>(image.bytes.size() - image.text_bytes);

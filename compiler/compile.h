@@ -19,9 +19,13 @@ struct Compiled {
 
 /// The rest of the table of passes, after passes_to_loops(): from loops to code, by LLVM.
 std::span<const Pass> passes_to_code();
+/// Both.
+std::vector<Pass> all_passes();
 
 Expected<Compiled> compile(const ir::Program& program, const CompileRequest& request = {});
 /// The same from nests on, which may have parameters.
 Expected<Compiled> compile(const ir::NestProgram& nests, const CompileRequest& request = {});
+/// The same from loops on, which are spelt out as they stand.
+Expected<Compiled> compile(const ir::LoopProgram& loops, const CompileRequest& request = {});
 
 } // namespace volute::compiler

@@ -1,6 +1,7 @@
 #include "compiler/pipeline.h"
 
 #include "compiler/choose_forms.h"
+#include "compiler/given.h"
 #include "compiler/lower/copy_limit.h"
 #include "compiler/lower/legalise.h"
 #include "compiler/lower/lower.h"
@@ -14,8 +15,10 @@
 #include "compiler/rewrites/fold_batch_norm.h"
 #include "compiler/rewrites/fold_constants.h"
 #include "compiler/rewrites/fold_tables.h"
+#include "compiler/rewrites/form.h"
 #include "compiler/rewrites/sources.h"
 #include "compiler/schedule/plan.h"
+#include "compiler/within_budget.h"
 #include "ir/normal.h"
 #include "ir/print.h"
 #include "ir/verify.h"
@@ -24,6 +27,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <string_view>
+#include <unordered_map>
 
 namespace volute::compiler {
 
@@ -33,55 +38,29 @@ namespace {
 
 // ---- levels -----------------------------------------------------------------------------------
 
-std::vector<Section> sections(const NestProgram& program) {
-  std::vector<Section> all;
-  for (const Nest& nest : program.nests)
-    all.push_back({"nest " + nest.name, to_string(nest, program)});
-  return all;
-}
-
-constexpr Level program_level = {
-    "program", [](const Stages& s) { return verify(s.program, Gaps::allowed); },
-    [](const Stages& s) {
-      return std::vector<Section>{{"program @" + s.program.name, to_string(s.program)}};
-    }};
+constexpr Level program_level = {"program",
+                                 [](const Stages& s) { return verify(s.program, Gaps::allowed); },
+                                 [](const Stages& s) { return to_string(s.program); }};
 
 constexpr Level nest_level = {"nests", [](const Stages& s) { return verify(s.nests); },
-                              [](const Stages& s) { return sections(s.nests); }};
+                              [](const Stages& s) { return to_string(s.nests); }};
 
 /// Nests that are the pieces of steps: only what a schedule does to them is still missing.
 constexpr Level piece_level = {"pieces", [](const Stages& s) { return verify(s.pieces); },
-                               [](const Stages& s) { return sections(s.pieces); }};
+                               [](const Stages& s) { return to_string(s.pieces); }};
 
-constexpr Level schedule_level = {
-    "schedules", [](const Stages&) { return std::vector<Diagnostic>(); },
-    [](const Stages& s) {
-      std::vector<Section> all;
-      for (const auto& [name, schedule] : s.schedules) {
-        Schedules one;
-        one[name] = schedule;
-        if (const auto form = s.schedules.forms.find(name); form != s.schedules.forms.end())
-          one.forms.insert(*form);
-        all.push_back({"schedule of " + name, to_string(one)});
-      }
-      return all;
-    }};
+constexpr Level schedule_level = {"schedules",
+                                  [](const Stages&) { return std::vector<Diagnostic>(); },
+                                  [](const Stages& s) { return to_string(s.schedules); }};
 
+/// A plan's text is that of its schedule, every default filled in.
 constexpr Level plan_level = {"plans", schedule_level.verify, schedule_level.text};
 
-constexpr Level loop_level = {
-    "loops", [](const Stages& s) { return verify(s.loops); },
-    [](const Stages& s) {
-      std::vector<Section> all;
-      for (const Step& step : s.loops.steps)
-        all.push_back({"step " + step.name, to_string(step, s.loops.buffers)});
-      return all;
-    }};
+constexpr Level loop_level = {"loops", [](const Stages& s) { return verify(s.loops); },
+                              [](const Stages& s) { return to_string(s.loops); }};
 
 constexpr Level report_level = {"report", [](const Stages&) { return std::vector<Diagnostic>(); },
-                                [](const Stages& s) {
-                                  return std::vector<Section>{{"report", to_string(s.report)}};
-                                }};
+                                [](const Stages& s) { return to_string(s.report); }};
 
 // ---- passes -----------------------------------------------------------------------------------
 // What a row needs around a pass of another shape.
@@ -126,9 +105,13 @@ Expected<Stages> in_chosen_forms(Stages s, Request request) {
 }
 
 Expected<Stages> into_nests(Stages s, Request) {
+  s.lowering.names = folded_names(s.written, s.program);
   Expected<NestProgram> nests = lower(s.program, s.lowering);
   if (!nests) return nests.failure();
   s.nests = std::move(*nests);
+  for (Nest& nest : s.nests.nests)
+    if (const auto form = s.schedules.forms.find(nest.name); form != s.schedules.forms.end())
+      nest.form = form->second.form;
   return s;
 }
 
@@ -138,27 +121,61 @@ Expected<Stages> on_nests(Stages s, Request) {
   return s;
 }
 
+/// Of nests that came as such: their forms were chosen when they were made.
+std::optional<Failure> form_misfit(const Stages& s) {
+  if (!s.program.outputs.empty()) return std::nullopt;
+  for (const auto& [name, directive] : s.asked.text().forms) {
+    const auto nest = std::find_if(s.nests.nests.begin(), s.nests.nests.end(),
+                                   [&](const Nest& n) { return n.name == name; });
+    if (nest == s.nests.nests.end())
+      return fail(Diagnostic{
+          directive.where, "schedule",
+          fmt::format("form {} {}: there is no nest {}", name, directive.form, name), ""});
+    const std::string_view form = nest->form.empty() ? forms().front().name : nest->form;
+    if (directive.form != form)
+      return fail(Diagnostic{directive.where, "schedule",
+                             fmt::format("form {} {}: the nest was made in its form, which is {}",
+                                         name, directive.form, form),
+                             "another is chosen where the program is lowered"});
+  }
+  return std::nullopt;
+}
+
 Expected<Stages> in_bands(Stages s, Request request) {
+  if (auto refused = form_misfit(s)) return *refused;
   Expected<NestProgram> placed = s.asked.place(std::move(s.nests), request.target, s.report.bands);
   if (!placed) return placed.failure();
   s.nests = std::move(*placed);
+  s.unchanged = std::none_of(s.nests.nests.begin(), s.nests.nests.end(),
+                             [](const Nest& nest) { return nest.placement.has_value(); });
   return s;
 }
 
 Expected<Stages> with_small_copies(Stages s, Request) {
-  if (s.program.statements.empty()) return s; // nests that came as such: every copy was written
+  s.unchanged = true;
+  if (s.program.outputs.empty()) return s; // nests that came as such: every copy was written
   if (auto refused = refuse_large_copies(s.written, s.program, s.nests)) return *refused;
   return s;
 }
 
 Expected<Stages> into_pieces(Stages s, Request) {
   s.pieces = cut_bands(s.nests);
+  s.unchanged = std::none_of(s.nests.nests.begin(), s.nests.nests.end(),
+                             [](const Nest& nest) { return nest.placement.has_value(); });
   return s;
 }
 
 template <Expr (*pass)(const Expr&)>
 Expected<Stages> on_expressions(Stages s, Request) {
-  for (Nest& piece : s.pieces.nests) piece = with_expressions(std::move(piece), pass);
+  s.unchanged = true;
+  for (Nest& piece : s.pieces.nests) {
+    const auto changing = [&](const Expr& before) {
+      Expr after = pass(before);
+      s.unchanged &= after == before;
+      return after;
+    };
+    piece = with_expressions(std::move(piece), changing);
+  }
   return s;
 }
 
@@ -168,17 +185,15 @@ Expected<Stages> with_turned_copies(Stages s, Request) {
 }
 
 Expected<Stages> without_fma(Stages s, Request request) {
+  s.unchanged = true;
   return request.target.has_fma ? std::move(s) : on_expressions<split_fma>(std::move(s), request);
 }
 
 Expected<Stages> into_schedules(Stages s, Request request) {
-  const auto is_dot = [&](const std::string& nest) {
-    const auto form = s.schedules.forms.find(nest);
-    return form != s.schedules.forms.end() && form->second.form == "dot";
-  };
+  const Asked::Inside inside(s.nests);
   for (const Nest& piece : s.pieces.nests) {
     Choice choice =
-        s.asked.for_nest(piece, s.pieces.buffers, s.nests, is_dot(piece.name), request.target);
+        s.asked.for_nest(piece, s.pieces.buffers, inside, piece.form == "dot", request.target);
     s.schedules[piece.name] = choice.schedule;
     s.why[piece.name] = std::move(choice);
   }
@@ -201,6 +216,9 @@ Expected<Nest> flattened(Nest piece, const Schedule& schedule) {
 
 Expected<Stages> with_joined_axes(Stages s, Request) {
   Failure refused;
+  s.unchanged = std::all_of(s.pieces.nests.begin(), s.pieces.nests.end(), [&](const Nest& piece) {
+    return s.schedules.at(piece.name).flatten.empty();
+  });
   for (Nest& piece : s.pieces.nests) {
     Expected<Nest> flat = flattened(piece, s.schedules.at(piece.name));
     if (flat)
@@ -230,11 +248,23 @@ Expected<Stages> into_plans(Stages s, Request request) {
 }
 
 Expected<Stages> into_loops(Stages s, Request request) {
-  Expected<Steps> steps =
-      specialise_each(s.pieces, s.plans, [&](const Nest& piece, const Specialised& made) {
-        s.report.nests.push_back(report_of(piece, s.nests, s.plans.at(piece.name),
-                                           s.why.at(piece.name), made, request.target));
-      });
+  std::unordered_map<std::string_view, const Nest*> whole; // before they were cut into bands
+  for (const Nest& nest : s.nests.nests) whole.emplace(nest.name, &nest);
+  const auto report = [&](const Nest& piece, const Specialised& made) {
+    s.report.nests.push_back(report_of(piece, *whole.at(piece.name), s.plans.at(piece.name),
+                                       s.why.at(piece.name), made, request.target));
+  };
+  // Nobody asked for a schedule that was chosen, so it is not refused.
+  const auto plain = [&](const Nest& piece) -> const Plan* {
+    if (!s.asked.is_chosen(piece.name)) return nullptr;
+    Schedule& schedule = s.schedules.at(piece.name);
+    Expected<Plan> plan = resolve(plain_schedule(piece, schedule), piece, request.target);
+    if (!plan) return nullptr;
+    schedule = plan->schedule;
+    s.why.at(piece.name).why = {"what was chosen became too much code: every axis a plain loop"};
+    return &s.plans.insert_or_assign(piece.name, std::move(*plan)).first->second;
+  };
+  Expected<Steps> steps = specialise_each(s.pieces, s.plans, report, plain);
   if (!steps) return steps.failure();
   s.loops = std::move(steps->loops);
   s.packings = std::move(steps->packings);
@@ -242,6 +272,9 @@ Expected<Stages> into_loops(Stages s, Request request) {
 }
 
 Expected<Stages> into_steps(Stages s, Request) {
+  s.unchanged = std::none_of(s.pieces.nests.begin(), s.pieces.nests.end(),
+                             [](const Nest& piece) { return piece.placement.has_value(); });
+  if (s.unchanged) return s;
   Steps merged = merge_placed({std::move(s.loops), std::move(s.packings)}, s.pieces);
   s.loops = std::move(merged.loops);
   s.packings = std::move(merged.packings);
@@ -249,6 +282,8 @@ Expected<Stages> into_steps(Stages s, Request) {
 }
 
 Expected<Stages> with_packed_operands(Stages s, Request request) {
+  s.unchanged = s.packings.empty();
+  if (s.unchanged) return s;
   Expected<LoopProgram> packed =
       pack_operands({std::move(s.loops), std::move(s.packings)}, request.target);
   if (!packed) return packed.failure();
@@ -271,60 +306,65 @@ Expected<Stages> with_words(Stages s, Request request) {
 // clang-format off
 
 constexpr Pass passes[] = {
-    {"fold_constants", program_level,
+    {"fold_constants", "program", program_level,
      "what depends on constants only is computed now", on_program<fold_constants>},
-    {"fold_batch_norm", program_level,
+    {"fold_batch_norm", "program", program_level,
      "a batch_norm after a convolution disappears into a constant weight", on_program<fold_batch_norm>},
-    {"legalise", program_level,
+    {"legalise", "program", program_level,
      "copies are put in where an operator is not one nest over its operands' memory", into_legal_statements},
-    {"fold_copies", program_level,
+    {"fold_copies", "program", program_level,
      "copies of constants that legalising has put in are made now", on_program<fold_constants>},
-    {"choose_forms", program_level,
+    {"choose_forms", "program", program_level,
      "which algorithm computes each statement: as asked, or the fewest predicted cycles", in_chosen_forms},
 
-    {"lower", nest_level,
+    {"lower", "program", nest_level,
      "statements become nests: domains, accesses and what is combined", into_nests},
-    {"fold_tables", nest_level,
+    {"fold_tables", "nests", nest_level,
      "nests that read nothing but constant tables are run now", on_nests<fold_tables>},
-    {"number_nests", nest_level,
+    {"number_nests", "nests", nest_level,
      "variables, names and equal values are brought into the form that a text of nests stands for", on_nests<normal_form>},
-    {"place_bands", nest_level,
+    {"place_bands", "nests", nest_level,
      "which nests are computed inside which, a band of rows at a time", in_bands},
-    {"limit_copies", nest_level,
+    {"limit_copies", "nests", nest_level,
      "a copy that nobody wrote is refused where it is out of all proportion", with_small_copies},
 
-    {"cut_bands", piece_level,
+    {"cut_bands", "nests", piece_level,
      "the nests of one step share an axis of bands, with scratch between them", into_pieces},
-    {"turn_copies", piece_level,
+    {"turn_copies", "pieces", piece_level,
      "a copy whose result lies along another axis goes through registers, which are turned", with_turned_copies},
-    {"choose", schedule_level,
+    {"choose", "pieces", schedule_level,
      "each nest gets the schedule that was asked for, or the cheapest by the model", into_schedules},
-    {"expand_math", piece_level,
+    {"expand_math", "pieces", piece_level,
      "exp, log, tanh and erf become exactly rounded operations", on_expressions<expand_math>},
-    {"split_fma", piece_level,
+    {"split_fma", "pieces", piece_level,
      "a multiply-add becomes a product and a sum where the target has no such instruction", without_fma},
-    {"flatten", piece_level,
+    {"flatten", "pieces", piece_level,
      "axes that every access walks together are joined, as the schedules say", with_joined_axes},
-    {"resolve", plan_level,
+    {"resolve", "schedules", plan_level,
      "what a schedule means for its nest is worked out: loops, tiles, registers, how operands arrive", into_plans},
 
-    {"specialise", loop_level,
+    {"specialise", "plans", loop_level,
      "a nest and its schedule become loops: borders split off, tiles in registers", into_loops},
-    {"merge_steps", loop_level,
+    {"merge_steps", "loops", loop_level,
      "nests that are computed inside others run in the steps of those", into_steps},
-    {"pack", loop_level,
+    {"pack", "loops", loop_level,
      "operands are brought into the order in which loops read them, constant ones now", with_packed_operands},
-    {"number_loops", loop_level,
+    {"number_loops", "loops", loop_level,
      "variables, names and equal values are brought into the form that a text of loops stands for", in_normal_form},
-    {"explain", report_level,
+    {"explain", "loops", report_level,
      "what was done and why is read off all of it, in words", with_words},
 };
 
 // clang-format on
 
-/// The row at which nests come in that were lowered before.
-constexpr size_t first_of_nests = 6;
-static_assert(passes[first_of_nests].name == "fold_tables");
+constexpr size_t row_of(std::string_view name) {
+  size_t row = 0;
+  while (passes[row].name != name) ++row;
+  return row;
+}
+
+/// The rows at which nests come in that were lowered before, and loops that were specialised.
+constexpr size_t first_of_nests = row_of("fold_tables"), first_of_loops = row_of("number_loops");
 
 /// Throws what a verifier found: a bug of the pass before it.
 void require(std::vector<Diagnostic> found, std::string_view pass) {
@@ -354,11 +394,13 @@ std::span<const Pass> passes_to_loops() { return passes; }
 Expected<Stages> run(std::span<const Pass> table, Stages value, const CompileRequest& request) {
   for (const Pass& pass : table) {
     Stopwatch watch;
+    ir::check_budget();
+    value.unchanged = false;
     Expected<Stages> made = pass.run(std::move(value), request);
     if (!made) return made;
     value = std::move(*made);
     const double ms = watch.lap();
-    require(pass.makes.verify(value), pass.name);
+    if (!value.unchanged) require(pass.makes.verify(value), pass.name);
     value.report.passes.push_back({std::string(pass.name), ms, watch.lap()});
     if (request.watch) request.watch(pass, value);
   }
@@ -393,28 +435,46 @@ Expected<Stages> specialise_program(const Program& program, const CompileRequest
   Stages start;
   start.written = program;
   start.program = with_own_sources(program);
-  return run_from(0, std::move(start), request);
+  return within(request.budget, program.name,
+                [&] { return run_from(0, std::move(start), request); });
 }
 
 Expected<Stages> specialise_nests(const NestProgram& nests, const CompileRequest& request) {
-  if (std::vector<Diagnostic> faults = verify(nests); !faults.empty())
+  if (std::vector<Diagnostic> faults = faults_of_given(nests); !faults.empty())
     return Failure{std::move(faults)};
   Stages start;
   start.written.name = start.program.name = nests.name;
   start.nests = nests;
-  return run_from(first_of_nests, std::move(start), request);
+  for (const Nest& nest : nests.nests)
+    if (!nest.form.empty()) start.schedules.forms[nest.name] = {nest.form, {}};
+  return within(request.budget, nests.name,
+                [&] { return run_from(first_of_nests, std::move(start), request); });
+}
+
+Expected<Stages> finish_loops(const LoopProgram& loops, const CompileRequest& request) {
+  if (std::vector<Diagnostic> faults = faults_of_given(loops); !faults.empty())
+    return Failure{std::move(faults)};
+  if (request.schedule != "auto")
+    return fail("schedule", "loops have every decision taken: nothing is left to schedule");
+  Stages start;
+  start.written.name = start.program.name = loops.name;
+  start.loops = loops;
+  for (const Step& step : loops.steps) start.report.nests.push_back(report_of(step));
+  return run_from(first_of_loops, std::move(start), request);
 }
 
 std::string to_string(std::span<const Pass> table) {
+  const auto levels = [](const Pass& pass) {
+    return fmt::format("{} -> {}", pass.takes, pass.makes.name);
+  };
   size_t name = 0, level = 0;
   for (const Pass& pass : table) {
     name = std::max(name, pass.name.size());
-    level = std::max(level, pass.makes.name.size());
+    level = std::max(level, levels(pass).size());
   }
   std::string text;
   for (const Pass& pass : table)
-    text +=
-        fmt::format("{:{}}  {:{}}  {}\n", pass.name, name, pass.makes.name, level, pass.sentence);
+    text += fmt::format("{:{}}  {:{}}  {}\n", pass.name, name, levels(pass), level, pass.sentence);
   return text;
 }
 

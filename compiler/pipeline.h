@@ -14,21 +14,16 @@
 
 namespace volute::compiler {
 
-/// A part of a value that has a name and changes by itself: a nest, a step.
-struct Section {
-  std::string name;
-  std::string text;
-};
-
 /// What a pass makes: how that is checked, and how it reads.
 struct Level {
   std::string_view name;
   std::vector<Diagnostic> (*verify)(const Stages&);
-  std::vector<Section> (*text)(const Stages&);
+  std::string (*text)(const Stages&);
 };
 
 struct Pass {
   std::string_view name;
+  std::string_view takes; // the level that it reads: that of a pass before it
   const Level& makes;
   std::string_view sentence; // what it does
   Expected<Stages> (*run)(Stages, const CompileRequest&);
@@ -47,8 +42,13 @@ Expected<Stages> run(std::span<const Pass> passes, Stages value, const CompileRe
 Expected<Stages> specialise_program(const ir::Program& program, const CompileRequest& request);
 
 /// The same from nests on, which may have parameters: those of a program that was lowered before,
-/// or written by hand. Nests that do not pass verify are refused.
+/// or written by hand. Refused are nests that do not pass verify, and what cannot be told from a
+/// nest alone: a place in bands that it does not fit, memory that is read and never written.
 Expected<Stages> specialise_nests(const ir::NestProgram& nests, const CompileRequest& request);
+
+/// The same from loops on, in which no decision is left: they are brought into the form that a text
+/// of loops stands for, and reported on. Refused likewise, and so is any schedule.
+Expected<Stages> finish_loops(const ir::LoopProgram& loops, const CompileRequest& request);
 
 /// A table of passes for people, a line each: "legalise  program -> program  ...".
 std::string to_string(std::span<const Pass> passes);

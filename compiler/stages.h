@@ -11,6 +11,7 @@
 #include "compiler/schedule/schedule.h"
 #include "compiler/specialise/steps.h"
 #include "compiler/target/target.h"
+#include "ir/budget.h"
 #include "ir/loops.h"
 #include "ir/nest.h"
 #include "ir/program.h"
@@ -36,14 +37,18 @@ struct CompileRequest {
   double accuracy = 2;
   /// Of inputs and outputs that are not dense, by name, in elements; `compile` checks them.
   StridesByName strides;
+  /// What compiling may take before it is given up.
+  Budget budget;
   bool llvm_text = false; // keep the LLVM IR as text
   bool assembly = false;  // keep the assembly, with where each instruction comes from
   bool spills = false;    // count what the code keeps on the stack, for the report
-  /// Sees the value after each pass.
+  /// Sees the value after each pass; what it throws ends the compilation there.
   std::function<void(const Pass&, const Stages&)> watch = nullptr;
 };
 
 struct Stages {
+  /// Says of a pass that it has left everything as it was, and verified.
+  bool unchanged = false;
   ir::Program written;
   ir::Program program;                  // as legalised
   ir::NestProgram nests;                // as lowered

@@ -33,6 +33,7 @@ Access::Access(const AccessContext& context, int32_t view_id, const Index& index
         fmt::format("{}: lanes along dimension {} of {}", view.name, lane_dim, view.dims.size()));
   name_ = view.name;
   type_ = view.element;
+  buffer_ = view.buffer, watch_ = context.watch;
   bytes_ = &context.memory[static_cast<size_t>(view.buffer)];
 
   const size_t variables = context.values.size();
@@ -69,6 +70,7 @@ std::byte* Access::element(int64_t lane, int64_t behind) const {
   const int64_t elements = static_cast<int64_t>(bytes_->size()) / size_of(type_);
   if (at < 0 || at >= elements)
     refuse(fmt::format("{}: element {} of a buffer of {}", name_, at, elements));
+  if (watch_) (*watch_)(buffer_, at * size_of(type_));
   return bytes_->data() + at * size_of(type_);
 }
 

@@ -1,6 +1,7 @@
 // Where an access of a nest or a step lands in memory: what both evaluators read and write through.
 #pragma once
 
+#include "ir/access_watch.h"
 #include "ir/buffer.h"
 #include "ir/expr.h"
 #include "ir/nest.h"
@@ -20,6 +21,7 @@ struct AccessContext {
   const std::vector<std::vector<int64_t>>& tables;
   const std::vector<int64_t>& values;
   Memory& memory;
+  const AccessWatch* watch = nullptr; // sees each element that is read or written
 };
 
 class Access {
@@ -48,6 +50,8 @@ private:
 
   std::string name_;
   ElementType type_;
+  int32_t buffer_ = -1;
+  const AccessWatch* watch_ = nullptr;
   std::vector<std::byte>* bytes_;
   const std::vector<int64_t>* values_;
   Linear offset_; // of all subscripts without a table, in elements

@@ -58,10 +58,10 @@ private:
 class StepEvaluator {
 public:
   StepEvaluator(const Step& step, const LoopProgram& program, Memory& memory,
-                const std::vector<int64_t>& parameters)
+                const std::vector<int64_t>& parameters, const AccessWatch* watch = nullptr)
       : step_(step),
         values_(initial_values(step.vars, step.parameters, program.parameters, parameters)),
-        context_{step.views, step.tables, values_, memory} {
+        context_{step.views, step.tables, values_, memory, watch} {
     for (const View& view : step.views)
       if (view.buffer >= 0 && static_cast<size_t>(view.buffer) < program.buffers.size() &&
           program.buffers[static_cast<size_t>(view.buffer)].role == Buffer::Role::scratch)
@@ -273,6 +273,10 @@ private:
 };
 
 } // namespace
+
+void evaluate_watched(const LoopProgram& program, Memory& memory, const AccessWatch& watch) {
+  for (const Step& step : program.steps) StepEvaluator(step, program, memory, {}, &watch).run();
+}
 
 void evaluate(const LoopProgram& program, Memory& memory, const std::vector<int64_t>& parameters) {
   for (const Step& step : program.steps) StepEvaluator(step, program, memory, parameters).run();

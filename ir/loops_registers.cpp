@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_map>
 
 namespace volute::ir {
 namespace {
@@ -30,6 +31,12 @@ public:
   }
 
 private:
+  /// What a value reads. Most operations go lane by lane: they need as many lanes as they give.
+  struct Registers {
+    bool by_lane = true;
+    std::vector<const ExprNode*> nodes;
+  };
+
   // The expression for the copy that is being followed.
   Affine expanded(const Affine& affine) const {
     Affine result = affine;
@@ -125,22 +132,29 @@ private:
 
   // Reads the first `lanes` lanes of the value; gives the number of lanes that it certainly has.
   int32_t read(const Expr& value, int32_t lanes) {
-    // Most operations go lane by lane: they need as many lanes as they give.
-    bool by_lane = true;
-    visit(value, [&](const ExprNode& node) {
-      const auto* op = std::get_if<UnaryOp>(&node.is);
-      const bool repeats = op && op->fn == UnaryFn::splat && op->a->lanes > 1;
-      by_lane &= !repeats && !std::holds_alternative<Dot>(node.is);
-    });
+    const Registers& reads = registers_in(value);
     int32_t certain = value->lanes;
-    visit(value, [&](const ExprNode& node) {
-      const auto* reg = std::get_if<Reg>(&node.is);
-      if (!reg) return;
-      const int32_t has = read(reg->array, place(reg->array, reg->index),
-                               by_lane ? std::min(lanes, node.lanes) : node.lanes);
-      if (node.lanes == value->lanes) certain = std::min(certain, has);
-    });
+    for (const ExprNode* node : reads.nodes) {
+      const Reg& reg = std::get<Reg>(node->is);
+      const int32_t has = read(reg.array, place(reg.array, reg.index),
+                               reads.by_lane ? std::min(lanes, node->lanes) : node->lanes);
+      if (node->lanes == value->lanes) certain = std::min(certain, has);
+    }
     return certain;
+  }
+
+  // Found once a value, not once a copy of it.
+  const Registers& registers_in(const Expr& value) {
+    const auto [entry, is_new] = registers_in_.try_emplace(value.get());
+    Registers& reads = entry->second;
+    if (is_new)
+      visit(value, [&](const ExprNode& node) {
+        const auto* op = std::get_if<UnaryOp>(&node.is);
+        const bool repeats = op && op->fn == UnaryFn::splat && op->a->lanes > 1;
+        reads.by_lane &= !repeats && !std::holds_alternative<Dot>(node.is);
+        if (std::holds_alternative<Reg>(node.is)) reads.nodes.push_back(&node);
+      });
+    return reads;
   }
 
   int32_t read(int32_t array, size_t at, int32_t lanes) {
@@ -179,6 +193,7 @@ private:
   std::vector<int64_t> unrolled_;         // values of unrolled variables, by Var::id
   std::set<Var> copied_;                  // those that have one now
   std::vector<std::vector<int32_t>> set_; // by array and register: how many lanes certainly are
+  std::unordered_map<const ExprNode*, Registers> registers_in_; // by value
   int64_t statements_ = 0;
 };
 

@@ -90,6 +90,7 @@ private:
     if (line.is("within") && !is_place(line)) return constraints(line, nest.domain);
     if (line.is("where") && !is_place(line)) return constraints(line, nest.constraints);
     if (line.is("weight") && is_word) return weight(line);
+    if (line.is("form") && is_word) return form(line);
     if (line.is("computed") && is_word) return placement(line);
     if (line.is("scatter") && !line.token(1).is("[") && !line.token(1).is(":"))
       return scatter(line);
@@ -153,6 +154,11 @@ private:
     const int32_t found = operand_called(line.name("an operand"));
     if (found < 0) line.refuse_at(at, "there is no such operand");
     nest.weight = found;
+  }
+
+  void form(LineCursor& line) {
+    line.advance();
+    nest.form = line.name("the algorithm that the nest is of");
   }
 
   // computed for every 5 of h of max_pool_y

@@ -95,6 +95,7 @@ private:
     if (nest_.weight >= 0)
       line(fmt::format("weight {}",
                        name_text(nest_.operands.at(static_cast<size_t>(nest_.weight)).name)));
+    if (!nest_.form.empty()) line(fmt::format("form {}", name_text(nest_.form)));
     if (nest_.placement) {
       const auto consumer = static_cast<size_t>(nest_.placement->consumer);
       const auto axis = static_cast<size_t>(nest_.placement->axis.id);

@@ -327,6 +327,8 @@ template <class... Ts>
 struct Overloaded : Ts... {
   using Ts::operator()...;
 };
+template <class... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>; // Clang before 17 does not find it
 
 /// Letters to insert, delete or replace, or neighbours to exchange.
 int64_t edit_distance(std::string_view a, std::string_view b) {

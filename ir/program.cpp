@@ -1,5 +1,7 @@
 #include "ir/program.h"
 
+#include "ir/walk.h"
+
 #include <algorithm>
 #include <array>
 
@@ -47,12 +49,14 @@ bool PadOp::operator==(const PadOp& other) const {
 }
 
 std::optional<ValueId> Program::find(std::string_view value_name) const {
+  count_walked(std::ssize(values));
   for (size_t i = 0; i < values.size(); ++i)
     if (values[i].name == value_name) return static_cast<ValueId>(i);
   return std::nullopt;
 }
 
 const Statement* Program::definition(ValueId id) const {
+  count_walked(std::ssize(statements));
   for (const Statement& statement : statements)
     if (std::find(statement.results.begin(), statement.results.end(), id) !=
         statement.results.end())
@@ -61,6 +65,7 @@ const Statement* Program::definition(ValueId id) const {
 }
 
 int Program::uses(ValueId id) const {
+  count_walked(std::ssize(statements));
   int count = std::find(outputs.begin(), outputs.end(), id) != outputs.end();
   for (const Statement& statement : statements)
     count += std::find(statement.operands.begin(), statement.operands.end(), id) !=

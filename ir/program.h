@@ -220,6 +220,7 @@ struct Program {
   const TensorType& type(ValueId id) const { return values[static_cast<size_t>(id)].type; }
   const std::string& name_of(ValueId id) const { return values[static_cast<size_t>(id)].name; }
   std::optional<ValueId> find(std::string_view value_name) const;
+  // These look through the whole program; who asks for many values makes a DefUse (ir/def_use.h).
   /// The statement that defines a value, or null for an input.
   const Statement* definition(ValueId id) const;
   /// Number of statements that read the value, plus one if the program returns it.

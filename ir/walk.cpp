@@ -1,5 +1,7 @@
 #include "ir/walk.h"
 
+#include "ir/budget.h"
+
 #include <algorithm>
 #include <unordered_set>
 #include <vector>
@@ -32,7 +34,7 @@ void visit(const Expr& expr, const std::function<void(const ExprNode&)>& fn,
     const auto [at, operands_done] = stack.back();
     if (operands_done) {
       stack.pop_back();
-      ++walked;
+      count_walked();
       fn(**at);
     } else if (!seen.insert(at->get()).second) {
       stack.pop_back();
@@ -47,7 +49,15 @@ void visit(const Expr& expr, const std::function<void(const ExprNode&)>& fn,
 
 int64_t nodes_walked() { return walked; }
 
-void count_walked(int64_t nodes) { walked += nodes; }
+void count_walked(int64_t nodes) {
+  constexpr int64_t now_and_then = int64_t{1} << 12, seldom = int64_t{1} << 20;
+  const int64_t before = walked;
+  walked += nodes;
+  if (before / seldom != walked / seldom)
+    check_budget();
+  else if (before / now_and_then != walked / now_and_then)
+    check_time();
+}
 
 // ---- expressions ------------------------------------------------------------------------------
 
@@ -118,7 +128,7 @@ Expr Rewriter::operator()(const Expr& expr) {
       push_operands(*node, stack);
     } else {
       stack.pop_back();
-      ++walked;
+      count_walked();
       std::vector<Expr> operands;
       bool changed = false;
       for_each_part(*node, [&](const Expr& operand) {
@@ -144,7 +154,7 @@ namespace {
 void visit(const Stmt& s, const std::function<void(const StmtNode&)>& fn,
            std::unordered_set<const StmtNode*>& seen) {
   if (!s || !seen.insert(s.get()).second) return;
-  ++walked;
+  count_walked();
   fn(*s);
   for_each_part(*s, [&](const Stmt& inner) { visit(inner, fn, seen); });
 }
@@ -154,7 +164,7 @@ using Rewritten = std::unordered_map<const StmtNode*, Stmt>;
 Stmt rewrite(const Stmt& s, const std::function<void(StmtNode&)>& fn, Rewritten& done) {
   if (!s) return s;
   if (const auto found = done.find(s.get()); found != done.end()) return found->second;
-  ++walked;
+  count_walked();
   StmtNode node = *s;
   for_each_part(node, [&](Stmt& inner) { inner = rewrite(inner, fn, done); });
   fn(node);

@@ -55,6 +55,12 @@ AlignedMemory AlignedMemory::allocate_unset(int64_t bytes) noexcept {
   return memory;
 }
 
+int64_t AlignedMemory::taken_by(int64_t bytes) noexcept {
+  if (bytes <= 0) return 0;
+  const auto size = static_cast<size_t>(bytes);
+  return static_cast<int64_t>(rounded_up(size, size >= mapped_from ? huge_page : alignment));
+}
+
 AlignedMemory::AlignedMemory(AlignedMemory&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)),
       mapped_(std::exchange(other.mapped_, 0)) {}

@@ -25,6 +25,8 @@ public:
   explicit operator bool() const noexcept { return data_ != nullptr; }
   std::byte* data() const noexcept { return data_; }
   int64_t size() const noexcept { return size_; }
+  /// What so many bytes take of the system's memory.
+  static int64_t taken_by(int64_t bytes) noexcept;
 
 private:
   std::byte* data_ = nullptr;

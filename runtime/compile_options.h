@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compiler/image/tensor_strides.h"
+#include "ir/budget.h"
 #include "runtime/tensor.h"
 
 #include <optional>
@@ -18,10 +19,17 @@ struct CompileOptions {
   /// Fixes the algorithm and the order of summation per layer, whatever the batch or the schedule.
   /// Part of a kernel's key, and without effect yet: both follow the schedule.
   bool deterministic = false;
+  /// Takes denormal numbers for 0, those that a kernel reads and those that it would compute:
+  /// faster on many CPUs where there are some, and other bits. Empty: as the session does. False
+  /// leaves it to the thread that calls, whose MXCSR is used as it is.
+  std::optional<bool> flush_denormals = {};
   /// Inputs and outputs that are not dense, by name: elements between neighbours along each extent
   /// of the type, outermost first. 0 or more; along outputs, no two elements in one place. A
   /// kernel takes views of these strides only.
   compiler::StridesByName strides = {};
+  /// What compiling may take before it is given up with an error; no part of a kernel's key. Empty:
+  /// the session's.
+  std::optional<Budget> budget = {};
   /// What messages call the schedule's text; no part of a kernel's key.
   std::string schedule_name = "schedule";
 

@@ -10,6 +10,7 @@ Expected<compiler::CompileRequest> compile_request(const CompileOptions& options
   request.schedule = options.schedule;
   request.schedule_name = options.schedule_name;
   if (options.accuracy) request.accuracy = *options.accuracy;
+  if (options.budget) request.budget = *options.budget;
   request.strides = options.strides;
   return request;
 }

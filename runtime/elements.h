@@ -47,4 +47,14 @@ void for_each_row(const ir::TensorType& type, const compiler::TensorStrides& fir
   }
 }
 
+/// Calls visit(address) for every element of a tensor that has memory; Byte may be const.
+template <class Byte, class Visit>
+void for_each_element(const ir::TensorType& type, const compiler::TensorStrides& strides,
+                      Byte* data, Visit visit) {
+  const int64_t size = ir::size_of(type.element);
+  for_each_row(type, strides, {}, [&](const Row& row) {
+    for (int64_t k = 0; k < row.count; ++k) visit(data + (row.first + k * row.first_step) * size);
+  });
+}
+
 } // namespace volute::runtime

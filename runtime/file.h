@@ -1,5 +1,5 @@
-// Files as the runtime reads and writes them: failures in the system's words, and a file that is
-// replaced whole or not at all.
+// Files as the runtime reads them, and failures in the system's words. Writing is
+// replace_files.h.
 #pragma once
 
 #include "ir/diagnostic.h"
@@ -7,7 +7,6 @@
 
 #include <cstddef>
 #include <cstdio>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -22,18 +21,13 @@ using OpenFile = std::unique_ptr<std::FILE, CloseFile>;
 /// Opens for reading. A failure's subject is the path: "in.npy: No such file or directory".
 Expected<OpenFile> open_to_read(const std::string& path);
 
-/// All that a text holds, if that is no more than `most` bytes: what never ends is not read for ever.
-/// A failure's subject is the name; `what` is what it should have been, "program".
+/// All that a text holds, if that is no more than `most` bytes: what never ends is not read for
+/// ever. A failure's subject is the name; `what` is what it should have been, "program".
 Expected<std::string> read_text(std::FILE* file, const std::string& name, size_t most,
                                 std::string_view what);
 
 /// What the system says about an errno.
 std::string system_words(int error);
-
-/// Writes `path` by way of a file beside it that is renamed into place once it is complete, so that
-/// no reader ever sees half of it and a failure leaves what was there before. A symbolic link stays
-/// one; what is no regular file (/dev/stdout, a pipe) is written as it is.
-Status replace_file(const std::string& path, const std::function<Status(std::FILE*)>& write);
 
 /// fwrite, with the system's words when it falls short.
 Status write_bytes(std::FILE* file, const std::string& path, const void* data, size_t bytes);

@@ -139,7 +139,7 @@ std::optional<size_t> find_given(const Image& image, std::string_view name) {
   return std::nullopt;
 }
 
-Expected<Kernel> Kernel::load(const Image& image, Threads threads) {
+Expected<Kernel> Kernel::load(const Image& image, Threads threads, bool flush_denormals) {
   if (auto fault = check_image(image)) return *fault;
   if (auto fault = check_runs_here(image)) return *fault;
   auto memory = ExecutableMemory::map(image.bytes, image.text_bytes, image.name);
@@ -156,10 +156,10 @@ Expected<Kernel> Kernel::load(const Image& image, Threads threads) {
   for (const compiler::ImageStep& step : image.steps)
     loaded->entries.push_back(reinterpret_cast<compiler::StepEntry>(
         reinterpret_cast<uintptr_t>(loaded->memory->data() + step.entry)));
-  Expected<Known> known = known_at_load(*loaded, threads);
+  Expected<Known> known = known_at_load(*loaded, threads, flush_denormals);
   if (!known) return known.failure();
   return Kernel(std::make_shared<const KernelState>(std::move(loaded), std::move(*known),
-                                                    std::move(threads)));
+                                                    std::move(threads), flush_denormals));
 }
 
 Status Kernel::run(NamedList inputs, NamedList outputs) const noexcept {
@@ -195,8 +195,8 @@ Expected<Kernel> Kernel::try_bind(std::string_view input, const TensorView& view
     return fail(name(), fmt::format("%{} {}", input, *fault));
   Expected<Known> known = known_once_bound(*state_, *index, view);
   if (!known) return known.failure();
-  return Kernel(
-      std::make_shared<const KernelState>(state_->loaded, std::move(*known), state_->threads));
+  return Kernel(std::make_shared<const KernelState>(state_->loaded, std::move(*known),
+                                                    state_->threads, state_->flush_denormals));
 }
 
 Kernel Kernel::bind(std::string_view input, const TensorView& view) const {
@@ -204,8 +204,8 @@ Kernel Kernel::bind(std::string_view input, const TensorView& view) const {
 }
 
 Kernel Kernel::with_threads(Threads threads) const {
-  return Kernel(
-      std::make_shared<const KernelState>(state_->loaded, state_->known, std::move(threads)));
+  return Kernel(std::make_shared<const KernelState>(state_->loaded, state_->known,
+                                                    std::move(threads), state_->flush_denormals));
 }
 
 const std::string& Kernel::name() const noexcept { return state_->image().name; }
@@ -255,6 +255,10 @@ std::vector<std::string> Kernel::steps() const {
   return names;
 }
 
+bool Kernel::flushes_denormals() const noexcept { return state_->flush_denormals; }
+
+const std::vector<Denormals>& Kernel::denormals() const noexcept { return state_->known.denormals; }
+
 int64_t Kernel::owned_bytes() const noexcept {
   int64_t bytes = 0;
   for (const OwnedMemory& memory : state_->known.owned)
@@ -279,6 +283,21 @@ const std::vector<ir::Parameter>& Kernel::parameters() const noexcept {
 int64_t Kernel::workspace_bytes() const noexcept { return state_->workspace_bytes; }
 int64_t Kernel::mapped_bytes() const noexcept {
   return static_cast<int64_t>(state_->loaded->memory->size());
+}
+
+int64_t Kernel::fixed_bytes() const noexcept {
+  int64_t bytes = mapped_bytes() + state_->table_bytes;
+  for (const OwnedMemory& memory : state_->known.owned)
+    if (memory) bytes += AlignedMemory::taken_by(memory->size());
+  return bytes;
+}
+
+int64_t Kernel::held_bytes() const noexcept {
+  return fixed_bytes() + state_->workspaces->taken_bytes();
+}
+
+void Kernel::count_workspaces_in(ByteTotal total) const noexcept {
+  state_->workspaces->count_in(std::move(total));
 }
 
 std::optional<Kernel> WeakKernel::lock() const {

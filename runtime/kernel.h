@@ -23,6 +23,7 @@
 #include "runtime/threads.h"
 
 #include <array>
+#include <atomic>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -38,6 +39,12 @@ namespace volute::runtime {
 
 struct KernelState; // kernel_state.h
 
+/// An input that holds denormal numbers.
+struct Denormals {
+  std::string input;
+  int64_t count = 0, elements = 0;
+};
+
 template <class T>
 concept TensorOrView = std::same_as<std::remove_cvref_t<T>, TensorRef> ||
     std::same_as<std::remove_cvref_t<T>, Tensor> ||
@@ -46,6 +53,10 @@ concept TensorOrView = std::same_as<std::remove_cvref_t<T>, TensorRef> ||
 
 class Kernel {
 public:
+  // Copied and never moved from: every object is a kernel that can be called.
+  Kernel(const Kernel&) = default;
+  Kernel& operator=(const Kernel&) = default;
+
   /// An input or an output of a call by name.
   struct Named {
     std::string_view name;
@@ -65,7 +76,9 @@ public:
 
   /// Makes an image callable. Refused are an image for a machine that this one is not, and one
   /// whose tables do not hold together (a step outside its text, a buffer outside its workspace).
-  static Expected<Kernel> load(const compiler::Image& image, Threads threads = {});
+  /// With `flush_denormals` everything that it computes takes denormal numbers for 0.
+  static Expected<Kernel> load(const compiler::Image& image, Threads threads = {},
+                               bool flush_denormals = false);
 
   // ---- calls ----
 
@@ -122,12 +135,20 @@ public:
   bool runs_in_place(std::string_view input, std::string_view output) const;
   /// The steps that a call runs, in order; those that follow from what is bound have run.
   std::vector<std::string> steps() const;
+  /// Whether denormal numbers are taken for 0 by whatever thread works on it; otherwise that is as
+  /// the calling thread has it.
+  bool flushes_denormals() const noexcept;
+  /// What is bound and holds denormal numbers, which many CPUs take a hundred times as long for.
+  const std::vector<Denormals>& denormals() const noexcept;
   /// What one call needs, all threads together; depends on what is bound and on the threads.
   int64_t workspace_bytes() const noexcept;
   /// Bytes of what is bound and what was computed of it, as far as calls read it.
   int64_t owned_bytes() const noexcept;
   /// Bytes of code and constants that are mapped, shared by all copies.
   int64_t mapped_bytes() const noexcept;
+  /// All that it takes in memory: the two above, a workspace for each call that there was at one
+  /// time (one at least), and the tables that describe it.
+  int64_t held_bytes() const noexcept;
 
 private:
   friend class WeakKernel;
@@ -137,6 +158,9 @@ private:
   /// Somebody has found it otherwise than by its key; the cache asks once before it lets go.
   void mark_used() const noexcept;
   bool take_used() const noexcept;
+  /// held_bytes() without the workspaces, and those counted in a total as long as it is given.
+  int64_t fixed_bytes() const noexcept;
+  void count_workspaces_in(std::shared_ptr<std::atomic<int64_t>> total) const noexcept;
 
   std::shared_ptr<const KernelState> state_;
 };

@@ -1,6 +1,7 @@
 // What a kernel knows before it is called: bound inputs, and the results of the steps that follow
 // from them and from constants alone. Those run here, once; what no step of a call reads is not
 // kept, so a weight that is packed is in memory packed and not twice.
+#include "runtime/float_control.h"
 #include "runtime/kernel_state.h"
 
 #include <fmt/format.h>
@@ -143,7 +144,9 @@ Expected<Known> learn(const LoadedImage& loaded, const Threads& threads, const K
 
 } // namespace
 
-Expected<Known> known_at_load(const LoadedImage& loaded, const Threads& threads) {
+Expected<Known> known_at_load(const LoadedImage& loaded, const Threads& threads,
+                              bool flush_denormals) {
+  const FlushDenormals on_this_thread(flush_denormals);
   Known nothing;
   nothing.bound.resize(loaded.image.buffers.size());
   nothing.owned.resize(loaded.image.buffers.size());
@@ -152,7 +155,15 @@ Expected<Known> known_at_load(const LoadedImage& loaded, const Threads& threads)
 
 Expected<Known> known_once_bound(const KernelState& kernel, size_t input, const TensorView& view) {
   const NewInput added{input, view};
-  return learn(*kernel.loaded, kernel.threads, kernel.known, &added);
+  Expected<Known> known = [&] {
+    const FlushDenormals on_this_thread(kernel.flush_denormals);
+    return learn(*kernel.loaded, kernel.threads, kernel.known, &added);
+  }();
+  if (!known) return known;
+  known->denormals = kernel.known.denormals;
+  if (const int64_t count = count_denormals(view); count > 0)
+    known->denormals.push_back({kernel.image().buffers[input].name, count, view.type().elements()});
+  return known;
 }
 
 } // namespace volute::runtime

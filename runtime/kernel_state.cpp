@@ -1,5 +1,7 @@
 #include "runtime/kernel_state.h"
 
+#include "compiler/image/places.h"
+#include "runtime/float_control.h"
 #include "runtime/overlap.h"
 #include "runtime/parameters.h"
 
@@ -64,6 +66,17 @@ std::optional<std::string> fault_in(const ImageStep& step, const Image& image) {
     for (const int32_t buffer : *touched)
       if (buffer < 0 || static_cast<size_t>(buffer) >= image.buffers.size())
         return fmt::format("touches buffer {} of {}", buffer, image.buffers.size());
+  for (const compiler::ImagePlaces& places : step.places) {
+    if (places.buffer < 0) continue;
+    if (static_cast<size_t>(places.buffer) >= image.buffers.size())
+      return fmt::format("finds places in buffer {} of {}", places.buffer, image.buffers.size());
+    const ImageBuffer& buffer = image.buffers[static_cast<size_t>(places.buffer)];
+    const std::optional<int64_t> bytes = ir::checked_bytes(places.type);
+    if (ir::is_float(places.type.element) || !buffer.dims.empty() ||
+        (buffer.type ? *buffer.type != places.type : !bytes || *bytes > buffer.bytes))
+      return fmt::format("finds places in buffer {}, which does not hold {}", buffer.name,
+                         ir::to_string(places.type));
+  }
   return std::nullopt;
 }
 
@@ -243,6 +256,7 @@ Status check_workspace(const KernelState& kernel, std::span<const TensorRef> arg
 
 Status run_steps(const KernelState& kernel, std::span<const TensorRef> arguments,
                  const ParameterValues& parameters, std::byte* workspace) noexcept {
+  const FlushDenormals on_this_thread(kernel.flush_denormals); // `threads` take it over
   const Image& image = kernel.image();
   std::array<std::byte*, stack_table> few;
   std::byte** table = few.data();
@@ -290,10 +304,38 @@ int64_t thread_scratch_bytes(const Image& image) {
   return rounded_up(image.thread_scratch_bytes, scratch_unit);
 }
 
+namespace {
+
+template <class T>
+int64_t bytes_in(const std::vector<T>& list) {
+  return static_cast<int64_t>(list.capacity() * sizeof(T));
+}
+int64_t bytes_in(const std::string& text) { return static_cast<int64_t>(text.capacity()); }
+
+/// What describes a kernel, near enough: everything that grows with it.
+int64_t bytes_of_tables(const KernelState& state) {
+  const Image& image = state.image();
+  int64_t bytes = sizeof(KernelState) + sizeof(LoadedImage) + bytes_in(image.name) +
+                  bytes_in(image.target) + bytes_in(image.buffers) + bytes_in(image.steps) +
+                  bytes_in(image.parameters) + bytes_in(state.loaded->entries) +
+                  bytes_in(state.open) + bytes_in(state.plan.offsets) + bytes_in(state.known.owned);
+  for (const ImageBuffer& buffer : image.buffers) {
+    bytes += bytes_in(buffer.name) + bytes_in(buffer.strides) + bytes_in(buffer.may_alias) +
+             bytes_in(buffer.dims);
+    if (buffer.type) bytes += bytes_in(buffer.type->extents);
+  }
+  for (const ImageStep& step : image.steps)
+    bytes += bytes_in(step.name) + bytes_in(step.reads) + bytes_in(step.writes) +
+             bytes_in(step.places) + bytes_in(step.work_by);
+  return bytes;
+}
+
+} // namespace
+
 KernelState::KernelState(std::shared_ptr<const LoadedImage> loaded_image, Known known_before,
-                         Threads on_threads)
+                         Threads on_threads, bool flush)
     : loaded(std::move(loaded_image)), known(std::move(known_before)),
-      threads(std::move(on_threads)) {
+      threads(std::move(on_threads)), flush_denormals(flush) {
   const std::vector<ImageBuffer>& buffers = image().buffers;
   for (const Role role : {Role::input, Role::output})
     for (size_t i = 0; i < buffers.size(); ++i)
@@ -306,6 +348,7 @@ KernelState::KernelState(std::shared_ptr<const LoadedImage> loaded_image, Known 
   table_offset = buffer_bytes + scratch_bytes * threads.count();
   const size_t table = buffers.size() > stack_table ? buffers.size() * sizeof(std::byte*) : 0;
   workspace_bytes = table_offset + rounded_up(static_cast<int64_t>(table), scratch_unit);
+  table_bytes = bytes_of_tables(*this);
   workspaces = std::make_unique<WorkspacePool>(workspace_bytes);
 }
 
@@ -360,14 +403,31 @@ struct SplitStep {
   }
 };
 
-Status step_status(const Image& image, const ImageStep& step, int32_t code) noexcept {
+/// Which index is outside its range, as far as the image knows where they are.
+std::string words_about_places(const Image& image, const ImageStep& step,
+                               const compiler::StepArguments& arguments) {
+  for (const compiler::ImagePlaces& places : step.places) {
+    if (!places.fault.empty()) return places.fault;
+    if (places.buffer < 0) continue;
+    const auto buffer = static_cast<size_t>(places.buffer);
+    const ImageBuffer& held = image.buffers[buffer];
+    if (auto fault = compiler::fault_in_places(places, arguments.buffers[buffer],
+                                               held.type ? held.strides : TensorStrides()))
+      return *fault;
+  }
+  return "an index in the data is outside its range";
+}
+
+Status step_status(const Image& image, const ImageStep& step,
+                   const compiler::StepArguments& arguments, int32_t code) noexcept {
   if (code == 0) return {};
   if (code == static_cast<int32_t>(StatusCode::index_out_of_range))
     return Status::failed(StatusCode::index_out_of_range, [&] {
-      return Diagnostic{{},
-                        image.name,
-                        fmt::format("{}: an index in the data is outside its range", step.name),
-                        ""};
+      return Diagnostic{
+          {},
+          image.name,
+          fmt::format("{}: {}", step.name, words_about_places(image, step, arguments)),
+          ""};
     });
   return Status::failed(StatusCode::step_failed, [&] {
     return Diagnostic{
@@ -383,7 +443,7 @@ Status run_step(const Image& image, const ImageStep& step, compiler::StepEntry e
   const int64_t work = compiler::work_of(step, {arguments.parameters, image.parameters.size()});
   if (work == 0) return {};
   const int64_t pieces = std::min<int64_t>(threads.count(), work);
-  if (pieces == 1) return step_status(image, step, entry(&arguments, scratch, 0, work));
+  if (pieces == 1) return step_status(image, step, arguments, entry(&arguments, scratch, 0, work));
   SplitStep split{entry, &arguments, scratch, scratch_bytes, work, pieces};
   const Status status = threads.run(
       pieces, [](void* context, int64_t piece) { static_cast<SplitStep*>(context)->run(piece); },
@@ -391,7 +451,7 @@ Status run_step(const Image& image, const ImageStep& step, compiler::StepEntry e
   if (!status) return status;
   const uint64_t failure = split.failure.load(std::memory_order_relaxed);
   if (failure == std::numeric_limits<uint64_t>::max()) return {};
-  return step_status(image, step, static_cast<int32_t>(static_cast<uint32_t>(failure)));
+  return step_status(image, step, arguments, static_cast<int32_t>(static_cast<uint32_t>(failure)));
 }
 
 } // namespace volute::runtime

@@ -38,10 +38,12 @@ struct Known {
   std::vector<bool> bound;           // by buffer: the inputs that are part of the kernel
   compiler::Preparation preparation; // follows from what is bound
   std::vector<OwnedMemory> owned;    // by buffer: not null where preparation.kept
+  std::vector<Denormals> denormals;  // of bound inputs
 };
 
 struct KernelState {
-  KernelState(std::shared_ptr<const LoadedImage> loaded, Known known, Threads threads);
+  KernelState(std::shared_ptr<const LoadedImage> loaded, Known known, Threads threads,
+              bool flush_denormals);
 
   const compiler::Image& image() const { return loaded->image; }
   /// Checks a call's tensors and runs the steps. `arguments` are in the order of `open`; without a
@@ -52,6 +54,7 @@ struct KernelState {
   const std::shared_ptr<const LoadedImage> loaded;
   const Known known;
   const Threads threads;
+  const bool flush_denormals;
   mutable std::atomic<bool> used{false}; // Kernel::mark_used
 
   // Derived from the above.
@@ -66,6 +69,7 @@ struct KernelState {
   int64_t scratch_bytes = 0; // of one thread, rounded up so that no two share a cache line
   int64_t table_offset = 0;
   int64_t workspace_bytes = 0;
+  int64_t table_bytes = 0; // what describes the kernel: names, types, steps, this
   mutable std::unique_ptr<WorkspacePool> workspaces; // locks for itself
 };
 
@@ -91,7 +95,8 @@ Status run_step(const compiler::Image& image, const compiler::ImageStep& step,
 int64_t thread_scratch_bytes(const compiler::Image& image);
 
 /// What follows from constants alone; runs the steps that compute it.
-Expected<Known> known_at_load(const LoadedImage& loaded, const Threads& threads);
+Expected<Known> known_at_load(const LoadedImage& loaded, const Threads& threads,
+                              bool flush_denormals);
 /// What a kernel knows once the input is bound too.
 Expected<Known> known_once_bound(const KernelState& kernel, size_t input, const TensorView& view);
 

@@ -32,6 +32,7 @@ std::string kernel_key(const ir::Program& program, const CompileOptions& options
   std::string key = fmt::format("target {}\nschedule {}\naccuracy {}\ndeterministic {}\n",
                                 on_one_line(options.target), on_one_line(options.schedule),
                                 options.accuracy.value(), options.deterministic);
+  if (options.flush_denormals.value_or(false)) key += "denormals flushed\n";
   for (const auto& [name, strides] : options.strides)
     key += fmt::format("strides %{} [{}]\n", name, fmt::join(strides, ", "));
   ir::Program text = program;

@@ -4,6 +4,7 @@
 //     schedule auto
 //     accuracy 2
 //     deterministic false
+//     denormals flushed                          (where they are)
 //     strides %x [150528, 50176, 448, 1]
 //     constant %w xxh3:0123456789abcdef0123456789abcdef 37632
 //     program @stem(%x: f32[...]) { ... }
@@ -20,7 +21,7 @@
 
 namespace volute::runtime {
 
-/// `options` are complete: a session has filled in its target and its accuracy.
+/// `options` are complete: a session has filled in what was left to it.
 std::string kernel_key(const ir::Program& program, const CompileOptions& options);
 
 } // namespace volute::runtime

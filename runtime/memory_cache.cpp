@@ -14,7 +14,9 @@ std::optional<Kernel> MemoryCache::find(const std::string& key, std::vector<Kern
   Entry& entry = found->second;
   if (entry.held) {
     recent_.splice(recent_.begin(), recent_, entry.position);
-    return entry.held;
+    const std::optional<Kernel> kernel = entry.held;
+    make_room(0, dropped);
+    return kernel;
   }
   std::optional<Kernel> kernel = entry.alive.lock();
   if (kernel)
@@ -28,14 +30,22 @@ void MemoryCache::hold(Entries::value_type& item, const Kernel& kernel,
                        std::vector<Kernel>& dropped) {
   Entry& entry = item.second;
   entry.alive = WeakKernel(kernel);
-  entry.bytes = kernel.mapped_bytes();
-  if (entry.bytes > limit_bytes_) return; // its users alone keep it
-  while (counters_.bytes + entry.bytes > limit_bytes_) evict_oldest(dropped);
+  // The key is there once; a map's and a list's node have a few pointers beside what they hold.
+  const auto key_bytes = static_cast<int64_t>(item.first.capacity() + sizeof item + 64);
+  entry.bytes = kernel.fixed_bytes() + key_bytes;
+  const int64_t with_workspaces = kernel.held_bytes() + key_bytes;
+  if (with_workspaces > limit_bytes_) return; // its users alone keep it
+  make_room(with_workspaces, dropped);
   recent_.push_front(&item.first); // a map's keys stay where they are
   entry.position = recent_.begin();
   entry.held = kernel;
-  counters_.bytes += entry.bytes;
+  bytes_->fetch_add(entry.bytes);
+  kernel.count_workspaces_in(bytes_);
   ++counters_.kernels;
+}
+
+void MemoryCache::make_room(int64_t bytes, std::vector<Kernel>& dropped) {
+  while (!recent_.empty() && bytes_->load() + bytes > limit_bytes_) evict_oldest(dropped);
 }
 
 void MemoryCache::evict_oldest(std::vector<Kernel>& dropped) {
@@ -46,12 +56,17 @@ void MemoryCache::evict_oldest(std::vector<Kernel>& dropped) {
     recent_.splice(recent_.begin(), recent_, std::prev(recent_.end()));
   }
   Entry& entry = entries_.find(*recent_.back())->second;
-  dropped.push_back(*entry.held);
-  entry.held.reset();
+  let_go(entry, dropped);
   recent_.pop_back();
-  counters_.bytes -= entry.bytes;
   --counters_.kernels;
   ++counters_.evictions;
+}
+
+void MemoryCache::let_go(Entry& entry, std::vector<Kernel>& dropped) {
+  bytes_->fetch_sub(entry.bytes);
+  entry.held->count_workspaces_in(nullptr);
+  dropped.push_back(std::move(*entry.held));
+  entry.held.reset();
 }
 
 // Entries that only remember a kernel of somebody else's are looked through each time their number
@@ -110,21 +125,29 @@ Expected<Kernel> MemoryCache::get_or_compile(const std::string& key, const Compi
   return *flight->result;
 }
 
+void MemoryCache::keep_within_limit() {
+  if (bytes_->load(std::memory_order_relaxed) <= limit_bytes_) return;
+  std::vector<Kernel> dropped;
+  const std::lock_guard lock(mutex_);
+  make_room(0, dropped);
+}
+
 void MemoryCache::clear() {
   std::vector<Kernel> dropped;
   const std::lock_guard lock(mutex_);
   for (auto& [key, entry] : entries_)
-    if (entry.held) dropped.push_back(*entry.held);
+    if (entry.held) let_go(entry, dropped);
   recent_.clear();
   entries_.clear();
   swept_entries_ = 0;
-  counters_.kernels = counters_.bytes = 0;
+  counters_.kernels = 0;
 }
 
 MemoryCache::Counters MemoryCache::counters() const {
   const std::lock_guard lock(mutex_);
   Counters counters = counters_;
   counters.keys = std::ssize(entries_);
+  counters.bytes = bytes_->load();
   return counters;
 }
 

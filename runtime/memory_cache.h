@@ -1,15 +1,18 @@
 // Kernels by key: one compile a key, however many threads ask at once.
 //
-// The cache holds the kernels used last (a function's finds count too), up to a number of mapped
-// bytes. What it lets go stays with
-// whoever still calls it, and is found again as long as it lives; the last holder unmaps it. Keys
-// are whole texts and are compared whole: two configurations never meet by a hash. A failed
+// The cache holds the kernels used last (a function's finds count too), up to a number of bytes:
+// all that they take is counted, code and constants, workspaces (as many as calls at one time have
+// needed, and one before the first), what is computed once, keys and tables. What it lets go stays
+// with whoever still calls it, and is found again as long as it lives; the last holder unmaps it.
+// Keys are whole texts and are compared whole: two configurations never meet by a hash. A failed
 // compile is told to everyone who waited for it and then forgotten.
 #pragma once
 
 #include "ir/diagnostic.h"
 #include "runtime/kernel.h"
+#include "runtime/workspace.h"
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
@@ -34,7 +37,7 @@ public:
     int64_t failures = 0;  // of the compiles
     int64_t evictions = 0; // let go to stay within the limit
     int64_t kernels = 0;   // held now
-    int64_t bytes = 0;     // mapped by those
+    int64_t bytes = 0;     // taken by those
     int64_t keys = 0;      // remembered, those of kernels that only others hold among them
   };
   using Compile = std::function<Expected<Kernel>()>;
@@ -47,6 +50,9 @@ public:
   /// key: that is refused.
   Expected<Kernel> get_or_compile(const std::string& key, const Compile& compile);
 
+  /// Lets kernels go while all together take more than they may: since their number was last
+  /// changed, calls at one time may have needed more workspaces. Takes no lock when there are none.
+  void keep_within_limit();
   /// Lets go of everything.
   void clear();
   Counters counters() const;
@@ -62,18 +68,21 @@ private:
   struct Entry {
     std::optional<Kernel> held; // empty once evicted
     WeakKernel alive;
-    int64_t bytes = 0;
+    int64_t bytes = 0; // without the kernel's workspaces, which count themselves
     std::list<const std::string*>::iterator position; // in recent_, while held
   };
   using Entries = std::unordered_map<std::string, Entry>;
 
   std::optional<Kernel> find(const std::string& key, std::vector<Kernel>& dropped);
   void hold(Entries::value_type& entry, const Kernel& kernel, std::vector<Kernel>& dropped);
+  void make_room(int64_t bytes, std::vector<Kernel>& dropped);
   void evict_oldest(std::vector<Kernel>& dropped);
+  void let_go(Entry& entry, std::vector<Kernel>& dropped);
   void forget_dead();
 
   const int64_t limit_bytes_;
-  mutable std::mutex mutex_; // guards all below
+  const ByteTotal bytes_ = std::make_shared<std::atomic<int64_t>>(0); // of what is held
+  mutable std::mutex mutex_;                                          // guards all below
   Entries entries_;
   std::list<const std::string*> recent_; // keys of held entries, the one used last in front
   std::unordered_map<std::string, std::shared_ptr<Flight>> flights_;

@@ -2,6 +2,7 @@
 
 #include "runtime/file.h"
 #include "runtime/npy_header.h"
+#include "runtime/replace_files.h"
 
 #include <fmt/format.h>
 
@@ -206,7 +207,7 @@ Expected<Tensor> read_npy(const std::string& path, const ir::TensorType& type) {
   return reordered;
 }
 
-Status write_npy(const std::string& path, const TensorView& tensor) {
+Status write_npy(std::FILE* to, const std::string& path, const TensorView& tensor) {
   const std::optional<int64_t> bytes = ir::checked_bytes(tensor.type());
   const std::string header = header_for(tensor.type());
   if (!bytes || header.size() > longest_header)
@@ -217,14 +218,16 @@ Status write_npy(const std::string& path, const TensorView& tensor) {
     return Status(StatusCode::invalid_argument, {{}, path, "the tensor is a null pointer", ""});
   if (!tensor.is_dense()) {
     const Expected<Tensor> dense = Tensor::copy(tensor);
-    if (dense) return write_npy(path, *dense);
+    if (dense) return write_npy(to, path, *dense);
     return Status(StatusCode::invalid_argument,
                   {{}, path, to_string(dense.diagnostics().front()), ""});
   }
-  return replace_file(path, [&](std::FILE* file) {
-    Status status = write_bytes(file, path, header.data(), header.size());
-    return status ? write_bytes(file, path, tensor.data(), static_cast<size_t>(*bytes)) : status;
-  });
+  if (Status status = write_bytes(to, path, header.data(), header.size()); !status) return status;
+  return write_bytes(to, path, tensor.data(), static_cast<size_t>(*bytes));
+}
+
+Status write_npy(const std::string& path, const TensorView& tensor) {
+  return replace_file(path, [&](std::FILE* to) { return write_npy(to, path, tensor); });
 }
 
 } // namespace volute::runtime

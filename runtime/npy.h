@@ -10,6 +10,7 @@
 #include "runtime/tensor.h"
 
 #include <cstdint>
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -34,5 +35,7 @@ Expected<Tensor> read_npy(const std::string& path, const ir::TensorType& type);
 
 /// Writes version 1, in the machine's byte order, C order; the file appears whole or not at all.
 Status write_npy(const std::string& path, const TensorView& tensor);
+/// The same into an open file; `path` is what failures call it.
+Status write_npy(std::FILE* to, const std::string& path, const TensorView& tensor);
 
 } // namespace volute::runtime

@@ -45,23 +45,34 @@ std::optional<std::string> read_accuracy(const std::string& text, Options& optio
   return std::nullopt;
 }
 
-std::optional<std::string> read_memory_cache(const std::string& text, Options& options) {
-  std::string_view digits = text;
-  int shift = 0;
-  if (digits.ends_with('K')) shift = 10;
-  if (digits.ends_with('M')) shift = 20;
-  if (digits.ends_with('G')) shift = 30;
-  if (shift > 0) digits.remove_suffix(1);
-  const std::optional<int64_t> count = whole_number(digits);
-  if (!count || *count < 0 || *count > INT64_MAX >> shift)
-    return "a number of bytes, or of K, M or G of them, as in 64M";
-  options.memory_cache_bytes = *count << shift;
+std::optional<std::string> read_bytes(const std::string& text, int64_t& bytes) {
+  const std::optional<int64_t> number = bytes_in(text);
+  if (!number) return "a number of bytes, or of K, M or G of them, as in 64M";
+  bytes = *number;
   return std::nullopt;
 }
 
-std::optional<std::string> read_verbose(const std::string& text, Options& options) {
+std::optional<std::string> read_memory_cache(const std::string& text, Options& options) {
+  return read_bytes(text, options.memory_cache_bytes);
+}
+
+std::optional<std::string> read_compile_seconds(const std::string& text, Options& options) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || !(number > 0))
+    return "a number above 0";
+  options.budget.seconds = number;
+  return std::nullopt;
+}
+
+std::optional<std::string> read_compile_memory(const std::string& text, Options& options) {
+  return read_bytes(text, options.budget.bytes);
+}
+
+template <bool Options::*option>
+std::optional<std::string> read_switch(const std::string& text, Options& options) {
   if (text != "0" && text != "1") return "0 or 1";
-  options.verbose = text == "1";
+  options.*option = text == "1";
   return std::nullopt;
 }
 
@@ -70,16 +81,23 @@ struct Row {
   Reader read;
 };
 
-constexpr std::array<Row, 5> rows = {{
+constexpr std::array<Row, 8> rows = {{
     {{"VOLUTE_THREADS", "1, 2, ... or all", "threads that run a kernel (1)"}, read_threads},
     {{"VOLUTE_TARGET", "native or CPU[+feature,-feature...]", "what to compile for (native)"},
      read_target},
     {{"VOLUTE_ACCURACY", "0 or more", "largest error of an algorithm, in direct f32's (2)"},
      read_accuracy},
     {{"VOLUTE_MEMORY_CACHE", "bytes, or 64M, 1G, ...",
-      "kernels a session keeps that nobody holds (256M)"},
+      "what the kernels that a session keeps may take (256M)"},
      read_memory_cache},
-    {{"VOLUTE_VERBOSE", "0 or 1", "a line on standard error for every compile (0)"}, read_verbose},
+    {{"VOLUTE_COMPILE_SECONDS", "above 0", "processor time that compiling may take (10)"},
+     read_compile_seconds},
+    {{"VOLUTE_COMPILE_MEMORY", "bytes, or 64M, 1G, ...", "memory that compiling may take (1G)"},
+     read_compile_memory},
+    {{"VOLUTE_FLUSH_DENORMALS", "0 or 1", "whether kernels take denormal numbers for 0 (0)"},
+     read_switch<&Options::flush_denormals>},
+    {{"VOLUTE_VERBOSE", "0 or 1", "what every compile made and took, on standard error (0)"},
+     read_switch<&Options::verbose>},
 }};
 
 constexpr auto row_texts = [] {
@@ -89,6 +107,17 @@ constexpr auto row_texts = [] {
 }();
 
 } // namespace
+
+std::optional<int64_t> bytes_in(std::string_view digits) {
+  int shift = 0;
+  if (digits.ends_with('K')) shift = 10;
+  if (digits.ends_with('M')) shift = 20;
+  if (digits.ends_with('G')) shift = 30;
+  if (shift > 0) digits.remove_suffix(1);
+  const std::optional<int64_t> count = whole_number(digits);
+  if (!count || *count < 0 || *count > INT64_MAX >> shift) return std::nullopt;
+  return *count << shift;
+}
 
 std::span<const OptionRow> option_rows() { return row_texts; }
 

@@ -2,6 +2,7 @@
 // table; nothing else in the library reads the environment.
 #pragma once
 
+#include "ir/budget.h"
 #include "ir/diagnostic.h"
 
 #include <cstdint>
@@ -19,9 +20,14 @@ struct Options {
   std::string target = "native";                   // VOLUTE_TARGET
   double accuracy = 2;                             // VOLUTE_ACCURACY
   int64_t memory_cache_bytes = int64_t{256} << 20; // VOLUTE_MEMORY_CACHE
+  bool flush_denormals = false;                    // VOLUTE_FLUSH_DENORMALS
+  Budget budget;                                   // VOLUTE_COMPILE_SECONDS, VOLUTE_COMPILE_MEMORY
   bool verbose = false;                            // VOLUTE_VERBOSE
   bool operator==(const Options&) const = default;
 };
+
+/// A number of bytes, or of K, M or G of them; nothing for every other text.
+std::optional<int64_t> bytes_in(std::string_view text);
 
 /// A row of the table, for `volute --help`.
 struct OptionRow {

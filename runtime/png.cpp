@@ -2,13 +2,15 @@
 
 #include "ir/number.h"
 #include "ir/tensor_data.h"
+#include "runtime/elements.h"
 #include "runtime/file.h"
+#include "runtime/replace_files.h"
 
 #include <fmt/format.h>
 #include <png.h>
 
+#include <cerrno>
 #include <cmath>
-#include <cstdio>
 #include <vector>
 
 namespace volute::runtime {
@@ -215,6 +217,15 @@ uint8_t to_sample(const std::byte* at, ir::ElementType type) {
   return value >= 255 ? 255 : static_cast<uint8_t>(std::nearbyint(value));
 }
 
+bool fits_sample(const std::byte* at, ir::ElementType type) {
+  if (ir::is_float(type)) {
+    const double value = std::nearbyint(ir::read_real(at, type));
+    return value >= 0 && value <= 255; // NaN does not
+  }
+  const int64_t value = ir::read_integer(at, type);
+  return value >= 0 && value <= 255;
+}
+
 // Calls visit(element offset, y, x, c) for every sample of a picture type.
 template <class Visit>
 void for_each_sample(const ir::TensorType& type, Visit visit) {
@@ -265,7 +276,7 @@ Expected<Tensor> read_png(const std::string& path, const ir::TensorType& type) {
   return tensor;
 }
 
-Status write_png(const std::string& path, const TensorView& tensor) {
+Status write_png(std::FILE* to, const std::string& path, const TensorView& tensor) {
   using ir::Axis;
   const ir::TensorType& type = tensor.type();
   const auto refuse = [](const Failure& failure) {
@@ -286,7 +297,7 @@ Status write_png(const std::string& path, const TensorView& tensor) {
   if (!tensor.data()) return refuse(fail(path, "the tensor is a null pointer"));
   if (!tensor.is_dense()) {
     const Expected<Tensor> dense = Tensor::copy(tensor);
-    if (dense) return write_png(path, *dense);
+    if (dense) return write_png(to, path, *dense);
     return Status(StatusCode::invalid_argument,
                   {{}, path, to_string(dense.diagnostics().front()), ""});
   }
@@ -298,25 +309,38 @@ Status write_png(const std::string& path, const TensorView& tensor) {
     samples.rows[y][x * channels + c] =
         to_sample(tensor.data() + offset * ir::size_of(type.element), type.element);
   });
-  return replace_file(path, [&](std::FILE* file) {
-    Writing writing;
-    if (!writing.info)
-      return Status(StatusCode::out_of_memory, {{}, path, "no memory for libpng", ""});
-    png_structp png = writing.png;
-    png_infop info = writing.info;
-    png_bytepp rows = samples.rows.data();
-    const bool written = guarded(png, [=] {
-      png_init_io(png, file);
-      png_set_IHDR(png, info, static_cast<png_uint_32>(width), static_cast<png_uint_32>(height), 8,
-                   channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
-                   PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-      png_write_info(png, info);
-      png_write_image(png, rows);
-      png_write_end(png, nullptr);
-    });
-    if (written) return Status();
-    return Status(StatusCode::file_failed, png_failure(path, writing.fault).diagnostics.front());
+  Writing writing;
+  if (!writing.info)
+    return Status(StatusCode::out_of_memory, {{}, path, "no memory for libpng", ""});
+  png_structp png = writing.png;
+  png_infop info = writing.info;
+  png_bytepp rows = samples.rows.data();
+  errno = 0;
+  const bool written = guarded(png, [=] {
+    png_init_io(png, to);
+    png_set_IHDR(png, info, static_cast<png_uint_32>(width), static_cast<png_uint_32>(height), 8,
+                 channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_write_info(png, info);
+    png_write_image(png, rows);
+    png_write_end(png, nullptr);
   });
+  if (written) return Status();
+  if (std::ferror(to)) return Status(StatusCode::file_failed, {{}, path, system_words(errno), ""});
+  return Status(StatusCode::file_failed, png_failure(path, writing.fault).diagnostics.front());
+}
+
+Status write_png(const std::string& path, const TensorView& tensor) {
+  return replace_file(path, [&](std::FILE* to) { return write_png(to, path, tensor); });
+}
+
+int64_t clamped_samples(const TensorView& tensor) {
+  int64_t clamped = 0;
+  if (!tensor.data() || compiler::fault_in_strides(tensor.type(), tensor.strides())) return clamped;
+  const ir::ElementType element = tensor.type().element;
+  for_each_element(tensor.type(), tensor.strides(), tensor.data(),
+                   [&](const std::byte* at) { clamped += fits_sample(at, element) ? 0 : 1; });
+  return clamped;
 }
 
 } // namespace volute::runtime

@@ -13,6 +13,7 @@
 #include "runtime/tensor.h"
 
 #include <cstdint>
+#include <cstdio>
 #include <string>
 
 namespace volute::runtime {
@@ -31,5 +32,10 @@ Expected<Tensor> read_png(const std::string& path, const ir::TensorType& type);
 /// Values are rounded to the nearest whole number (halves to even) and clamped to 0..255; NaN
 /// becomes 0. The file appears whole or not at all.
 Status write_png(const std::string& path, const TensorView& tensor);
+/// The same into an open file; `path` is what failures call it.
+Status write_png(std::FILE* to, const std::string& path, const TensorView& tensor);
+
+/// How many values of a picture's tensor a picture cannot hold, once they are rounded.
+int64_t clamped_samples(const TensorView& tensor);
 
 } // namespace volute::runtime

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace volute::runtime {
@@ -32,6 +33,12 @@ Expected<bool> verified(const ir::Program& program) {
   return Failure{std::move(faults)};
 }
 
+/// Whether flushing them may change bits.
+bool has_denormals(const ir::Program& program) {
+  return std::any_of(program.values.begin(), program.values.end(),
+                     [](const ir::Value& value) { return ir::is_float(value.type.element); });
+}
+
 Compile with_image_alone(CompileImage compile_image) {
   if (!compile_image) throw Error(fail("session", "its compiler is an empty function").diagnostics);
   return [compile_image = std::move(compile_image)](
@@ -44,13 +51,23 @@ Compile with_image_alone(CompileImage compile_image) {
   };
 }
 
-void say(const ir::Program& program, const compiler::Image& image, const compiler::Report& r) {
+/// What each pass took.
+void say_passes(const compiler::Report& report) {
+  size_t widest = 0;
+  for (const compiler::PassTime& time : report.passes) widest = std::max(widest, time.pass.size());
+  for (const compiler::PassTime& time : report.passes)
+    fmt::print(stderr, "volute:   {:{}} {:8.2f} ms, verified in {:.2f}\n", time.pass, widest,
+               time.ms, time.verify_ms);
+}
+
+void say(const compiler::Image& image, const compiler::Report& r) {
   const Expected<compiler::Target> target = compiler::parse_target(image.target);
   fmt::print(stderr,
              "volute: @{} for {}: {} bytes of code, {} of workspace, {:.1f} ms (lower {:.1f}, "
              "emit {:.1f}, object {:.1f}, link {:.1f})\n",
-             program.name, target ? compiler::short_text(*target) : "any machine", r.text_bytes,
+             image.name, target ? compiler::short_text(*target) : "any machine", r.text_bytes,
              r.workspace_bytes, r.total_ms(), r.lower_ms, r.emit_ms, r.object_ms, r.link_ms);
+  say_passes(r);
 }
 
 } // namespace
@@ -63,6 +80,10 @@ struct Session::State {
   /// The options in canonical form, so that one configuration has one key however it is written.
   Expected<CompileOptions> completed(const ir::Program& program,
                                      const CompileOptions& compile_options) const;
+  Expected<CompileOptions> completed(const CompileOptions& compile_options) const;
+  /// `made` with words about it, where they are wanted.
+  Expected<Compiled> told(Expected<Compiled> made) const;
+  Expected<compiler::Stages> told(Expected<compiler::Stages> made) const;
   Expected<Kernel> kernel(const ir::Program& program, const CompileOptions& complete) const;
 
   const Options options;
@@ -76,24 +97,42 @@ struct Session::State {
 Expected<CompileOptions> Session::State::completed(const ir::Program& program,
                                                    const CompileOptions& compile_options) const {
   if (const auto sound = verified(program); !sound) return sound.failure();
+  Expected<CompileOptions> complete = completed(compile_options);
+  if (!complete) return complete;
+  complete->flush_denormals = *complete->flush_denormals && has_denormals(program);
+  Expected<compiler::StridesByName> strides = compiler::checked_strides(program, complete->strides);
+  if (!strides) return strides.failure();
+  complete->strides = std::move(*strides);
+  return complete;
+}
+
+Expected<CompileOptions> Session::State::completed(const CompileOptions& compile_options) const {
   CompileOptions complete = compile_options;
   const Expected<std::string> found =
       complete.target.empty() ? target : canonical_target(complete.target);
   if (!found) return found.failure();
   complete.target = *found;
   if (!complete.accuracy) complete.accuracy = options.accuracy;
-  Expected<compiler::StridesByName> strides = compiler::checked_strides(program, complete.strides);
-  if (!strides) return strides.failure();
-  complete.strides = std::move(*strides);
+  complete.flush_denormals = complete.flush_denormals.value_or(options.flush_denormals);
+  if (!complete.budget) complete.budget = options.budget;
   return complete;
+}
+
+Expected<Compiled> Session::State::told(Expected<Compiled> made) const {
+  if (made && options.verbose) say(made->image, made->report);
+  return made;
+}
+
+Expected<compiler::Stages> Session::State::told(Expected<compiler::Stages> made) const {
+  if (made && options.verbose) say_passes(made->report);
+  return made;
 }
 
 Expected<Kernel> Session::State::kernel(const ir::Program& program,
                                         const CompileOptions& complete) const {
-  const Expected<Compiled> compiled = compile(program, complete);
+  const Expected<Compiled> compiled = told(compile(program, complete));
   if (!compiled) return compiled.failure();
-  if (options.verbose) say(program, compiled->image, compiled->report);
-  return Kernel::load(compiled->image, threads);
+  return Kernel::load(compiled->image, threads, *complete.flush_denormals);
 }
 
 Session::Session() : Session(options().value()) {}
@@ -130,24 +169,50 @@ Expected<CompileRequest> Session::request(const ir::Program& program,
   return compile_request(*complete);
 }
 
+Expected<CompileRequest> Session::request(const CompileOptions& options) const {
+  const Expected<CompileOptions> complete = state_->completed(options);
+  if (!complete) return complete.failure();
+  return compile_request(*complete);
+}
+
 Expected<Compiled> Session::inspect(const ir::Program& program,
                                     const CompileRequest& request) const {
-  Expected<Compiled> compiled = compiler::compile(program, request);
-  if (compiled && state_->options.verbose) say(program, compiled->image, compiled->report);
-  return compiled;
+  return state_->told(compiler::compile(program, request));
+}
+
+Expected<Compiled> Session::inspect(const ir::NestProgram& nests,
+                                    const CompileRequest& request) const {
+  return state_->told(compiler::compile(nests, request));
+}
+
+Expected<Compiled> Session::inspect(const ir::LoopProgram& loops,
+                                    const CompileRequest& request) const {
+  return state_->told(compiler::compile(loops, request));
 }
 
 Expected<compiler::Stages> Session::inspect_loops(const ir::Program& program,
                                                   const CompileRequest& request) const {
-  return compiler::specialise_program(program, request);
+  return state_->told(compiler::specialise_program(program, request));
+}
+
+Expected<compiler::Stages> Session::inspect_loops(const ir::NestProgram& nests,
+                                                  const CompileRequest& request) const {
+  return state_->told(compiler::specialise_nests(nests, request));
+}
+
+Expected<compiler::Stages> Session::inspect_loops(const ir::LoopProgram& loops,
+                                                  const CompileRequest& request) const {
+  return state_->told(compiler::finish_loops(loops, request));
 }
 
 Expected<Kernel> Session::load(const compiler::Image& image) const {
-  return Kernel::load(image, state_->threads);
+  return Kernel::load(image, state_->threads, state_->options.flush_denormals);
 }
 
 std::optional<Kernel> Session::recall(const FunctionKey& key) const {
-  return state_->functions.find(key);
+  std::optional<Kernel> kernel = state_->functions.find(key);
+  if (kernel) state_->cache.keep_within_limit();
+  return kernel;
 }
 
 void Session::remember(const FunctionKey& key, const Kernel& kernel) {

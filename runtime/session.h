@@ -35,6 +35,11 @@
 #include <memory>
 #include <optional>
 
+namespace volute::ir {
+struct NestProgram; // ir/nest.h
+struct LoopProgram; // ir/loops.h
+} // namespace volute::ir
+
 namespace volute::compiler {
 struct CompileRequest; // compiler/compile.h
 struct Compiled;
@@ -51,6 +56,10 @@ using CompileImage =
 
 class Session {
 public:
+  // Copied and never moved from: every object is a session that can be used.
+  Session(const Session&) = default;
+  Session& operator=(const Session&) = default;
+
   /// As the environment says. Throws Error when a VOLUTE_ variable has a value that does not fit.
   Session();
   /// On a pool of `options.threads` threads; throws Error when the system has not got them.
@@ -68,11 +77,22 @@ public:
   /// What this session's compiler is asked for: target and strides found right, settings filled in.
   Expected<compiler::CompileRequest> request(const ir::Program& program,
                                              const CompileOptions& options = {}) const;
-  /// Compiles anew, for any target. Nothing enters the cache.
+  /// The same for nests or loops that come without a program, and so without strides.
+  Expected<compiler::CompileRequest> request(const CompileOptions& options) const;
+  /// Compiles anew, for any target: a program, or what is in the middle of the way (read by
+  /// ir::parse_nests, ir::parse_loops). Nothing enters the cache.
   Expected<compiler::Compiled> inspect(const ir::Program& program,
+                                       const compiler::CompileRequest& request) const;
+  Expected<compiler::Compiled> inspect(const ir::NestProgram& nests,
+                                       const compiler::CompileRequest& request) const;
+  Expected<compiler::Compiled> inspect(const ir::LoopProgram& loops,
                                        const compiler::CompileRequest& request) const;
   /// The same as far as the loops, which takes no code generator.
   Expected<compiler::Stages> inspect_loops(const ir::Program& program,
+                                           const compiler::CompileRequest& request) const;
+  Expected<compiler::Stages> inspect_loops(const ir::NestProgram& nests,
+                                           const compiler::CompileRequest& request) const;
+  Expected<compiler::Stages> inspect_loops(const ir::LoopProgram& loops,
                                            const compiler::CompileRequest& request) const;
   /// Makes an image callable, on this session's threads. Nothing enters the cache.
   Expected<Kernel> load(const compiler::Image& image) const;

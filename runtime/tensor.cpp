@@ -1,7 +1,9 @@
 #include "runtime/tensor.h"
 
+#include "ir/denormals.h"
 #include "ir/number.h"
 #include "runtime/elements.h"
+#include "runtime/random.h"
 
 #include <fmt/format.h>
 
@@ -11,7 +13,17 @@
 namespace volute::runtime {
 namespace {
 
-void require_strides(const ir::TensorType& type, const TensorStrides& strides) {
+/// What no tensor has, or nothing.
+std::optional<std::string> fault_in_size(const ir::TensorType& type) {
+  for (const ir::Extent& extent : type.extents)
+    if (extent.size < 0) return fmt::format("{} has an extent below 0", ir::to_string(type));
+  if (!ir::checked_bytes(type))
+    return fmt::format("{} is larger than 2^62 bytes", ir::to_string(type));
+  return std::nullopt;
+}
+
+void require_view(const ir::TensorType& type, const TensorStrides& strides) {
+  if (const auto fault = fault_in_size(type)) throw Error(fail("view", *fault).diagnostics);
   if (strides.empty() || strides.size() == type.extents.size()) return;
   throw Error(fail("view", "a tensor " + *compiler::fault_in_strides(type, strides)).diagnostics);
 }
@@ -29,12 +41,12 @@ void require_element(const ir::TensorType& type, size_t bytes) {
 TensorView::TensorView(ir::TensorType type, const void* data, TensorStrides strides)
     : type_(std::move(type)), strides_(std::move(strides)),
       data_(static_cast<const std::byte*>(data)) {
-  require_strides(type_, strides_);
+  require_view(type_, strides_);
 }
 
 MutableTensorView::MutableTensorView(ir::TensorType type, void* data, TensorStrides strides)
     : type_(std::move(type)), strides_(std::move(strides)), data_(static_cast<std::byte*>(data)) {
-  require_strides(type_, strides_);
+  require_view(type_, strides_);
 }
 
 Expected<Tensor> Tensor::allocate(ir::TensorType type) {
@@ -46,16 +58,11 @@ Expected<Tensor> Tensor::allocate_unset(ir::TensorType type) {
 }
 
 Expected<Tensor> Tensor::in(AlignedMemory (*allocate)(int64_t) noexcept, ir::TensorType type) {
-  for (const ir::Extent& extent : type.extents)
-    if (extent.size < 0)
-      return fail("tensor", fmt::format("{} has an extent below 0", ir::to_string(type)));
-  const std::optional<int64_t> bytes = ir::checked_bytes(type);
-  if (!bytes)
-    return fail("tensor", fmt::format("{} is larger than 2^62 bytes", ir::to_string(type)));
-  AlignedMemory memory = allocate(*bytes);
+  if (const auto fault = fault_in_size(type)) return fail("tensor", *fault);
+  AlignedMemory memory = allocate(type.bytes());
   if (!memory)
     return fail("tensor",
-                fmt::format("no memory for the {} bytes of {}", *bytes, ir::to_string(type)));
+                fmt::format("no memory for the {} bytes of {}", type.bytes(), ir::to_string(type)));
   return Tensor(std::move(type), std::move(memory));
 }
 
@@ -146,15 +153,6 @@ void copy_elements(const ir::TensorType& type, const std::byte* from,
 
 namespace {
 
-// The i-th of a seed's random numbers, by itself (the mixing function is splitmix64's): no state
-// to carry along, and the same on every machine.
-uint64_t random_bits(uint64_t seed, uint64_t i) {
-  uint64_t z = seed + (i + 1) * 0x9e3779b97f4a7c15u;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
-}
-
 struct Range {
   int64_t lowest, highest;
 };
@@ -178,18 +176,12 @@ int64_t iota_period(ir::ElementType type) {
 template <class Value>
 void write_all(const MutableTensorView& tensor, Value value) {
   const ir::ElementType element = tensor.type().element;
-  const int64_t size = ir::size_of(element);
-  const auto write = [&](std::byte* at, int64_t i) {
-    if (ir::is_float(element))
-      ir::write_real(at, element, static_cast<double>(value(i)));
-    else
-      ir::write_integer(at, element, value(i));
-  };
-  const TensorStrides none;
   int64_t i = 0;
-  for_each_row(tensor.type(), tensor.strides(), none, [&](const Row& row) {
-    for (int64_t k = 0; k < row.count; ++k, ++i)
-      write(tensor.data() + (row.first + k * row.first_step) * size, i);
+  for_each_element(tensor.type(), tensor.strides(), tensor.data(), [&](std::byte* at) {
+    if (ir::is_float(element))
+      ir::write_real(at, element, static_cast<double>(value(i++)));
+    else
+      ir::write_integer(at, element, value(i++));
   });
 }
 
@@ -228,15 +220,30 @@ void fill(const MutableTensorView& tensor, const Fill& how, uint64_t stream) {
   }
   case Fill::Kind::random: {
     const Range range = random_range(tensor.type().element);
-    const auto values = static_cast<uint64_t>(range.highest - range.lowest + 1);
+    const int64_t values = range.highest - range.lowest + 1;
     const uint64_t seed = random_bits(how.seed, stream);
     return write_all(tensor, [=](int64_t i) {
-      // The high 32 bits scaled to the range: even to within 2^-20, and without a division.
-      const uint64_t bits = random_bits(seed, static_cast<uint64_t>(i)) >> 32;
-      return range.lowest + static_cast<int64_t>((bits * values) >> 32);
+      return range.lowest + random_below(values, random_bits(seed, static_cast<uint64_t>(i)));
     });
   }
   }
+}
+
+int64_t count_denormals(const TensorView& tensor) {
+  const ir::ElementType element = tensor.type().element;
+  require_fitting(tensor.type(), tensor.strides(), "denormals");
+  if (!ir::may_be_denormal(element) || !tensor.data()) return 0;
+  const int64_t size = ir::size_of(element);
+  int64_t count = 0;
+  for_each_row(tensor.type(), tensor.strides(), {}, [&](const Row& row) {
+    const std::byte* first = tensor.data() + row.first * size;
+    if (row.first_step == 1)
+      count += ir::count_denormals(first, row.count, element);
+    else
+      for (int64_t k = 0; k < row.count; ++k)
+        count += ir::count_denormals(first + k * row.first_step * size, 1, element);
+  });
+  return count;
 }
 
 } // namespace volute::runtime

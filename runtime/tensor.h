@@ -43,7 +43,8 @@ void require_element(const ir::TensorType& type, size_t bytes);
 class TensorView {
 public:
   /// `strides`: elements between neighbours along each extent, in the type's order; none: dense.
-  /// Throws Error when there are some and not one for each extent.
+  /// Throws Error when there are some and not one for each extent, and for a type that no tensor
+  /// has: an extent below 0, more than 2^62 bytes.
   TensorView(ir::TensorType type, const void* data, TensorStrides strides = {});
 
   const ir::TensorType& type() const noexcept { return type_; }
@@ -199,6 +200,10 @@ Expected<Fill> parse_fill(std::string_view text);
 /// iota: integers wrap; floats start again at 0 after the last whole number that their type counts
 /// to without a gap (256 for bf16, 2048 for f16, 2^24 for f32, 2^53 for f64).
 void fill(const MutableTensorView& tensor, const Fill& how, uint64_t stream = 0);
+
+/// How many elements are denormal numbers (ir/denormals.h); none at a null pointer. Throws Error
+/// when strides lead outside any tensor.
+int64_t count_denormals(const TensorView& tensor);
 
 } // namespace volute::runtime
 

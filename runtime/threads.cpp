@@ -1,5 +1,7 @@
 #include "runtime/threads.h"
 
+#include "runtime/float_control.h"
+
 #include <fmt/format.h>
 #include <pthreadpool.h>
 
@@ -9,37 +11,10 @@
 #include <sched.h>
 #include <thread>
 
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
-
 namespace volute::runtime {
 namespace {
 
 constexpr int most_threads = 1024;
-
-// The register that says how floating point rounds and whether denormals count. The exception
-// flags, which share it on x86-64, stay each thread's own.
-#if defined(__x86_64__)
-using FloatControl = uint32_t;
-constexpr FloatControl exception_flags = 0x3f;
-FloatControl float_control() { return _mm_getcsr() & ~exception_flags; }
-void set_float_control(FloatControl control) {
-  _mm_setcsr(control | (_mm_getcsr() & exception_flags));
-}
-#elif defined(__aarch64__)
-using FloatControl = uint64_t;
-FloatControl float_control() {
-  FloatControl control;
-  asm volatile("mrs %0, fpcr" : "=r"(control));
-  return control;
-}
-void set_float_control(FloatControl control) { asm volatile("msr fpcr, %0" : : "r"(control)); }
-#else
-using FloatControl = int;
-FloatControl float_control() { return 0; }
-void set_float_control(FloatControl) {}
-#endif
 
 // One run, as its pieces see it. `started` and `done` also order memory between the caller and the
 // workers in terms that a race detector sees, which the inside of a pool need not be.
@@ -141,6 +116,10 @@ Expected<Threads> Threads::on(int count, ParallelFor parallel_for) {
 }
 
 Status Threads::run(int64_t pieces, void (*body)(void*, int64_t), void* context) const noexcept {
+  if (!body)
+    return Status::failed(StatusCode::invalid_argument, [] {
+      return Diagnostic{{}, "threads", "there is nothing to run: the body is a null pointer", ""};
+    });
   if (!pool_ || pieces <= 1) {
     for (int64_t i = 0; i < pieces; ++i) body(context, i);
     return {};

@@ -11,10 +11,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <vector>
 
 namespace volute::runtime {
+
+/// Bytes that several objects take together, each of which adds and takes away its own.
+using ByteTotal = std::shared_ptr<std::atomic<int64_t>>;
 
 class WorkspacePool {
 public:
@@ -22,6 +26,11 @@ public:
   WorkspacePool(const WorkspacePool&) = delete;
   WorkspacePool& operator=(const WorkspacePool&) = delete;
   ~WorkspacePool();
+
+  /// What all workspaces take, the one that the first call will need among them.
+  int64_t taken_bytes() const noexcept;
+  /// Counts that in the total from now on, and in none before; an empty one: in none.
+  void count_in(ByteTotal total) noexcept;
 
   /// One workspace for as long as the object lives.
   class Loan {
@@ -42,13 +51,16 @@ public:
 
 private:
   AlignedMemory* take() noexcept;
+  AlignedMemory* make() noexcept;
   void give_back(AlignedMemory* memory) noexcept;
 
   const int64_t bytes_;
   // A kernel called by one thread at a time meets only this slot: two atomic exchanges a call.
   std::atomic<AlignedMemory*> spare_{nullptr};
-  std::mutex mutex_; // guards more_: the workspaces of calls at the same time
-  std::vector<AlignedMemory*> more_;
+  mutable std::mutex mutex_;         // guards what follows
+  std::vector<AlignedMemory*> more_; // the workspaces of calls at the same time
+  int64_t made_ = 0;                 // all there are
+  ByteTotal total_;
 };
 
 } // namespace volute::runtime

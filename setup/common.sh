@@ -18,7 +18,15 @@ give_up() {
   exit 1
 }
 
-wanted_packages() { sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$root/setup/packages"; }
+packages_in() { sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$root/setup/$1"; }
+
+# What is needed, and with peers=yes what the benchmark compares with.
+wanted_packages() {
+  packages_in packages
+  [ "${peers:-no}" = no ] || packages_in peers
+}
+
+apt_has() { apt-cache policy "$1" 2>/dev/null | grep -q '^ *Candidate: [^(]'; }
 
 missing_packages() {
   local package
@@ -40,7 +48,7 @@ supported_distribution() {
 
 # Installs the packages that are missing, and nothing at all where none is.
 install_packages() {
-  local name supported=yes missing package
+  local name supported=yes missing package found=
   name=$(supported_distribution) || supported=no
   if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     give_up "packages are installed on Debian 12 and 13; this is $name, without apt" \
@@ -73,13 +81,20 @@ install_packages() {
   # packages can be had, so that is what is checked.
   "${apt[@]}" -q update || echo "apt-get update had problems; going on with what it knows."
   for package in $missing; do
-    [ -n "$(apt-cache policy "$package" | sed -n 's/^ *Candidate: \([^(]\)/\1/p')" ] ||
-      give_up "apt knows no package $package" \
-        "If the lines above show that no server was reached: is there a network?" \
-        "Otherwise: does /etc/apt/sources.list name the component main of Debian 12 or 13?"
+    if apt_has "$package"; then
+      found="$found$package "
+      continue
+    fi
+    if packages_in peers | grep -qx "$package"; then
+      echo "This distribution has no $package: volute bench goes without."
+      continue
+    fi
+    give_up "apt knows no package $package" \
+      "If the lines above show that no server was reached: is there a network?" \
+      "Otherwise: does /etc/apt/sources.list name the component main of Debian 12 or 13?"
   done
   # shellcheck disable=SC2086 # the names are to be split
-  "${apt[@]}" -q install -y --no-install-recommends $missing ||
+  [ -z "$found" ] || "${apt[@]}" -q install -y --no-install-recommends $found ||
     give_up "apt-get could not install the packages" \
       "The lines above say why: often no network, a full disk or another apt at work." \
       "Running $(basename "$0") again is safe and goes on where this stopped."

@@ -1,10 +1,15 @@
 #include "bench/bench.h"
 
+#include "bench/compare.h"
+#include "bench/json.h"
 #include "bench/machine.h"
+#include "bench/page.h"
 #include "bench/report.h"
 #include "compiler/codegen/codegen.h"
 #include "ir/literals.h"
 #include "runtime/file.h"
+#include "runtime/replace_files.h"
+#include "tools/bench_tasks.h"
 #include "tools/commands.h"
 #include "tools/common_options.h"
 #include "tools/output.h"
@@ -17,47 +22,47 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <memory>
-#include <regex>
 
 namespace volute::tools {
 namespace {
 
 constexpr const char* examples =
     R"(Every program of every FILE is compiled, its weights bound (inputs without a batch axis),
-verified, and timed in turns with the others. On a shared machine pin it: taskset -c 1 volute ...
+verified, and timed in turns with the others, beside the machine's peak. On a shared machine pin
+it: taskset -c 1 volute ...
 
 Contenders for --against:
-  naive   Volute with --schedule naive: what scheduling is worth
-  cpp     plain C++ loops compiled ahead of time with -O3 -march=native
-
+  naive     Volute with --schedule naive: what scheduling is worth
+  cpp       plain C++ loops compiled ahead of time with -O3 -march=native
+{peers}
 A FILE may be the name of a suite, layers of a network with how often it uses each:
-  {suites}
+{suites}
 
 Examples:
+  volute bench --quick
   volute bench resnet50 --layout last --only 3x3
   volute bench examples/stem.vlt --against cpp --json stem.json
-  volute bench my.vlt --schedule @mine.txt --against naive)";
+  volute bench my.vlt x=x.npy --schedule @mine.txt --schedule naive
+  volute bench compare before.json after.json)";
+
+// Up to so many programs have a block of lines each.
+constexpr size_t most_blocks = 4;
 
 struct BenchCommand {
-  SourceOptions source;
+  TaskOptions tasks;
   CommonOptions common;
-  std::vector<std::string> files;
-  std::string only, layout = "both";
-  std::string against = "naive,cpp";
-  std::string json;
+  CLI::Option* schedules = nullptr; // each given, the first too
+  CLI::Option* targets = nullptr;
+  std::string against;
+  std::string json, csv, html;
   double seconds = 1;
+  bool is_cold = false, is_quick = false, is_long = false;
 };
 
-std::regex pattern_of(const std::string& text) {
-  try {
-    return std::regex(text, std::regex::ECMAScript);
-  } catch (const std::regex_error&) {
-    misuse(fmt::format("--only: {} is no regular expression", ir::quoted(text)),
-           "as in --only 3x3, or --only '^dw|^conv1x1'");
-  }
-}
+struct CompareCommand {
+  std::string before, after, by = "volute";
+};
 
 std::vector<std::string> contenders_of(const std::string& list) {
   const std::vector<std::string> known = bench::contender_names();
@@ -69,133 +74,240 @@ std::vector<std::string> contenders_of(const std::string& list) {
     begin = end + 1;
     if (name.empty() || name == "none") continue;
     if (std::find(known.begin(), known.end(), name) == known.end())
-      misuse(fmt::format("--against: this build has no contender '{}'", name),
-             fmt::format("it has {}, or none", fmt::join(known, ", ")));
+      misuse(fmt::format("--against: there is no contender {}", ir::quoted(name)),
+             fmt::format("there are {}, or none", fmt::join(known, ", ")));
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   }
   return names;
 }
 
-void write_json(const std::string& path, const std::string& text) {
+/// Without --against: everybody who is here, but for those whom many programs would have to wait
+/// for.
+std::vector<std::string> usual_contenders(size_t programs) {
+  std::vector<std::string> names = bench::built_contenders(), quick;
+  if (programs <= most_blocks) return names;
+  for (const std::string& name : names)
+    if (name != "naive" && name != "cpp") quick.push_back(name);
+  return quick.empty() ? std::vector<std::string>{"cpp"} : quick;
+}
+
+/// To a file, or to standard output for -.
+void write(const std::string& path, const std::string& text) {
+  if (path == "-") return print(text);
   const Status status = runtime::replace_file(path, [&](std::FILE* file) {
     return runtime::write_bytes(file, path, text.data(), text.size());
   });
   if (!status) throw Stop(exit_refused, render(status.failure().diagnostics, "", ""));
 }
 
-/// Of a FILE: its own path, or that of the suite that it names.
-std::string path_of(const std::string& word) {
-  if (const auto file = suite_file(word)) return *file;
-  std::error_code ignored;
-  const bool is_bare = word != "-" && word.find_first_of("./=") == std::string::npos;
-  if (is_bare && !std::filesystem::exists(word, ignored))
-    misuse(fmt::format("there is no file and no suite {}", ir::quoted(word)),
-           suites_folder().empty()
-               ? "the suites are not installed beside volute"
-               : fmt::format("the suites are {}", fmt::join(suite_names(), ", ")));
-  return word;
-}
-
-std::vector<ProgramSource> sources_of(const BenchCommand& command, Invocation& invocation) {
-  std::vector<ProgramSource> sources;
-  if (command.source.has_expression) sources.push_back(source_from_text(command.source.expression));
-  if (std::count(command.files.begin(), command.files.end(), "-") > 1)
-    misuse("standard input can be read only once");
-  for (const std::string& file : command.files)
-    sources.push_back(read_source(path_of(file), invocation));
-  if (sources.empty()) misuse("there is no program: give a FILE, - for standard input, or -e TEXT");
-  return sources;
-}
-
-/// A program to measure.
-struct Task {
-  const ProgramSource* source;
-  const ir::Program* program;
-  int uses; // by its network
-};
-
-/// Those that --entry, --only and --layout leave.
-std::vector<Task> tasks_of(const BenchCommand& command, const std::vector<ProgramSource>& sources) {
-  const std::regex only = pattern_of(command.only);
-  const Layout other = command.layout == "first"  ? Layout::last
-                       : command.layout == "last" ? Layout::first
-                                                  : Layout::either;
-  std::vector<Task> tasks;
-  for (const ProgramSource& source : sources) {
-    const auto uses = uses_in(source.text);
-    const ir::Program* entry =
-        command.source.entry.empty() ? nullptr : &source.entry(command.source.entry);
-    for (const ir::Program& program : source.programs) {
-      if (entry && entry != &program) continue;
-      if (!std::regex_search(program.name, only)) continue;
-      if (other != Layout::either && layout_of(program) == other) continue;
-      const auto found = uses.find(program.name);
-      tasks.push_back({&source, &program, found == uses.end() ? 1 : found->second});
-    }
+std::string read(const std::string& path) {
+  constexpr size_t longest = size_t{1} << 30;
+  Expected<runtime::OpenFile> file = runtime::open_to_read(path);
+  Expected<std::string> text =
+      file ? runtime::read_text(file->get(), path, longest, "benchmark") : file.failure();
+  if (!text) {
+    Diagnostic fault = text.diagnostics().front();
+    fault.subject.clear();
+    throw Stop(exit_refused, render({fault}, path, ""));
   }
-  if (tasks.empty()) misuse("--only and --layout leave no program");
-  return tasks;
+  return std::move(*text);
 }
 
-int run_bench(const BenchCommand& command, Invocation& invocation) {
-  const std::vector<std::string> against = contenders_of(command.against);
+/// Volute by every further --schedule and --target, under names that say which.
+std::vector<bench::Variant> variants_of(const BenchCommand& command) {
+  std::vector<bench::Variant> variants;
+  const auto add = [&](const std::vector<std::string>& given, std::string CommonOptions::*which) {
+    for (size_t i = 1; i < given.size(); ++i) {
+      CommonOptions other = command.common;
+      other.*which = given[i];
+      const Settings settings = settings_of(other);
+      variants.push_back({"volute " + given[i], settings.session, settings.compile});
+    }
+  };
+  add(command.schedules->results(), &CommonOptions::schedule);
+  add(command.targets->results(), &CommonOptions::target);
+  return variants;
+}
+
+void name_peers(bench::Setting& setting, const std::vector<std::string>& against) {
+  for (const bench::PeerEntry& entry : bench::known_peers()) {
+    if (!bench::is_built(entry.name)) {
+      setting.missing.push_back(fmt::format("{} ({})", entry.name, entry.package));
+      continue;
+    }
+    if (std::find(against.begin(), against.end(), entry.name) == against.end()) continue;
+    const auto peer = bench::find_peer(entry.name);
+    if (peer) setting.peers.push_back((*peer)->version());
+  }
+}
+
+/// "[####......] 8/20, 40 s left: "
+std::string place_in_line(size_t done, size_t all, double seconds) {
+  constexpr size_t width = 20;
+  if (all == 1) return "";
+  const std::string left =
+      done == 0 ? ""
+                : fmt::format(", {:.0f} s left", seconds / static_cast<double>(done) *
+                                                     static_cast<double>(all - done));
+  const size_t full = width * done / all;
+  return fmt::format("[{:#<{}}{:.<{}}] {}/{}{}: ", "", full, "", width - full, done + 1, all, left);
+}
+
+int run_bench(BenchCommand command, Invocation& invocation) {
   if (!(command.seconds > 0 && command.seconds <= 3600))
     misuse(fmt::format("--seconds: {} is not above 0 and at most 3600", command.seconds));
+  bench::BenchOptions options;
+  if (command.is_quick) {
+    if (command.tasks.words.empty()) command.tasks.words = {"quick"};
+    command.seconds = std::min(command.seconds, 0.2);
+    options.reference_steps = 1e7;
+  }
+  const Tasks tasks = tasks_of(command.tasks, invocation);
+  const bool is_short = !command.is_long && tasks.all.size() > most_blocks;
+  options.against =
+      command.against.empty() ? usual_contenders(tasks.all.size()) : contenders_of(command.against);
+  for (const std::string* path : {&command.json, &command.csv, &command.html})
+    if (!path->empty() && *path != "-") // better before the work than after it
+      if (const auto place = runtime::place_to_write(*path); !place)
+        throw Stop(exit_refused, render(place.diagnostics(), "", ""));
   const Settings settings = settings_of(command.common);
-  bench::BenchOptions options = {settings.session, settings.compile};
-  options.against = against;
+  options.session = settings.session;
+  options.compile = settings.compile;
+  options.variants = variants_of(command);
   options.seconds = command.seconds;
-  const std::vector<ProgramSource> sources = sources_of(command, invocation);
-  const std::vector<Task> tasks = tasks_of(command, sources);
+  options.is_cold = command.is_cold;
+  options.fill = tasks.fill;
+
+  bench::Setting setting{std::string(version), compiler::llvm_version(), bench::cpu_report(),
+                         invocation.reproduction()};
+  name_peers(setting, options.against);
+  const bool has_table = command.json != "-" && command.csv != "-";
+  size_t width = 7;
+  for (const Task& task : tasks.all) width = std::max(width, task.program->name.size());
+  std::vector<std::string> others;
+  for (const bench::Variant& variant : options.variants) others.push_back(variant.name);
+  others.insert(others.end(), options.against.begin(), options.against.end());
+  const bench::ShortTable rows(width, others);
 
   std::vector<bench::Benchmark> done;
   {
-    Progress progress("");
-    options.progress = [&](const std::string& what) { progress.now(what); };
-    for (const Task& task : tasks) {
+    Progress progress("measuring the machine");
+    setting.ceilings = options.ceilings = bench::measure_ceilings();
+    if (has_table) {
+      const int threads = options.session.threads().count();
+      progress.print_above(bench::head(setting, threads, options.is_cold) + "\n" +
+                           (is_short ? rows.title() : ""));
+    }
+    const double start = bench::steady_seconds();
+    for (const Task& task : tasks.all) {
+      const std::string place =
+          place_in_line(done.size(), tasks.all.size(), bench::steady_seconds() - start);
+      options.progress = [&](const std::string& what) { progress.now(place + what); };
       done.push_back(task.source->value_of(bench::benchmark(*task.program, options)));
       done.back().file = task.source->name;
       done.back().uses = task.uses;
+      done.back().group = task.group;
+      if (has_table && is_short) progress.print_above(rows.row(done.back()));
     }
+    progress.now("measuring the machine again");
+    setting.ceilings_drift = bench::drift(*setting.ceilings, bench::measure_ceilings());
   }
-  const bench::Setting setting{std::string(version), compiler::llvm_version(), bench::cpu_report(),
-                               invocation.reproduction()};
-  if (command.json == "-") {
-    print(bench::json(done, setting));
-    return exit_done;
-  }
-  if (!command.json.empty()) write_json(command.json, bench::json(done, setting));
-  print(bench::table(done, setting));
+  if (has_table)
+    print((is_short ? "\n" + bench::ShortTable::legend(done) : bench::table(done)) +
+          bench::foot(done, setting));
+  if (!command.json.empty()) write(command.json, bench::json(done, setting));
+  if (!command.csv.empty()) write(command.csv, bench::csv(done));
+  if (!command.html.empty()) write(command.html, bench::page(done, setting));
   return exit_done;
+}
+
+int run_compare(const CompareCommand& command) {
+  const auto recorded = [](const std::string& path) {
+    const Expected<bench::Recorded> run = bench::read_json(read(path));
+    if (!run) throw Stop(exit_refused, render(run.diagnostics(), path, ""));
+    return *run;
+  };
+  const bench::Recorded before = recorded(command.before), after = recorded(command.after);
+  const bench::RunComparison compared = bench::compare_runs(before, after, command.by);
+  if (compared.changes.empty())
+    misuse(fmt::format("the two runs have no program in common that {} has a time for",
+                       ir::quoted(command.by)));
+  print(bench::to_string(compared, before, after));
+  return exit_done;
+}
+
+std::string footer() {
+  std::string peers;
+  for (const bench::PeerEntry& entry : bench::known_peers())
+    peers += fmt::format(
+        "  {:8}  {}{}\n", entry.name, entry.library,
+        bench::is_built(entry.name) ? "" : fmt::format(" (not in this build: {})", entry.package));
+  return fmt::format(fmt::runtime(examples), fmt::arg("peers", peers),
+                     fmt::arg("suites", fmt::format("  {}", fmt::join(suite_names(), " "))));
 }
 
 } // namespace
 
 void add_bench(CLI::App& app, Invocation& invocation, Actions& actions) {
   auto command = std::make_shared<BenchCommand>();
-  CLI::App* sub = app.add_subcommand("bench", "Time programs against naive loops and others");
-  sub->footer(
-      fmt::format(fmt::runtime(examples), fmt::arg("suites", fmt::join(suite_names(), " "))));
-  sub->add_option("FILE", command->files, "Programs' files, or suites; - is standard input")
+  CLI::App* sub = app.add_subcommand("bench", "Time programs against naive loops and libraries");
+  sub->footer(footer);
+  sub->add_option("FILE", command->tasks.words,
+                  "Programs' files, or suites; - is standard input. NAME=in.npy is an\n"
+                  "input of one program")
       ->option_text("...");
-  add_source_options(*sub, command->source);
-  sub->add_option("--only", command->only, "Programs whose names a regular expression is found in")
+  add_source_options(*sub, command->tasks.source);
+  sub->add_flag("--quick", command->is_quick,
+                "A dozen layers, in under a minute: is it fast here?");
+  sub->add_option("--only", command->tasks.only,
+                  "Programs whose names a regular expression is found in")
       ->type_name("REGEX");
-  sub->add_option("--layout", command->layout,
+  sub->add_option("--layout", command->tasks.layout,
                   "Programs on images with their channels first, or last (both)")
       ->type_name("ORDER")
       ->check(CLI::IsMember({"first", "last", "both"}));
-  sub->add_option("--against", command->against, "Contenders, separated by commas (naive,cpp)")
+  sub->add_option("--against", command->against,
+                  "Contenders, separated by commas; none is Volute alone (those that\n"
+                  "are here; of more than 4 programs, naive and cpp are left out)")
       ->type_name("NAMES");
+  sub->add_flag("--cold", command->is_cold,
+                "Empty the caches before every call: operands and weights come\n"
+                "from memory");
+  sub->add_option("--fill", command->tasks.fill,
+                  "What inputs hold: normal (distributed, weights scaled by the root of\n"
+                  "the taps), random (whole numbers), random:SEED, zeros, ones or iota\n"
+                  "(normal)")
+      ->type_name("HOW");
+  sub->add_option("--seconds", command->seconds,
+                  "Time to measure for each program, and for each slow contender (1)")
+      ->type_name("S");
+  sub->add_flag("--long", command->is_long,
+                "A block of lines for each program, of more than 4 too");
   sub->add_option("--json", command->json,
                   "Also write everything, each sample too, to a file;\n- is standard output, "
                   "in place of the table")
       ->type_name("FILE");
-  sub->add_option("--seconds", command->seconds,
-                  "Time to measure for each program, and for each slow contender (1)")
-      ->type_name("S");
+  sub->add_option("--csv", command->csv,
+                  "Also write a line for each contender to a file; - likewise")
+      ->type_name("FILE");
+  sub->add_option("--html", command->html, "Also write a page with plots to a file")
+      ->type_name("FILE");
   add_common_options(*sub, command->common);
-  actions.emplace_back(sub, [command, &invocation] { return run_bench(*command, invocation); });
+  command->schedules = sub->get_option("--schedule");
+  command->targets = sub->get_option("--target");
+  for (CLI::Option* option : {command->schedules, command->targets})
+    option->multi_option_policy(CLI::MultiOptionPolicy::TakeFirst)
+        ->description(option->get_description() + "\nof bench, once more: Volute against itself");
+
+  auto compare = std::make_shared<CompareCommand>();
+  CLI::App* two = sub->add_subcommand("compare", "What changed between two runs with --json");
+  two->add_option("BEFORE", compare->before, "A file of --json")->required();
+  two->add_option("AFTER", compare->after, "A later one")->required();
+  two->add_option("--by", compare->by, "Whose times (volute)")->type_name("NAME");
+
+  actions.emplace_back(sub, [command, compare, two, &invocation] {
+    return two->parsed() ? run_compare(*compare) : run_bench(*command, invocation);
+  });
 }
 
 } // namespace volute::tools

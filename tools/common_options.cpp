@@ -82,6 +82,18 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
                  "direct sum in f32 makes (2); 0 allows direct sums only")
       ->type_name("X")
       ->group(group);
+  app.add_flag("--flush-denormals", options.flush_denormals,
+               "Take numbers below the normal ones for 0; where there are some, many\n"
+               "CPUs are a hundred times faster so")
+      ->group(group);
+  app.add_option("--compile-seconds", options.compile_seconds,
+                 "Processor time that compiling may take before it is given up (10)")
+      ->type_name("S")
+      ->group(group);
+  app.add_option("--compile-memory", options.compile_memory,
+                 "Memory that it may take: bytes, or 64M, 1G, ... (1G)")
+      ->type_name("BYTES")
+      ->group(group);
   app.add_flag("--verbose", options.verbose,
                "Say on standard error what was compiled, and how long it took")
       ->group(group);
@@ -102,10 +114,24 @@ Settings settings_of(const CommonOptions& options) {
   if (!environment) throw Stop(exit_misused, render(environment.diagnostics(), "", ""));
   runtime::Options session = *environment;
   session.verbose = session.verbose || options.verbose;
+  session.flush_denormals = session.flush_denormals || options.flush_denormals;
   if (!options.threads.empty()) session.threads = thread_count(options.threads);
+  if (const int most = runtime::available_threads(); session.threads > most)
+    fmt::print(stderr, "warning: {} threads, and this process may run on {} processor{}\n",
+               session.threads, most, most == 1 ? "" : "s");
   if (options.accuracy) session.accuracy = *options.accuracy;
   if (!(session.accuracy >= 0) || !std::isfinite(session.accuracy))
     misuse(fmt::format("--accuracy: {} is not a number of 0 or more", session.accuracy));
+  if (options.compile_seconds) session.budget.seconds = *options.compile_seconds;
+  if (!(session.budget.seconds > 0))
+    misuse(fmt::format("--compile-seconds: {} is not above 0", session.budget.seconds));
+  if (!options.compile_memory.empty()) {
+    const std::optional<int64_t> bytes = runtime::bytes_in(options.compile_memory);
+    if (!bytes)
+      misuse(fmt::format("--compile-memory: '{}' is not a number of bytes, or of K, M or G of them",
+                         options.compile_memory));
+    session.budget.bytes = *bytes;
+  }
   const bool has_target = !options.target.empty();
   if (has_target) session.target = options.target;
   const Expected<compiler::Target> target = compiler::parse_target(session.target);
@@ -119,6 +145,7 @@ Settings settings_of(const CommonOptions& options) {
   const bool is_file = !options.schedule.empty() && options.schedule.front() == '@';
   compile.schedule_name = is_file ? options.schedule.substr(1) : "--schedule";
   compile.accuracy = options.accuracy;
+  compile.flush_denormals = session.flush_denormals;
   compile.deterministic = options.deterministic;
   Expected<runtime::Threads> threads = runtime::Threads::pool(session.threads);
   if (!threads) refuse(threads.diagnostics().front());

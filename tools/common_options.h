@@ -11,10 +11,13 @@
 namespace volute::tools {
 
 struct CommonOptions {
-  std::string target;            // empty: what VOLUTE_TARGET says
-  std::string schedule = "auto"; // auto, naive, a text, or @file
-  std::string threads;           // empty: what VOLUTE_THREADS says
-  std::optional<double> accuracy; // empty: what VOLUTE_ACCURACY says
+  std::string target;                    // empty: what VOLUTE_TARGET says
+  std::string schedule = "auto";         // auto, naive, a text, or @file
+  std::string threads;                   // empty: what VOLUTE_THREADS says
+  std::optional<double> accuracy;        // empty: what VOLUTE_ACCURACY says
+  std::optional<double> compile_seconds; // empty: what VOLUTE_COMPILE_SECONDS says
+  std::string compile_memory;            // empty: what VOLUTE_COMPILE_MEMORY says
+  bool flush_denormals = false;
   bool deterministic = false;
   std::string cache_dir;
   bool no_cache = false;

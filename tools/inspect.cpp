@@ -1,4 +1,7 @@
+#include "compiler/compile.h"
 #include "compiler/report/annotate.h"
+#include "ir/literals.h"
+#include "ir/operators.h"
 #include "ir/print.h"
 #include "tools/commands.h"
 #include "tools/common_options.h"
@@ -10,64 +13,219 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
+#include <map>
 #include <memory>
+#include <variant>
 
 namespace volute::tools {
 namespace {
 
-constexpr const char* examples = R"(Stages, in order:
-  program   what was written, in canonical form
-  nest      iteration domains, access maps and what is combined; nothing about when
-  schedule  the order, tiles and registers, as --schedule takes it
-  loops     the nests with every decision taken: what the code generator spells out
-  llvm      its LLVM IR
-  asm       the machine code, each instruction with its line of the loops and its statement
-  report    the numbers: work, memory, what was chosen and why (the default)
+struct Stage {
+  std::string_view name, what;
+};
+
+constexpr Stage stages[] = {
+    {"program", "what was written, in canonical form"},
+    {"nest", "iteration domains, access maps and what is combined; nothing about when"},
+    {"schedule", "the order, tiles and registers, as --schedule takes it"},
+    {"loops", "the nests with every decision taken: what the code generator spells out"},
+    {"llvm", "its LLVM IR"},
+    {"asm", "the machine code, each instruction with its line of the loops and its statement"},
+    {"report", "the numbers: work, memory, what was chosen and why (the default)"},
+};
+
+std::string footer() {
+  std::string text = "Stages, in order:\n";
+  for (const Stage& stage : stages) text += fmt::format("  {:<9} {}\n", stage.name, stage.what);
+  return text + R"(  all       each of them under a line with its name
+
+Between the stages are passes, which --passes lists. --after PASS shows what one makes, --after all
+what each does. FILE may also hold nests or loops, as printed here or written by hand:
+docs/nests-and-loops.md.
 
 Examples:
   volute inspect examples/stem.vlt
   volute inspect examples/stem.vlt --stage asm --target haswell
   volute inspect examples/stem.vlt --stage schedule > mine.txt
-  volute inspect examples/stem.vlt --stage report --schedule @mine.txt)";
-
-constexpr std::array stages = {"program", "nest", "schedule", "loops", "llvm", "asm", "report"};
+  volute inspect examples/stem.vlt --stage report --schedule @mine.txt
+  volute inspect examples/stem.vlt --after place_bands
+  volute inspect examples/stem.vlt --stage nest | volute inspect - --stage loops)";
+}
 
 struct InspectOptions {
   SourceOptions source;
   CommonOptions common;
   std::string file;
   std::string stage = "report";
+  std::string after; // a pass, or all
+  bool passes = false;
   std::string html;
   bool bare = false;
 };
 
-std::string stage_text(const std::string& stage, const ProgramSource& source,
-                       const ir::Program& program, const Settings& settings, bool bare) {
-  if (stage == "program") return ir::to_string(program);
-  compiler::CompileRequest request = request_of(source, program, settings);
-  const Progress progress(fmt::format("compiling @{}", program.name));
-  if (stage == "nest" || stage == "schedule" || stage == "loops") { // need no LLVM
-    const compiler::Stages all = source.value_of(settings.session.inspect_loops(program, request));
-    if (stage == "nest") return ir::to_string(all.nests);
-    if (stage == "schedule") return compiler::to_string(all.schedules);
-    return ir::to_string(all.loops);
-  }
-  request.llvm_text = stage == "llvm";
-  request.assembly = stage == "asm";
-  request.spills = stage == "report";
-  const compiler::Compiled compiled = source.value_of(settings.session.inspect(program, request));
-  if (stage == "llvm") return compiled.llvm;
-  if (stage == "asm")
-    return bare ? compiled.assembly
-                : compiler::annotated(*compiled.listing, compiled.stages.loops, program);
-  return compiler::to_string(compiled.report);
+std::string whole_lines(std::string text) {
+  if (!text.empty() && text.back() != '\n') text += '\n';
+  return text;
 }
 
+void check_stage(const std::string& wanted) {
+  std::vector<std::string_view> names;
+  for (const Stage& stage : stages) names.push_back(stage.name);
+  names.push_back("all");
+  if (std::find(names.begin(), names.end(), wanted) == names.end())
+    misuse(fmt::format("--stage: there is no stage '{}'", wanted),
+           fmt::format("the stages are {}", fmt::join(names, ", ")));
+}
+
+void check_pass(const std::string& wanted) {
+  std::vector<std::string_view> names;
+  for (const compiler::Pass& pass : compiler::all_passes()) names.push_back(pass.name);
+  if (wanted == "all" || std::find(names.begin(), names.end(), wanted) != names.end()) return;
+  const auto near = ir::nearest_word(wanted, names);
+  misuse(fmt::format("--after: there is no pass {}", ir::quoted(wanted)),
+         fmt::format("{}the passes are {}, or all of them: all",
+                     near ? fmt::format("did you mean {}? ", *near) : "", fmt::join(names, ", ")));
+}
+
+/// What was given, a program or what is in the middle of its way, and the ways to look at it.
+class Inspection {
+public:
+  Inspection(const ProgramSource& source, const std::string& entry, const Settings& settings,
+             bool bare)
+      : source_(source), session_(settings.session), bare_(bare) {
+    if (source.nests)
+      given_ = &*source.nests, holds_ = "nests", first_stage_ = "nest";
+    else if (source.loops)
+      given_ = &*source.loops, holds_ = "loops", first_stage_ = "loops";
+    else
+      given_ = &source.entry(entry);
+    if (const auto* program = std::get_if<const ir::Program*>(&given_))
+      request_ = request_of(source, **program, settings);
+    else
+      request_ = source.value_of(session_.request(settings.compile));
+    if (!entry.empty() && entry != name() && entry != "@" + name())
+      misuse(fmt::format("{} holds the {} of {}", source.name, holds_, name()));
+  }
+
+  std::string stage(const std::string& wanted) {
+    std::vector<std::string_view> seen; // in order
+    for (const Stage& stage : stages)
+      if (stage.name == first_stage_ || !seen.empty()) seen.push_back(stage.name);
+    if (std::get_if<const ir::Program*>(&given_) && wanted == "program") return text_given();
+    const Progress progress(fmt::format("compiling @{}", name()));
+    if (wanted == "nest" || wanted == "schedule" || wanted == "loops") { // need no LLVM
+      check_is_there(wanted, seen);
+      return text_of(wanted, to_loops());
+    }
+    check_is_there(wanted, seen);
+    request_.llvm_text = wanted == "llvm" || wanted == "all";
+    request_.assembly = wanted == "asm" || wanted == "all";
+    request_.spills = wanted == "report";
+    const compiler::Compiled compiled = to_code();
+    if (wanted != "all") return text_of(wanted, compiled);
+    std::string text;
+    for (const std::string_view each : seen)
+      text += header(each, text.empty()) + whole_lines(text_of(each, compiled));
+    return text;
+  }
+
+  /// What a pass makes. Nothing that comes after it is run, or stands in the way.
+  std::string after(const std::string& pass) {
+    struct Seen {
+      std::string text;
+    };
+    std::string first;
+    request_.watch = [&](const compiler::Pass& ran, const compiler::Stages& value) {
+      if (first.empty()) first = ran.name;
+      if (ran.name == pass) throw Seen{ran.makes.text(value)};
+    };
+    request_.assembly = pass == "assembly";
+    const Progress progress(fmt::format("compiling @{}", name()));
+    try {
+      to_code();
+    } catch (const Seen& seen) {
+      return seen.text;
+    }
+    misuse(fmt::format("--after: {} does not run: {} holds {}", pass, source_.name, holds_),
+           fmt::format("the first pass that does is {}", first));
+  }
+
+  /// What each pass makes, as it is made: of one that fails, everything before it is there.
+  void print_after_each() {
+    std::map<std::string_view, std::string> last = {{holds_, text_given()}}; // by level
+    print(header("given", true) + last.begin()->second);
+    request_.watch = [&](const compiler::Pass& pass, const compiler::Stages& value) {
+      std::string text = whole_lines(pass.makes.text(value));
+      const bool same = text == last[pass.makes.name] || text == last[pass.takes];
+      print(header(fmt::format("{}: {}", pass.name, pass.sentence)));
+      print(same ? "unchanged\n" : text.empty() ? "nothing\n" : text);
+      last[pass.makes.name] = std::move(text);
+    };
+    to_code();
+  }
+
+private:
+  static std::string header(std::string_view words, bool first = false) {
+    return fmt::format("{}==== {}\n\n", first ? "" : "\n", words);
+  }
+
+  const std::string& name() const {
+    return std::visit([](const auto* given) -> const std::string& { return given->name; }, given_);
+  }
+  std::string text_given() const {
+    return std::visit([](const auto* given) { return ir::to_string(*given); }, given_);
+  }
+
+  compiler::Stages to_loops() const {
+    return std::visit(
+        [&](const auto* given) {
+          return source_.value_of(session_.inspect_loops(*given, request_));
+        },
+        given_);
+  }
+  compiler::Compiled to_code() const {
+    return std::visit(
+        [&](const auto* given) { return source_.value_of(session_.inspect(*given, request_)); },
+        given_);
+  }
+
+  void check_is_there(std::string_view wanted, const std::vector<std::string_view>& seen) const {
+    if (wanted == "all" || std::find(seen.begin(), seen.end(), wanted) != seen.end()) return;
+    misuse(fmt::format("--stage: {} holds {}, and there is no {} behind them", source_.name, holds_,
+                       wanted),
+           fmt::format("the stages are {}, all", fmt::join(seen, ", ")));
+  }
+
+  std::string text_of(std::string_view stage, const compiler::Stages& made) const {
+    if (stage == "program") return text_given();
+    if (stage == "nest") return ir::to_string(made.nests);
+    if (stage == "schedule") return compiler::to_string(made.schedules);
+    return ir::to_string(made.loops);
+  }
+  std::string text_of(std::string_view stage, const compiler::Compiled& made) const {
+    if (stage == "llvm") return made.llvm;
+    if (stage == "asm")
+      return bare_ ? made.assembly
+                   : compiler::annotated(*made.listing, made.stages.loops, made.stages.written);
+    if (stage == "report") return compiler::to_string(made.report);
+    return text_of(stage, made.stages);
+  }
+
+  const ProgramSource& source_;
+  const runtime::Session& session_;
+  bool bare_; // assembly without what it comes from
+  std::variant<const ir::Program*, const ir::NestProgram*, const ir::LoopProgram*> given_;
+  std::string_view holds_ = "program", first_stage_ = "program";
+  compiler::CompileRequest request_;
+};
+
 int inspect(const InspectOptions& options, Invocation& invocation) {
-  if (std::find(stages.begin(), stages.end(), options.stage) == stages.end())
-    misuse(fmt::format("--stage: there is no stage '{}'", options.stage),
-           fmt::format("the stages are {}", fmt::join(stages, ", ")));
+  if (options.passes) {
+    print(compiler::to_string(compiler::all_passes()));
+    return exit_done;
+  }
+  check_stage(options.stage);
+  if (!options.after.empty()) check_pass(options.after);
   if (!options.html.empty())
     throw Stop(exit_refused, "error: volute inspect --html: not built yet\n"
                              "--stage prints each level as text\n");
@@ -79,10 +237,12 @@ int inspect(const InspectOptions& options, Invocation& invocation) {
   const ProgramSource source = options.source.has_expression
                                    ? source_from_text(options.source.expression)
                                    : read_source(options.file, invocation);
-  std::string text =
-      stage_text(options.stage, source, source.entry(options.source.entry), settings, options.bare);
-  if (!text.empty() && text.back() != '\n') text += '\n';
-  print(text);
+  Inspection inspection(source, options.source.entry, settings, options.bare);
+  if (options.after == "all")
+    inspection.print_after_each();
+  else
+    print(whole_lines(options.after.empty() ? inspection.stage(options.stage)
+                                            : inspection.after(options.after)));
   return exit_done;
 }
 
@@ -91,11 +251,18 @@ int inspect(const InspectOptions& options, Invocation& invocation) {
 void add_inspect(CLI::App& app, Invocation& invocation, Actions& actions) {
   auto options = std::make_shared<InspectOptions>();
   CLI::App* sub = app.add_subcommand("inspect", "Show a program at any stage of its compilation");
-  sub->footer(examples);
-  sub->add_option("FILE", options->file, "The program's file; - is standard input")->type_name("");
+  sub->footer(footer());
+  sub->add_option("FILE", options->file,
+                  "A file with a program, with nests or with loops; - is standard input")
+      ->type_name("");
   add_source_options(*sub, options->source);
-  sub->add_option("--stage", options->stage, "Which stage (report)")->type_name("STAGE");
+  CLI::Option* stage = sub->add_option("--stage", options->stage, "Which stage, or all (report)");
+  stage->type_name("STAGE");
   sub->add_flag("--bare", options->bare, "asm: the instructions alone");
+  sub->add_option("--after", options->after, "What a pass makes, or all that each makes")
+      ->type_name("PASS")
+      ->excludes(stage);
+  sub->add_flag("--passes", options->passes, "The table of passes, in the order in which they run");
   add_common_options(*sub, options->common);
   sub->add_option("--html", options->html, "All stages side by side, in one page")
       ->type_name("FILE")

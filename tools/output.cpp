@@ -70,20 +70,28 @@ void Progress::now(std::string what) {
   what_ = std::move(what);
 }
 
+void Progress::print_above(std::string_view text) {
+  const std::lock_guard lock(mutex_);
+  if (is_shown_) fmt::print(stderr, "\r\x1b[K");
+  is_shown_ = false;
+  std::fflush(stderr);
+  print(text);
+  flush();
+}
+
 void Progress::show() {
   using namespace std::chrono;
   const auto start = steady_clock::now();
   std::unique_lock lock(mutex_);
-  bool is_shown = false;
   while (!changed_.wait_for(lock, milliseconds(500), [this] { return is_over_; })) {
     const double seconds = duration<double>(steady_clock::now() - start).count();
     if (seconds < 1) continue;
     // Back to the line's begin, the text, and whatever a longer one before left behind.
     fmt::print(stderr, "\r{} ... {:.0f} s\x1b[K", what_, seconds);
     std::fflush(stderr);
-    is_shown = true;
+    is_shown_ = true;
   }
-  if (is_shown) fmt::print(stderr, "\r\x1b[K");
+  if (is_shown_) fmt::print(stderr, "\r\x1b[K");
 }
 
 } // namespace volute::tools

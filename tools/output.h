@@ -28,6 +28,8 @@ public:
   ~Progress();
 
   void now(std::string what);
+  /// To standard output, above the line.
+  void print_above(std::string_view text);
 
 private:
   void show();
@@ -35,7 +37,7 @@ private:
   std::mutex mutex_; // guards what follows
   std::condition_variable changed_;
   std::string what_;
-  bool is_over_ = false;
+  bool is_over_ = false, is_shown_ = false;
   std::thread thread_;
 };
 

@@ -21,6 +21,7 @@ void add_planned(CLI::App& app, Actions& actions) {
   for (const Planned& p : planned) {
     CLI::App* sub = app.add_subcommand(p.name, p.does);
     sub->group("Not built yet");
+    sub->footer(fmt::format("Not built yet: {}.", p.instead));
     sub->allow_extras(); // any arguments: the answer is the same
     actions.emplace_back(sub, [p]() -> int {
       throw Stop(exit_refused,

@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -35,8 +36,39 @@ ir::Resolver files_beside(const std::filesystem::path& folder) {
   };
 }
 
+/// The word that a text begins with, behind comments: `program`, `nests` or `loops`.
+std::string_view first_word(std::string_view text) {
+  for (;;) {
+    text.remove_prefix(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
+    if (!text.starts_with("//")) break;
+    text.remove_prefix(std::min(text.find('\n'), text.size()));
+  }
+  return text.substr(0, text.find_first_not_of("abcdefghijklmnopqrstuvwxyz"));
+}
+
 void parse_into(ProgramSource& source, const std::filesystem::path& folder) {
-  source.programs = source.value_of(ir::parse_file_text(source.text, files_beside(folder)));
+  const std::string_view word = first_word(source.text);
+  if (word == "nests")
+    source.nests = source.value_of(ir::parse_nests(source.text));
+  else if (word == "loops")
+    source.loops = source.value_of(ir::parse_loops(source.text));
+  else
+    source.programs = source.value_of(ir::parse_file_text(source.text, files_beside(folder)));
+}
+
+/// The line of a text of nests or loops that begins what a fault is about: "nest conv_y".
+int line_of(const std::string& text, const std::string& subject) {
+  if (!subject.starts_with("nest ") && !subject.starts_with("step ")) return 0;
+  int line = 1;
+  for (size_t at = 0; at < text.size(); ++line) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    const size_t behind = at + subject.size();
+    if (text.compare(at, subject.size(), subject) == 0 && behind < end &&
+        (text[behind] == ' ' || text[behind] == ':'))
+      return line;
+    at = end + 1;
+  }
+  return 0;
 }
 
 std::string names_of(const std::vector<ir::Program>& programs) {
@@ -77,10 +109,22 @@ void add_source_options(CLI::App& app, SourceOptions& options) {
 }
 
 void ProgramSource::refuse(const std::vector<Diagnostic>& diagnostics) const {
-  throw Stop(exit_refused, render(diagnostics, name, text));
+  std::vector<Diagnostic> placed = diagnostics;
+  for (Diagnostic& d : placed)
+    if (d.where.line == 0 && !d.in && (nests || loops))
+      if (const int line = line_of(text, d.subject)) d.where = {line, 1};
+  throw Stop(exit_refused, render(placed, name, text));
+}
+
+const std::vector<ir::Program>& ProgramSource::all() const {
+  if (nests || loops)
+    misuse(fmt::format("{} holds {}, and a program is wanted", name, nests ? "nests" : "loops"),
+           "`volute inspect` goes on from them");
+  return programs;
 }
 
 const ir::Program& ProgramSource::entry(const std::string& wanted) const {
+  all();
   if (wanted.empty()) {
     if (programs.size() == 1) return programs.front();
     misuse(fmt::format("{} holds {} programs: say which with --entry NAME", name, programs.size()),
@@ -138,7 +182,9 @@ ProgramSource source_from_text(const std::string& expression) {
     misuse(
         fmt::format("-e takes a program's text, and {} looks like a file", ir::quoted(expression)),
         "a file is named without -e");
-  ProgramSource source{"-e", expression, {}};
+  ProgramSource source;
+  source.name = "-e";
+  source.text = expression;
   parse_into(source, {});
   return source;
 }

@@ -1,8 +1,11 @@
 // Where a command's program comes from: a file, standard input, or the command line itself.
 #pragma once
 
+#include "ir/loops.h"
+#include "ir/nest.h"
 #include "ir/program.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +40,9 @@ struct ProgramSource {
   std::string name; // as messages name it: the path, "-" or "-e"
   std::string text;
   std::vector<ir::Program> programs;
+  // A text may hold what is in the middle of a compilation instead, which inspect goes on from.
+  std::optional<ir::NestProgram> nests = std::nullopt;
+  std::optional<ir::LoopProgram> loops = std::nullopt;
 
   /// Stops with what was refused, at its place in this text.
   [[noreturn]] void refuse(const std::vector<Diagnostic>& diagnostics) const;
@@ -45,8 +51,9 @@ struct ProgramSource {
     if (!result) refuse(result.diagnostics());
     return std::move(*result);
   }
-  /// The one that --entry names, or the only one.
+  /// The one that --entry names, or the only one. Stops where the text holds no programs.
   const ir::Program& entry(const std::string& name) const;
+  const std::vector<ir::Program>& all() const; // stops likewise
 };
 
 /// Stops where a word that should name a program's file is something else: NAME=in.npy, data, a

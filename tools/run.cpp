@@ -1,4 +1,5 @@
 #include "bench/verify.h"
+#include "ir/denormals.h"
 #include "runtime/kernel.h"
 #include "tools/commands.h"
 #include "tools/common_options.h"
@@ -10,6 +11,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <memory>
 #include <optional>
 
@@ -76,9 +78,29 @@ Plan plan_of(const RunOptions& options, Invocation& invocation) {
   throw Stop(exit_refused, render(status.failure().diagnostics, "", ""));
 }
 
+/// A word on each operand that holds numbers which make kernels slow.
+void warn_of_denormals(const Plan& plan, const std::vector<runtime::Tensor>& inputs) {
+  const auto warn = [&](ir::ValueId id, int64_t count) {
+    const ir::TensorType& type = plan.program->type(id);
+    if (count > 0)
+      fmt::print(stderr, "warning: %{}: {}\n", plan.program->name_of(id),
+                 ir::denormals_text(count, type.elements(), type.element));
+  };
+  for (size_t i = 0; i < inputs.size(); ++i)
+    warn(plan.program->inputs[i], runtime::count_denormals(inputs[i]));
+  for (const ir::Statement& statement : plan.program->statements)
+    if (const auto* constant = std::get_if<ir::Const>(&statement.operation)) {
+      const ir::TensorType& type = plan.program->type(statement.results.front());
+      warn(statement.results.front(),
+           ir::count_denormals(constant->bytes->data(), type.elements(), type.element));
+    }
+}
+
 /// Prints what the comparison found; stops with the way to see it again when it found a difference.
 void check(const Plan& plan, const std::vector<runtime::Tensor>& inputs,
-           const std::vector<runtime::Tensor>& outputs, const Invocation& invocation) {
+           const std::vector<runtime::Tensor>& outputs, bool flushed,
+           const Invocation& invocation) {
+  if (!flushed) warn_of_denormals(plan, inputs);
   std::vector<ir::TensorData> copies;
   copies.reserve(inputs.size());
   std::map<std::string, const ir::TensorData*> named;
@@ -88,7 +110,7 @@ void check(const Plan& plan, const std::vector<runtime::Tensor>& inputs,
     named[plan.program->name_of(plan.program->inputs[i])] = &copies.back();
   }
   Progress progress("evaluating the reference");
-  auto reference = bench::bounded_reference(*plan.program, named, {check_steps, 4e9});
+  auto reference = bench::bounded_reference(*plan.program, named, {check_steps, 4e9}, flushed);
   if (!reference) {
     std::vector<Diagnostic> faults = reference.diagnostics();
     for (Diagnostic& fault : faults) fault.subject = "--check: " + fault.subject;
@@ -133,11 +155,13 @@ int run(const RunOptions& options, Invocation& invocation) {
     const Progress progress(fmt::format("running @{}", program.name));
     if (Status status = kernel.call(arguments); !status) refuse_status(status);
   }
-  if (options.check) check(plan, inputs, outputs, invocation);
+  if (options.check) check(plan, inputs, outputs, *settings.compile.flush_denormals, invocation);
   write_outputs(plan.outputs, by_name);
-  for (const NamedFile& file : plan.outputs)
+  for (const NamedFile& file : plan.outputs) {
+    std::fputs(words_about_clamping(file, by_name.at(file.name)).c_str(), stderr);
     print(fmt::format("%{}: {} -> {}\n", file.name, ir::to_string(by_name.at(file.name).type()),
                       file.path));
+  }
   if (!plan.outputs.empty()) return exit_done;
   for (size_t i = 0; i < outputs.size(); ++i)
     print(fmt::format("%{}: {}\n{}", program.name_of(program.outputs[i]),

@@ -1,9 +1,11 @@
 #include "tools/tensor_files.h"
 
+#include "compiler/report/report.h"
 #include "ir/literals.h"
-#include "runtime/file.h"
+#include "runtime/made_up.h"
 #include "runtime/npy.h"
 #include "runtime/png.h"
+#include "runtime/replace_files.h"
 #include "tools/program_source.h"
 #include "tools/stop.h"
 
@@ -11,16 +13,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
-#include <filesystem>
 #include <set>
-#include <unistd.h>
+#include <utility>
 
 namespace volute::tools {
 namespace {
-
-namespace fs = std::filesystem;
 
 bool is_png(const std::string& path) { return path.ends_with(".png") || path.ends_with(".PNG"); }
 bool is_npy(const std::string& path) { return path.ends_with(".npy"); }
@@ -79,55 +77,9 @@ void check_names(const ir::Program& program, const std::vector<ir::ValueId>& val
   }
 }
 
-Status write_tensor(const std::string& path, bool as_png, const runtime::TensorView& tensor) {
-  return as_png ? runtime::write_png(path, tensor) : runtime::write_npy(path, tensor);
+Status write_tensor(std::FILE* to, const std::string& path, const runtime::TensorView& tensor) {
+  return is_png(path) ? runtime::write_png(to, path, tensor) : runtime::write_npy(to, path, tensor);
 }
-
-/// A pipe or a device: there is nothing to rename over.
-bool is_written_in_place(const std::string& path) {
-  std::error_code error;
-  const fs::file_status status = fs::status(path, error);
-  return fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status);
-}
-
-/// Files on their way; those that do not arrive are removed.
-class Staged {
-public:
-  ~Staged() {
-    for (const auto& [from, file] : files_) std::remove(from.c_str());
-  }
-
-  void write(const NamedFile& file, const runtime::TensorView& tensor) {
-    // Where a symbolic link leads: the rename replaces the file and leaves the link.
-    std::error_code error;
-    const fs::path real = fs::weakly_canonical(file.path, error);
-    const std::string target = error ? file.path : real.string();
-    if (fs::is_directory(target)) fault(file, runtime::system_words(EISDIR));
-    const std::string beside = fmt::format("{}.{}-{}.part", target, getpid(), files_.size());
-    if (Status status = write_tensor(beside, is_png(file.path), tensor); !status) {
-      std::remove(beside.c_str());
-      Diagnostic diagnostic = status.failure().diagnostics.front();
-      diagnostic.subject.clear();
-      refuse(at_value(file.name, file.path, diagnostic));
-    }
-    files_.push_back({beside, {file.name, target}});
-  }
-
-  void arrive() {
-    while (!files_.empty()) {
-      const auto& [from, file] = files_.back();
-      if (std::rename(from.c_str(), file.path.c_str()) != 0)
-        fault(file, runtime::system_words(errno));
-      files_.pop_back();
-    }
-  }
-
-private:
-  [[noreturn]] static void fault(const NamedFile& file, const std::string& words) {
-    refuse(at_value(file.name, file.path, {{}, "", words, ""}));
-  }
-  std::vector<std::pair<std::string, NamedFile>> files_; // where it is now, where it belongs
-};
 
 } // namespace
 
@@ -177,7 +129,7 @@ std::vector<runtime::Tensor> read_inputs(const ir::Program& program,
                                              : Diagnostic{{}, "%" + name, to_string(fault), ""});
       continue;
     }
-    if (file == files.end()) runtime::fill(*tensor, *fill, i);
+    if (file == files.end()) runtime::make_up(*tensor, program, program.inputs[i], *fill, i);
     tensors.push_back(std::move(*tensor));
   }
   if (!faults.empty()) refuse_all(faults);
@@ -186,21 +138,22 @@ std::vector<runtime::Tensor> read_inputs(const ir::Program& program,
 
 void check_outputs(const ir::Program& program, const std::vector<NamedFile>& files) {
   check_names(program, program.outputs, files, "output");
-  std::set<std::string> paths;
-  for (const NamedFile& file : files)
-    if (!paths.insert(fs::path(file.path).lexically_normal().string()).second)
-      misuse(fmt::format("{} would be written twice", file.path));
+  // Better before the work than after it: where the files shall be, and a type that no picture has.
+  std::vector<std::pair<runtime::FilePlace, std::string>> places;
   std::vector<Diagnostic> faults;
   for (const NamedFile& file : files) {
     const ir::TensorType& type = program.type(*find_named(program, program.outputs, file.name));
-    // Better before the work than after it: the folder, and a type that no picture has.
-    const fs::path folder = fs::absolute(file.path).parent_path();
-    std::error_code error;
-    if (!fs::is_directory(folder, error))
-      faults.push_back(
-          at_value(file.name, file.path,
-                   {{}, "", fmt::format("there is no folder {}", folder.string()), ""}));
-    else if (is_png(file.path) && type.size(ir::Axis::c) != 1 && type.size(ir::Axis::c) != 3)
+    const Expected<runtime::FilePlace> place = runtime::place_to_write(file.path);
+    if (!place) {
+      faults.push_back(at_value(file.name, file.path, place.diagnostics().front()));
+      continue;
+    }
+    for (const auto& [other, path] : places)
+      if (other == *place)
+        misuse(fmt::format("{} would be written twice", file.path),
+               path == file.path ? "" : fmt::format("{} is the same file", path));
+    places.emplace_back(*place, file.path);
+    if (is_png(file.path) && type.size(ir::Axis::c) != 1 && type.size(ir::Axis::c) != 3)
       faults.push_back(at_value(file.name, file.path,
                                 {{},
                                  "",
@@ -213,19 +166,25 @@ void check_outputs(const ir::Program& program, const std::vector<NamedFile>& fil
 
 void write_outputs(const std::vector<NamedFile>& files,
                    const std::map<std::string, runtime::TensorView>& outputs) {
-  Staged staged;
-  std::vector<const NamedFile*> in_place;
-  for (const NamedFile& file : files) {
-    if (is_written_in_place(file.path))
-      in_place.push_back(&file);
-    else
-      staged.write(file, outputs.at(file.name));
-  }
-  staged.arrive();
-  for (const NamedFile* file : in_place)
-    if (Status status = write_tensor(file->path, is_png(file->path), outputs.at(file->name));
-        !status)
-      refuse(at_value(file->name, file->path, status.failure().diagnostics.front()));
+  std::vector<runtime::FileToWrite> to_write;
+  for (const NamedFile& file : files)
+    to_write.push_back({file.path, [&](std::FILE* to) {
+                          return write_tensor(to, file.path, outputs.at(file.name));
+                        }});
+  const Status status = runtime::replace_files(to_write);
+  if (status) return;
+  const Diagnostic fault = status.failure().diagnostics.front();
+  for (const NamedFile& file : files)
+    if (file.path == fault.subject) refuse(at_value(file.name, file.path, fault));
+  refuse(fault);
+}
+
+std::string words_about_clamping(const NamedFile& file, const runtime::TensorView& tensor) {
+  const int64_t clamped = is_png(file.path) ? runtime::clamped_samples(tensor) : 0;
+  if (clamped == 0) return "";
+  return fmt::format("warning: %{}: {} of {} values do not lie in 0..255 and were clamped\n",
+                     file.name, compiler::grouped(clamped),
+                     compiler::grouped(tensor.type().elements()));
 }
 
 } // namespace volute::tools

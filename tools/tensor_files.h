@@ -28,11 +28,14 @@ std::vector<runtime::Tensor> read_inputs(const ir::Program& program,
                                          const std::vector<NamedFile>& files,
                                          const std::optional<runtime::Fill>& fill);
 
-/// Stops unless each file names an output of its own and can hold it.
+/// Stops unless each file names an output of its own, can hold it, and can be written where it is.
 void check_outputs(const ir::Program& program, const std::vector<NamedFile>& files);
 
-/// Writes all of them or none: each beside its place first, then all are renamed.
+/// Writes all of them or none.
 void write_outputs(const std::vector<NamedFile>& files,
                    const std::map<std::string, runtime::TensorView>& outputs);
+
+/// A line about values that a picture cannot hold, or nothing.
+std::string words_about_clamping(const NamedFile& file, const runtime::TensorView& tensor);
 
 } // namespace volute::tools

@@ -7,6 +7,7 @@
 // kernel is what the measurements are about.
 #include "bench/peers/naive.h"
 
+#include "bench/peers/element_steps.h"
 #include "bench/peers/naive_loops.h"
 #include "bench/problem.h"
 
@@ -41,15 +42,6 @@ std::optional<Diagnostic> fault_of(const std::string& name, const ir::TensorType
   return std::nullopt;
 }
 
-// Distance in elements between neighbours along an axis of a type without split axes; 0 without it.
-int64_t stride_of(const ir::TensorType& type, Axis axis) {
-  if (!type.has(axis)) return 0;
-  int64_t stride = 1;
-  for (size_t i = type.extents.size(); i-- > 0 && type.extents[i].axis != axis;)
-    stride *= type.extents[i].size;
-  return stride;
-}
-
 naive::Strides strides_of(const ir::TensorType& type) {
   return {stride_of(type, Axis::n), stride_of(type, Axis::c), stride_of(type, Axis::h),
           stride_of(type, Axis::w)};
@@ -78,11 +70,6 @@ std::vector<int64_t> taps_counted(const ir::Window& w, bool count_pad) {
 
 enum class Nest { conv_rows, conv_pixels, depthwise_pixels, max_pool, average_pool };
 
-struct PreparedStep {
-  naive::Function function;
-  naive::Elements elements;
-};
-
 class Prepared : public PreparedPeer {
 public:
   void run() override {
@@ -95,7 +82,7 @@ public:
       naive::average_pool(loops, innermost, rows_of.data(), columns_of.data(), divisor);
       break;
     }
-    for (const PreparedStep& step : steps) naive::apply(step.function, step.elements);
+    steps.run();
   }
 
   Nest nest = Nest::conv_rows;
@@ -104,25 +91,9 @@ public:
   std::vector<float> weight, bias;          // what loops.weight and loops.bias point to
   std::vector<int64_t> rows_of, columns_of; // average_pool
   double divisor = 0;
-  std::vector<PreparedStep> steps;
-  std::vector<std::vector<float>> constants; // that steps read
+  ElementSteps steps;
+  std::vector<std::vector<float>> constants; // of the program
 };
-
-// An operand's memory: the caller's, or a copy of the program's constant.
-Expected<const float*> memory_of(const Operand& operand, const Tensors& tensors,
-                                 std::vector<std::vector<float>>& copies) {
-  if (!operand.constant) {
-    const Expected<float*> given = floats_of(tensors, operand.name, operand.type);
-    if (!given) return given.failure();
-    return static_cast<const float*>(*given);
-  }
-  std::vector<float> copy(static_cast<size_t>(operand.type.elements()));
-  const auto* from = reinterpret_cast<const char*>(operand.constant->data());
-  const size_t bytes = std::min(operand.constant->size(), copy.size() * sizeof(float));
-  std::copy(from, from + bytes, reinterpret_cast<char*>(copy.data()));
-  copies.push_back(std::move(copy));
-  return static_cast<const float*>(copies.back().data());
-}
 
 // The filters in the order that the chosen loops read them in.
 std::vector<float> packed(const Problem& p, const float* from, Nest nest, int64_t kernel_h,
@@ -158,70 +129,6 @@ std::vector<float> packed(const Problem& p, const float* from, Nest nest, int64_
   return to;
 }
 
-naive::Function function_of(const Step& step) {
-  using naive::Function;
-  if (const auto* unary = std::get_if<ir::Unary>(&step.operation)) {
-    switch (unary->kind) {
-    case ir::UnaryKind::relu: return Function::relu;
-    case ir::UnaryKind::relu6: return Function::relu6;
-    case ir::UnaryKind::clamp: return Function::clamp;
-    case ir::UnaryKind::leaky_relu: return Function::leaky_relu;
-    case ir::UnaryKind::elu: return Function::elu;
-    case ir::UnaryKind::sigmoid: return Function::sigmoid;
-    case ir::UnaryKind::tanh: return Function::tanh;
-    case ir::UnaryKind::silu: return Function::silu;
-    case ir::UnaryKind::hardsigmoid: return Function::hardsigmoid;
-    case ir::UnaryKind::hardswish: return Function::hardswish;
-    case ir::UnaryKind::mish: return Function::mish;
-    case ir::UnaryKind::gelu: return Function::gelu;
-    case ir::UnaryKind::gelu_tanh: return Function::gelu_tanh;
-    case ir::UnaryKind::softplus: return Function::softplus;
-    case ir::UnaryKind::abs: return Function::abs;
-    case ir::UnaryKind::neg: return Function::neg;
-    case ir::UnaryKind::sqrt: return Function::sqrt;
-    case ir::UnaryKind::exp: return Function::exp;
-    }
-  }
-  switch (std::get<ir::Binary>(step.operation).kind) {
-  case ir::BinaryKind::add: return Function::add;
-  case ir::BinaryKind::sub: return step.other_is_first ? Function::sub_from : Function::sub;
-  case ir::BinaryKind::mul: return Function::mul;
-  case ir::BinaryKind::max: return Function::max;
-  case ir::BinaryKind::min: return Function::min;
-  }
-  throw InternalError("naive: a step without a function");
-}
-
-Expected<PreparedStep> prepare_step(const Step& step, const Problem& problem, float* y,
-                                    const Tensors& tensors,
-                                    std::vector<std::vector<float>>& constants) {
-  naive::Elements e = {{1, 1, 1, 1}, y, {0, 0, 0, 0}, nullptr, {0, 0, 0, 0}, 0, 0};
-  if (step.other) {
-    if (const auto fault = fault_of(step.other->name, step.other->type)) return fail(*fault);
-    const Expected<const float*> other = memory_of(*step.other, tensors, constants);
-    if (!other) return other.failure();
-    e.other = *other;
-  }
-  // The innermost of the four loops is along the result's last axis, which is contiguous.
-  size_t slot = 4;
-  for (size_t i = problem.y_type.extents.size(); i-- > 0;) {
-    const ir::Extent& extent = problem.y_type.extents[i];
-    --slot;
-    e.extent[slot] = extent.size;
-    e.y_at[slot] = stride_of(problem.y_type, extent.axis);
-    if (!step.other) continue;
-    const bool is_one = step.other->type.size(extent.axis) == 1; // absent, or [c=1]
-    e.other_at[slot] = is_one ? 0 : stride_of(step.other->type, extent.axis);
-  }
-  if (const auto* unary = std::get_if<ir::Unary>(&step.operation)) {
-    constexpr double infinity = std::numeric_limits<double>::infinity();
-    const bool clamps = unary->kind == ir::UnaryKind::clamp;
-    e.a = static_cast<float>(unary->a.value_or(clamps ? -infinity : 0));
-    e.b = static_cast<float>(unary->b.value_or(clamps ? infinity : 0));
-  }
-  return PreparedStep{function_of(step), e};
-}
-
 Expected<std::unique_ptr<PreparedPeer>> prepare(const Problem& problem, const Tensors& tensors) {
   for (const Operand* operand :
        {&problem.x, problem.w ? &*problem.w : nullptr, problem.b ? &*problem.b : nullptr}) {
@@ -229,12 +136,14 @@ Expected<std::unique_ptr<PreparedPeer>> prepare(const Problem& problem, const Te
     if (const auto fault = fault_of(operand->name, operand->type)) return fail(*fault);
   }
   if (const auto fault = fault_of(problem.y, problem.y_type)) return fail(*fault);
+  if (problem.kind == Problem::Kind::conv_transpose)
+    return fail("conv_transpose", "naive has no loops for it");
   if (problem.padding_mode != ir::PadMode::zeros)
     return fail("conv", "naive pads with zeros, in no other padding_mode");
 
   auto prepared = std::make_unique<Prepared>();
   naive::Loops& loops = prepared->loops;
-  const Expected<const float*> x = memory_of(problem.x, tensors, prepared->constants);
+  const Expected<const float*> x = floats_of(problem.x, tensors, prepared->constants);
   if (!x) return x.failure();
   const Expected<float*> y = floats_of(tensors, problem.y, problem.y_type);
   if (!y) return y.failure();
@@ -259,12 +168,12 @@ Expected<std::unique_ptr<PreparedPeer>> prepare(const Problem& problem, const Te
     prepared->nest = !channels_last ? Nest::conv_rows
                      : depthwise    ? Nest::depthwise_pixels
                                     : Nest::conv_pixels;
-    const Expected<const float*> weight = memory_of(*problem.w, tensors, prepared->constants);
+    const Expected<const float*> weight = floats_of(*problem.w, tensors, prepared->constants);
     if (!weight) return weight.failure();
     prepared->weight = packed(problem, *weight, prepared->nest, h.kernel, w.kernel);
     loops.weight = prepared->weight.data();
     if (problem.b) {
-      const Expected<const float*> bias = memory_of(*problem.b, tensors, prepared->constants);
+      const Expected<const float*> bias = floats_of(*problem.b, tensors, prepared->constants);
       if (!bias) return bias.failure();
       prepared->bias.assign(*bias, *bias + problem.output_channels());
       loops.bias = prepared->bias.data();
@@ -278,21 +187,27 @@ Expected<std::unique_ptr<PreparedPeer>> prepare(const Problem& problem, const Te
     prepared->divisor = static_cast<double>(problem.divisor.value_or(0));
   }
   for (const Step& step : problem.steps) {
-    Expected<PreparedStep> ready = prepare_step(step, problem, *y, tensors, prepared->constants);
-    if (!ready) return ready.failure();
-    prepared->steps.push_back(std::move(*ready));
+    if (!step.other) continue;
+    if (const auto fault = fault_of(step.other->name, step.other->type)) return fail(*fault);
   }
+  Expected<ElementSteps> steps = ElementSteps::prepare(problem, *y, tensors);
+  if (!steps) return steps.failure();
+  prepared->steps = std::move(*steps);
   return std::unique_ptr<PreparedPeer>(std::move(prepared));
 }
 
 class Naive : public Peer {
 public:
   std::string_view name() const override { return "naive"; }
-  Expected<std::unique_ptr<PreparedPeer>> prepare(const ir::Program& program,
-                                                  const Tensors& tensors) const override {
+  Expected<Ways> ways(const ir::Program& program, const Tensors& tensors,
+                      int /*threads: loops have one*/) const override {
     const Expected<Problem> problem = problem_of(program);
     if (!problem) return problem.failure();
-    return bench::prepare(*problem, tensors);
+    Expected<std::unique_ptr<PreparedPeer>> prepared = bench::prepare(*problem, tensors);
+    if (!prepared) return prepared.failure();
+    Ways only;
+    only.push_back(std::move(*prepared));
+    return only;
   }
 };
 

@@ -52,6 +52,7 @@ class Layer:
         self.pads = [p if isinstance(p, tuple) else (p, p) for p in pads]
         self.groups, self.bias, self.then = groups, bias, then
         self.times, self.batch, self.element, self.extra, self.rank = times, batch, element, extra, rank
+        self.only = None  # in one layout, where a suite wants it in no other
 
     def with_element(self, element):
         copy = Layer.__new__(Layer)
@@ -92,6 +93,8 @@ class Layer:
 
     def layouts(self):
         """Of one channel, both layouts are the same memory."""
+        if self.only:
+            return [self.only]
         return ["first"] if self.channels == self.outputs == 1 else ["first", "last"]
 
     def activation_type(self, element, channels, image, layout):
@@ -112,10 +115,7 @@ class Layer:
 
     def program(self, layout):
         suffix = {1: ("ncw", "nwc"), 2: ("nchw", "nhwc"), 3: ("ncdhw", "ndhwc")}[self.rank][layout == "last"]
-        if len(self.layouts()) == 2:
-            suffix = "_" + suffix
-        else:
-            suffix = ""
+        suffix = "" if self.channels == self.outputs == 1 else "_" + suffix
         x, w = {"f32": ("f32", "f32"), "bf16": ("bf16", "bf16")}.get(self.element, ("u8", "i8"))
         bias = {"f32": "f32", "bf16": "bf16"}.get(self.element, "i32")
         inputs = ["%x: " + self.activation_type(x, self.channels, self.image, layout)]
@@ -413,11 +413,15 @@ def batches():
 
 
 def quick():
+    """Both layouts in turns."""
     six, silu, bare = {"then": "relu6"}, {"then": "silu"}, {"bias": False, "then": None}
-    return [same(3, 64, 7, 224, stride=2), same(64, 64, 3, 56), pw(64, 256, 56), same(128, 128, 3, 56, stride=2),
-            pw(1024, 256, 14), dw(144, 3, 56, **six), pw(144, 24, 56, then=None), dw(240, 5, 28, **silu),
+    rows = [same(3, 64, 7, 224, stride=2), same(64, 64, 3, 56), pw(1024, 256, 14), pw(64, 256, 56),
+            same(128, 128, 3, 56, stride=2), dw(144, 3, 56, **six), pw(144, 24, 56, then=None), dw(240, 5, 28, **silu),
             same(256, 256, 3, 28, groups=32), up(64, 3, 4, 32, stride=2, pad=1, bias=False, then="tanh"),
-            same(1, 1, 5, (1080, 1920), **bare), max_pool(64, 3, 112, stride=2, pad=1)]
+            max_pool(64, 3, 112, stride=2, pad=1), same(1, 1, 5, (1080, 1920), **bare)]
+    for i, row in enumerate(rows):
+        row.only = ("first", "last")[i % 2] if row.channels > 1 else "first"
+    return rows
 
 
 SUITES = {

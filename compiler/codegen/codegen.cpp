@@ -101,6 +101,8 @@ Expected<bool> Generation::make_object() {
   return true;
 }
 
+size_t Generation::instructions() const { return state_->module->getInstructionCount(); }
+
 size_t Generation::object_bytes() const { return state_->object.size(); }
 
 std::vector<std::byte> Generation::object() const {

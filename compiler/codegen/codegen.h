@@ -44,6 +44,8 @@ public:
   size_t object_bytes() const;
   /// The ELF file, for debuggers and profilers.
   std::vector<std::byte> object() const;
+  /// Of the LLVM IR.
+  size_t instructions() const;
   /// Links the object against itself.
   void link();
   Code& code() { return code_; }

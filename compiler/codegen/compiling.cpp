@@ -51,6 +51,10 @@ struct Watch {
   }
 };
 
+// The thread that loads the library, which ends the process when main returns: it may never
+// compile.
+[[maybe_unused]] const bool is_watched = (watch_this_thread(), true);
+
 void finish_first() {
   static const bool once = std::atexit(wait_for_others) == 0;
   (void)once;

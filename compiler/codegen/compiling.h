@@ -27,7 +27,8 @@ private:
 };
 
 /// To be called by a thread that may call exit() while another begins the first compile of all:
-/// then exit() waits for that beginning too, the only time at which it might come too early.
+/// then exit() waits for that beginning too, the only time at which it might come too early. The
+/// thread that loads the library, which is the one that main returns on, is watched from then on.
 void watch_this_thread();
 
 } // namespace volute::compiler

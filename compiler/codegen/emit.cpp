@@ -27,12 +27,18 @@ namespace {
 // runtime/status.h: StatusCode::index_out_of_range.
 constexpr uint32_t index_out_of_range = 1;
 
+/// Where the program's buffers are: in the list that a call hands over, or in the image.
+struct ProgramMemory {
+  std::vector<int32_t> slots;
+  std::vector<llvm::Value*> tables;
+};
+
 class StepEmitter {
 public:
   StepEmitter(const LoopProgram& program, size_t step, const Target& target,
-              llvm::Function* function, const std::vector<llvm::Value*>& tables,
-              llvm::DISubprogram* scope, const LoopsText* text)
-      : program_(program), step_(program.steps[step]), function_(function), tables_(tables),
+              llvm::Function* function, const ProgramMemory& memory, llvm::DISubprogram* scope,
+              const LoopsText* text)
+      : program_(program), step_(program.steps[step]), function_(function), memory_(memory),
         b_(function->getContext()), values_(b_, target), address_(b_, step_),
         lines_(b_, scope, step_, text, step) {
     for (const RegisterArray& array : step_.arrays)
@@ -67,14 +73,13 @@ private:
   }
 
   void load_buffers() {
-    const std::vector<int32_t> slots = argument_slots(program_.buffers);
     llvm::Value* list =
         b_.CreateAlignedLoad(b_.getPtrTy(), function_->getArg(0), llvm::Align(8), "buffers");
-    for (size_t at = 0; at < program_.buffers.size(); ++at) address_.set_buffer(at, nullptr);
     for (const View& view : step_.views) {
       const auto at = static_cast<size_t>(view.buffer);
       if (address_.has_buffer(at)) continue;
-      address_.set_buffer(at, memory_of(program_.buffers[at], slots[at], tables_[at], list));
+      address_.set_buffer(
+          at, memory_of(program_.buffers[at], memory_.slots[at], memory_.tables[at], list));
     }
   }
 
@@ -344,7 +349,7 @@ private:
   const LoopProgram& program_;
   const Step& step_;
   llvm::Function* function_;
-  const std::vector<llvm::Value*>& tables_;
+  const ProgramMemory& memory_;
   llvm::IRBuilder<> b_;
   ValueEmitter values_;
   AddressEmitter address_;
@@ -392,7 +397,7 @@ std::unique_ptr<llvm::Module> emit(const LoopProgram& program, const Target& tar
                                    LineTable::Kind kind) {
   auto module = std::make_unique<llvm::Module>(program.name, context);
   LineTable lines(*module, program, text, kind);
-  const std::vector<llvm::Value*> tables = emit_tables(program, *module);
+  const ProgramMemory memory = {argument_slots(program.buffers), emit_tables(program, *module)};
   auto* pointer = llvm::PointerType::getUnqual(context);
   auto* i64 = llvm::Type::getInt64Ty(context);
   auto* type =
@@ -408,7 +413,7 @@ std::unique_ptr<llvm::Module> emit(const LoopProgram& program, const Target& tar
     static constexpr const char* names[] = {"arguments", "scratch", "begin", "end"};
     for (unsigned a = 0; a < 4; ++a) function->getArg(a)->setName(names[a]);
     llvm::DISubprogram* scope = lines.begin(*function, program, i);
-    StepEmitter(program, i, target, function, tables, scope, text).run();
+    StepEmitter(program, i, target, function, memory, scope, text).run();
   }
   lines.finish();
   return module;

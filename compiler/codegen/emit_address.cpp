@@ -19,10 +19,7 @@ AddressEmitter::AddressEmitter(llvm::IRBuilder<>& builder, const Step& step)
   open_scope();
 }
 
-void AddressEmitter::set_buffer(size_t buffer, llvm::Value* memory) {
-  if (buffer >= buffers_.size()) buffers_.resize(buffer + 1);
-  buffers_[buffer] = memory;
-}
+void AddressEmitter::set_buffer(size_t buffer, llvm::Value* memory) { buffers_[buffer] = memory; }
 
 // ---- variables --------------------------------------------------------------------------------
 
@@ -201,7 +198,7 @@ Affine AddressEmitter::offset(int32_t view, const Index& index) const {
 
 llvm::Value* AddressEmitter::pointer(int32_t view, const Affine& runtime) {
   const View& v = view_at(view);
-  llvm::Value* memory = buffers_[static_cast<size_t>(v.buffer)];
+  llvm::Value* memory = buffers_.at(static_cast<size_t>(v.buffer));
   if (runtime.terms().empty()) return memory;
   const PointerKey k = key(view, runtime);
   for (auto scope = scopes_.rbegin(); scope != scopes_.rend(); ++scope)

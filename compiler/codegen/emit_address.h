@@ -14,6 +14,7 @@
 #include <map>
 #include <optional>
 #include <tuple>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -26,7 +27,7 @@ public:
 
   /// The memory of a buffer; every view's buffer gets one before the first access.
   void set_buffer(size_t buffer, llvm::Value* memory);
-  bool has_buffer(size_t buffer) const { return buffers_.at(buffer) != nullptr; }
+  bool has_buffer(size_t buffer) const { return buffers_.count(buffer) > 0; }
 
   // ---- variables ----
 
@@ -99,9 +100,9 @@ private:
 
   llvm::IRBuilder<>& b_;
   const ir::Step& step_;
-  std::vector<llvm::Value*> buffers_;
-  std::vector<llvm::Value*> runtime_;             // by variable, of serial loops and items
-  std::vector<std::optional<int64_t>> constants_; // by variable, of unrolled loops
+  std::unordered_map<size_t, llvm::Value*> buffers_; // of the program, those that the step sees
+  std::vector<llvm::Value*> runtime_;                // by variable, of serial loops and items
+  std::vector<std::optional<int64_t>> constants_;    // by variable, of unrolled loops
   mutable std::vector<std::pair<ir::Var, ir::Var>> products_; // ids after the step's variables
   std::vector<Scope> scopes_;
   std::vector<llvm::GlobalVariable*> tables_; // those used so far

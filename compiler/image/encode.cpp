@@ -37,8 +37,12 @@ auto members(Same<ImageBuffer> auto& buffer) {
   return std::tie(buffer.name, buffer.role, buffer.bytes, buffer.type, buffer.strides,
                   buffer.may_alias, buffer.dims);
 }
+auto members(Same<ImagePlaces> auto& places) {
+  return std::tie(places.name, places.type, places.limit, places.buffer, places.fault);
+}
 auto members(Same<ImageStep> auto& step) {
-  return std::tie(step.name, step.entry, step.work, step.reads, step.writes, step.work_by);
+  return std::tie(step.name, step.entry, step.work, step.reads, step.writes, step.work_by,
+                  step.places);
 }
 auto members(Same<Image> auto& image) {
   return std::tie(image.name, image.target, image.bytes, image.text_bytes, image.buffers,

@@ -46,12 +46,23 @@ struct ImageBuffer {
   bool operator==(const ImageBuffer&) const = default;
 };
 
+/// Numbers that a step takes for places in its result (max_unpool).
+struct ImagePlaces {
+  std::string name;    // of the operand that holds them
+  ir::TensorType type; // of the same
+  int64_t limit = 0;   // a place is one of [0, limit)
+  int32_t buffer = -1; // where they are; -1: they are constants, and
+  std::string fault;   // this is what is wrong with them, if anything is
+  bool operator==(const ImagePlaces&) const = default;
+};
+
 struct ImageStep {
   std::string name;
   uint64_t entry = 0; // offset of its StepEntry in the text
   int64_t work = 0;   // the whole range is [0, work), or so many times each of `work_by`
   std::vector<int32_t> reads, writes;   // indices of Image::buffers
   std::vector<ir::Affine> work_by = {}; // factors that depend on Image::parameters
+  std::vector<ImagePlaces> places = {}; // what may make it fail, for the words
   bool operator==(const ImageStep&) const = default;
 };
 

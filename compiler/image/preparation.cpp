@@ -1,6 +1,10 @@
 #include "compiler/image/preparation.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <set>
 
 namespace volute::compiler {
 namespace {
@@ -79,6 +83,31 @@ Preparation prepare(const Image& image, const std::vector<bool>& bound) {
     for (const int32_t buffer : image.steps[step].reads)
       result.kept[at(buffer)] = result.known[at(buffer)];
   return result;
+}
+
+std::vector<std::string> prepared_steps(const Image& image) {
+  std::vector<bool> weights(image.buffers.size());
+  std::vector<std::set<size_t>> follows_from(image.buffers.size()); // by buffer: inputs
+  for (size_t i = 0; i < image.buffers.size(); ++i) {
+    const ImageBuffer& buffer = image.buffers[i];
+    if (buffer.role != ImageBuffer::Role::input) continue;
+    weights[i] = buffer.type && !buffer.type->has(ir::Axis::n) && buffer.dims.empty();
+    follows_from[i] = {i};
+  }
+  std::vector<std::string> sentences;
+  for (const size_t at_step : prepare(image, weights).once) {
+    const ImageStep& step = image.steps[at_step];
+    std::set<size_t> inputs;
+    for_each_touched(step, [&](size_t buffer) { inputs.merge(std::set(follows_from[buffer])); });
+    for (const int32_t written : step.writes) follows_from[at(written)] = inputs;
+    std::vector<std::string> names;
+    for (const size_t input : inputs) names.push_back("%" + image.buffers[input].name);
+    sentences.push_back(names.empty()
+                            ? fmt::format("{}: once, when the kernel is made", step.name)
+                            : fmt::format("{}: once, when {} {} bound", step.name,
+                                          fmt::join(names, ", "), names.size() > 1 ? "are" : "is"));
+  }
+  return sentences;
 }
 
 std::vector<Resident> workspace_residents(const Image& image, const Preparation& preparation) {

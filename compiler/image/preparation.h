@@ -15,6 +15,7 @@
 #include "compiler/image/workspace.h"
 
 #include <cstddef>
+#include <string>
 #include <vector>
 
 namespace volute::compiler {
@@ -27,6 +28,10 @@ struct Preparation {
 
 /// `bound` by buffer: the inputs that are; empty for none.
 Preparation prepare(const Image& image, const std::vector<bool>& bound = {});
+
+/// A sentence for each step that runs once where weights are bound: "pack_w: once, when %w is
+/// bound". Weights are the inputs without a batch.
+std::vector<std::string> prepared_steps(const Image& image);
 
 /// What a call's workspace holds, by buffer: the intermediate ones that are not known, as long as
 /// steps of the call touch them. All others take nothing.

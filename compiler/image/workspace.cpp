@@ -9,6 +9,8 @@
 #include "compiler/image/workspace.h"
 
 #include <algorithm>
+#include <bit>
+#include <map>
 
 namespace volute::compiler {
 namespace {
@@ -21,10 +23,32 @@ struct Interval {
   int64_t begin, end;
 };
 
+/// Lifetimes, found by the steps that they meet without a look at all others: those of a length
+/// between two powers of two begin no farther than the larger one before what they meet.
+class Timeline {
+public:
+  void add(const Lifetime& lifetime, size_t resident) {
+    const auto steps = static_cast<uint32_t>(lifetime.last_step - lifetime.first_step);
+    by_length_[std::bit_width(steps)].emplace(lifetime.first_step, resident);
+  }
+
+  template <class Fn>
+  void for_each_meeting(const Lifetime& lifetime, const Fn& fn) const {
+    for (const auto& [bits, beginning] : by_length_) {
+      const int64_t longest = (int64_t{1} << bits) - 1;
+      const auto end = beginning.upper_bound(lifetime.last_step);
+      for (auto at = beginning.lower_bound(lifetime.first_step - longest); at != end; ++at)
+        fn(at->second);
+    }
+  }
+
+private:
+  std::map<int, std::multimap<int64_t, size_t>> by_length_; // by the bits of it: by first step
+};
+
 class Plan {
 public:
-  explicit Plan(const std::vector<Resident>& residents)
-      : residents_(residents), is_placed_(residents.size()) {
+  explicit Plan(const std::vector<Resident>& residents) : residents_(residents) {
     plan_.offsets.resize(residents.size());
   }
 
@@ -47,7 +71,7 @@ public:
     if (capacity > free) try_gap(capacity);
     if (best < 0) best = free;
     plan_.offsets[resident] = best;
-    is_placed_[resident] = true;
+    placed_.add(residents_[resident].lifetime, resident);
     plan_.bytes = std::max(plan_.bytes, best + bytes);
   }
 
@@ -56,16 +80,17 @@ public:
 private:
   std::vector<Interval> in_the_way(size_t resident) const {
     std::vector<Interval> taken;
-    for (size_t i = 0; i < residents_.size(); ++i)
-      if (is_placed_[i] && residents_[i].lifetime.meets(residents_[resident].lifetime))
+    placed_.for_each_meeting(residents_[resident].lifetime, [&](size_t i) {
+      if (residents_[i].lifetime.meets(residents_[resident].lifetime))
         taken.push_back({plan_.offsets[i], plan_.offsets[i] + rounded(residents_[i].bytes)});
+    });
     std::sort(taken.begin(), taken.end(),
               [](const Interval& a, const Interval& b) { return a.begin < b.begin; });
     return taken;
   }
 
   const std::vector<Resident>& residents_;
-  std::vector<bool> is_placed_;
+  Timeline placed_;
   WorkspacePlan plan_;
 };
 
@@ -107,15 +132,15 @@ int64_t unshared_bytes(const std::vector<Resident>& residents) {
 }
 
 int64_t busiest_step_bytes(const std::vector<Resident>& residents) {
-  // The sum grows only where a lifetime begins.
-  int64_t most = 0;
-  for (const Resident& begins : residents) {
-    const Lifetime now{begins.lifetime.first_step, begins.lifetime.first_step};
-    int64_t sum = 0;
-    for (const Resident& resident : residents)
-      if (resident.lifetime.meets(now)) sum += rounded(resident.bytes);
-    most = std::max(most, sum);
+  // What begins at a step and ends at it is there at once: first all that begins.
+  std::map<int64_t, int64_t> change; // of the sum, at each step and behind it
+  for (const Resident& resident : residents) {
+    if (!resident.lifetime.meets(resident.lifetime)) continue;
+    change[resident.lifetime.first_step] += rounded(resident.bytes);
+    change[int64_t{resident.lifetime.last_step} + 1] -= rounded(resident.bytes);
   }
+  int64_t sum = 0, most = 0;
+  for (const auto& [step, bytes] : change) most = std::max(most, sum += bytes);
   return most;
 }
 

@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-#include <limits>
+#include <functional>
+#include <vector>
 
 namespace volute::compiler {
 
@@ -39,81 +39,55 @@ Expr combine(ir::BinaryKind kind, const Expr& a, const Expr& b) {
 
 // ---- batch_norm -------------------------------------------------------------------------------
 
-std::vector<double> numbers_of(const Lowering& lowering, ValueId value) {
-  const ElementType element = lowering.program.type(value).element;
-  const std::vector<std::byte>& bytes = *lowering.constant(value)->bytes;
-  std::vector<double> numbers;
-  for (size_t at = 0; at < bytes.size(); at += static_cast<size_t>(size_of(element)))
-    numbers.push_back(ir::read_real(bytes.data() + at, element));
-  return numbers;
-}
-
-/// The factor scale / sqrt(var + epsilon) of each channel, computed once a run: a nest before this
-/// one, or a table when scale and var are constants.
-int32_t batch_norm_scale(NestBuilder& to, const Statement& statement, ElementType type) {
-  Lowering& lowering = to.lowering;
-  if (const auto known = lowering.batch_norm_scales.find(statement.results[0]);
-      known != lowering.batch_norm_scales.end())
-    return known->second;
-  const ValueId scale = statement.operands[1];
-  const ValueId var = statement.operands[4];
-  const double epsilon = ir::round_to(type, std::get<ir::BatchNorm>(statement.operation).epsilon);
+/// A vector by channel that a nest of its own makes, once for all that read it. It follows from the
+/// operands alone, so it is computed when they are bound, or here where they are constants.
+int32_t channel_vector(Lowering& lowering, const Statement& statement, const std::string& what,
+                       ElementType type, const std::vector<ValueId>& operands,
+                       const std::function<Expr(NestBuilder&)>& value) {
   const std::string& result = lowering.program.name_of(statement.results[0]);
-  const std::string name = fmt::format("{}_scale", spoken(result));
-  int32_t& buffer = lowering.batch_norm_scales[statement.results[0]];
-  if (lowering.constant(scale) && lowering.constant(var)) {
-    std::vector<double> factors = numbers_of(lowering, scale);
-    const std::vector<double> vars = numbers_of(lowering, var);
-    for (size_t c = 0; c < factors.size(); ++c) {
-      const double deviation = ir::round_to(type, std::sqrt(ir::round_to(type, vars[c] + epsilon)));
-      factors[c] = ir::round_to(type, factors[c] / deviation);
-    }
-    return buffer = lowering.table(name, type, factors);
-  }
-  const int64_t channels = lowering.program.type(scale).size(Axis::c);
-  NestBuilder factors(lowering, fmt::format("batch_norm_{}_scale", result));
-  factors.nest.origin = fmt::format("batch_norm %{}", result);
-  factors.nest.statements = {static_cast<size_t>(&statement - lowering.program.statements.data())};
-  Boundaries cuts = boundaries(lowering.program.type(scale), Axis::c);
-  cuts.merge(boundaries(lowering.program.type(var), Axis::c));
-  factors.at[Axis::c] = factors.parallel(Axis::c, channels, cuts);
-  const Expr variance = computed(factors.read(var, factors.at));
-  const Expr deviation = unary(ir::UnaryFn::sqrt, variance + ir::imm(epsilon, type));
-  factors.value = computed(factors.read(scale, factors.at)) / deviation;
-  buffer = lowering.intermediate(name, type, channels);
-  factors.write_vector(buffer, factors.at[Axis::c], factors.value);
-  factors.finish();
+  NestBuilder to(lowering, fmt::format("batch_norm_{}_{}", result, what));
+  to.nest.origin = fmt::format("batch_norm %{}", result);
+  to.nest.statements = {static_cast<size_t>(&statement - lowering.program.statements.data())};
+  Boundaries cuts;
+  for (const ValueId operand : operands)
+    cuts.merge(boundaries(lowering.program.type(operand), Axis::c));
+  const int64_t channels = lowering.program.type(operands.front()).size(Axis::c);
+  to.at[Axis::c] = to.parallel(Axis::c, channels, cuts);
+  to.value = value(to);
+  const int32_t buffer =
+      lowering.intermediate(fmt::format("{}_{}", spoken(result), what), type, channels);
+  to.write_vector(buffer, to.at[Axis::c], to.value);
+  to.finish();
   return buffer;
 }
 
-/// shift - mean * factor of each channel where all of it is constant and finite, else -1.
-int32_t batch_norm_shift(NestBuilder& to, const Statement& statement, ElementType type) {
-  Lowering& lowering = to.lowering;
-  const ir::Buffer& scale =
-      lowering.nests
-          .buffers[static_cast<size_t>(lowering.batch_norm_scales.at(statement.results[0]))];
-  if (!scale.data || !lowering.constant(statement.operands[2]) ||
-      !lowering.constant(statement.operands[3]))
-    return -1;
-  std::vector<double> shifts = numbers_of(lowering, statement.operands[2]);
-  const std::vector<double> means = numbers_of(lowering, statement.operands[3]);
-  for (size_t c = 0; c < shifts.size(); ++c) {
-    const double factor =
-        ir::read_real(scale.data->data() + c * static_cast<size_t>(size_of(type)), type);
-    shifts[c] = ir::round_to(type, shifts[c] - means[c] * factor);
-    if (!std::isfinite(shifts[c])) return -1;
-  }
-  const std::string& result = lowering.program.name_of(statement.results[0]);
-  return lowering.table(fmt::format("{}_shift", spoken(result)), type, shifts);
+/// scale / sqrt(var + epsilon), and shift - mean * that.
+Lowering::BatchNorm batch_norm_vectors(Lowering& lowering, const Statement& statement,
+                                       ElementType type) {
+  const auto [known, is_new] = lowering.batch_norms.try_emplace(statement.results[0]);
+  if (!is_new) return known->second;
+  const ValueId scale = statement.operands[1], shift = statement.operands[2];
+  const ValueId mean = statement.operands[3], var = statement.operands[4];
+  const double epsilon = ir::round_to(type, std::get<ir::BatchNorm>(statement.operation).epsilon);
+  const int32_t factors =
+      channel_vector(lowering, statement, "scale", type, {scale, var}, [&](NestBuilder& to) {
+        const Expr variance = computed(to.read(var, to.at));
+        const Expr deviation = unary(ir::UnaryFn::sqrt, variance + ir::imm(epsilon, type));
+        return computed(to.read(scale, to.at)) / deviation;
+      });
+  const int32_t shifts =
+      channel_vector(lowering, statement, "shift", type, {shift, mean}, [&](NestBuilder& to) {
+        const Expr lost = unary(ir::UnaryFn::neg, computed(to.read(mean, to.at)));
+        const Expr factor = to.read_vector(factors, to.at[Axis::c]);
+        return fma(lost, factor, computed(to.read(shift, to.at)));
+      });
+  return known->second = {factors, shifts};
 }
 
 Expr batch_norm(NestBuilder& to, const Statement& statement, const Expr& x) {
-  const int32_t scale = batch_norm_scale(to, statement, x->type);
-  if (const int32_t shift = batch_norm_shift(to, statement, x->type); shift >= 0)
-    return fma(x, to.read_vector(scale, to.at[Axis::c]), to.read_vector(shift, to.at[Axis::c]));
-  const Expr mean = computed(to.read(statement.operands[3], to.at));
+  const auto [scale, shift] = batch_norm_vectors(to.lowering, statement, x->type);
   const Expr factor = to.read_vector(scale, to.at[Axis::c]);
-  return fma(x - mean, factor, computed(to.read(statement.operands[2], to.at)));
+  return fma(x, factor, to.read_vector(shift, to.at[Axis::c]));
 }
 
 Expr prelu(NestBuilder& to, const Statement& statement, const Expr& x) {

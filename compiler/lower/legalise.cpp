@@ -2,6 +2,7 @@
 
 #include "compiler/lower/heads.h"
 #include "compiler/lower/splits.h"
+#include "compiler/nests/unused_name.h"
 #include "ir/infer.h"
 #include "ir/operators.h"
 
@@ -64,6 +65,7 @@ class Legaliser {
 public:
   Legaliser(const Program& program, const LowerOptions& options)
       : before_(program), options_(options), after_(program) {
+    for (const ir::Value& value : program.values) names_.take(value.name);
     after_.statements.clear();
   }
 
@@ -113,9 +115,7 @@ private:
   }
 
   ValueId new_value(const std::string& name, TensorType type, Location where) {
-    std::string unused = name;
-    for (int number = 2; after_.find(unused); ++number) unused = fmt::format("{}_{}", name, number);
-    after_.values.push_back({unused, std::move(type), where});
+    after_.values.push_back({names_.unused(name), std::move(type), where});
     return static_cast<ValueId>(after_.values.size()) - 1;
   }
 
@@ -213,6 +213,7 @@ private:
   const Program& before_;
   const LowerOptions& options_;
   Program after_;
+  UnusedNames names_;
   std::map<ValueId, ValueId> whole_;
 };
 

@@ -21,8 +21,12 @@ GroupLowering::GroupLowering(Lowering& whole, const Fusion::Group& group)
   statements_ = group.statements;
   for (size_t s : group.statements) {
     const Statement& statement = program.statements[s];
-    origin_ += fmt::format("{}{} %{}", origin_.empty() ? "" : ", ", ir::name(statement.operation),
-                           program.name_of(statement.results[0]));
+    const auto called = whole.options.names.find(statement.results[0]);
+    origin_ += origin_.empty() ? "" : ", ";
+    origin_ += called != whole.options.names.end()
+                   ? called->second
+                   : fmt::format("{} %{}", ir::name(statement.operation),
+                                 program.name_of(statement.results[0]));
     together.push_back(&statement);
     copies_ &= traits_of(statement.operation).copies;
     result_ = statement.results[0];

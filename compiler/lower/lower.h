@@ -19,6 +19,8 @@ struct LowerOptions {
   /// Convolutions of bytes or bf16, by their results, whose images are brought into the order in
   /// which machines add several products at once (rewrites/dot_products.h says which can be).
   std::set<ir::ValueId> dot_products = {};
+  /// What people call a statement, by its result, where it does more than it was written for.
+  std::map<ir::ValueId, std::string> names = {};
 };
 
 /// Lowers a verified, legal program (legalise.h). Buffers: the program's inputs, then its outputs,

@@ -41,17 +41,9 @@ Expr number(int64_t value, ElementType type) {
 // ---- where values live ------------------------------------------------------------------------
 
 Lowering::Lowering(const ir::Program& lowered, const LowerOptions& lower_options)
-    : program(lowered), options(lower_options), buffer_of_(lowered.values.size(), -1) {
+    : program(lowered), options(lower_options), uses(lowered),
+      buffer_of_(lowered.values.size(), -1) {
   nests.name = program.name;
-  made_by_.resize(program.values.size());
-  read_by_.resize(program.values.size());
-  for (const ir::Statement& statement : program.statements) {
-    for (ValueId id : statement.results) made_by_[static_cast<size_t>(id)] = &statement;
-    for (ValueId id : statement.operands) {
-      auto& readers = read_by_[static_cast<size_t>(id)];
-      if (readers.empty() || readers.back() != &statement) readers.push_back(&statement);
-    }
-  }
   const auto add = [&](ValueId id, Buffer::Role role) {
     const TensorType& type = program.type(id);
     int32_t& buffer = buffer_of_[static_cast<size_t>(id)];
@@ -82,28 +74,22 @@ std::vector<ir::Dim> Lowering::dims(ValueId value) const {
 
 std::vector<ir::Dim> Lowering::dims_of_output(ValueId value) const {
   std::vector<ir::Dim> dims = dense(program.type(value));
-  const auto listed = [&](const std::vector<ValueId>& values) {
-    return std::find(values.begin(), values.end(), value) != values.end();
-  };
+  const bool is_callers = !uses.definition(value) || uses.is_returned(value);
   const auto given = options.strides.find(program.name_of(value));
-  if (given != options.strides.end() && (listed(program.inputs) || listed(program.outputs)))
+  if (given != options.strides.end() && is_callers)
     for (size_t i = 0; i < dims.size(); ++i) dims[i].stride = given->second.at(i);
   return dims;
 }
 
-const ir::Const* Lowering::constant(ValueId value) const {
-  const ir::Statement* definition = made_by_[static_cast<size_t>(value)];
-  return definition ? std::get_if<ir::Const>(&definition->operation) : nullptr;
-}
+const ir::Const* Lowering::constant(ValueId value) const { return uses.constant(value); }
 
 /// A narrow float that only an element-wise statement reads is not rounded, so it is stored wide
 /// where it is stored at all.
 ElementType Lowering::stored_as(ValueId value) const {
   const ElementType element = program.type(value).element;
-  const std::vector<const ir::Statement*>& readers = read_by_[static_cast<size_t>(value)];
+  const std::vector<const ir::Statement*>& readers = uses.readers(value);
   if (computed_in(element) == element || readers.size() != 1) return element;
-  if (std::find(program.outputs.begin(), program.outputs.end(), value) != program.outputs.end())
-    return element;
+  if (uses.is_returned(value)) return element;
   const ir::OperatorTraits& reader = traits_of(readers.front()->operation);
   return reader.elementwise && !reader.copies ? computed_in(element) : element;
 }

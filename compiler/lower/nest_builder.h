@@ -5,6 +5,7 @@
 #include "compiler/lower/fuse.h"
 #include "compiler/lower/lower.h"
 #include "compiler/lower/splits.h"
+#include "ir/def_use.h"
 #include "ir/infer.h"
 #include "ir/nest.h"
 #include "ir/program.h"
@@ -34,6 +35,7 @@ public:
 
   const ir::Program& program;
   const LowerOptions& options;
+  const ir::DefUse uses; // of the program's values
   ir::NestProgram nests;
 
   /// The buffer that holds a value; made when there is none yet: a table for a constant, else an
@@ -53,12 +55,14 @@ public:
   /// The name, or the name and a number when another nest has it.
   std::string unique(const std::string& nest_name);
 
-  std::map<ir::ValueId, int32_t> batch_norm_scales; // by result: made once, read by many nests
+  /// The buffers of what a batch_norm multiplies by and what it adds, for each channel.
+  struct BatchNorm {
+    int32_t scale = -1, shift = -1;
+  };
+  std::map<ir::ValueId, BatchNorm> batch_norms; // by result: made once, read by many nests
 
 private:
-  std::vector<int32_t> buffer_of_;                         // by value, -1 while there is none
-  std::vector<const ir::Statement*> made_by_;              // by value, null for inputs
-  std::vector<std::vector<const ir::Statement*>> read_by_; // by value
+  std::vector<int32_t> buffer_of_; // by value, -1 while there is none
   std::set<std::string> nest_names_;
 };
 

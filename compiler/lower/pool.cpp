@@ -312,7 +312,7 @@ void lower_pool(const GroupLowering& group) {
   Slide s = slide(group, windows);
   switch (op.kind) {
   case PoolKind::max:
-    if (group.head.results.size() > 1 && group.program.uses(group.head.results[1]) > 0)
+    if (group.head.results.size() > 1 && group.lowering.uses.uses(group.head.results[1]) > 0)
       accumulate_arg_max(s, group, windows, least_of(s.type()));
     else
       accumulate_largest(s);

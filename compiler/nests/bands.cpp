@@ -1,6 +1,7 @@
 #include "compiler/nests/bands.h"
 
 #include "compiler/nests/unused_name.h"
+#include "ir/walk.h"
 
 #include <fmt/format.h>
 
@@ -8,12 +9,19 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <set>
 
 namespace volute::compiler {
 
 using namespace ir;
 
 namespace {
+
+/// Small sizes to the byte, so that two which differ read so.
+std::string size_text(int64_t bytes) {
+  return bytes < 10 * 1024 ? fmt::format("{} bytes", bytes)
+                           : fmt::format("{} KiB", (bytes + 1023) / 1024);
+}
 
 // Rows computed twice: at most a third more than there are of a convolution's, twice as many of a
 // copy's or a conversion's.
@@ -23,21 +31,11 @@ constexpr int64_t enough_bands = 8;    // to share among threads
 
 size_t at(int32_t index) { return static_cast<size_t>(index); }
 
-void for_each_expression(const Nest& nest, const std::function<void(const Expr&)>& fn) {
-  for (const Accumulator& a : nest.accumulators) fn(a.initial), fn(a.update);
-  for (const Write& w : nest.writes) {
-    fn(w.value);
-    if (w.offset) fn(w.offset);
-  }
-}
-
 std::vector<Read> reads_of(const Nest& nest, int32_t buffer) {
   std::vector<Read> reads;
-  for_each_expression(nest, [&](const Expr& e) {
-    visit(e, [&](const ExprNode& node) {
-      const auto* read = std::get_if<Read>(&node.is);
-      if (read && nest.operands[at(read->operand)].buffer == buffer) reads.push_back(*read);
-    });
+  visit(nest, [&](const ExprNode& node) {
+    const auto* read = std::get_if<Read>(&node.is);
+    if (read && nest.operands[at(read->operand)].buffer == buffer) reads.push_back(*read);
   });
   return reads;
 }
@@ -165,6 +163,20 @@ int64_t rows_of_band(const Link& link, int64_t tile) {
   return link.step * (tile - 1) + link.hi - link.lo + 1;
 }
 
+/// What a nest that is placed inside another computes at a time: elements of an axis of its own.
+struct Band {
+  Var axis;
+  int64_t elements;
+};
+
+Band band_of(const NestProgram& program, const Nest& placed) {
+  const Placement& placement = *placed.placement;
+  const Nest& to = program.nests[at(placement.consumer)];
+  const Link rows = link(placed, to, program.buffers, to.axis_of(placement.axis)).link.value();
+  return {rows.row,
+          rows_of_band(rows, to.placement ? band_of(program, to).elements : placement.tile)};
+}
+
 } // namespace
 
 const NestAxis* batch_axis(const Nest& nest) { return first_of(nest, AxisRole::batch); }
@@ -175,8 +187,13 @@ bool is_shared(const Nest& nest, const NestAxis& axis) {
   return band && (axis.var == band->var || (batch && axis.var == batch->var));
 }
 
-std::optional<std::string> band_obstacle(const NestProgram& program, size_t producer,
-                                         const Placement& placement) {
+namespace {
+
+/// The nests that have to do with a buffer, in order.
+using Touching = std::function<std::vector<size_t>(int32_t buffer)>;
+
+std::optional<std::string> obstacle(const NestProgram& program, size_t producer,
+                                    const Placement& placement, const Touching& touching) {
   const Nest& from = program.nests[producer];
   const Nest& to = program.nests[at(placement.consumer)];
   if (has_parameters(from) || has_parameters(to)) return "its sizes are parameters";
@@ -185,7 +202,12 @@ std::optional<std::string> band_obstacle(const NestProgram& program, size_t prod
   const std::string axis_name = name_of(to, axis->var);
   if (axis->reduction) return fmt::format("{} has no parallel axis {}", to.name, axis_name);
   if (axis->role == AxisRole::batch) return "images are work items of their own already";
-  if (!to.placement && (placement.tile < 1 || axis->extent.number() % placement.tile != 0))
+  if (to.placement) {
+    const Band band = band_of(program, to);
+    if (band.axis != placement.axis || band.elements != placement.tile)
+      return fmt::format("{} itself is computed {} of {} at a time", to.name, band.elements,
+                         name_of(to, band.axis));
+  } else if (placement.tile < 1 || axis->extent.number() % placement.tile != 0)
     return fmt::format("bands of {} do not divide the {} of {}", placement.tile,
                        axis->extent.number(), axis_name);
   if (std::any_of(to.writes.begin(), to.writes.end(), [](const Write& w) { return w.offset; }))
@@ -193,12 +215,24 @@ std::optional<std::string> band_obstacle(const NestProgram& program, size_t prod
   const Linked linked = link(from, to, program.buffers, *axis);
   if (!linked.link) return linked.why;
   const int32_t buffer = linked.link->buffer;
-  for (size_t n = 0; n < program.nests.size(); ++n)
-    if (n != producer && n != at(placement.consumer) && touches(program.nests[n], buffer))
+  for (const size_t n : touching(buffer))
+    if (n != producer && n != at(placement.consumer))
       return fmt::format("{} has to do with %{} too", program.nests[n].name,
                          program.buffers[at(buffer)].name);
   if (!share_batch(from, to, buffer)) return "the two walk the batch differently";
   return std::nullopt;
+}
+
+} // namespace
+
+std::optional<std::string> band_obstacle(const NestProgram& program, size_t producer,
+                                         const Placement& placement) {
+  return obstacle(program, producer, placement, [&](int32_t buffer) {
+    std::vector<size_t> touching;
+    for (size_t n = 0; n < program.nests.size(); ++n)
+      if (touches(program.nests[n], buffer)) touching.push_back(n);
+    return touching;
+  });
 }
 
 namespace {
@@ -209,9 +243,13 @@ public:
       : program_(std::move(program)), target_(target), whys_(whys) {}
 
   NestProgram run() {
+    find_touching();
     for (size_t consumer = program_.nests.size(); consumer-- > 0;)
-      for (size_t producer = consumer; producer-- > 0;)
-        if (feeds(producer, consumer)) consider(producer, consumer);
+      for (const size_t producer : possible_producers(consumer))
+        if (is_inside(producer, consumer))
+          place(producer, consumer, *program_.nests[producer].placement);
+        else if (feeds(producer, consumer))
+          consider(producer, consumer);
     return std::move(program_);
   }
 
@@ -220,6 +258,38 @@ private:
     return std::any_of(nest.axes.begin(), nest.axes.end(), [](const NestAxis& axis) {
       return axis.reduction && axis.extent.number() > 1;
     });
+  }
+
+  void find_touching() {
+    touching_.resize(program_.buffers.size());
+    for (size_t n = 0; n < program_.nests.size(); ++n)
+      for (const View& view : program_.nests[n].operands) {
+        std::vector<size_t>& nests = touching_[at(view.buffer)];
+        if (nests.empty() || nests.back() != n) nests.push_back(n);
+      }
+  }
+
+  /// Nests before this one that write an intermediate which it has to do with, the last one first.
+  std::vector<size_t> possible_producers(size_t consumer) const {
+    std::set<size_t, std::greater<>> nests;
+    for (const View& view : program_.nests[consumer].operands) {
+      if (program_.buffers[at(view.buffer)].role != Buffer::Role::intermediate) continue;
+      for (const size_t n : touching_[at(view.buffer)])
+        if (n < consumer && writes(program_.nests[n], view.buffer)) nests.insert(n);
+    }
+    return {nests.begin(), nests.end()};
+  }
+
+  static bool writes(const Nest& nest, int32_t buffer) {
+    return std::any_of(nest.writes.begin(), nest.writes.end(), [&](const Write& write) {
+      return nest.operands[at(write.operand)].buffer == buffer;
+    });
+  }
+
+  /// It came with that place.
+  bool is_inside(size_t producer, size_t consumer) const {
+    const std::optional<Placement>& placement = program_.nests[producer].placement;
+    return placement && at(placement->consumer) == consumer;
   }
 
   bool feeds(size_t producer, size_t consumer) const {
@@ -269,29 +339,30 @@ private:
         cut_already == cuts_.end() ? band_axis_of(to) : to.axis(cut_already->second.axis);
     if (!axis || !batch_axis(to))
       return refuse("it has no axis to cut but one that vectors run along");
-    Placement placement{static_cast<int32_t>(consumer), axis->var, 1};
-    if (const auto why = band_obstacle(program_, producer, placement)) return refuse(*why);
+    Placement placement{static_cast<int32_t>(consumer), axis->var,
+                        cut_already == cuts_.end() ? 1 : cut_already->second.tile};
+    const auto touching = [&](int32_t buffer) { return touching_[at(buffer)]; };
+    if (const auto why = obstacle(program_, producer, placement, touching)) return refuse(*why);
     const Link rows = *link(from, to, program_.buffers, *axis).link;
     const int64_t extent = axis->extent.number(), batch = batch_axis(to)->extent.number();
     const double limit = sums(from) ? most_recomputed_sums : most_recomputed_copies;
-    const int64_t row_bytes = bytes(rows.buffer) / std::max<int64_t>(rows.rows * batch, 1);
+    const int64_t row_bytes = bytes_of_row(rows, to);
     const auto fits = [&](int64_t tile, int64_t bands) {
       const int64_t height = rows_of_band(rows, tile);
       return height * row_bytes <= target_.l2_bytes / 2 &&
              static_cast<double>(height * bands) <= limit * static_cast<double>(rows.rows);
     };
-    int64_t best = 0, bands = 0;
+    int64_t best = 0;
     if (cut_already != cuts_.end()) {
       const Cut& cut = cut_already->second;
-      if (fits(cut.tile, cut.bands)) best = cut.tile, bands = cut.bands;
+      if (fits(cut.tile, cut.bands)) best = cut.tile;
     } else {
       // A row has a byte at least, so that more of them than the cache has bytes never fit.
       const int64_t most_rows = std::min(extent, target_.l2_bytes / 2);
       for (int64_t tile = 1; tile <= most_rows; ++tile) {
         if (extent % tile != 0 || !fits(tile, extent / tile)) continue;
         const bool enough = extent / tile * batch >= enough_bands;
-        if (best == 0 || enough || extent * batch < enough_bands)
-          best = tile, bands = extent / tile;
+        if (best == 0 || enough || extent * batch < enough_bands) best = tile;
       }
     }
     if (best == 0)
@@ -299,15 +370,36 @@ private:
                                 "{:.0f} % of the rows computed twice",
                                 extent, 100 * (limit - 1)));
     placement.tile = best;
-    const int64_t height = rows_of_band(rows, best);
-    whys_.push_back(fmt::format("{} is computed inside {}, {} rows for every {} of {}: {} KiB of "
-                                "scratch in place of {} KiB of memory",
-                                from.name, to.name, height, best, name_of(to, axis->var),
-                                (height * row_bytes + 1023) / 1024,
-                                (bytes(rows.buffer) + 1023) / 1024));
-    cuts_[consumer] = {placement.axis, best, bands};
+    place(producer, consumer, placement);
+  }
+
+  void place(size_t producer, size_t consumer, const Placement& placement) {
+    const Nest& from = program_.nests[producer];
+    const Nest& to = program_.nests[consumer];
+    const NestAxis& axis = to.axis_of(placement.axis);
+    const Link rows = *link(from, to, program_.buffers, axis).link;
+    const int64_t row_bytes = bytes_of_row(rows, to);
+    const int64_t height = rows_of_band(rows, placement.tile);
+    const auto cut = cuts_.find(consumer);
+    const int64_t bands =
+        cut != cuts_.end() ? cut->second.bands : axis.extent.number() / placement.tile;
+    const std::string where =
+        fmt::format("{} is computed inside {}, {} rows for every {} of {}", from.name, to.name,
+                    height, placement.tile, name_of(to, axis.var));
+    const int64_t scratch = height * row_bytes, memory = bytes(rows.buffer);
+    whys_.push_back(scratch < memory
+                        ? fmt::format("{}: {} of scratch in place of {} of memory", where,
+                                      size_text(scratch), size_text(memory))
+                        : fmt::format("{}: its {} are scratch of a thread, and no memory of a call",
+                                      where, size_text(memory)));
+    cuts_[consumer] = {placement.axis, placement.tile, bands};
     cuts_[producer] = {rows.row, height, bands};
-    program_.nests[producer].placement = std::move(placement);
+    program_.nests[producer].placement = placement;
+  }
+
+  int64_t bytes_of_row(const Link& rows, const Nest& consumer) const {
+    const int64_t images = batch_axis(consumer)->extent.number();
+    return bytes(rows.buffer) / std::max<int64_t>(rows.rows * images, 1);
   }
 
   struct Cut {
@@ -315,7 +407,8 @@ private:
     int64_t tile, bands;
   };
 
-  std::map<size_t, Cut> cuts_; // by nest
+  std::map<size_t, Cut> cuts_;                // by nest
+  std::vector<std::vector<size_t>> touching_; // nests, by buffer
   NestProgram program_;
   const Target& target_;
   std::vector<std::string>& whys_;
@@ -327,20 +420,17 @@ Nest substitute(Nest nest, Var var, const Affine& value) {
     for (Subscript& s : index) s.at = s.at.substitute(var, value);
     return index;
   };
-  const auto in_expression = [&](const Expr& e) {
-    return rewrite(e, [&](const Expr& node) -> Expr {
-      if (const auto* read = std::get_if<Read>(&node->is))
-        return ir::read(node->type, read->operand, in_index(read->index));
-      if (const auto* position = std::get_if<Position>(&node->is))
-        return ir::position(position->value.substitute(var, value), node->type);
-      return node;
-    });
-  };
+  Rewriter in_values([&](const Expr& node) -> Expr {
+    if (const auto* read = std::get_if<Read>(&node->is))
+      return ir::read(node->type, read->operand, in_index(read->index));
+    if (const auto* position = std::get_if<Position>(&node->is))
+      return ir::position(position->value.substitute(var, value), node->type);
+    return node;
+  });
   for (auto* constraints : {&nest.constraints, &nest.domain})
     for (Constraint& c : *constraints) c.value = c.value.substitute(var, value);
-  for (Accumulator& a : nest.accumulators)
-    a.initial = in_expression(a.initial), a.update = in_expression(a.update);
-  for (Write& w : nest.writes) w.index = in_index(w.index), w.value = in_expression(w.value);
+  for_each_expression(nest, [&](Expr& e) { e = in_values(e); });
+  for (Write& w : nest.writes) w.index = in_index(w.index);
   return nest;
 }
 
@@ -360,8 +450,8 @@ Var cut(Nest& nest, Var axis, int64_t bands, int64_t rows_a_band, int64_t first,
 
 class Bander {
 public:
-  Bander(const NestProgram& program, std::vector<Buffer> buffers)
-      : program_(program), result_{{}, std::move(buffers), 0} {}
+  Bander(const NestProgram& program, const Producers& producers, std::vector<Buffer> buffers)
+      : program_(program), producers_(producers), result_{{}, {}, std::move(buffers), 0} {}
 
   Bands run(size_t consumer, Var axis, int64_t tile) {
     Nest root = program_.nests[consumer];
@@ -369,16 +459,13 @@ public:
     cut(root, axis, bands_, tile, 0, tile);
     add_producers(consumer, root, axis, tile);
     result_.nests.push_back(std::move(root));
+    result_.numbers.push_back(consumer);
     return std::move(result_);
   }
 
 private:
   void add_producers(size_t consumer, Nest& to, Var axis, int64_t tile) {
-    for (size_t producer = 0; producer < consumer; ++producer) {
-      const Nest& from = program_.nests[producer];
-      if (from.placement && at(from.placement->consumer) == consumer)
-        add_producer(producer, to, axis, tile);
-    }
+    for (const size_t producer : producers_.of(consumer)) add_producer(producer, to, axis, tile);
   }
 
   void add_producer(size_t producer, Nest& to, Var axis, int64_t tile) {
@@ -426,25 +513,23 @@ private:
                       [&](const Index& index) { return into_scratch(index, begin); });
     add_producers(producer, from, rows.row, height);
     result_.nests.push_back(std::move(from));
+    result_.numbers.push_back(producer);
   }
 
   static void read_from_scratch(Nest& nest, int32_t buffer, const std::vector<Dim>& dims,
                                 const std::function<Index(const Index&)>& moved) {
-    const auto in_expression = [&](const Expr& e) {
-      return rewrite(e, [&](const Expr& node) -> Expr {
-        const auto* read = std::get_if<Read>(&node->is);
-        if (!read || nest.operands[at(read->operand)].buffer != buffer) return node;
-        return ir::read(node->type, read->operand, moved(read->index));
-      });
-    };
-    for (Accumulator& a : nest.accumulators)
-      a.initial = in_expression(a.initial), a.update = in_expression(a.update);
-    for (Write& w : nest.writes) w.value = in_expression(w.value);
+    Rewriter in_values([&](const Expr& node) -> Expr {
+      const auto* read = std::get_if<Read>(&node->is);
+      if (!read || nest.operands[at(read->operand)].buffer != buffer) return node;
+      return ir::read(node->type, read->operand, moved(read->index));
+    });
+    for_each_expression(nest, [&](Expr& e) { e = in_values(e); });
     for (View& view : nest.operands)
       if (view.buffer == buffer) view.dims = dims;
   }
 
   const NestProgram& program_;
+  const Producers& producers_;
   Bands result_;
   int64_t bands_ = 1;
 };
@@ -455,12 +540,23 @@ NestProgram place_bands(NestProgram program, const Target& target, std::vector<s
   return Placer(std::move(program), target, whys).run();
 }
 
+Producers::Producers(const NestProgram& program) : of_(program.nests.size()) {
+  for (size_t n = 0; n < program.nests.size(); ++n)
+    if (const auto& placement = program.nests[n].placement)
+      of_[at(placement->consumer)].push_back(n);
+}
+
+Bands banded(const NestProgram& program, const Producers& producers, std::vector<Buffer> buffers,
+             size_t consumer) {
+  if (producers.of(consumer).empty())
+    return {{program.nests[consumer]}, {consumer}, std::move(buffers), 0};
+  const Placement& placement = *program.nests[producers.of(consumer).front()].placement;
+  return Bander(program, producers, std::move(buffers))
+      .run(consumer, placement.axis, placement.tile);
+}
+
 Bands banded(const NestProgram& program, std::vector<Buffer> buffers, size_t consumer) {
-  for (const Nest& nest : program.nests)
-    if (nest.placement && at(nest.placement->consumer) == consumer)
-      return Bander(program, std::move(buffers))
-          .run(consumer, nest.placement->axis, nest.placement->tile);
-  return {{program.nests[consumer]}, std::move(buffers), 0};
+  return banded(program, Producers(program), std::move(buffers), consumer);
 }
 
 } // namespace volute::compiler

@@ -36,9 +36,21 @@ ir::NestProgram place_bands(ir::NestProgram program, const Target& target,
 /// the domain. In the order in which they run, the consumer last.
 struct Bands {
   std::vector<ir::Nest> nests;
+  std::vector<size_t> numbers;     // which of the program's nests each is
   std::vector<ir::Buffer> buffers; // the program's, those in between as scratch
   int64_t scratch_bytes = 0;
 };
+/// Which nests are placed inside each, in the order in which they run.
+class Producers {
+public:
+  explicit Producers(const ir::NestProgram& program);
+  const std::vector<size_t>& of(size_t consumer) const { return of_[consumer]; }
+
+private:
+  std::vector<std::vector<size_t>> of_;
+};
+Bands banded(const ir::NestProgram& program, const Producers& producers,
+             std::vector<ir::Buffer> buffers, size_t consumer);
 Bands banded(const ir::NestProgram& program, std::vector<ir::Buffer> buffers, size_t consumer);
 
 /// The axis of images, its most significant digit where it is cut; null for none.

@@ -3,6 +3,9 @@
 #include "compiler/nests/bands.h"
 
 #include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
 
 namespace volute::compiler {
 
@@ -19,26 +22,23 @@ std::vector<size_t> step_of_each(const NestProgram& program) {
 
 NestProgram cut_bands(const NestProgram& program) {
   NestProgram cut{program.name, program.buffers, program.parameters, {}, program.sources};
+  const Producers producers(program);
   for (size_t consumer = 0; consumer < program.nests.size(); ++consumer) {
     if (program.nests[consumer].placement) continue; // comes with its consumer
-    const auto first = static_cast<int32_t>(cut.nests.size());
-    Bands bands = banded(program, std::move(cut.buffers), consumer);
+    Bands bands = banded(program, producers, std::move(cut.buffers), consumer);
     cut.buffers = std::move(bands.buffers);
-    for (Nest& nest : bands.nests) cut.nests.push_back(std::move(nest));
-    const auto place_of = [&](const std::string& name) {
-      const auto found = std::find_if(cut.nests.begin() + first, cut.nests.end(),
-                                      [&](const Nest& nest) { return nest.name == name; });
-      return static_cast<int32_t>(found - cut.nests.begin());
-    };
-    for (const Nest& nest : program.nests) {
-      if (!nest.placement) continue;
-      const auto at = static_cast<size_t>(place_of(nest.name));
-      if (at == cut.nests.size()) continue; // of another step
-      const int32_t inside =
-          place_of(program.nests[static_cast<size_t>(nest.placement->consumer)].name);
-      const Nest& to = cut.nests[static_cast<size_t>(inside)];
-      cut.nests[at].placement = {inside, band_axis(to)->var, 1};
+    const auto first = static_cast<int32_t>(cut.nests.size());
+    std::map<size_t, int32_t> place_of; // among the nests that are cut, by the program's number
+    for (size_t i = 0; i < bands.nests.size(); ++i)
+      place_of[bands.numbers[i]] = first + static_cast<int32_t>(i);
+    for (size_t i = 0; i < bands.nests.size(); ++i) {
+      const std::optional<Placement>& placement = program.nests[bands.numbers[i]].placement;
+      if (!placement) continue;
+      const int32_t inside = place_of.at(static_cast<size_t>(placement->consumer));
+      bands.nests[i].placement = {
+          inside, band_axis(bands.nests[static_cast<size_t>(inside - first)])->var, 1};
     }
+    for (Nest& nest : bands.nests) cut.nests.push_back(std::move(nest));
   }
   return cut;
 }

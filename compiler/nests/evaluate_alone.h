@@ -3,11 +3,14 @@
 
 #include "ir/nest.h"
 
+#include <cstdint>
+#include <map>
 #include <vector>
 
 namespace volute::compiler {
 
-/// What the nest writes. Of the memory returned, only what the nest touches is there.
-ir::Memory evaluate_alone(const ir::Nest& nest, std::vector<ir::Buffer> buffers);
+/// The memory that the nest touches, by the numbers of the buffers, after it has run.
+std::map<int32_t, ir::Memory::value_type> evaluate_alone(ir::Nest nest,
+                                                         const std::vector<ir::Buffer>& buffers);
 
 } // namespace volute::compiler

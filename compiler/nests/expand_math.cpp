@@ -38,7 +38,7 @@ Expr split_fma(const Expr& expr) {
   });
 }
 
-ir::Nest with_expressions(ir::Nest nest, Expr (*rewrite)(const Expr&)) {
+ir::Nest with_expressions(ir::Nest nest, const std::function<Expr(const Expr&)>& rewrite) {
   for (ir::Accumulator& a : nest.accumulators)
     a.initial = rewrite(a.initial), a.update = rewrite(a.update);
   for (ir::Write& w : nest.writes) {

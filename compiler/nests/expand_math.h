@@ -17,6 +17,8 @@
 
 #include "ir/nest.h"
 
+#include <functional>
+
 namespace volute::compiler {
 
 /// The same expression without transcendental functions. Throws InternalError for one of a type
@@ -28,6 +30,6 @@ ir::Expr expand_math(const ir::Expr& expr);
 ir::Expr split_fma(const ir::Expr& expr);
 
 /// The nest with each of its expressions rewritten: by one of these, say.
-ir::Nest with_expressions(ir::Nest nest, ir::Expr (*rewrite)(const ir::Expr&));
+ir::Nest with_expressions(ir::Nest nest, const std::function<ir::Expr(const ir::Expr&)>& rewrite);
 
 } // namespace volute::compiler

@@ -1,11 +1,11 @@
 #include "compiler/nests/flatten.h"
 
 #include "compiler/nests/unused_name.h"
+#include "ir/walk.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
 #include <map>
 #include <set>
 
@@ -23,17 +23,6 @@ using ir::Var;
 
 Failure refuse(std::string message) { return fail("flatten", std::move(message)); }
 
-void for_each_value(const Nest& nest, const std::function<void(const Expr&)>& fn) {
-  for (const ir::Accumulator& accumulator : nest.accumulators) {
-    fn(accumulator.initial);
-    fn(accumulator.update);
-  }
-  for (const ir::Write& write : nest.writes) {
-    fn(write.value);
-    if (write.offset) fn(write.offset);
-  }
-}
-
 struct OperandAccess {
   size_t operand;
   Index index;
@@ -41,11 +30,9 @@ struct OperandAccess {
 
 std::vector<OperandAccess> accesses(const Nest& nest) {
   std::vector<OperandAccess> all;
-  for_each_value(nest, [&](const Expr& value) {
-    visit(value, [&](const ExprNode& node) {
-      if (const auto* read = std::get_if<ir::Read>(&node.is))
-        all.push_back({static_cast<size_t>(read->operand), read->index});
-    });
+  visit(nest, [&](const ExprNode& node) {
+    if (const auto* read = std::get_if<ir::Read>(&node.is))
+      all.push_back({static_cast<size_t>(read->operand), read->index});
   });
   for (const ir::Write& write : nest.writes)
     all.push_back({static_cast<size_t>(write.operand), write.index});
@@ -101,12 +88,10 @@ private:
         if (mentions(constraint.value))
           obstacle(fmt::format("the domain has 0 <= {} < {}", text(constraint.value),
                                text(constraint.extent)));
-    for_each_value(nest_, [&](const Expr& value) {
-      visit(value, [&](const ExprNode& node) {
-        const auto* position = std::get_if<ir::Position>(&node.is);
-        if (position && mentions(position->value))
-          obstacle(fmt::format("the position {} is a value of the nest", text(position->value)));
-      });
+    visit(nest_, [&](const ExprNode& node) {
+      const auto* position = std::get_if<ir::Position>(&node.is);
+      if (position && mentions(position->value))
+        obstacle(fmt::format("the position {} is a value of the nest", text(position->value)));
     });
   }
 
@@ -160,15 +145,6 @@ private:
     return index;
   }
 
-  Expr joined(const Expr& value) const {
-    return rewrite(value, [&](const Expr& node) {
-      const auto* read = std::get_if<ir::Read>(&node->is);
-      if (!read) return node;
-      return ir::read(node->type, read->operand,
-                      joined(static_cast<size_t>(read->operand), read->index));
-    });
-  }
-
   Nest join() const {
     Nest result = nest_;
     std::string& joined_name = result.vars[static_cast<size_t>(outer_.var.id)];
@@ -187,15 +163,15 @@ private:
       dims[dim].stride = dims[dim + 1].stride;
       dims.erase(dims.begin() + static_cast<std::ptrdiff_t>(dim) + 1);
     }
-    for (ir::Accumulator& accumulator : result.accumulators) {
-      accumulator.initial = joined(accumulator.initial);
-      accumulator.update = joined(accumulator.update);
-    }
-    for (ir::Write& write : result.writes) {
-      write.value = joined(write.value);
-      if (write.offset) write.offset = joined(write.offset);
+    ir::Rewriter in_values([&](const Expr& node) {
+      const auto* read = std::get_if<ir::Read>(&node->is);
+      if (!read) return node;
+      return ir::read(node->type, read->operand,
+                      joined(static_cast<size_t>(read->operand), read->index));
+    });
+    for_each_expression(result, [&](Expr& value) { value = in_values(value); });
+    for (ir::Write& write : result.writes)
       write.index = joined(static_cast<size_t>(write.operand), write.index);
-    }
     return result;
   }
 

@@ -2,6 +2,8 @@
 
 #include "compiler/lower/fuse.h"
 #include "compiler/report/integer_bound.h"
+#include "ir/def_use.h"
+#include "ir/denormals.h"
 #include "ir/infer.h"
 #include "ir/operators.h"
 
@@ -10,6 +12,8 @@
 
 #include <algorithm>
 #include <set>
+#include <string_view>
+#include <unordered_map>
 
 namespace volute::compiler {
 
@@ -39,24 +43,33 @@ class Explainer {
 public:
   Explainer(const Program& written, const Target& target, Stages& stages)
       : written_(written), target_(target), legal_(stages.program), nests_(stages.nests),
-        schedules_(stages.schedules), report_(stages.report) {}
+        names_(stages.lowering.names), schedules_(stages.schedules), loops_(stages.loops),
+        report_(stages.report), written_uses_(written), legal_uses_(stages.program) {}
 
   void run() {
+    find_nests();
     report_.program = written_.name;
     report_.target = to_string(target_);
     count_work();
     tell_fusion();
     for (const Statement& statement : written_.statements) tell_operator(statement);
+    for (const Statement& statement : written_.statements) tell_denormals(statement);
     tell_copies_of_statements();
+    std::unordered_map<std::string_view, NestReport*> reports;
+    for (NestReport& told : report_.nests) reports.emplace(told.name, &told);
     for (const Nest& nest : nests_.nests)
-      for (NestReport& told : report_.nests)
-        if (told.name == nest.name) {
-          tell_copies_of_nest(nest, told);
-          told.products = products(nest);
-        }
+      if (const auto told = reports.find(nest.name); told != reports.end()) {
+        tell_copies_of_nest(nest, *told->second);
+        told->second->products = products(nest);
+      }
   }
 
 private:
+  /// A statement of the legal program.
+  std::string named(const Statement& s) const {
+    const auto name = names_.find(s.results.front());
+    return name != names_.end() ? name->second : named(legal_, s);
+  }
   std::string named(const Program& program, const Statement& s) const {
     return fmt::format("{} %{}", name(s.operation), program.name_of(s.results.front()));
   }
@@ -65,8 +78,23 @@ private:
 
   void count_work() {
     for (const NestReport& nest : report_.nests) report_.multiply_adds += nest.multiply_adds;
-    for (ValueId input : written_.inputs) report_.bytes += written_.type(input).bytes();
-    for (ValueId output : written_.outputs) report_.bytes += written_.type(output).bytes();
+    for (const Buffer& buffer : loops_.buffers) {
+      if (buffer.role != Buffer::Role::input && buffer.role != Buffer::Role::output) continue;
+      report_.bytes +=
+          buffer.type ? buffer.type->bytes() : buffer.elements * size_of(buffer.element);
+    }
+    if (is_written())
+      count_parameters();
+    else
+      for (const Buffer& buffer : loops_.buffers)
+        if (buffer.role == Buffer::Role::input && buffer.type && !buffer.type->has(Axis::n))
+          report_.parameters += buffer.type->elements();
+  }
+
+  /// There is a program: nests or loops may have come without.
+  bool is_written() const { return !written_.outputs.empty(); }
+
+  void count_parameters() {
     std::set<ValueId> given(written_.inputs.begin(), written_.inputs.end()), parameters;
     for (const Statement& s : written_.statements) {
       if (std::holds_alternative<ir::Const>(s.operation)) given.insert(s.results.front());
@@ -84,13 +112,13 @@ private:
     for (const Fusion::Group& group : fusion.groups) {
       heads_.insert(group.statements.front());
       std::vector<std::string> names;
-      for (size_t at : group.statements) names.push_back(named(legal_, legal_.statements[at]));
+      for (size_t at : group.statements) names.push_back(named(legal_.statements[at]));
       if (names.size() > 1)
         report_.fusion.push_back(fmt::format("{} run as one nest", fmt::join(names, ", ")));
     }
     for (const Fusion::Reason& reason : fusion.apart)
       report_.fusion.push_back(
-          fmt::format("{}: {}", named(legal_, legal_.statements[reason.statement]), reason.text));
+          fmt::format("{}: {}", named(legal_.statements[reason.statement]), reason.text));
   }
 
   // ---- how an operator is computed ----------------------------------------------------------
@@ -98,7 +126,7 @@ private:
   void tell_operator(const Statement& s) {
     if (const auto* conv = std::get_if<ir::Conv>(&s.operation)) tell_padding(s, *conv);
     if (std::holds_alternative<ir::ConvTranspose>(s.operation)) tell_phases(s);
-    if (const std::optional<IntegerBound> bound = integer_bound(written_, s))
+    if (const std::optional<IntegerBound> bound = integer_bound(written_uses_, s))
       report_.operators.push_back(fmt::format("{}: {}", named(written_, s), to_string(*bound)));
   }
 
@@ -122,34 +150,51 @@ private:
     return traits.copies && traits.elementwise;
   }
 
+  /// Which nests compute each statement of the legal program, in which form, and which write each
+  /// buffer.
+  void find_nests() {
+    for (const StatementForms& statement : report_.forms)
+      forms_.emplace(statement.nest, &statement);
+    computing_.resize(legal_.statements.size());
+    writing_.resize(nests_.buffers.size());
+    for (const Nest& nest : nests_.nests) {
+      // Nests that came as such have statements of a program that is not here.
+      if ((nest.kind == NestKind::compute || nest.kind == NestKind::copy) &&
+          !nest.statements.empty() && nest.statements.front() < computing_.size())
+        computing_[nest.statements.front()].push_back(&nest);
+      for (const ir::Write& write : nest.writes) {
+        std::vector<const Nest*>& writers =
+            writing_[static_cast<size_t>(nest.operands[static_cast<size_t>(write.operand)].buffer)];
+        if (writers.empty() || writers.back() != &nest) writers.push_back(&nest);
+      }
+    }
+  }
+  /// Nests whose head is a statement of the legal program.
+  const std::vector<const Nest*>& nests_with_head(const Statement& legal) const {
+    return computing_[static_cast<size_t>(&legal - legal_.statements.data())];
+  }
   /// Nests that compute a statement of the program as it was written; its result may have been put
   /// into another layout first.
   std::vector<const Nest*> nests_of(const Statement& s) const {
-    const Statement* legal = legal_.definition(s.results.front());
+    const Statement* legal = legal_uses_.definition(s.results.front());
     if (!legal) return {};
     if (is_reorder(*legal) && is_put_in(legal->operands[0]))
-      legal = legal_.definition(legal->operands[0]);
-    std::vector<const Nest*> nests;
-    for (const Nest& nest : nests_.nests)
-      if (computes(nest, *legal)) nests.push_back(&nest);
-    return nests;
-  }
-  /// Whether a statement of the legal program is the head of the nest.
-  bool computes(const Nest& nest, const Statement& legal) const {
-    return (nest.kind == NestKind::compute || nest.kind == NestKind::copy) &&
-           !nest.statements.empty() && &legal_.statements[nest.statements.front()] == &legal;
+      legal = legal_uses_.definition(legal->operands[0]);
+    return nests_with_head(*legal);
   }
 
   static int32_t written_buffer(const Nest& nest) {
     return nest.operands[static_cast<size_t>(nest.writes.front().operand)].buffer;
   }
   bool reads_staged_image(const Statement& s) const {
-    std::set<int32_t> staged;
-    for (const Nest& nest : nests_.nests)
-      if (nest.kind == NestKind::stage) staged.insert(written_buffer(nest));
+    const auto is_staged = [&](int32_t buffer) {
+      const std::vector<const Nest*>& writers = writing_[static_cast<size_t>(buffer)];
+      return std::any_of(writers.begin(), writers.end(),
+                         [](const Nest* writer) { return writer->kind == NestKind::stage; });
+    };
     for (const Nest* nest : nests_of(s))
       for (const ir::View& view : nest->operands)
-        if (staged.count(view.buffer)) return true;
+        if (is_staged(view.buffer)) return true;
     return false;
   }
 
@@ -177,6 +222,20 @@ private:
     if (empty > 0)
       text += fmt::format("; outputs of {} more, which no input reaches, hold the bias", empty);
     report_.operators.push_back(std::move(text));
+  }
+
+  // ---- what is slow without need ------------------------------------------------------------
+
+  void tell_denormals(const Statement& s) {
+    const auto* constant = std::get_if<ir::Const>(&s.operation);
+    if (!constant || !constant->bytes) return;
+    const ir::TensorType& type = written_.type(s.results.front());
+    const int64_t count =
+        ir::count_denormals(constant->bytes->data(), type.elements(), type.element);
+    if (count > 0)
+      report_.denormals.push_back(
+          fmt::format("%{}: {}", written_.name_of(s.results.front()),
+                      ir::denormals_text(count, type.elements(), type.element)));
   }
 
   // ---- what is moved ------------------------------------------------------------------------
@@ -207,8 +266,9 @@ private:
   }
 
   bool is_in_bands(const Statement& legal) const {
-    return std::any_of(nests_.nests.begin(), nests_.nests.end(),
-                       [&](const Nest& nest) { return nest.placement && computes(nest, legal); });
+    const std::vector<const Nest*>& nests = nests_with_head(legal);
+    return std::any_of(nests.begin(), nests.end(),
+                       [](const Nest* nest) { return nest->placement.has_value(); });
   }
 
   void tell_copies_of_nest(const Nest& nest, const NestReport& told) {
@@ -229,7 +289,10 @@ private:
       copied("the sum of each window, for the zero points of the weight");
       break;
     case NestKind::copy: // those of statements are told of with them
-      if (nest.statements.empty()) copied("copied into the output, which no operator writes");
+      if (!is_written())
+        copied("a copy, as its nest says");
+      else if (nest.statements.empty())
+        copied("copied into the output, which no operator writes");
       break;
     case NestKind::compute:
     case NestKind::pack: break;
@@ -259,11 +322,8 @@ private:
     const Buffer::Role role = nests_.buffers[static_cast<size_t>(buffer)].role;
     if (role == Buffer::Role::input) sources.inputs.insert(buffer);
     sources.through_output |= role == Buffer::Role::output;
-    for (const Nest& nest : nests_.nests)
-      if (std::any_of(nest.writes.begin(), nest.writes.end(), [&](const ir::Write& write) {
-            return nest.operands[static_cast<size_t>(write.operand)].buffer == buffer;
-          }))
-        for (const ir::View& operand : nest.operands) add_sources(operand.buffer, sources, seen);
+    for (const Nest* nest : writing_[static_cast<size_t>(buffer)])
+      for (const ir::View& operand : nest->operands) add_sources(operand.buffer, sources, seen);
   }
 
   /// When something that follows from a buffer and nothing else is made: as `prepare` decides.
@@ -308,23 +368,27 @@ private:
   /// Why products of narrow elements are not added several at a time.
   std::string why_single(const Nest& nest, ElementType narrow) const {
     if (narrow == ElementType::f16) return "there is no instruction for more";
-    for (const StatementForms& statement : report_.forms) {
-      if (statement.nest != nest.name) continue;
-      if (statement.chosen == "dot") return "the schedule has no `dot`";
-      for (const FormReport& form : statement.forms)
-        if (form.name == "dot" && !form.refused.empty()) return form.refused;
-      return fmt::format("its form is {}", statement.chosen);
-    }
-    return "only a convolution has groups to add";
+    const auto found = forms_.find(nest.name);
+    if (found == forms_.end()) return "only a convolution has groups to add";
+    if (found->second->chosen == "dot") return "the schedule has no `dot`";
+    for (const FormReport& form : found->second->forms)
+      if (form.name == "dot" && !form.refused.empty()) return form.refused;
+    return fmt::format("its form is {}", found->second->chosen);
   }
 
   const Program& written_;
   const Target& target_;
   const Program& legal_;
   const ir::NestProgram& nests_;
+  const std::map<ValueId, std::string>& names_; // of statements of legal_ that have taken others in
   const Schedules& schedules_;
+  const ir::LoopProgram& loops_;
   Report& report_;
-  std::set<size_t> heads_; // statements of legal_ that begin a nest
+  const ir::DefUse written_uses_, legal_uses_;
+  std::unordered_map<std::string_view, const StatementForms*> forms_; // by nest
+  std::vector<std::vector<const Nest*>> computing_; // by statement of legal_: with it as the head
+  std::vector<std::vector<const Nest*>> writing_;   // by buffer
+  std::set<size_t> heads_;                          // statements of legal_ that begin a nest
 };
 
 } // namespace

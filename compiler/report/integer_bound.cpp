@@ -40,11 +40,11 @@ int64_t farthest(ir::ElementType type, int64_t zero_point) {
 }
 
 /// The value's own constant, behind reorders, which change no element.
-const Const* constant(const Program& program, ValueId& value) {
-  const Statement* made = program.definition(value);
+const Const* constant(const ir::DefUse& uses, ValueId& value) {
+  const Statement* made = uses.definition(value);
   while (made && traits_of(made->operation).copies && traits_of(made->operation).elementwise) {
     value = made->operands[0];
-    made = program.definition(value);
+    made = uses.definition(value);
   }
   return made ? std::get_if<Const>(&made->operation) : nullptr;
 }
@@ -93,7 +93,8 @@ std::optional<int64_t> IntegerBound::safe_taps() const {
 
 bool IntegerBound::is_proven() const { return largest_sum <= most - bias.value_or(0); }
 
-std::optional<IntegerBound> integer_bound(const Program& program, const Statement& statement) {
+std::optional<IntegerBound> integer_bound(const ir::DefUse& uses, const Statement& statement) {
+  const Program& program = uses.program();
   const std::optional<ir::Convolution> form = convolution(statement.operation);
   if (!form || ir::is_float(program.type(statement.operands[0]).element)) return std::nullopt;
   const TensorType& x = program.type(statement.operands[0]);
@@ -104,7 +105,7 @@ std::optional<IntegerBound> integer_bound(const Program& program, const Statemen
   for (size_t i = 0; i < axes.size(); ++i) bound.taps *= taps_along(statement, i, w.size(axes[i]));
   bound.largest_x = farthest(x.element, form->x_zero_point);
   ValueId weight = statement.operands[1];
-  if (const Const* values = constant(program, weight)) {
+  if (const Const* values = constant(uses, weight)) {
     const Magnitudes actual = magnitudes(*values, program.type(weight), *form);
     bound.weight_is_constant = true;
     bound.largest_w = actual.largest;
@@ -119,7 +120,7 @@ std::optional<IntegerBound> integer_bound(const Program& program, const Statemen
   if (statement.operands.size() > 2) {
     ValueId bias = statement.operands[2];
     bound.bias.reset();
-    if (const Const* values = constant(program, bias)) {
+    if (const Const* values = constant(uses, bias)) {
       bound.bias = 0;
       for (size_t at = 0; at < values->bytes->size(); at += 4)
         bound.bias =

@@ -8,7 +8,7 @@
 // of the products is then what is proven, and the bias is the caller's to keep small.
 #pragma once
 
-#include "ir/program.h"
+#include "ir/def_use.h"
 
 #include <cstdint>
 #include <optional>
@@ -31,8 +31,7 @@ struct IntegerBound {
 };
 
 /// Of a conv or conv_transpose of bytes; nothing for every other statement.
-std::optional<IntegerBound> integer_bound(const ir::Program& program,
-                                          const ir::Statement& statement);
+std::optional<IntegerBound> integer_bound(const ir::DefUse& uses, const ir::Statement& statement);
 
 /// "i32: proven (...)" or "i32: may wrap above 33,025 taps (...)".
 std::string to_string(const IntegerBound& bound);

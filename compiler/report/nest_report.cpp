@@ -30,11 +30,9 @@ int64_t least_work(const Step& step) {
 
 } // namespace
 
-NestReport report_of(const Nest& piece, const NestProgram& lowered, const Plan& plan,
-                     const Choice& choice, const Specialised& made, const Target& target) {
+NestReport report_of(const Nest& piece, const Nest& whole, const Plan& plan, const Choice& choice,
+                     const Specialised& made, const Target& target) {
   const Step& step = made.step;
-  const Nest& whole = *std::find_if(lowered.nests.begin(), lowered.nests.end(),
-                                    [&](const Nest& nest) { return nest.name == piece.name; });
   NestReport report;
   report.name = piece.name;
   report.origin = piece.origin;
@@ -58,6 +56,16 @@ NestReport report_of(const Nest& piece, const NestProgram& lowered, const Plan& 
   for (const Packing& packing : made.packings)
     report.packed.push_back(
         {packing.nest.operands[1].name, packing.buffer.elements * size_of(packing.buffer.element)});
+  return report;
+}
+
+NestReport report_of(const Step& step) {
+  NestReport report;
+  report.name = step.name;
+  report.origin = step.origin;
+  report.schedule = "// as the loops say\n";
+  report.executed_multiply_adds = count_fmas(step);
+  report.work_items = least_work(step);
   return report;
 }
 

@@ -11,7 +11,10 @@
 namespace volute::compiler {
 
 /// `piece` is the nest as it was specialised, `lowered` the program's nests as they were lowered.
-NestReport report_of(const ir::Nest& piece, const ir::NestProgram& lowered, const Plan& plan,
+NestReport report_of(const ir::Nest& piece, const ir::Nest& whole, const Plan& plan,
                      const Choice& choice, const Specialised& made, const Target& target);
+
+/// The same of a step whose loops came as they are.
+NestReport report_of(const ir::Step& step);
 
 } // namespace volute::compiler

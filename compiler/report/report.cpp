@@ -56,6 +56,14 @@ std::string executed_text(const NestReport& nest) {
   return text;
 }
 
+/// Of a program, what it asks for; of loops, which ask for nothing, what they execute.
+std::string work_text(const Report& report) {
+  int64_t executed = 0;
+  for (const NestReport& nest : report.nests) executed += nest.executed_multiply_adds;
+  if (report.multiply_adds == 0 && executed > 0) return grouped(executed) + " executed";
+  return grouped(report.multiply_adds) + " (taps in the padding left out)";
+}
+
 std::string workspace_text(const Report& report) {
   std::string text = bytes_text(report.workspace_bytes);
   if (report.intermediate_bytes > report.workspace_bytes)
@@ -78,7 +86,7 @@ std::string registers_text(const NestReport& nest) {
 }
 
 void append(std::string& text, const NestReport& nest) {
-  text += fmt::format("\nnest {}: {}\n", nest.name, nest.origin);
+  text += fmt::format("\nnest {}{}{}\n", nest.name, nest.origin.empty() ? "" : ": ", nest.origin);
   row(text, "multiply-adds", executed_text(nest));
   row(text, "work items", grouped(nest.work_items));
   if (!nest.register_tile.empty())
@@ -139,7 +147,7 @@ std::string to_string(const Report& report) {
   row(text, "target", short_target(report.target));
   if (!report.llvm.empty()) row(text, "LLVM", report.llvm);
   row(text, "parameters", grouped(report.parameters));
-  row(text, "multiply-adds", grouped(report.multiply_adds) + " (taps in the padding left out)");
+  row(text, "multiply-adds", work_text(report));
   row(text, "bytes", grouped(report.bytes) + " (inputs and outputs, each once)");
   row(text, "intensity",
       fmt::format("{:.2f} floating-point operations a byte", report.intensity()));
@@ -151,10 +159,15 @@ std::string to_string(const Report& report) {
   for (const StatementForms& statement : report.forms) append(text, statement);
   if (!report.operators.empty()) text += "\noperators\n";
   for (const std::string& sentence : report.operators) text += fmt::format("  {}\n", sentence);
+  if (!report.denormals.empty()) text += "\ndenormals\n";
+  for (const std::string& sentence : report.denormals) text += fmt::format("  {}\n", sentence);
   if (!report.copies.empty()) text += "\ncopies\n";
   for (const Copy& copy : report.copies)
     text += fmt::format("  {}: {}, {}\n", copy.of, bytes_text(copy.bytes), copy.why);
   for (const NestReport& nest : report.nests) append(text, nest);
+
+  if (!report.prepared.empty()) text += "\nprepared\n";
+  for (const std::string& sentence : report.prepared) text += fmt::format("  {}\n", sentence);
 
   if (report.text_bytes > 0) {
     text += "\nimage\n";

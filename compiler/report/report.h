@@ -91,6 +91,8 @@ struct Report {
   std::vector<std::string> bands;     // a sentence a pair of nests that could share a step
   std::vector<StatementForms> forms;  // of convolutions
   std::vector<std::string> operators; // how one is computed, where that is not plain
+  std::vector<std::string> prepared;  // a sentence a step that does not run on every call
+  std::vector<std::string> denormals; // a sentence a constant that holds some
   std::vector<Copy> copies;
   int64_t text_bytes = 0, constant_bytes = 0;
   int64_t workspace_bytes = 0;    // packed and intermediate buffers, sharing memory

@@ -1,6 +1,7 @@
 #include "compiler/rewrites/fold_batch_norm.h"
 
 #include "compiler/rewrites/edit.h"
+#include "ir/def_use.h"
 #include "ir/operators.h"
 #include "ir/tensor_data.h"
 
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
 
 namespace volute::compiler {
@@ -26,14 +28,13 @@ struct ScaleAndShift {
   std::vector<double> factor, mean, shift;
 };
 
-std::optional<ScaleAndShift> numbers_of_norm(const Program& program, const Statement& norm) {
+std::optional<ScaleAndShift> numbers_of_norm(const Edit& edit, const Statement& norm) {
   for (size_t i = 1; i < norm.operands.size(); ++i)
-    if (!constant(program, norm.operands[i])) return std::nullopt;
+    if (!edit.constant(norm.operands[i])) return std::nullopt;
   const double epsilon = std::get<ir::BatchNorm>(norm.operation).epsilon;
-  const std::vector<double> var = numbers_of(program, norm.operands[4]);
-  ScaleAndShift numbers{numbers_of(program, norm.operands[1]),
-                        numbers_of(program, norm.operands[3]),
-                        numbers_of(program, norm.operands[2])};
+  const std::vector<double> var = edit.numbers_of(norm.operands[4]);
+  ScaleAndShift numbers{edit.numbers_of(norm.operands[1]), edit.numbers_of(norm.operands[3]),
+                        edit.numbers_of(norm.operands[2])};
   for (size_t c = 0; c < var.size(); ++c) numbers.factor[c] /= std::sqrt(var[c] + epsilon);
   return numbers;
 }
@@ -67,44 +68,42 @@ std::vector<size_t> output_channel_of_elements(const Statement& conv, const Tens
 class BatchNormFolder {
 public:
   BatchNormFolder(const Program& program, std::vector<std::string>& notes)
-      : after_(program), notes_(notes) {}
+      : program_(program), edit_(program), notes_(notes) {}
 
   Program run() {
-    for (size_t s = 0; s < after_.statements.size(); ++s)
-      if (std::holds_alternative<ir::BatchNorm>(after_.statements[s].operation)) fold(s);
-    drop_unread_constants(after_);
-    return std::move(after_);
+    for (const Statement& statement : program_.statements)
+      if (std::holds_alternative<ir::BatchNorm>(statement.operation)) fold(statement);
+    return edit_.finish();
   }
 
 private:
   const Statement* convolution_before(const Statement& norm) const {
-    const Statement* conv = after_.definition(norm.operands[0]);
-    if (!conv || after_.uses(norm.operands[0]) != 1) return nullptr;
+    const Statement* conv = edit_.definition(norm.operands[0]);
+    if (!conv || edit_.uses(norm.operands[0]) != 1) return nullptr;
     if (!convolution(conv->operation)) return nullptr;
-    const ElementType type = after_.type(norm.operands[0]).element;
+    const ElementType type = edit_.type(norm.operands[0]).element;
     if (type != ElementType::f32 && type != ElementType::f64) return nullptr;
     for (size_t i = 1; i < conv->operands.size(); ++i)
-      if (!constant(after_, conv->operands[i])) return nullptr;
+      if (!edit_.constant(conv->operands[i])) return nullptr;
     return conv;
   }
 
-  void fold(size_t at) {
-    const Statement norm = after_.statements[at];
+  void fold(const Statement& norm) {
     const Statement* before = convolution_before(norm);
     if (!before) return;
-    const std::optional<ScaleAndShift> numbers = numbers_of_norm(after_, norm);
+    const std::optional<ScaleAndShift> numbers = numbers_of_norm(edit_, norm);
     if (!numbers) return;
     Statement conv = *before;
     const ValueId made = conv.results[0];
-    const TensorType weight_type = after_.type(conv.operands[1]);
-    std::vector<double> weight = numbers_of(after_, conv.operands[1]);
+    const TensorType weight_type = edit_.type(conv.operands[1]);
+    std::vector<double> weight = edit_.numbers_of(conv.operands[1]);
     const std::vector<size_t> channel = output_channel_of_elements(conv, weight_type);
     for (size_t i = 0; i < weight.size(); ++i) weight[i] *= numbers->factor[channel[i]];
     std::vector<double> bias(numbers->factor.size());
     TensorType bias_type{weight_type.element, {{Axis::o, std::ssize(bias)}}};
     if (conv.operands.size() > 2) {
-      bias_type = after_.type(conv.operands[2]);
-      bias = numbers_of(after_, conv.operands[2]);
+      bias_type = edit_.type(conv.operands[2]);
+      bias = edit_.numbers_of(conv.operands[2]);
     }
     for (size_t c = 0; c < bias.size(); ++c)
       bias[c] = numbers->shift[c] + (bias[c] - numbers->mean[c]) * numbers->factor[c];
@@ -118,29 +117,51 @@ private:
         !std::all_of(bias.begin(), bias.end(), is_representable))
       return;
 
-    const std::string& result = after_.name_of(norm.results[0]);
+    const std::string result = edit_.name_of(norm.results[0]);
+    const auto known = written_as_.find(made);
+    const ValueId written = known == written_as_.end() ? made : known->second;
+    written_as_[norm.results[0]] = written;
     notes_.push_back(fmt::format("batch_norm %{} is part of the weight and the bias of {} %{}",
-                                 result, ir::name(conv.operation), after_.name_of(made)));
+                                 result, ir::name(conv.operation), edit_.name_of(written)));
     const ValueId scaled =
-        add_value(after_, after_.name_of(conv.operands[1]) + "_scaled", weight_type, norm.where);
-    const ValueId shifted = add_value(after_, result + "_bias", bias_type, norm.where);
+        edit_.add_value(edit_.name_of(conv.operands[1]) + "_scaled", weight_type, norm.where);
+    const ValueId shifted = edit_.add_value(result + "_bias", bias_type, norm.where);
     conv.operands = {conv.operands[0], scaled, shifted};
     conv.results = norm.results;
-    after_.statements[at] = conv;
-    const auto defines = [&](const Statement& s) { return s.results[0] == made; };
-    const auto old = std::find_if(after_.statements.begin(), after_.statements.end(), defines);
-    *old = constant_of(after_, scaled, weight, norm.where);
-    after_.statements.insert(old, constant_of(after_, shifted, bias, norm.where));
+    edit_.replace(norm.results[0], {conv});
+    edit_.replace(made, {edit_.constant_of(shifted, bias, norm.where),
+                         edit_.constant_of(scaled, weight, norm.where)});
   }
 
-  Program after_;
+  const Program& program_;
+  Edit edit_;
   std::vector<std::string>& notes_;
+  std::map<ValueId, ValueId> written_as_; // of convolutions with new results: the ones they had
 };
 
 } // namespace
 
 Program fold_batch_norm(const Program& program, std::vector<std::string>& notes) {
   return BatchNormFolder(program, notes).run();
+}
+
+std::map<ValueId, std::string> folded_names(const Program& before, const Program& after) {
+  std::map<ValueId, std::string> names;
+  const ir::DefUse uses(before);
+  for (const Statement& statement : after.statements) {
+    const bool is_new = static_cast<size_t>(statement.results[0]) >= before.values.size();
+    if (is_new || !convolution(statement.operation)) continue;
+    const Statement* written = uses.definition(statement.results[0]);
+    std::string behind;
+    while (written && std::holds_alternative<ir::BatchNorm>(written->operation)) {
+      behind = fmt::format(", batch_norm %{}{}", before.name_of(written->results[0]), behind);
+      written = uses.definition(written->operands[0]);
+    }
+    if (written && !behind.empty())
+      names[statement.results[0]] = fmt::format("{} %{}{}", ir::name(written->operation),
+                                                before.name_of(written->results[0]), behind);
+  }
+  return names;
 }
 
 } // namespace volute::compiler

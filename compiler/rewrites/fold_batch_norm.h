@@ -14,6 +14,7 @@
 
 #include "ir/program.h"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -22,5 +23,9 @@ namespace volute::compiler {
 /// A verified program; the result has the same inputs and outputs. `notes` gets a sentence for each
 /// that was folded.
 ir::Program fold_batch_norm(const ir::Program& program, std::vector<std::string>& notes);
+
+/// What convolutions that have taken one in are called, by their results: "conv %0, batch_norm %1".
+std::map<ir::ValueId, std::string> folded_names(const ir::Program& before,
+                                                const ir::Program& after);
 
 } // namespace volute::compiler

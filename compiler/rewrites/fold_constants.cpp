@@ -1,6 +1,7 @@
 #include "compiler/rewrites/fold_constants.h"
 
 #include "compiler/rewrites/edit.h"
+#include "ir/def_use.h"
 #include "ir/operators.h"
 #include "ir/reference.h"
 
@@ -28,7 +29,7 @@ bool moves_data(const Statement& s) {
 class Folding {
 public:
   Folding(const Program& program, bool movements_only)
-      : program_(program), is_folded_(program.statements.size()),
+      : program_(program), uses_(program), is_folded_(program.statements.size()),
         is_constant_(program.values.size()) {
     for (size_t s = 0; s < program.statements.size(); ++s) {
       const Statement& statement = program.statements[s];
@@ -117,28 +118,26 @@ private:
       if (!is_folded_[s]) continue;
       const ValueId result = statement.results[0];
       const ElementType type = program_.type(result).element;
-      if ((type != ElementType::f16 && type != ElementType::bf16) || program_.uses(result) != 1)
+      if ((type != ElementType::f16 && type != ElementType::bf16) || uses_.uses(result) != 1)
         continue;
-      for (size_t r = s + 1; r < program_.statements.size(); ++r) {
-        const Statement& reader = program_.statements[r];
-        const auto& read = reader.operands;
-        if (std::find(read.begin(), read.end(), result) == read.end()) continue;
-        if (traits_of(reader.operation).elementwise && !is_folded_[r]) is_folded_[s] = false;
-      }
+      for (const Statement* reader : uses_.readers(result))
+        if (traits_of(reader->operation).elementwise && !is_folded(*reader)) is_folded_[s] = false;
     }
   }
 
+  bool is_folded(const Statement& statement) const {
+    return is_folded_[static_cast<size_t>(&statement - program_.statements.data())];
+  }
+
   bool is_read_outside(ValueId id) const {
-    const auto has = [&](const std::vector<ValueId>& values) {
-      return std::find(values.begin(), values.end(), id) != values.end();
-    };
-    if (has(program_.outputs)) return true;
-    for (size_t s = 0; s < program_.statements.size(); ++s)
-      if (!is_folded_[s] && has(program_.statements[s].operands)) return true;
-    return false;
+    const std::vector<const Statement*>& readers = uses_.readers(id);
+    return uses_.is_returned(id) ||
+           std::any_of(readers.begin(), readers.end(),
+                       [&](const Statement* reader) { return !is_folded(*reader); });
   }
 
   const Program& program_;
+  const ir::DefUse uses_;
   std::vector<bool> is_folded_;   // by statement
   std::vector<bool> is_constant_; // by value
   std::vector<ValueId> results_;  // that others read

@@ -3,6 +3,7 @@
 #include "compiler/nests/evaluate_alone.h"
 
 #include <algorithm>
+#include <set>
 
 namespace volute::compiler {
 
@@ -29,15 +30,16 @@ bool is_foldable(const Nest& nest, const std::vector<Buffer>& buffers) {
   return bytes <= most_bytes;
 }
 
-/// Do other nests write parts of what this one writes?
-bool is_shared(const ir::NestProgram& program, const Nest& nest) {
-  for (const ir::Write& write : nest.writes)
-    for (const Nest& other : program.nests)
-      for (const ir::Write& also : other.writes)
-        if (&other != &nest && other.operands[static_cast<size_t>(also.operand)].buffer ==
-                                   nest.operands[static_cast<size_t>(write.operand)].buffer)
-          return true;
-  return false;
+/// How many nests write each buffer.
+std::vector<int> writers_of_buffers(const ir::NestProgram& program) {
+  std::vector<int> writers(program.buffers.size());
+  for (const Nest& nest : program.nests) {
+    std::set<int32_t> written;
+    for (const ir::Write& write : nest.writes)
+      written.insert(nest.operands[static_cast<size_t>(write.operand)].buffer);
+    for (const int32_t buffer : written) ++writers[static_cast<size_t>(buffer)];
+  }
+  return writers;
 }
 
 } // namespace
@@ -46,26 +48,35 @@ ir::NestProgram fold_tables(ir::NestProgram program) {
   if (std::none_of(program.buffers.begin(), program.buffers.end(),
                    [](const Buffer& b) { return b.role == Buffer::Role::input; }))
     return program;
-  for (size_t n = 0; n < program.nests.size();) {
-    const Nest& nest = program.nests[n];
-    if (!is_foldable(nest, program.buffers) || is_shared(program, nest)) {
-      ++n;
+  const std::vector<int> writers = writers_of_buffers(program);
+  const auto buffer_of = [](const Nest& nest, const ir::Write& write) {
+    return nest.operands[static_cast<size_t>(write.operand)].buffer;
+  };
+  std::vector<Nest> left;
+  std::vector<int32_t> number; // of each nest among those that are left
+  for (Nest& nest : program.nests) {
+    const bool is_alone =
+        std::all_of(nest.writes.begin(), nest.writes.end(), [&](const ir::Write& write) {
+          return writers[static_cast<size_t>(buffer_of(nest, write))] == 1;
+        });
+    number.push_back(static_cast<int32_t>(left.size()));
+    if (!is_foldable(nest, program.buffers) || !is_alone) {
+      left.push_back(std::move(nest));
       continue;
     }
-    ir::Memory memory = evaluate_alone(nest, program.buffers);
+    auto memory = evaluate_alone(nest, program.buffers);
     for (const ir::Write& write : nest.writes) {
-      const auto at = static_cast<size_t>(nest.operands[static_cast<size_t>(write.operand)].buffer);
-      Buffer& buffer = program.buffers[at];
+      const int32_t at = buffer_of(nest, write);
+      Buffer& buffer = program.buffers[static_cast<size_t>(at)];
       if (buffer.role == Buffer::Role::table) continue; // written twice
       buffer.role = Buffer::Role::table;
-      buffer.data = std::make_shared<const std::vector<std::byte>>(std::move(memory[at]));
+      buffer.data = std::make_shared<const std::vector<std::byte>>(std::move(memory.at(at)));
     }
-    // Placements name nests by their number; those that are folded away have none.
-    for (Nest& other : program.nests)
-      if (other.placement && other.placement->consumer > static_cast<int32_t>(n))
-        --other.placement->consumer;
-    program.nests.erase(program.nests.begin() + static_cast<std::ptrdiff_t>(n));
   }
+  for (Nest& nest : left)
+    if (nest.placement)
+      nest.placement->consumer = number[static_cast<size_t>(nest.placement->consumer)];
+  program.nests = std::move(left);
   return program;
 }
 

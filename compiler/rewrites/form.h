@@ -8,6 +8,7 @@
 #pragma once
 
 #include "compiler/lower/lower.h"
+#include "compiler/rewrites/edit.h"
 #include "compiler/target/target.h"
 #include "ir/program.h"
 
@@ -30,8 +31,8 @@ struct Form {
   /// 0 for what is a direct sum, and for what is exact. At most this: stated, and held by a test.
   double (*error)(const ir::Program&, const ir::Statement&);
 
-  /// The program with the statement that defines `result` in this form; null: it stays as it is.
-  ir::Program (*rewrite)(const ir::Program&, ir::ValueId result);
+  /// Puts this form in the place of the statement that makes `result`; null: it stays as it is.
+  void (*rewrite)(Edit&, ir::ValueId result);
   /// Asks for the statement that defines `result` to be lowered in this form; null: nothing to ask.
   void (*lower)(LowerOptions&, ir::ValueId result);
 };

@@ -121,19 +121,17 @@ Filter filter_of(const std::vector<double>& numbers, const TensorType& w, int64_
 }
 
 /// Of each output channel of a weight that is a constant.
-Expected<std::vector<Factors>> factors_of(const Program& program, ValueId weight) {
-  const TensorType& w = program.type(weight);
-  const std::vector<double> numbers = numbers_of(program, weight);
+Expected<std::vector<Factors>> factors_of(const TensorType& w, const std::vector<double>& numbers,
+                                          const std::string& name) {
   std::vector<Factors> all;
   for (int64_t o = 0; o < w.size(Axis::o); ++o) {
     std::optional<Factors> found = factors(filter_of(numbers, w, o), w.element);
     if (!found)
-      return fail(
-          "", w.size(Axis::o) == 1
-                  ? fmt::format("its filter %{} is no column times a row", program.name_of(weight))
-                  : fmt::format("of its filters %{}, that of channel {} is no column times "
-                                "a row",
-                                program.name_of(weight), o));
+      return fail("", w.size(Axis::o) == 1
+                          ? fmt::format("its filter %{} is no column times a row", name)
+                          : fmt::format("of its filters %{}, that of channel {} is no column times "
+                                        "a row",
+                                        name, o));
     all.push_back(std::move(*found));
   }
   return all;
@@ -160,7 +158,8 @@ std::optional<std::string> separable_obstacle(const Program& program, const Stat
     return "a type of it has split axes";
   if (w.elements() > most_weights)
     return fmt::format("it has {} weights, more than {}", w.elements(), most_weights);
-  const Expected<std::vector<Factors>> found = factors_of(program, weight);
+  const Expected<std::vector<Factors>> found =
+      factors_of(program.type(weight), numbers_of(program, weight), program.name_of(weight));
   if (!found) return found.diagnostics().front().message;
   return std::nullopt;
 }
@@ -176,22 +175,19 @@ double separable_error(const Program& program, const Statement& statement) {
   return 1.75 * std::sqrt(1 / rows + 1 / columns);
 }
 
-Program separable(const Program& before, ValueId result) {
-  Program after = before;
-  const auto at =
-      std::find_if(after.statements.begin(), after.statements.end(),
-                   [&](const Statement& statement) { return statement.results.front() == result; });
-  const Statement s = *at;
+void separable(Edit& edit, ValueId result) {
+  const Statement s = *edit.definition(result);
   const auto& conv = std::get<ir::Conv>(s.operation);
-  const TensorType w = before.type(s.operands[1]);
+  const TensorType w = edit.type(s.operands[1]);
   const int64_t channels = w.size(Axis::o);
   std::vector<double> rows, columns; // of all channels: o outermost
-  for (const Factors& f : factors_of(before, s.operands[1]).value()) {
+  const std::string weight = edit.name_of(s.operands[1]);
+  for (const Factors& f : factors_of(w, edit.numbers_of(s.operands[1]), weight).value()) {
     rows.insert(rows.end(), f.row.begin(), f.row.end());
     columns.insert(columns.end(), f.column.begin(), f.column.end());
   }
 
-  const std::vector<ir::Window> windows = ir::windows(before, s);
+  const std::vector<ir::Window> windows = ir::windows(edit.program(), s);
   ir::Conv along_w = conv, along_h = conv;
   along_w.stride[0] = along_h.stride[1] = along_w.dilation[0] = along_h.dilation[1] = 1;
   const auto pad = [](const ir::Window& window) {
@@ -202,27 +198,24 @@ Program separable(const Program& before, ValueId result) {
   along_h.groups = channels;
 
   std::vector<Statement> passes;
-  const std::string& weight = before.name_of(s.operands[1]);
   const auto vector = [&](const char* suffix, Axis axis, const std::vector<double>& all) {
     TensorType type{w.element, {{Axis::o, channels}, {Axis::i, 1}, {Axis::h, 1}, {Axis::w, 1}}};
     type.extents[axis == Axis::h ? 2 : 3].size = w.size(axis);
-    const ValueId id = add_value(after, weight + suffix, type, s.where);
-    passes.push_back(constant_of(after, id, all, s.where));
+    const ValueId id = edit.add_value(weight + suffix, type, s.where);
+    passes.push_back(edit.constant_of(id, all, s.where));
     return id;
   };
   const ValueId row = vector("_row", Axis::w, rows);
   const ValueId column = vector("_column", Axis::h, columns);
-  TensorType between = before.type(result);
+  TensorType between = edit.type(result);
   for (ir::Extent& extent : between.extents)
     if (extent.axis == Axis::h) extent.size = windows[0].input;
-  const ValueId passed = add_value(after, before.name_of(result) + "_rows", between, s.where);
+  const ValueId passed = edit.add_value(edit.name_of(result) + "_rows", between, s.where);
   passes.push_back({{passed}, along_w, {s.operands[0], row}, s.where});
   passes.push_back({s.results, along_h, {passed, column}, s.where});
   if (s.operands.size() > 2) passes.back().operands.push_back(s.operands[2]);
 
-  after.statements.insert(after.statements.erase(at), passes.begin(), passes.end());
-  drop_unread_constants(after);
-  return after;
+  edit.replace(result, std::move(passes));
 }
 
 } // namespace volute::compiler

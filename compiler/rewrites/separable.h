@@ -10,6 +10,7 @@
 // padding with zeros. The factors are exact, or their product is within an ulp of each tap.
 #pragma once
 
+#include "compiler/rewrites/edit.h"
 #include "compiler/target/target.h"
 #include "ir/program.h"
 
@@ -22,6 +23,6 @@ std::optional<std::string> separable_obstacle(const ir::Program& program,
                                               const ir::Statement& statement, const Target& target);
 double separable_error(const ir::Program& program, const ir::Statement& statement);
 /// The program with the convolution that defines `result` as two; the same inputs and outputs.
-ir::Program separable(const ir::Program& program, ir::ValueId result);
+void separable(Edit& edit, ir::ValueId result);
 
 } // namespace volute::compiler

@@ -45,8 +45,8 @@ Expected<NestProgram> Asked::place(NestProgram program, const Target& target,
                                    std::vector<std::string>& whys) const {
   if (std::vector<Diagnostic> faults = misfit(program); !faults.empty())
     return Failure{std::move(faults)};
-  if (naive_) return program;
-  if (schedules_.empty()) return place_bands(std::move(program), target, whys);
+  if (is_auto()) return place_bands(std::move(program), target, whys);
+  for (Nest& nest : program.nests) nest.placement.reset(); // it is for the schedule to say
   for (size_t consumer = program.nests.size(); consumer-- > 0;) {
     const std::string& name = program.nests[consumer].name;
     const auto given = schedules_.find(name);
@@ -75,19 +75,31 @@ Expected<NestProgram> Asked::place(NestProgram program, const Target& target,
   return program;
 }
 
-Choice Asked::for_nest(const Nest& nest, const std::vector<Buffer>& buffers,
-                       const NestProgram& placed, bool dot_products, const Target& target) const {
-  Choice choice = own(nest, buffers, dot_products, target);
-  choice.schedule.compute.clear();
+Asked::Inside::Inside(const NestProgram& placed) {
   for (const Nest& inner : placed.nests) {
     if (!inner.placement) continue;
     const Nest& consumer = placed.nests[static_cast<size_t>(inner.placement->consumer)];
-    if (consumer.name == nest.name)
-      choice.schedule.compute.push_back(
-          {inner.name, consumer.vars[static_cast<size_t>(inner.placement->axis.id)],
-           inner.placement->tile});
+    by_consumer_[consumer.name].push_back(
+        {inner.name, consumer.vars[static_cast<size_t>(inner.placement->axis.id)],
+         inner.placement->tile});
   }
+}
+
+std::vector<ComputeDirective> Asked::Inside::of(const std::string& nest) const {
+  const auto found = by_consumer_.find(nest);
+  return found == by_consumer_.end() ? std::vector<ComputeDirective>() : found->second;
+}
+
+Choice Asked::for_nest(const Nest& nest, const std::vector<Buffer>& buffers, const Inside& inside,
+                       bool dot_products, const Target& target) const {
+  Choice choice = own(nest, buffers, dot_products, target);
+  choice.schedule.compute = inside.of(nest.name);
   return choice;
+}
+
+bool Asked::is_chosen(const std::string& nest) const {
+  return !naive_ && schedules_.find(nest) == schedules_.end() &&
+         schedules_.find("") == schedules_.end();
 }
 
 Choice Asked::own(const Nest& nest, const std::vector<Buffer>& buffers, bool dot_products,

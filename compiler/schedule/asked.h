@@ -6,6 +6,7 @@
 #include "compiler/target/target.h"
 #include "ir/nest.h"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -16,17 +17,32 @@ public:
   static Expected<Asked> parse(const std::string& text);
 
   bool is_naive() const { return naive_; }
+  bool is_auto() const { return !naive_ && schedules_.empty(); }
   const Schedules& text() const { return schedules_; }
-  /// Which nests are computed inside which: as `auto` chooses, or as the text says. `whys` gets
-  /// sentences for the report. Refuses a text that is not for these nests.
+  /// Which nests are computed inside which: as `auto` chooses, which leaves those alone that have
+  /// a place, or as the text says, whatever was before. `whys` gets sentences for the report.
+  /// Refuses a text that is not for these nests.
   Expected<ir::NestProgram> place(ir::NestProgram program, const Target& target,
                                   std::vector<std::string>& whys) const;
 
-  /// How a nest is scheduled, as it comes with `buffers`. What is computed inside it is told by the
-  /// placements of the nests as they were before they were cut into bands, `placed`.
+  /// What is computed inside each nest, as the placements of the nests say before they are cut into
+  /// bands.
+  class Inside {
+  public:
+    explicit Inside(const ir::NestProgram& placed);
+    std::vector<ComputeDirective> of(const std::string& nest) const;
+
+  private:
+    std::map<std::string, std::vector<ComputeDirective>> by_consumer_;
+  };
+
+  /// How a nest is scheduled, as it comes with `buffers`.
   /// `dot_products`: the nest is in that form.
   Choice for_nest(const ir::Nest& nest, const std::vector<ir::Buffer>& buffers,
-                  const ir::NestProgram& placed, bool dot_products, const Target& target) const;
+                  const Inside& inside, bool dot_products, const Target& target) const;
+
+  /// Whether the nest's schedule is chosen, and not given.
+  bool is_chosen(const std::string& nest) const;
 
 private:
   std::vector<Diagnostic> misfit(const ir::NestProgram& program) const;

@@ -22,9 +22,12 @@ using namespace ir;
 namespace {
 
 constexpr size_t candidates_reported = 6;
+constexpr size_t tiles_reordered = 8; // of the cheapest
 // Straight-line multiply-adds in one body: more buys nothing and costs compile time (about 0.03 ms
 // each).
 constexpr int64_t most_straight_line = 48;
+// Instructions of a tile's ends: what is folded into a nest is written once for each register.
+constexpr int64_t most_at_ends = 8192;
 // Loads and multiply-adds of a tile whose weights' numbers stand in the code: there is a copy of it
 // for each kind of border, and of those a filter without zeros gains little.
 constexpr double most_with_numbers = 192;
@@ -32,6 +35,20 @@ constexpr int64_t most_gathered = 4; // registers of a tile whose operands are r
 constexpr int64_t most_unrolled = 28, most_vectors = 7;
 constexpr int64_t longest_step_in_row = 4;
 constexpr int64_t elementwise_chunk = 4096; // elements of a work item
+
+/// Instructions, about, of what is made of a register's sum before it is stored.
+int64_t instructions_at_end(const Nest& nest) {
+  constexpr int64_t of_a_function = 100; // as expand_math writes it, without multiply-adds
+  int64_t count = 0;
+  for (const Write& w : nest.writes)
+    visit(w.value, [&](const ExprNode& node) {
+      const auto* op = std::get_if<UnaryOp>(&node.is);
+      const bool is_long = op && (op->fn == UnaryFn::exp || op->fn == UnaryFn::log ||
+                                  op->fn == UnaryFn::tanh || op->fn == UnaryFn::erf);
+      count += is_long ? of_a_function : 1;
+    });
+  return count;
+}
 
 class Chooser {
 public:
@@ -50,6 +67,7 @@ public:
     flat_ = at_least(flat_);
     reads_ = inner_reads(flat_);
     constant_ = ConstantWeight::of(flat_, buffers);
+    at_end_ = instructions_at_end(flat_);
     facts_.emplace(scheduled_);
   }
 
@@ -67,9 +85,8 @@ public:
       if (is_banded_) choice.schedule = plain_loops();
       return choice;
     }
-    std::stable_sort(scored_.begin(), scored_.end(), [](const Scored& a, const Scored& b) {
-      return a.cost.cycles < b.cost.cycles;
-    });
+    sort_by_cycles();
+    try_other_orders();
     const Scored& best = scored_.front();
     choice.schedule = best.schedule;
     choice.cycles = best.cost.cycles;
@@ -120,11 +137,36 @@ private:
     return bytes;
   }
 
+  /// The register tile that a schedule was built for.
+  struct Tile {
+    const NestAxis* v = nullptr; // the vector axis
+    int64_t size = 1;
+    const NestAxis* u = nullptr; // the unrolled one, if any
+    int64_t rows = 1;
+  };
   struct Scored {
+    Tile tile;
     Schedule schedule;
     Plan plan;
     Cost cost;
   };
+
+  void sort_by_cycles() {
+    std::stable_sort(scored_.begin(), scored_.end(), [](const Scored& a, const Scored& b) {
+      return a.cost.cycles < b.cost.cycles;
+    });
+  }
+
+  /// The cheapest tiles once more, with the loops over tiles the other way round: which of the
+  /// image and the weight is swept again and again decides what the caches bring in.
+  void try_other_orders() {
+    if (is_banded_ || flat_.accumulators.empty()) return;
+    std::vector<Tile> tiles;
+    for (size_t i = 0; i < std::min(tiles_reordered, scored_.size()); ++i)
+      tiles.push_back(scored_[i].tile);
+    for (const Tile& tile : tiles) add(tile, Order::turned);
+    sort_by_cycles();
+  }
 
   const std::string& name(const NestAxis& axis) const {
     return flat_.vars[static_cast<size_t>(axis.var.id)];
@@ -203,15 +245,28 @@ private:
     return is_space(axis);
   }
 
+  enum class Order : uint8_t { usual, turned }; // of the loops over tiles
+
   void add(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) {
-    const auto sums = static_cast<int64_t>(flat_.accumulators.size());
-    if (r * ceil_div(size, lanes_) * sums > target_.vector_registers - 1) return;
-    Schedule schedule = build(v, size, u, r);
-    if (has_numbers(v, u, r * ceil_div(size, lanes_), r)) put_numbers(schedule);
-    score(std::move(schedule));
+    add(Tile{&v, size, u, r}, Order::usual);
   }
 
-  void score(Schedule schedule) {
+  void add(const Tile& tile, Order order) {
+    const int64_t registers = tile.rows * ceil_div(tile.size, lanes_);
+    const auto sums = static_cast<int64_t>(flat_.accumulators.size());
+    if (registers * sums > target_.vector_registers - 1) return;
+    Schedule schedule = build(*tile.v, tile.size, tile.u, tile.rows, order);
+    if (has_numbers(*tile.v, tile.u, registers, tile.rows)) put_numbers(schedule);
+    if (order == Order::turned &&
+        std::any_of(scored_.begin(), scored_.end(), [&](const Scored& scored) {
+          return scored.schedule.loops == schedule.loops &&
+                 scored.schedule.registers == schedule.registers;
+        }))
+      return; // there is only one order
+    score(tile, std::move(schedule));
+  }
+
+  void score(const Tile& tile, Schedule schedule) {
     const ConstantWeight* weight = constant_ ? &*constant_ : nullptr;
     Expected<Plan> plan = resolve(schedule, *facts_, target_, weight);
     if (!plan && !schedule.prefetch.empty()) { // its tiles do not lie so that they can be asked for
@@ -223,9 +278,10 @@ private:
       return;
     }
     if (plan->registers_needed(flat_) > target_.vector_registers - 1) return;
+    if (plan->tile_registers() > 1 && plan->tile_registers() * at_end_ > most_at_ends) return;
     if (gathers(*plan) && plan->tile_registers() > most_gathered) return;
     Cost cost = predict(flat_, *plan, target_);
-    scored_.push_back({std::move(schedule), std::move(*plan), std::move(cost)});
+    scored_.push_back({tile, std::move(schedule), std::move(*plan), std::move(cost)});
   }
 
   /// Whether the weight's numbers stand in the code: it is small, one number serves all lanes, and
@@ -249,12 +305,12 @@ private:
 
   // ---- a schedule for a register tile -------------------------------------------------------
 
-  Schedule build(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) const {
+  Schedule build(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r, Order order) const {
     Schedule schedule;
     schedule.flatten = flatten_;
     if (flat_.weight >= 0) schedule.pack = {{"weight"}};
     std::vector<LoopDirective> items, inner;
-    for (const NestAxis* axis : parallel_order()) {
+    for (const NestAxis* axis : parallel_order(order)) {
       const bool tiled = axis->var == v.var || (u && axis->var == u->var);
       LoopDirective loop{name(*axis)};
       if (is_banded_) { // work items are those of the step
@@ -317,9 +373,9 @@ private:
     }
   }
 
-  /// n and groups first. Then what is swept again and again should be the smaller: weights that
-  /// fit L2 are the inner sweep (space outermost), else the input is.
-  std::vector<const NestAxis*> parallel_order() const {
+  /// n and groups first. Then, as a rule, what is swept again and again is the smaller: weights
+  /// that fit L2 are the inner sweep (space outermost), else the input is.
+  std::vector<const NestAxis*> parallel_order(Order by) const {
     std::vector<const NestAxis*> channels, space, first;
     for (const NestAxis& axis : flat_.axes) {
       if (axis.reduction) continue;
@@ -328,9 +384,9 @@ private:
       (is_first ? first : is_space(axis) ? space : channels).push_back(&axis);
     }
     std::vector<const NestAxis*> order = first;
-    const bool space_outermost = flat_.weight >= 0 &&
-                                 operand_bytes(flat_.weight) <= target_.l2_bytes / 2 &&
-                                 input_bytes() > target_.l2_bytes / 2;
+    const bool usual = flat_.weight >= 0 && operand_bytes(flat_.weight) <= target_.l2_bytes / 2 &&
+                       input_bytes() > target_.l2_bytes / 2;
+    const bool space_outermost = usual != (by == Order::turned);
     const auto& outer = space_outermost ? space : channels;
     const auto& inner = space_outermost ? channels : space;
     order.insert(order.end(), outer.begin(), outer.end());
@@ -434,6 +490,7 @@ private:
   Nest scheduled_;                         // flattened
   Nest flat_;                              // the same with the least that each parameter may be
   std::vector<Read> reads_;                // of flat_
+  int64_t at_end_ = 0;                     // instructions a register
   std::optional<ConstantWeight> constant_; // the weight, where it is one
   std::optional<NestFacts> facts_;         // of scheduled_
   std::vector<std::vector<std::string>> flatten_;
@@ -460,6 +517,19 @@ std::vector<std::string> in_words(const Nest& nest, const Plan& plan, const Cost
       fmt::format("the inner step is bound by {}; {:.0f} % of the arithmetic peak is predicted",
                   cost.bound, 100 * cost.efficiency));
   return told;
+}
+
+Schedule plain_schedule(const Nest& nest, const Schedule& given) {
+  Schedule schedule;
+  schedule.flatten = given.flatten;
+  schedule.compute = given.compute;
+  for (const bool shared : {true, false})
+    for (const NestAxis& axis : nest.axes)
+      if (is_shared(nest, axis) == shared) {
+        schedule.loops.push_back({nest.name_of(axis.var)});
+        schedule.loops.back().parallel = shared;
+      }
+  return schedule;
 }
 
 Choice choose(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers,

@@ -23,6 +23,11 @@ struct Choice {
 std::vector<std::string> in_words(const ir::Nest& nest, const Plan& plan, const Cost& cost,
                                   const Target& target);
 
+/// Every axis of a nest a loop, in the nest's own order, the work items of its step first: what is
+/// left where a chosen schedule turns out to become too much code. `given` says which axes have
+/// been joined.
+Schedule plain_schedule(const ir::Nest& nest, const Schedule& given);
+
 /// Never fails: where no vector schedule fits, the naive one is chosen, and `why` says so.
 /// `buffers` are the program's: a small constant weight asks for other schedules.
 /// `dot_products`: the nest is in that form (rewrites/dot_products.h), and products are added by

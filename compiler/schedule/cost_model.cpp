@@ -3,6 +3,7 @@
 #include "compiler/nests/borders.h"
 #include "compiler/nests/strides.h"
 #include "compiler/schedule/count_work.h"
+#include "compiler/schedule/footprint.h"
 
 #include <algorithm>
 #include <cmath>
@@ -36,9 +37,15 @@ constexpr double loop_iteration = 1.0; // counter, pointers, branch, beside a fu
 constexpr double loop_exit = 12.0;     // its mispredicted branch
 constexpr double tile_overhead = 10.0;
 constexpr double misaligned_load = 2.2; // of a vector as long as a line: each crosses two
-constexpr double row_request = 12.0, row_miss = 60.0; // prefetched or not
+constexpr double row_request = 12.0, row_miss = 60.0; // from L3, asked for or not
+constexpr int64_t long_epilogue = 8;                  // operations
+constexpr double epilogue_registers = 10, spill = 4.0;
+constexpr double insertion = 3.0; // of a lane that is gathered, beside its load
+constexpr double near_row = 4.0;  // from L2
 constexpr double issue_width = 6.0;
 constexpr double l2_bytes_per_cycle = 24.0, l3_bytes_per_cycle = 10.0;
+constexpr double waited_for = 0.1; // of the cycles in which bytes come from L3, however few
+constexpr double usable = 0.7;     // of a cache, by one kernel's operands
 
 struct TileSizes { // one kind of tile: whole, or the last one of an axis
   double tiles = 1;
@@ -73,12 +80,25 @@ public:
     for (const NestAxis& axis : nest_.axes)
       if (!axis.reduction && !in_tile(axis.var))
         tiles_elsewhere *= static_cast<double>(axis.extent.number());
-    for (const TileSizes& size : tile_sizes()) add_tiles(size, tiles_elsewhere * size.tiles);
+    const std::vector<TileSizes> sizes = tile_sizes();
+    double all_steps = 0;
+    for (const TileSizes& size : sizes) all_steps += tiles_elsewhere * size.tiles * steps_;
+    const Footprint footprint(nest_, plan_, target_);
+    const double into_l1 = footprint.traffic(room(target_.l1_bytes));
+    const double into_l2 = footprint.traffic(room(target_.l2_bytes));
+    // What a cache holds all of is there from the call before, or from who made it.
+    const bool in_l1 = footprint.bytes(0) <= static_cast<double>(room(target_.l1_bytes));
+    const bool in_l2 = footprint.bytes(0) <= static_cast<double>(room(target_.l2_bytes));
+    l2_cycles_ = in_l1 ? 0 : into_l1 / l2_bytes_per_cycle;
+    l3_cycles_ = in_l2 ? 0 : into_l2 / l3_bytes_per_cycle;
+    l2_cycles_a_step_ = l2_cycles_ / all_steps;
+    l3_cycles_a_step_ = l3_cycles_ / all_steps;
+    for (const TileSizes& size : sizes) add_tiles(size, tiles_elsewhere * size.tiles);
     add("borders", border_cycles());
     add("sums", partial_sum_cycles());
-    add("weights", weight_sweeps());
-    add("rows", row_requests());
-    for (const char* besides : {"tiles", "loops", "stores", "borders", "sums", "weights", "rows"})
+    add("waited", waited_for * l3_cycles_);
+    add("rows", row_requests(footprint));
+    for (const char* besides : {"tiles", "loops", "stores", "borders", "sums", "waited", "rows"})
       cost_.cycles += cost_.term(besides);
     const auto elements = static_cast<double>(nest_.points());
     int64_t asked = 0;
@@ -92,6 +112,7 @@ public:
     cost_.cycles *= plan_.density;
     for (CostTerm& term : cost_.terms) term.cycles *= plan_.density;
     cost_.counts = count_work(nest_, plan_);
+    cost_.counts.into_l1 = into_l1, cost_.counts.into_l2 = into_l2;
     return std::move(cost_);
   }
 
@@ -103,6 +124,10 @@ private:
         return;
       }
     cost_.terms.push_back({std::string(name), cycles});
+  }
+
+  static int64_t room(int64_t bytes) {
+    return static_cast<int64_t>(usable * static_cast<double>(bytes));
   }
 
   /// The operations of an expression by the axes of the tile that they move with: the widening of
@@ -195,7 +220,7 @@ private:
         break;
       case Arrival::gathered: // a load and an insert for each lane
         loads += count * static_cast<double>(lanes_);
-        extra += count * static_cast<double>(lanes_) * 2;
+        extra += count * static_cast<double>(lanes_) * insertion;
         break;
       }
     }
@@ -208,7 +233,8 @@ private:
     const CostTerm terms[] = {{"FMA", arithmetic / instructions_per_cycle_ + extra},
                               {"loads", loads / target_.loads_per_cycle},
                               {"latency", chain},
-                              {"L2", arrival(size)},
+                              {"L2", l2_cycles_a_step_},
+                              {"L3", l3_cycles_a_step_},
                               {"issue", (arithmetic + loads + extra + 3) / issue_width}};
     const CostTerm* worst =
         std::max_element(std::begin(terms), std::end(terms),
@@ -248,24 +274,6 @@ private:
     return stride_along(nest_, read.read.operand, read.read.index, axis);
   }
 
-  /// Cycles in which what a step reads arrives: from L1 when all that a tile reads fits there (then
-  /// it is no bound of its own), else from L2, or beyond for weights that L2 cannot hold.
-  double arrival(const TileSizes& size) const {
-    double bytes = 0, footprint = 0, far = 0;
-    for (const PlannedRead& read : plan_.reads) {
-      const double step = registers_of(read, size) *
-                          (read.lane_stride ? static_cast<double>(lanes_) : 1.0) *
-                          static_cast<double>(bytes_of(read) * ways_);
-      bytes += step;
-      footprint += step * steps_;
-      if (read.read.operand == nest_.weight &&
-          step * steps_ > 0.7 * static_cast<double>(target_.l2_bytes))
-        far += step;
-    }
-    if (footprint <= 0.7 * static_cast<double>(target_.l1_bytes)) return 0;
-    return (bytes - far) / l2_bytes_per_cycle + far / l3_bytes_per_cycle;
-  }
-
   void add_tiles(const TileSizes& size, double tiles) {
     double all = 1;
     for (int64_t r : size.registers) all *= static_cast<double>(r);
@@ -274,6 +282,10 @@ private:
     if (!nest_.accumulators.empty()) {
       ends += all; // initial values
       ends += all * static_cast<double>(write_operations_) / target_.fma_per_cycle;
+      // Functions of what is summed up have values of their own, which put accumulators into
+      // memory.
+      if (write_operations_ >= long_epilogue && all + epilogue_registers > target_.vector_registers)
+        ends += all * spill;
       add("loops", tiles * loops_cycles());
     }
     add("tiles", tiles * ends);
@@ -348,37 +360,19 @@ private:
     });
   }
 
-  /// An input beyond L2 that comes in rows, a page or more apart: each row of a tile is a request
-  /// of its own, that longer rows share.
-  double row_requests() const {
+  /// Rows that come where no prefetcher of the machine looks: each waits for its first line, unless
+  /// the code has asked for it.
+  double row_requests(const Footprint& footprint) const {
     double cycles = 0;
-    for (const PlannedRead& read : plan_.reads) {
-      const int32_t operand = read.read.operand;
-      if (operand == nest_.weight || nest_.weight < 0 || !nest_.constraints.empty()) continue;
-      const double bytes = operand_bytes(operand);
-      if (bytes <= 0.5 * static_cast<double>(target_.l2_bytes)) continue;
-      auto row = static_cast<double>(element_bytes(operand));
-      for (const PlanTile& t : plan_.tile)
-        if (stride(read, t.axis) == 1) row *= static_cast<double>(t.size);
-      for (const NestAxis& axis : nest_.axes)
-        if (axis.reduction && stride(read, axis.var) * element_bytes(operand) >= target_.page_bytes)
-          cycles += (asked_for(read) ? row_request : row_miss) * bytes / row;
+    for (size_t i = 0; i < plan_.reads.size(); ++i) {
+      const double far = l3_cycles_ > 0 ? footprint.traffic(i, room(target_.l2_bytes)).rows : 0;
+      const double near = l2_cycles_ > 0 ? footprint.traffic(i, room(target_.l1_bytes)).rows : 0;
+      cycles += far * (asked_for(plan_.reads[i]) ? row_request : row_miss);
+      cycles += std::max(0.0, near - far) * near_row;
     }
     return cycles;
   }
 
-  /// The first touch of all weights, and their further passes when they exceed L2.
-  double weight_sweeps() const {
-    if (nest_.weight < 0) return 0;
-    return operand_bytes(nest_.weight) / l3_bytes_per_cycle * 0.1;
-  }
-
-  /// Of an element as it is read: packing has widened it, unless instructions take it narrow.
-  int64_t bytes_of(const PlannedRead& read) const {
-    if (read.is_packed && plan_.instruction.kind == Instruction::Kind::combine)
-      return size_of(nest_.accumulators.front().type);
-    return element_bytes(read.read.operand);
-  }
   int64_t element_bytes(int32_t operand) const {
     return size_of(nest_.operands[static_cast<size_t>(operand)].element);
   }
@@ -399,6 +393,8 @@ private:
   Cost cost_;
   double instructions_per_cycle_ = target_.fma_per_cycle;
   double steps_ = 1;
+  double l2_cycles_ = 0, l3_cycles_ = 0; // in which bytes come from there
+  double l2_cycles_a_step_ = 0, l3_cycles_a_step_ = 0;
 };
 
 } // namespace

@@ -21,6 +21,8 @@ namespace volute::compiler {
 /// from memory that is loaded; where a weight's numbers stand in the code, a share of it.
 struct Counts {
   double multiply_adds = 0, loads = 0, stores = 0;
+  /// Bytes that come into L1 and into L2, in whole lines (footprint.h).
+  double into_l1 = 0, into_l2 = 0;
 };
 
 /// Cycles that a part of the work would take if nothing else were to be done.
@@ -31,9 +33,9 @@ struct CostTerm {
 
 struct Cost {
   double cycles = 0;
-  /// Of the inner steps of all tiles: "FMA", "loads", "latency", "L2", "issue", of which the
+  /// Of the inner steps of all tiles: "FMA", "loads", "latency", "L2", "L3", "issue", of which the
   /// largest decides; what comes beside them: "tiles", "borders", "loops", "stores", "sums",
-  /// "weights", "rows".
+  /// "rows", and of what comes from L3 the part that is "waited" for.
   std::vector<CostTerm> terms;
   std::string bound;     // the term that decides the inner step: "FMA", "loads", "latency", ...
   double efficiency = 0; // share of the arithmetic peak, over the whole nest

@@ -23,7 +23,6 @@ namespace {
 constexpr int64_t most_registers = 1024;
 // Elements of a packed image for each that it has, beyond a few.
 constexpr double most_packed = 64, least_packed = 1 << 20;
-constexpr int64_t most_copies = 16384; // of the innermost statement
 // Multiply-adds of one tile that are copied out with their weights' numbers in them.
 constexpr int64_t most_with_numbers = 512;
 
@@ -44,8 +43,8 @@ public:
          {&Resolver::keep_order_of_scattered, &Resolver::share_work_items_of_bands,
           &Resolver::fit_parameters, &Resolver::make_tile, &Resolver::spread_lanes,
           &Resolver::make_loops, &Resolver::cover_every_axis, &Resolver::choose_instruction,
-          &Resolver::limit_copies, &Resolver::pack_operands, &Resolver::use_numbers,
-          &Resolver::plan_reads, &Resolver::plan_store, &Resolver::plan_streams}) {
+          &Resolver::pack_operands, &Resolver::use_numbers, &Resolver::plan_reads,
+          &Resolver::plan_store, &Resolver::plan_streams}) {
       (this->*rule)();
       if (refusal_) return *refusal_;
     }
@@ -83,7 +82,8 @@ private:
       return refuse(schedule.registers.front().at,
                     "registers: elements are scattered one at a time");
     const auto is_ordered = [&](const NestAxis& axis) {
-      return std::none_of(scattered->index.begin(), scattered->index.end(),
+      return axis.extent != Affine(1) && // which need not be named
+             std::none_of(scattered->index.begin(), scattered->index.end(),
                           [&](const Subscript& s) { return s.at.depends_on(axis.var); });
     };
     std::vector<std::string> ordered, found;
@@ -341,19 +341,6 @@ private:
                                   to_string(axis.extent, nest_.vars)),
                       fmt::format("add it: `for {}`", name));
       }
-    }
-  }
-
-  void limit_copies() {
-    int64_t copies = plan_.tile_registers();
-    for (size_t i = 0; i < plan_.loops.size(); ++i) {
-      copies *= std::min(std::max<int64_t>(plan_.loops[i].unroll, 1), most_copies + 1);
-      if (copies > most_copies)
-        return refuse(plan_.schedule.loops[i].at,
-                      fmt::format("for {} unroll: the innermost statement is copied more than {} "
-                                  "times",
-                                  plan_.loops[i].name, most_copies),
-                      "unroll fewer loops, or `unroll N` for N copies");
     }
   }
 

@@ -1,5 +1,7 @@
 #include "compiler/specialise/register_tile.h"
 
+#include "ir/walk.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -147,35 +149,34 @@ std::vector<Affine> TileWriter::held_index(const Held& held,
 
 Expr TileWriter::widen(const Expr& expr, const std::vector<Affine>& registers, const Piece& vector,
                        const AccumulatorRegister& accumulators, Widened& done) const {
-  const auto [entry, is_new] = done.try_emplace(expr.get());
-  if (!is_new) return entry->second;
-  Expr result;
-  if (const auto* a = std::get_if<Acc>(&expr->is)) {
-    auto node = std::make_shared<ExprNode>(*accumulators(a->accumulator, registers));
-    node->source = expr->source;
-    result = std::move(node);
-  } else if (std::holds_alternative<Read>(expr->is)) {
-    const auto held = std::find_if(held_.begin(), held_.end(), [&](const Held& h) {
-      return h.read == expr.get() && h.array >= 0;
-    });
-    result = held != held_.end() ? reg(expr->type, operand_lanes(), held->array,
-                                       held_index(*held, registers), expr->source)
-                                 : load(*expr, registers, vector);
-  } else if (const auto* position = std::get_if<Position>(&expr->is)) {
-    Address at = address({position->value}, registers);
-    auto node = std::make_shared<ExprNode>(*expr);
-    node->is = Position{at.index.front().at, at.lane_dim < 0 ? 0 : at.lane_step};
-    node->lanes = lanes();
-    result = std::move(node);
-  } else {
-    std::vector<Expr> operands;
-    for (const Expr& child : children(expr))
-      operands.push_back(widen(child, registers, vector, accumulators, done));
-    auto node = std::make_shared<ExprNode>(*with_children(expr, std::move(operands)));
-    node->lanes = lanes();
-    result = std::move(node);
-  }
-  return done[expr.get()] = result;
+  visit(expr, [&](const ExprNode& node) {
+    Expr& result = done[&node];
+    if (result) return;
+    if (const auto* a = std::get_if<Acc>(&node.is)) {
+      auto own = std::make_shared<ExprNode>(*accumulators(a->accumulator, registers));
+      own->source = node.source;
+      result = std::move(own);
+      return;
+    }
+    if (std::holds_alternative<Read>(node.is)) {
+      const auto held = std::find_if(held_.begin(), held_.end(), [&](const Held& h) {
+        return h.read == &node && h.array >= 0;
+      });
+      result = held != held_.end() ? reg(node.type, operand_lanes(), held->array,
+                                         held_index(*held, registers), node.source)
+                                   : load(node, registers, vector);
+      return;
+    }
+    auto wide = std::make_shared<ExprNode>(node);
+    wide->lanes = lanes();
+    if (auto* position = std::get_if<Position>(&wide->is)) {
+      Address at = address({position->value}, registers);
+      *position = Position{at.index.front().at, at.lane_dim < 0 ? 0 : at.lane_step};
+    }
+    for_each_part(*wide, [&](Expr& operand) { operand = done.at(operand.get()); });
+    result = std::move(wide);
+  });
+  return done.at(expr.get());
 }
 
 /// Sets the registers that hold an operand, in loops over just the axes it depends on.

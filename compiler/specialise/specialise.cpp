@@ -4,6 +4,7 @@
 #include "compiler/nests/constant_weight.h"
 #include "compiler/nests/neutral.h"
 #include "compiler/nests/weight_expression.h"
+#include "compiler/specialise/code_budget.h"
 #include "compiler/specialise/pack.h"
 #include "compiler/specialise/prefetch.h"
 #include "compiler/specialise/register_tile.h"
@@ -26,9 +27,10 @@ constexpr int64_t most_scratch = int64_t{1} << 28; // bytes of one thread
 // Tiles of one loop that have code of their own because they meet a border.
 constexpr int64_t most_told_apart = 512;
 
+/// Blocks that hold nothing dissolve as they are put together.
 bool is_empty(const Stmt& s) {
   const auto* inner = std::get_if<Block>(&s->is);
-  return inner && std::all_of(inner->stmts.begin(), inner->stmts.end(), is_empty);
+  return inner && inner->stmts.empty();
 }
 
 /// Where the code being written is.
@@ -50,7 +52,7 @@ struct State {
 class Specialiser {
 public:
   Specialiser(const Nest& nest, const Plan& plan, const Surroundings& around)
-      : nest_(nest), plan_(plan), borders_(nest_), prefetcher_(nest, plan),
+      : nest_(nest), plan_(plan), borders_(nest_), prefetcher_(nest, plan), budget_(nest_, plan),
         next_buffer_(around.next_buffer), scratch_bytes_(around.scratch_bytes) {
     step_.name = nest.name;
     step_.vars = nest.vars;
@@ -236,6 +238,7 @@ private:
     if (const Constraint* within = domain_of(loop)) return rows_inside(at, state, *within);
     const std::vector<Segment> parts = segments(at, state);
     const Var axis = loop.axis;
+    budget_.writes_apart(at, std::ssize(parts));
     std::vector<Stmt> stmts;
     for (const Segment& s : parts) {
       const int64_t end = s.first + s.count;
@@ -248,17 +251,42 @@ private:
         stmts.push_back(parts.size() == 1 ? code : stmt(When{item, s.first, end, code}, s.note));
       } else if (s.count == 1) {
         stmts.push_back(block({tile_body(at, state, s, s.first)}, s.note));
+      } else if (loop.unroll > 1 && !loop.unrolls_all) {
+        stmts.push_back(block(copies_of_tiles(at, state, s), s.note));
       } else {
         const Var var = new_var(loop.tile > 1 ? loop.name + "_t" : loop.name, {s.first, end - 1});
-        const auto kind = loop.unrolls_all ? For::Kind::unrolled : For::Kind::serial;
+        const CodeBudget::Copied copied(budget_, at, loop.unrolls_all ? s.count : 1);
         Stmt code = tile_body(at, state, s, var);
         Range range = Range::of(s.first, end);
         const Affine& extent = nest_.axis_of(axis).extent;
         if (!extent.is_constant()) range.hi = {{extent, 1}};
-        stmts.push_back(for_loop(var, std::move(range), kind, std::move(code), s.note));
+        stmts.push_back(
+            loop.unrolls_all
+                ? for_loop(var, std::move(range), For::Kind::unrolled, std::move(code), s.note)
+                : serial_loop(var, std::move(range), std::move(code), s.note));
       }
     }
     return block(std::move(stmts));
+  }
+
+  /// The tiles of a segment, so many copies of their code a trip; then what is left of them.
+  std::vector<Stmt> copies_of_tiles(size_t at, const State& state, const Segment& s) {
+    const PlanLoop& loop = plan_.loops[at];
+    const auto copies = [&](int64_t count, const Affine& first) {
+      const CodeBudget::Copied copied(budget_, at, count);
+      const Var copy = new_var(loop.name + "_u", {0, count - 1});
+      Stmt code = tile_body(at, state, s, first + Affine(copy));
+      return for_loop(copy, Range::of(0, count), For::Kind::unrolled, std::move(code));
+    };
+    const int64_t trips = s.count / loop.unroll, rest = s.count % loop.unroll;
+    std::vector<Stmt> parts;
+    if (trips > 0) {
+      const Var trip = new_var(loop.name + "_b", {0, trips - 1});
+      Stmt code = copies(loop.unroll, Affine(trip) * loop.unroll + Affine(s.first));
+      parts.push_back(serial_loop(trip, Range::of(0, trips), std::move(code)));
+    }
+    if (rest > 0) parts.push_back(copies(rest, s.first + trips * loop.unroll));
+    return parts;
   }
 
   /// The constraint that leaves out some of a loop's rows.
@@ -285,8 +313,7 @@ private:
     state.loops[at] = row;
     here = {here.base + Affine(row), 1, 0, 1};
     Stmt body = parallel_loops(at + 1, state);
-    return for_loop(row, std::move(range), For::Kind::serial, std::move(body),
-                    "rows inside the image");
+    return serial_loop(row, std::move(range), std::move(body), "rows inside the image");
   }
 
   /// What one tile of a loop runs. `state` is that of the loop's outside.
@@ -302,7 +329,7 @@ private:
     elements_[id(axis)] = element;
     Stmt body = parallel_loops(at + 1, state);
     elements_.erase(id(axis));
-    return for_loop(element, Range::of(0, segment.size), For::Kind::serial, std::move(body));
+    return serial_loop(element, Range::of(0, segment.size), std::move(body));
   }
 
   // ---- sums that wait -----------------------------------------------------------------------
@@ -382,11 +409,12 @@ private:
       inner.loops[at] = tile_index;
       return parallel_loops(at + 1, inner);
     };
+    budget_.writes_apart(at, (trips > 0) + (rest > 0));
     std::vector<Stmt> parts;
     if (trips > 0) {
       const Var trip = new_var(loop.tile > 1 ? loop.name + "_t" : loop.name, {0, trips - 1});
       Stmt code = body(trip, loop.tile);
-      parts.push_back(for_loop(trip, Range::of(0, trips), For::Kind::serial, std::move(code)));
+      parts.push_back(serial_loop(trip, Range::of(0, trips), std::move(code)));
     }
     if (rest > 0) parts.push_back(body(trips, rest));
     return block(std::move(parts));
@@ -425,16 +453,16 @@ private:
     TileWriter plain = writer(state, base, false);
     const AccumulatorRegister sums = in_frame(nest_, frame_);
     if (state.part == State::Part::begin)
-      return plain.write(initial_values(), sums, store_partial(plain));
-    std::vector<Stmt> parts = {plain.write(partial_values(), sums, set_accumulators())};
+      return counted(plain.write(initial_values(), sums, store_partial(plain)));
+    std::vector<Stmt> parts = {counted(plain.write(partial_values(), sums, set_accumulators()))};
     if (state.part == State::Part::end) {
-      parts.push_back(store_tile(nest_, step_, frame_, state.places));
+      parts.push_back(counted(store_tile(nest_, step_, frame_, state.places)));
     } else {
       if (narrow_to_frame(state)) parts.push_back(tap_loops(first_tap_loop, state));
       std::vector<Expr> values;
       for (size_t a = 0; a < nest_.accumulators.size(); ++a)
         values.push_back(acc(nest_.accumulators[a].type, static_cast<int32_t>(a)));
-      parts.push_back(plain.write(values, sums, store_partial(plain)));
+      parts.push_back(counted(plain.write(values, sums, store_partial(plain))));
     }
     return block(std::move(parts));
   }
@@ -444,12 +472,24 @@ private:
     std::vector<Stmt> parts;
     if (!nest_.accumulators.empty()) {
       const std::vector<Affine> base = bases(state.places);
-      parts.push_back(writer(state, base, false)
-                          .write(initial_values(), in_frame(nest_, frame_), set_accumulators()));
+      parts.push_back(
+          counted(writer(state, base, false)
+                      .write(initial_values(), in_frame(nest_, frame_), set_accumulators())));
       if (narrow_to_frame(state)) parts.push_back(tap_loops(first_tap_loop, state));
     }
-    parts.push_back(store_tile(nest_, step_, frame_, state.places));
+    parts.push_back(counted(store_tile(nest_, step_, frame_, state.places)));
     return block(std::move(parts));
+  }
+
+  Stmt serial_loop(Var var, Range range, Stmt body, std::string note = "") {
+    budget_.spend_loop();
+    return for_loop(var, std::move(range), For::Kind::serial, std::move(body), std::move(note));
+  }
+
+  /// The code, or the refusal of a schedule that has written too much.
+  Stmt counted(Stmt code) {
+    budget_.spend(code, step_.views);
+    return code;
   }
 
   TileWriter::Sink set_accumulators() const {
@@ -614,6 +654,7 @@ private:
   /// Copies of a tap where only the run tells which of them lie inside the image.
   Stmt guarded_taps(size_t at, const NestAxis& tap, const State& state) {
     std::vector<Stmt> taps;
+    budget_.writes_apart(at, tap.extent.number());
     for (int64_t k = 0; k < tap.extent.number(); ++k) {
       State inner = state;
       inner.places[id(tap.var)] = {k, 1, 0, 1};
@@ -691,12 +732,12 @@ private:
     if (!range.is_constant()) {
       const Var var = new_var(loop.name, {0, state.places[id(axis)].size - 1});
       Stmt code = body(var);
-      return for_loop(var, std::move(range), For::Kind::serial, std::move(code),
-                      "taps inside the image");
+      return serial_loop(var, std::move(range), std::move(code), "taps inside the image");
     }
     const int64_t lo = range.begin(), hi = range.end();
     if (lo >= hi) return block({});
     if (is_copied(axis)) {
+      budget_.writes_apart(at, hi - lo);
       std::vector<Stmt> taps;
       for (int64_t k = lo; k < hi; ++k) {
         taps.push_back(body(k));
@@ -708,6 +749,7 @@ private:
       return block(std::move(taps));
     }
     const auto copies = [&](int64_t from, int64_t to, const Affine& offset) {
+      const CodeBudget::Copied copied(budget_, at, to - from);
       const Var var = new_var(loop.name + (offset.is_constant() ? "" : "_u"), {from, to - 1});
       std::vector<Stmt> code = {body(offset + Affine(var))};
       // Without a fence, instruction selection merges the equal inputs of neighbouring taps and
@@ -721,12 +763,12 @@ private:
     if (trips == 0) {
       const Var var = new_var(loop.name, {lo, hi - 1});
       Stmt code = body(var);
-      return for_loop(var, range, For::Kind::serial, std::move(code));
+      return serial_loop(var, range, std::move(code));
     }
     const Var trip = new_var(loop.name + "_b", {0, trips - 1});
     std::vector<Stmt> parts;
     Stmt code = copies(0, loop.unroll, Affine(trip) * loop.unroll + Affine(lo));
-    parts.push_back(for_loop(trip, Range::of(0, trips), For::Kind::serial, std::move(code)));
+    parts.push_back(serial_loop(trip, Range::of(0, trips), std::move(code)));
     if (const int64_t done = lo + trips * loop.unroll; done < hi)
       parts.push_back(copies(done, hi, 0));
     return block(std::move(parts));
@@ -748,6 +790,7 @@ private:
     if (trips > 0 && plan_.instruction.dot && at + 1 == plan_.loops.size() && loop.unroll != 1) {
       const int64_t copies = loop.unrolls_all ? trips : loop.unroll;
       const auto copied = [&](int64_t from, int64_t to, const Affine& offset) {
+        const CodeBudget::Copied counted(budget_, at, to - from);
         const Var copy = new_var(loop.name + "_u", {from, to - 1});
         return for_loop(copy, Range::of(from, to), For::Kind::unrolled,
                         block({body(offset + Affine(copy), loop.tile), stmt(Fence{})}));
@@ -755,15 +798,16 @@ private:
       if (trips >= copies) {
         const Var trip = new_var(loop.name + "_b", {0, trips / copies - 1});
         Stmt code = copied(0, copies, Affine(trip) * copies);
-        parts.push_back(for_loop(trip, Range::of(0, trips / copies), For::Kind::serial, code));
+        parts.push_back(serial_loop(trip, Range::of(0, trips / copies), code));
       }
       if (trips % copies) parts.push_back(copied(trips - trips % copies, trips, 0));
     } else if (trips > 0) {
+      budget_.writes_apart(at, 1 + (rest > 0));
       const Var trip = new_var(loop.name + "_t", {0, trips - 1});
       Stmt code = body(trip, loop.tile);
       Stmt ahead = prefetcher_.at_trip(bases(state.places), state.loops, at, trip, trips);
-      parts.push_back(for_loop(trip, Range::of(0, trips), For::Kind::serial,
-                               block({std::move(code), std::move(ahead)})));
+      parts.push_back(
+          serial_loop(trip, Range::of(0, trips), block({std::move(code), std::move(ahead)})));
     }
     if (rest > 0) parts.push_back(body(trips, rest));
     return block(std::move(parts));
@@ -801,13 +845,14 @@ private:
     code = block({std::move(code), prefetcher_.at_tap(base)});
     for (const Constraint& c : state.guarded)
       code = stmt(When{c.value, 0, c.extent.number(), code});
-    return code;
+    return counted(std::move(code));
   }
 
   Nest nest_; // reads its weight as it is packed
   const Plan& plan_;
   Borders borders_;
   Prefetcher prefetcher_;
+  CodeBudget budget_;
   Step step_;
   TileFrame frame_;
   std::vector<Packing> packings_;

@@ -6,14 +6,18 @@
 #include "compiler/specialise/merge_steps.h"
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
+#include <string_view>
+#include <unordered_map>
 
 namespace volute::compiler {
 
 using namespace ir;
 
 Expected<Steps> specialise_each(const NestProgram& pieces, const std::map<std::string, Plan>& plans,
-                                const std::function<void(const Nest&, const Specialised&)>& seen) {
+                                const std::function<void(const Nest&, const Specialised&)>& seen,
+                                const std::function<const Plan*(const Nest&)>& other_plan) {
   Steps steps;
   steps.loops = {pieces.name, pieces.buffers, pieces.parameters, {}, pieces.sources};
   std::vector<Buffer>& buffers = steps.loops.buffers;
@@ -27,8 +31,10 @@ Expected<Steps> specialise_each(const NestProgram& pieces, const std::map<std::s
   for (size_t n = 0; n < pieces.nests.size(); ++n) {
     const Nest& nest = pieces.nests[n];
     int64_t& used = scratch[step_of[n]];
-    Expected<Specialised> made = specialise(nest, plans.at(nest.name),
-                                            {buffers, static_cast<int32_t>(buffers.size()), used});
+    const Surroundings around = {buffers, static_cast<int32_t>(buffers.size()), used};
+    Expected<Specialised> made = specialise(nest, plans.at(nest.name), around);
+    if (!made)
+      if (const Plan* other = other_plan(nest)) made = specialise(nest, *other, around);
     if (!made) {
       refused.diagnostics.insert(refused.diagnostics.end(), made.diagnostics().begin(),
                                  made.diagnostics().end());
@@ -58,12 +64,10 @@ Steps merge_placed(Steps steps, const NestProgram& pieces) {
       merged.push_back(std::move(step));
   }
   steps.loops.steps = std::move(merged);
+  std::unordered_map<std::string_view, size_t> numbers;
+  for (size_t n = 0; n < pieces.nests.size(); ++n) numbers.emplace(pieces.nests[n].name, n);
   for (PendingPacking& pending : steps.packings)
-    for (size_t n = 0; n < pieces.nests.size(); ++n)
-      if (pieces.nests[n].name == pending.step) {
-        pending.step = pieces.nests[step_of[n]].name;
-        break;
-      }
+    pending.step = pieces.nests[step_of[numbers.at(pending.step)]].name;
   return steps;
 }
 
@@ -71,11 +75,11 @@ namespace {
 
 /// A packed copy of a constant is made now and travels in the image.
 void pack_constant(LoopProgram& program, const Packing& packing) {
-  Memory memory = evaluate_alone(packing.nest, program.buffers);
-  Buffer& packed = program.buffers[static_cast<size_t>(packing.nest.operands[0].buffer)];
+  const int32_t written = packing.nest.operands[0].buffer;
+  auto memory = evaluate_alone(packing.nest, program.buffers);
+  Buffer& packed = program.buffers[static_cast<size_t>(written)];
   packed.role = Buffer::Role::table;
-  packed.data = std::make_shared<const std::vector<std::byte>>(
-      std::move(memory[static_cast<size_t>(packing.nest.operands[0].buffer)]));
+  packed.data = std::make_shared<const std::vector<std::byte>>(std::move(memory.at(written)));
 }
 
 /// Packing is a plain copy; its work items are the outermost loop's tiles.
@@ -101,6 +105,7 @@ Expected<Step> packing_step(Nest nest, const Target& target) {
 
 Expected<LoopProgram> pack_operands(Steps steps, const Target& target) {
   LoopProgram& loops = steps.loops;
+  std::unordered_map<std::string_view, std::vector<Step>> before; // by the name of the reader
   for (const PendingPacking& pending : steps.packings) {
     const Packing& packing = pending.packing;
     const auto source = static_cast<size_t>(packing.nest.operands[1].buffer);
@@ -110,10 +115,15 @@ Expected<LoopProgram> pack_operands(Steps steps, const Target& target) {
     }
     Expected<Step> step = packing_step(packing.nest, target);
     if (!step) return step.failure();
-    const auto reader = std::find_if(loops.steps.begin(), loops.steps.end(),
-                                     [&](const Step& other) { return other.name == pending.step; });
-    loops.steps.insert(reader, std::move(*step));
+    before[pending.step].push_back(std::move(*step));
   }
+  std::vector<Step> all;
+  for (Step& step : loops.steps) {
+    if (const auto packing = before.find(step.name); packing != before.end())
+      std::move(packing->second.begin(), packing->second.end(), std::back_inserter(all));
+    all.push_back(std::move(step));
+  }
+  loops.steps = std::move(all);
   return std::move(loops);
 }
 

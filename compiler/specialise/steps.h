@@ -24,10 +24,12 @@ struct Steps {
 };
 
 /// Each nest's loops in a step of its own, by its plan. `seen` is called with each nest and what
-/// became of it. Nests that are refused are refused together.
+/// became of it. Nests that are refused are refused together; but `other_plan` may have another
+/// plan for one that is.
 Expected<Steps>
 specialise_each(const ir::NestProgram& pieces, const std::map<std::string, Plan>& plans,
-                const std::function<void(const ir::Nest&, const Specialised&)>& seen);
+                const std::function<void(const ir::Nest&, const Specialised&)>& seen,
+                const std::function<const Plan*(const ir::Nest&)>& other_plan);
 
 /// Steps of nests that are placed inside others run in the steps of those. `pieces` are the nests
 /// that the steps were made of.

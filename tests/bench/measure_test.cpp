@@ -94,6 +94,61 @@ TEST_CASE("a drifting clock cancels out of a speedup", "[measure]") {
   CHECK(timings[0].spread() > 0.5);
 }
 
+TEST_CASE("rounds in which the peak dips are measured again", "[measure]") {
+  FakeTime time;
+  int round = 0;
+  const auto slowness = [&] { return round >= 3 && round < 5 ? 2.0 : 1.0; }; // a neighbour
+  const Candidate peak = {"peak", [&](int64_t n) { time.now += 0.001 * slowness() * double(n); }};
+  const Candidate work = {"work", [&](int64_t n) {
+                            time.now += 0.01 * slowness() * double(n);
+                            ++round; // one sample a round; the warm-up is the first
+                          }};
+  MeasureOptions options;
+  options.warm_up_seconds = 0;
+  options.sample_seconds = 0;
+  options.minimum_rounds = 6;
+  options.minimum_seconds = 0;
+  const Series series = measure_beside(peak, {work}, options, time.clock());
+  CHECK(series.is_steady);
+  CHECK(series.dipped == 3); // the two that were slow, and the one at whose end the probe was
+  CHECK(series.deepest == Approx(0.5));
+  REQUIRE(series.timings.size() == 1);
+  CHECK(series.timings[0].samples.size() == 6);
+  CHECK(series.peak.samples.size() == 12);
+  for (const double sample : series.timings[0].samples) CHECK(sample == Approx(0.01));
+  for (const double sample : series.peak.samples) CHECK(sample == Approx(0.001));
+}
+
+TEST_CASE("a machine whose peak never comes back gives its best rounds, and says so", "[measure]") {
+  FakeTime time;
+  int probes = 0;
+  const Candidate peak = {"peak",
+                          [&](int64_t n) { time.now += 0.001 * (2 + ++probes % 3) * double(n); }};
+  MeasureOptions options;
+  options.warm_up_seconds = 0;
+  options.sample_seconds = 0;
+  options.minimum_rounds = 5;
+  options.minimum_seconds = 0;
+  const Series series =
+      measure_beside(peak, {time.takes("work", 0.01)}, options, time.clock(), 0.001);
+  CHECK_FALSE(series.is_steady);
+  CHECK(series.dipped == 15); // three times as many as were asked for, and then no more
+  CHECK(series.timings[0].samples.size() >= 5);
+}
+
+TEST_CASE("what comes before a call is not timed, and a sample is one call", "[measure]") {
+  FakeTime time;
+  int before = 0;
+  MeasureOptions options;
+  options.minimum_rounds = 4;
+  options.minimum_seconds = 0;
+  options.before_call = [&] { ++before, time.now += 100; };
+  const auto timings = measure({time.takes("work", 1e-6)}, options, time.clock());
+  CHECK(before == 4);
+  CHECK(timings[0].repetitions == 1);
+  CHECK(timings[0].median() == Approx(1e-6));
+}
+
 TEST_CASE("medians and quartiles are those of the sorted values", "[measure]") {
   CHECK(median({}) == 0);
   CHECK(median({3}) == 3);

@@ -286,7 +286,15 @@ TEST_CASE("memory that does not fit is refused before anything is computed", "[n
 }
 
 TEST_CASE("peers are found by name", "[naive]") {
-  CHECK(bench::find_peer("naive") == &bench::naive_peer());
-  CHECK(bench::find_peer("onednnn") == nullptr);
-  for (const bench::Peer* peer : bench::peers()) CHECK(bench::find_peer(peer->name()) == peer);
+  CHECK(*bench::find_peer("naive") == &bench::naive_peer());
+  CHECK_FALSE(bench::find_peer("onednnn"));
+  for (const bench::PeerEntry& entry : bench::known_peers()) {
+    CAPTURE(entry.name);
+    const auto peer = bench::find_peer(entry.name);
+    CHECK(peer.has_value() == bench::is_built(entry.name));
+    if (peer)
+      CHECK((*peer)->name() == entry.name);
+    else
+      CHECK(peer.diagnostics()[0].hint.find(entry.package) != std::string::npos);
+  }
 }

@@ -86,9 +86,21 @@ TEST_CASE("pools are problems with a group for every channel", "[problem]") {
   CHECK(global.windows[1].output == 1);
 }
 
+TEST_CASE("a transposed convolution has its weight's axes, and its taps are the input's",
+          "[problem]") {
+  const Problem p =
+      problem("program @p(%x: f32[n=2, c=4, h=5, w=5], %w: f32[i=4, o=3, h=4, w=4]) {\n"
+              "  %y = conv_transpose %x, %w {stride = 2, pad = 1, groups = 2}\n  return %y\n}");
+  CHECK(p.kind == Problem::Kind::conv_transpose);
+  CHECK(p.inputs_per_group == 2);
+  CHECK(p.outputs_per_group == 3);
+  CHECK(p.output_channels() == 6);
+  CHECK(p.windows[0].output == 10);
+  CHECK(p.operations() == 2.0 * 2 * 25 * 16 * 2 * 6);
+}
+
 TEST_CASE("what is more than one operator and its steps is refused", "[problem]") {
   const std::string x = "program @p(%x: f32[n=1, c=2, h=6, w=6], %w: f32[o=2, i=2, h=3, w=3]) {\n";
-  CHECK(refusal(x + "  %y = conv_transpose %x, %w\n  return %y\n}") == "conv_transpose: " + rule);
   CHECK(refusal(x + "  %y = lp_pool %x {kernel = 2}\n  return %y\n}") == "lp_pool: " + rule);
   CHECK(refusal(x + "  %y = relu %x\n  return %y\n}") == "relu: " + rule);
   CHECK(refusal(x + "  %0 = conv %x, %w\n  %y = conv %0, %w\n  return %y\n}") == "conv: " + rule);

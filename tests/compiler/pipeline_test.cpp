@@ -89,9 +89,7 @@ TEST_CASE("every pass runs once, in the table's order, and what it made is seen"
       request.watch = [&](const Pass& pass, const Stages& value) {
         seen.push_back(pass.name);
         CHECK(pass.makes.verify(value).empty());
-        const std::vector<Section> sections = pass.makes.text(value);
-        CHECK_FALSE(sections.empty());
-        for (const Section& section : sections) CHECK_FALSE(section.text.empty());
+        CHECK_FALSE(pass.makes.text(value).empty());
       };
       const Stages made = specialise_program(ir::parse(text).value(), request).value();
       std::vector<std::string_view> table;
@@ -117,12 +115,12 @@ const Level faulty = {"program",
                       [](const Stages&) {
                         return std::vector<Diagnostic>{{{}, "%y", "is not what it was", ""}};
                       },
-                      [](const Stages&) { return std::vector<Section>(); }};
+                      [](const Stages&) { return std::string(); }};
 
 } // namespace
 
 TEST_CASE("a pass that makes something unsound is named", "[pipeline]") {
-  const Pass table[] = {{"break", faulty, "breaks what it is given",
+  const Pass table[] = {{"break", "program", faulty, "breaks what it is given",
                          [](Stages s, const CompileRequest&) -> Expected<Stages> { return s; }}};
   CHECK_THROWS_MATCHES(run(table, {}, {}), InternalError,
                        Catch::Matchers::Message("%y: after break: is not what it was"));
@@ -131,7 +129,7 @@ TEST_CASE("a pass that makes something unsound is named", "[pipeline]") {
 TEST_CASE("a pass that refuses is the last", "[pipeline]") {
   static int ran = 0;
   ran = 0;
-  const Pass refuse = {"refuse", faulty, "refuses everything",
+  const Pass refuse = {"refuse", "program", faulty, "refuses everything",
                        [](Stages, const CompileRequest&) -> Expected<Stages> {
                          ++ran;
                          return fail("%y", "is too much");
@@ -151,22 +149,180 @@ TEST_CASE("a program that was built wrong reaches no pass", "[pipeline]") {
   CHECK_FALSE(specialise_program(program, request));
 }
 
-TEST_CASE("nests that were lowered before go on to the same loops", "[pipeline]") {
+namespace {
+
+Stages made_of(const std::string& text, const CompileRequest& request) {
+  return specialise_program(ir::parse(text).value(), request).value();
+}
+
+} // namespace
+
+TEST_CASE("texts go on to what their programs become", "[pipeline]") {
+  for (const auto& [name, text] : programs)
+    for (const std::string schedule : {"auto", "naive"})
+      for (const std::string target : {"x86-64-v3", "sapphirerapids"}) {
+        INFO(name << " " << schedule << " " << target);
+        CompileRequest request = request_for(target, schedule);
+        const Stages all = made_of(text, request);
+        const ir::NestProgram nests = ir::parse_nests(to_string(all.nests)).value();
+        const Stages rest = specialise_nests(nests, request).value();
+        CHECK(to_string(rest.nests) == to_string(all.nests));
+        CHECK(to_string(rest.schedules) == to_string(all.schedules));
+        CHECK(to_string(rest.loops) == to_string(all.loops));
+        CHECK(rest.report.bands == all.report.bands);
+
+        request.schedule = to_string(all.schedules);
+        if (schedule == "auto")
+          CHECK(to_string(specialise_nests(nests, request).value().loops) == to_string(all.loops));
+
+        request.schedule = "auto";
+        const ir::LoopProgram loops = ir::parse_loops(to_string(all.loops)).value();
+        CHECK(to_string(finish_loops(loops, request).value().loops) == to_string(all.loops));
+      }
+}
+
+TEST_CASE("what a pass makes of a program is what it makes of the nests before it", "[pipeline]") {
   for (const auto& [name, text] : programs) {
-    if (name == "bytes") continue; // whose form is not told by its nests
-    INFO(name);
     CompileRequest request = request_for("skylake-avx512");
-    const Stages all = specialise_program(ir::parse(text).value(), request).value();
-    ir::NestProgram lowered;
-    request.watch = [&](const Pass& pass, const Stages& value) {
-      if (pass.name == "fold_tables") lowered = value.nests;
-    };
-    specialise_program(ir::parse(text).value(), request).value();
-    request.watch = nullptr;
-    const Stages rest = specialise_nests(lowered, request).value();
-    CHECK(to_string(rest.loops) == to_string(all.loops));
-    lowered.nests.front().writes.clear();
-    CHECK_FALSE(specialise_nests(lowered, request));
+    std::map<std::string_view, std::string> nests;
+    const std::string loops = [&] {
+      CompileRequest watched = request;
+      watched.watch = [&](const Pass& pass, const Stages& value) {
+        if (pass.makes.name == "nests") nests[pass.name] = pass.makes.text(value);
+      };
+      return to_string(made_of(text, watched).loops);
+    }();
+    CHECK(nests.size() == 5);
+    for (const auto& [pass, nest_text] : nests) {
+      INFO(name << " after " << pass);
+      const ir::NestProgram read = ir::parse_nests(nest_text).value();
+      CHECK(to_string(specialise_nests(read, request).value().loops) == loops);
+    }
+  }
+}
+
+namespace {
+
+const char* const two_nests = R"(nests p
+
+input x: f32[n=1, c=2, h=6, w=4]
+output y: f32[n=1, c=2, h=4, w=4]
+intermediate t: f32[48]
+
+nest double_x {
+  x: input f32[1][2][6][4]
+  t: intermediate f32[1][2][6][4]
+  parallel n in 0..1, c in 0..2, h in 0..6, w in 0..4
+  t[n, c, h, w] = x[n, c, h, w] + x[n, c, h, w]
+}
+
+nest sum_y {
+  t: intermediate f32[1][2][6][4]
+  y: output f32[1][2][4][4]
+  parallel n in 0..1, c in 0..2, h in 0..4, w in 0..4
+  reduce kh in 0..3
+  acc = 0
+  acc <- acc + t[n, c, h + kh, w]
+  y[n, c, h, w] = acc
+}
+)";
+
+std::string with(std::string text, const std::string& from, const std::string& to) {
+  const size_t at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, from.size(), to);
+}
+
+std::string refusal_of(const std::string& nests, const std::string& schedule = "auto") {
+  const Expected<Stages> made =
+      specialise_nests(ir::parse_nests(nests).value(), request_for("haswell", schedule));
+  REQUIRE_FALSE(made);
+  return Error(made.diagnostics()).what();
+}
+
+} // namespace
+
+TEST_CASE("a place that a text gives a nest is kept, unless a schedule is given", "[pipeline]") {
+  const std::string placed =
+      with(two_nests, "  parallel n in 0..1, c in 0..2, h in 0..6",
+           "  computed for every 2 of h of sum_y\n  parallel n in 0..1, c in 0..2, h in 0..6");
+  const ir::NestProgram nests = ir::parse_nests(placed).value();
+  const Stages kept = specialise_nests(nests, request_for("haswell")).value();
+  CHECK(kept.loops.steps.size() == 1);
+  CHECK(to_string(kept.nests) == placed);
+  // A schedule says itself what is computed inside what.
+  for (const std::string schedule : {"naive", "nest sum_y:\nfor c, h, w, kh"}) {
+    INFO(schedule);
+    const Stages given = specialise_nests(nests, request_for("haswell", schedule)).value();
+    CHECK(to_string(given.nests) == two_nests);
+  }
+}
+
+TEST_CASE("nests that are sound one by one and no program are refused", "[pipeline]") {
+  const auto placed = [](const std::string& at) {
+    return with(two_nests, "  parallel n in 0..1, c in 0..2, h in 0..6",
+                "  computed for every " + at +
+                    " of sum_y\n  parallel n in 0..1, c in 0..2, h in 0..6");
+  };
+  CHECK(refusal_of(placed("3 of h")) ==
+        "nest double_x: computed for every 3 of h of sum_y: bands of 3 do not divide the 4 of h");
+  CHECK(refusal_of(placed("1 of n")) == "nest double_x: computed for every 1 of n of sum_y: images "
+                                        "are work items of their own already");
+  CHECK(refusal_of(placed("0 of h")) ==
+        "nest double_x: computed for every 0 of h of sum_y: bands of 0 do not divide the 4 of h");
+  const auto in_scratch = [](const std::string& text) {
+    return with(with(with(text, "intermediate t: f32[48]", "scratch t: f32[48] at 0"),
+                     "t: intermediate", "t: scratch"),
+                "t: intermediate", "t: scratch");
+  };
+  CHECK_THAT(refusal_of(in_scratch(two_nests)),
+             Catch::Matchers::StartsWith("nest double_x: t is scratch memory, which is laid out "
+                                         "when bands are cut (before that it is intermediate)"));
+  CHECK(refusal_of(with(two_nests, "  parallel n", "  form winograd\n  parallel n")) ==
+        "nest double_x: there is no form winograd (the forms are direct, dot, separable)");
+  CHECK_THAT(
+      refusal_of(two_nests, "form sum_y separable"),
+      Catch::Matchers::ContainsSubstring("schedule: form sum_y separable: the nest was made in its "
+                                         "form, which is direct"));
+  CHECK(refusal_of(two_nests, "form none dot") ==
+        "schedule:1:1: schedule: form none dot: there is no nest none");
+}
+
+TEST_CASE("memory that nothing writes is not read, and not returned", "[pipeline]") {
+  ir::NestProgram nests = ir::parse_nests(two_nests).value();
+  std::swap(nests.nests[0], nests.nests[1]);
+  CHECK(Error(specialise_nests(nests, request_for("haswell")).diagnostics()).what() ==
+        std::string("nest sum_y: reads intermediate t, which nothing before it writes"));
+  nests.nests.erase(nests.nests.begin());
+  CHECK(Error(specialise_nests(nests, request_for("haswell")).diagnostics()).what() ==
+        std::string("p: nothing writes output y"));
+  nests.nests.front().writes.clear();
+  CHECK(Error(specialise_nests(nests, request_for("haswell")).diagnostics()).what() ==
+        std::string("nest double_x: writes nothing"));
+
+  ir::LoopProgram loops =
+      specialise_nests(ir::parse_nests(two_nests).value(), request_for("haswell", "naive"))
+          .value()
+          .loops;
+  std::swap(loops.steps[0], loops.steps[1]);
+  CHECK(Error(finish_loops(loops, request_for("haswell")).diagnostics()).what() ==
+        std::string("step sum_y: reads intermediate t, which nothing before it writes"));
+  loops.steps.erase(loops.steps.begin());
+  CHECK(Error(finish_loops(loops, request_for("haswell")).diagnostics()).what() ==
+        std::string("p: nothing writes output y"));
+}
+
+TEST_CASE("loops take no schedule", "[pipeline]") {
+  const ir::LoopProgram loops = made_of(programs.at("chain"), request_for("haswell")).loops;
+  CHECK(Error(finish_loops(loops, request_for("haswell", "naive")).diagnostics()).what() ==
+        std::string("schedule: loops have every decision taken: nothing is left to schedule"));
+}
+TEST_CASE("every level that a pass reads is made by one before it", "[pipeline]") {
+  std::set<std::string_view> made = {"program"};
+  for (const Pass& pass : passes_to_loops()) {
+    INFO(pass.name);
+    CHECK(made.count(pass.takes) == 1);
+    made.insert(pass.makes.name);
   }
 }
 
@@ -175,4 +331,29 @@ TEST_CASE("the table prints a line a pass", "[pipeline]") {
   CHECK(static_cast<size_t>(std::count(text.begin(), text.end(), '\n')) ==
         passes_to_loops().size());
   for (const Pass& pass : passes_to_loops()) CHECK(text.find(pass.sentence) != std::string::npos);
+}
+
+TEST_CASE("what a pass calls unchanged is as it was, and so still verified", "[pipeline]") {
+  int unchanged = 0;
+  for (const auto& [name, text] : programs)
+    for (const char* target : {"haswell", "x86-64"}) {
+      struct Texts {
+        std::string nests, pieces, loops;
+      } before;
+      CompileRequest request = request_for(target);
+      request.watch = [&](const Pass& pass, const Stages& stages) {
+        const Texts now = {to_string(stages.nests), to_string(stages.pieces),
+                           to_string(stages.loops)};
+        INFO(name << ": " << pass.name);
+        if (stages.unchanged) {
+          ++unchanged;
+          CHECK(now.nests == before.nests);
+          CHECK(now.pieces == (pass.name == "cut_bands" ? now.nests : before.pieces));
+          CHECK(now.loops == before.loops);
+        }
+        before = now;
+      };
+      REQUIRE(specialise_program(ir::parse(text).value(), request));
+    }
+  CHECK(unchanged > 60);
 }

@@ -16,8 +16,6 @@ using volute::tests::twice_image;
 
 namespace {
 
-constexpr int64_t kernel_bytes = 8192; // two pages: text and constants
-
 // A compile that counts itself; `width` tells kernels apart.
 MemoryCache::Compile compiling(std::atomic<int>& compiles, int64_t width) {
   return [&compiles, width] {
@@ -25,6 +23,14 @@ MemoryCache::Compile compiling(std::atomic<int>& compiles, int64_t width) {
     return Kernel::load(twice_image(width));
   };
 }
+
+/// What one of them takes: two pages, text and constants, and what describes it.
+const int64_t kernel_bytes = [] {
+  MemoryCache cache(1 << 20);
+  std::atomic<int> compiles{0};
+  (void)cache.get_or_compile("a", compiling(compiles, 1));
+  return cache.counters().bytes;
+}();
 
 int64_t width_of(const Kernel& kernel) { return kernel.type("x").extents.back().size; }
 
@@ -89,6 +95,18 @@ TEST_CASE("a kernel beyond the limit is given out and not held") {
   CHECK(cache.counters().bytes == 0);
   (void)cache.get_or_compile("a", compiling(compiles, 1));
   CHECK(compiles == 2);
+}
+
+TEST_CASE("what a kernel takes is all that it holds") {
+  CHECK(kernel_bytes > 8192 + 500);
+  CHECK(kernel_bytes < 8192 + 2500);
+  // Of an empty batch: it counts nevertheless, and goes when its time has come.
+  MemoryCache cache(3 * kernel_bytes);
+  std::atomic<int> compiles{0};
+  for (int i = 0; i < 20; ++i)
+    REQUIRE(cache.get_or_compile(std::to_string(i), compiling(compiles, 0)).has_value());
+  CHECK(cache.counters().kernels == 3);
+  CHECK(cache.counters().evictions == 17);
 }
 
 TEST_CASE("clearing lets go of everything") {

@@ -310,10 +310,11 @@ TEST_CASE("a tensor that cannot be written is refused, and nothing appears") {
   const std::string path = folder / "out.npy";
   CHECK(write_npy(path, TensorView(row, nullptr)).message() ==
         path + ": the tensor is a null pointer");
-  CHECK(write_npy(path, TensorView(matrix(ElementType::f32, int64_t{1} << 40, int64_t{1} << 40),
-                                   row_values.data()))
-            .message() == path + ": f32[h=1099511627776, w=1099511627776] is too large to write");
+  const TensorView wide(matrix(ElementType::f32, 1, int64_t{1} << 40), row_values.data());
+  CHECK(write_npy(path, wide.expand(Axis::h, int64_t{1} << 40)).message() ==
+        path + ": f32[h=1099511627776, w=1099511627776] is too large to write");
   CHECK(folder.files() == 0);
   CHECK(write_npy(folder / "none/out.npy", TensorView(row, row_values.data())).message() ==
-        folder / "none/out.npy" + ": No such file or directory");
+        folder / "none/out.npy" + ": No such file or directory (there is no folder " +
+            folder / "none" + ")");
 }

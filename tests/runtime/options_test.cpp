@@ -31,11 +31,17 @@ TEST_CASE("every variable is read") {
                                  {"VOLUTE_TARGET", "haswell"},
                                  {"VOLUTE_ACCURACY", "0.5"},
                                  {"VOLUTE_MEMORY_CACHE", "64M"},
+                                 {"VOLUTE_COMPILE_SECONDS", "2.5"},
+                                 {"VOLUTE_COMPILE_MEMORY", "3M"},
                                  {"VOLUTE_VERBOSE", "1"}});
   CHECK(options.threads == 4);
   CHECK(options.target == "haswell");
   CHECK(options.accuracy == 0.5);
   CHECK(options.memory_cache_bytes == 64 << 20);
+  CHECK(!options.flush_denormals);
+  CHECK(read({{"VOLUTE_FLUSH_DENORMALS", "1"}})->flush_denormals);
+  CHECK(!read({{"VOLUTE_FLUSH_DENORMALS", "1"}})->verbose);
+  CHECK(options.budget == Budget{2.5, 3 << 20});
   CHECK(options.verbose);
   CHECK(read({{"VOLUTE_THREADS", "all"}})->threads >= 1);
   CHECK(read({{"VOLUTE_MEMORY_CACHE", "0"}})->memory_cache_bytes == 0);
@@ -51,6 +57,9 @@ TEST_CASE("a value that does not fit is refused with what would") {
     CHECK(failure_text(read({{"VOLUTE_MEMORY_CACHE", value}})) ==
           "VOLUTE_MEMORY_CACHE: '" + std::string(value) +
               "' is not a number of bytes, or of K, M or G of them, as in 64M");
+  for (const char* value : {"0", "-1", "nan", "two", "2s"})
+    CHECK(failure_text(read({{"VOLUTE_COMPILE_SECONDS", value}})) ==
+          "VOLUTE_COMPILE_SECONDS: '" + std::string(value) + "' is not a number above 0");
   for (const char* value : {"-1", "nan", "inf", "two", "2x", "1e999"})
     CHECK(failure_text(read({{"VOLUTE_ACCURACY", value}})) ==
           "VOLUTE_ACCURACY: '" + std::string(value) + "' is not a number of 0 or more");

@@ -89,16 +89,31 @@ TEST_CASE("exit while three threads compile", "[.exit]") {
   std::exit(0);
 }
 
+// The same, but that the thread which ends the process has had nothing to do with sessions.
+TEST_CASE("exit while three threads begin", "[.exit-apart]") {
+  const char* delay = std::getenv(delay_variable);
+  for (int64_t i = 0; i < 3; ++i)
+    std::thread([i] {
+      Session session{runtime::Options{}};
+      for (int64_t width = 8 + i; session.try_compile(program(width)); width += 3) continue;
+      std::this_thread::sleep_for(std::chrono::seconds(60));
+    }).detach();
+  std::this_thread::sleep_for(std::chrono::microseconds(delay ? std::atoi(delay) : 0));
+  std::exit(0);
+}
+
 TEST_CASE("a process may exit while its threads compile, at any moment") {
-  for (int run = 0; run < 24; ++run) {
-    const std::string delay = std::to_string(run * run * 150); // 0 to 80 ms, the early ones close
+  const char* const cases[] = {"[.exit]", "[.exit-apart]"};
+  for (int run = 0; run < 48; ++run) {
+    const int step = run / 2; // 0 to 80 ms, the early ones close
+    const std::string delay = std::to_string(step * step * 150);
     INFO(delay);
     const pid_t child = fork();
     REQUIRE(child >= 0);
     if (child == 0) {
       alarm(120);
       setenv(delay_variable, delay.c_str(), 1);
-      execl("/proc/self/exe", "runtime_tests", "[.exit]", nullptr);
+      execl("/proc/self/exe", "runtime_tests", cases[run % 2], nullptr);
       _exit(127);
     }
     CHECK(end_of(child) == "0");

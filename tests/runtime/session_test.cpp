@@ -1,4 +1,5 @@
 #include "compiler/target/target.h"
+#include "ir/parse.h"
 #include "runtime/key.h"
 #include "runtime/session.h"
 #include "tests/runtime/failure_text.h"
@@ -6,7 +7,11 @@
 #include "tests/support/catch.h"
 
 #include <atomic>
+#include <fstream>
+#include <functional>
+#include <string>
 #include <thread>
+#include <unistd.h>
 
 using namespace volute;
 using volute::tests::failure_text;
@@ -119,6 +124,87 @@ TEST_CASE("a session's kernels run, on the session's threads") {
   runtime::fill(x, {runtime::Fill::Kind::iota, 0});
   kernel.run({{"x", x}}, {{"y", y}}).check();
   CHECK(y.as<float>()[4] == 8);
+}
+#endif
+
+#if defined(__x86_64__)
+namespace {
+
+/// Two poolings with a tensor of some 4 MiB between them.
+ir::Program with_workspace(int64_t width) {
+  return *ir::parse("program @p(%x: f32[n=1, c=1, h=1100, w=" + std::to_string(width) +
+                    "]) {\n  %0 = max_pool %x {kernel = 2}\n"
+                    "  %1 = reorder %x : f32[n=1, h=1100, w=" +
+                    std::to_string(width) + ", c=1]\n" +
+                    "  %y = max_pool %1 {kernel = 2}\n  return %0, %y\n}");
+}
+
+int64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  int64_t total = 0, resident = 0;
+  statm >> total >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+} // namespace
+
+TEST_CASE("the limit of the cache holds for all that kernels keep, their workspaces too") {
+  runtime::Options options;
+  options.memory_cache_bytes = 32 << 20;
+  Session session(options);
+  const auto compile_and_run = [&](int64_t width) {
+    const Kernel kernel = session.compile(with_workspace(width), {.schedule = "naive"});
+    REQUIRE(kernel.workspace_bytes() >= 4 << 20);
+    CHECK(kernel.held_bytes() >= kernel.workspace_bytes() + kernel.mapped_bytes());
+    const Tensor x = *Tensor::allocate(kernel.type("x"));
+    Tensor y = *Tensor::allocate(kernel.type("0")), z = *Tensor::allocate(kernel.type("y"));
+    kernel(x, y, z).check();
+    CHECK(session.cache_counters().bytes <= options.memory_cache_bytes);
+  };
+  compile_and_run(1000);
+  const int64_t before = resident_bytes();
+  for (int64_t width = 1001; width <= 1030; ++width) compile_and_run(width);
+  CHECK(resident_bytes() - before < options.memory_cache_bytes + (16 << 20)); // of 140 MiB in all
+  const runtime::MemoryCache::Counters counters = session.cache_counters();
+  CHECK(counters.kernels >= 4);
+  CHECK(counters.kernels <= 7);
+  CHECK(counters.evictions == 31 - counters.kernels);
+}
+
+TEST_CASE("workspaces that calls at one time need are counted, and kernels go for them") {
+  constexpr int deepest = 8;
+  int depth = 0;
+  std::function<void()> call_again = [] {};
+  runtime::Options options;
+  options.memory_cache_bytes = 64 << 20;
+  Session session(options, *Threads::on(2, [&](int64_t count, const auto& body) {
+                    if (++depth < deepest) call_again();
+                    for (int64_t i = 0; i < count; ++i) body(i);
+                  }));
+  const auto compile = [&](int64_t width) {
+    return session.compile(with_workspace(width),
+                           {.schedule = "nest max_pool_y\nparallel h\nfor w, kh, kw"});
+  };
+  for (int64_t width = 1000; width < 1008; ++width) (void)compile(width);
+  REQUIRE(session.cache_counters().kernels == 8);
+  const int64_t before = session.cache_counters().bytes;
+
+  const Kernel kernel = compile(1007);
+  const int64_t held_before = kernel.held_bytes();
+  const Tensor x = *Tensor::allocate(kernel.type("x"));
+  call_again = [&] {
+    Tensor y = *Tensor::allocate(kernel.type("0")), z = *Tensor::allocate(kernel.type("y"));
+    kernel(x, y, z).check();
+  };
+  call_again();
+  CHECK(depth > deepest);
+  const int64_t more = kernel.held_bytes() - held_before;
+  CHECK(more >= (deepest - 1) * kernel.workspace_bytes());
+  CHECK(session.cache_counters().bytes == before + more);
+  CHECK(session.cache_counters().bytes > options.memory_cache_bytes);
+  (void)compile(1006);
+  CHECK(session.cache_counters().bytes <= options.memory_cache_bytes);
+  CHECK(session.cache_counters().kernels < 8);
 }
 #endif
 

@@ -1,6 +1,12 @@
 #include "tests/support/catch.h"
 #include "tests/tools/run_tool.h"
 
+#include <filesystem>
+#include <regex>
+#include <sstream>
+#include <string>
+#include <vector>
+
 using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::StartsWith;
 using volute::tests::Ran;
@@ -15,6 +21,14 @@ std::string stage(const std::string& name, const std::string& options = "") {
   INFO(ran.err);
   CHECK(ran.status == 0);
   return ran.out;
+}
+
+std::vector<std::string> programs_in(const std::string& text) {
+  std::vector<std::string> names;
+  const std::regex head("(^|\n)program @([A-Za-z0-9_]+)");
+  for (std::sregex_iterator at(text.begin(), text.end(), head), end; at != end; ++at)
+    names.push_back((*at)[2]);
+  return names;
 }
 
 } // namespace
@@ -77,7 +91,192 @@ TEST_CASE("a stage that there is not is named, with those that there are", "[ins
   const Ran ran = run_volute("inspect examples/stem.vlt --stage ir");
   CHECK(ran.status == 2);
   CHECK(ran.err == "error: --stage: there is no stage 'ir'\n"
-                   "the stages are program, nest, schedule, loops, llvm, asm, report\n");
+                   "the stages are program, nest, schedule, loops, llvm, asm, report, all\n");
+}
+
+TEST_CASE("all stages are each under their name, and what each shows alone", "[inspect]") {
+  const std::string program = "inspect examples/first.vlt --target haswell ";
+  const std::string all = run_volute(program + "--stage all").out;
+  size_t at = 0;
+  for (const std::string name : {"program", "nest", "schedule", "loops", "llvm", "asm"}) {
+    INFO(name);
+    const std::string alone = run_volute(program + "--stage " + name).out;
+    const size_t found =
+        all.find((at == 0 ? "==== " : "\n==== ") + name + "\n\n" + alone + "\n====", at);
+    REQUIRE(found != std::string::npos);
+    CHECK(found >= at);
+    at = found + 1;
+  }
+  CHECK_THAT(all.substr(at), ContainsSubstring("\n==== report\n\nprogram @first\n"));
+}
+
+TEST_CASE("passes are listed, and what each makes is shown", "[inspect]") {
+  const std::string table = run_volute("inspect --passes").out;
+  CHECK_THAT(table, StartsWith("fold_constants   program -> program "));
+  const std::string program = "inspect examples/stem.vlt --target haswell ";
+  std::string names;
+  const std::string all = run_volute(program + "--after all").out;
+  CHECK_THAT(all, StartsWith("==== given\n\nprogram @stem("));
+  std::istringstream lines(table);
+  for (std::string line; std::getline(lines, line);) {
+    const std::string pass = line.substr(0, line.find(' '));
+    INFO(pass);
+    names += (names.empty() ? "" : ", ") + pass;
+    const Ran ran = run_volute(program + "--after " + pass);
+    CHECK(ran.status == 0);
+    CHECK_FALSE(ran.out.empty());
+    CHECK_THAT(all, ContainsSubstring("\n==== " + pass + ": "));
+  }
+  CHECK(run_volute(program + "--after limit_copies").out == stage("nest", "--target haswell"));
+  CHECK(run_volute(program + "--after resolve").out == stage("schedule", "--target haswell"));
+  CHECK(run_volute(program + "--after number_loops").out == stage("loops", "--target haswell"));
+  CHECK(run_volute(program + "--after emit").out == stage("llvm", "--target haswell"));
+  CHECK(run_volute(program + "--after assembly").out == stage("asm", "--target haswell"));
+  CHECK_THAT(run_volute("inspect examples/stem.vlt --target znver4 --after cut_bands").out,
+             ContainsSubstring(", band in 0.."));
+
+  const Ran none = run_volute(program + "--after spezialise");
+  CHECK(none.status == 2);
+  CHECK(none.err == "error: --after: there is no pass 'spezialise'\ndid you mean specialise? the "
+                    "passes are " +
+                        names + ", or all of them: all\n");
+}
+
+TEST_CASE("a pass that is refused hides nothing of those before it", "[inspect]") {
+  const std::string program =
+      "inspect examples/stem.vlt --target haswell --schedule 'nest conv_1: for h by 99' ";
+  CHECK_THAT(run_volute(program + "--after choose").out, ContainsSubstring("for h by 99"));
+  const Ran all = run_volute(program + "--after all");
+  CHECK(all.status == 1);
+  CHECK_THAT(all.out, ContainsSubstring("\n==== flatten: "));
+  CHECK(all.out.find("\n==== resolve: ") == std::string::npos);
+  CHECK_THAT(all.err, ContainsSubstring("error: schedule: nest conv_1: "));
+}
+
+TEST_CASE("--verbose tells the time of each pass", "[inspect]") {
+  std::istringstream table(run_volute("inspect --passes").out);
+  const Ran code = run_volute("inspect examples/first.vlt --stage asm --verbose");
+  const Ran loops = run_volute("inspect examples/first.vlt --stage loops --verbose");
+  CHECK_THAT(code.err, StartsWith("volute: @first for "));
+  for (std::string line; std::getline(table, line);) {
+    const std::string pass = line.substr(0, line.find(' '));
+    INFO(pass);
+    const std::regex time("volute:   " + pass + " +[0-9.]+ ms, verified in [0-9.]+\n");
+    CHECK(std::regex_search(code.err, time));
+    CHECK(std::regex_search(loops.err, time) ==
+          (line.find("LLVM IR") == std::string::npos && line.find("object") == std::string::npos));
+  }
+}
+
+// ---- in the middle ----------------------------------------------------------------------------
+
+TEST_CASE("what is printed of every program goes on to the same", "[inspect]") {
+  const TemporaryFolder folder;
+  const std::string nest = folder / "p.nest", loops = folder / "p.loops";
+  int count = 0;
+  for (const std::string where : {"bench/suites", "examples"})
+    for (const auto& file :
+         std::filesystem::directory_iterator(std::filesystem::path(VOLUTE_SOURCE_DIR) / where)) {
+      if (file.path().extension() != ".vlt") continue;
+      for (const std::string& name : programs_in(volute::tests::read_file(file.path()))) {
+        const std::string target = ++count % 2 ? "sapphirerapids" : "haswell";
+        const std::string options = " --target " + target;
+        const std::string program =
+            "inspect " + file.path().string() + " --entry " + name + options;
+        INFO(program);
+        write_file(nest, run_volute(program + " --stage nest").out);
+        const std::string made = run_volute(program + " --stage loops").out;
+        CHECK(run_volute("inspect " + nest + options + " --stage nest").out ==
+              volute::tests::read_file(nest));
+        CHECK(run_volute("inspect " + nest + options + " --stage loops").out == made);
+        CHECK(run_volute("inspect " + nest + options + " --stage schedule").out ==
+              run_volute(program + " --stage schedule").out);
+        write_file(loops, made);
+        CHECK(run_volute("inspect " + loops + options + " --stage loops").out == made);
+      }
+    }
+  CHECK(count >= 30);
+}
+
+TEST_CASE("the machine code of a text is that of its program", "[inspect]") {
+  const TemporaryFolder folder;
+  const std::string code = stage("asm", "--target znver4");
+  for (const std::string level : {"nest", "loops"}) {
+    const std::string file = folder / level;
+    write_file(file, stage(level, "--target znver4"));
+    CHECK(run_volute("inspect " + file + " --stage asm --target znver4").out == code);
+    CHECK(run_volute("inspect - --stage llvm --target znver4 < " + file).out ==
+          stage("llvm", "--target znver4"));
+  }
+}
+
+TEST_CASE("texts in the middle have the stages behind them, and reports", "[inspect]") {
+  const TemporaryFolder folder;
+  const std::string nest = folder / "s.nest", loops = folder / "s.loops";
+  write_file(nest, stage("nest"));
+  write_file(loops, stage("loops"));
+  const std::string of_nests = run_volute("inspect " + nest).out;
+  const std::string of_program = stage("report");
+  for (const std::string line :
+       {"  parameters     9,472\n", "  bytes          1,442,816 (inputs and outputs, each once)\n",
+        "  multiply-adds  116,214,528 (taps in the padding left out)\n",
+        "\nnest conv_1: conv %0"}) {
+    CHECK_THAT(of_program, ContainsSubstring(line));
+    CHECK_THAT(of_nests, ContainsSubstring(line));
+  }
+  const std::string of_loops = run_volute("inspect " + loops).out;
+  CHECK_THAT(of_loops, ContainsSubstring(" executed\n"));
+  CHECK_THAT(of_loops, ContainsSubstring("  bytes          1,442,816 (inputs"));
+  CHECK_THAT(run_volute("inspect " + nest + " --stage all").out, StartsWith("==== nest\n\nnests "));
+  CHECK_THAT(run_volute("inspect " + loops + " --stage all").out,
+             StartsWith("==== loops\n\nloops stem\n"));
+
+  const Ran program = run_volute("inspect " + nest + " --stage program");
+  CHECK(program.status == 2);
+  CHECK(program.err == "error: --stage: " + nest +
+                           " holds nests, and there is no program behind them\nthe stages are "
+                           "nest, schedule, loops, llvm, asm, report, all\n");
+  const Ran lower = run_volute("inspect " + loops + " --after lower");
+  CHECK(lower.status == 2);
+  CHECK(lower.err == "error: --after: lower does not run: " + loops +
+                         " holds loops\nthe first pass that does is number_loops\n");
+  const Ran scheduled = run_volute("inspect " + loops + " --schedule naive");
+  CHECK(scheduled.status == 1);
+  CHECK(scheduled.err ==
+        loops +
+            ": error: schedule: loops have every decision taken: nothing is left to schedule\n");
+  const Ran entry = run_volute("inspect " + loops + " --entry other");
+  CHECK(entry.status == 2);
+  CHECK(entry.err == "error: " + loops + " holds the loops of stem\n");
+  for (const std::string command : {"run ", "bench "}) {
+    const Ran ran = run_volute(command + nest);
+    CHECK(ran.status == 2);
+    CHECK(ran.err == "error: " + nest +
+                         " holds nests, and a program is wanted\n`volute inspect` "
+                         "goes on from them\n");
+  }
+}
+
+TEST_CASE("faults in a text of nests or loops are shown at their places", "[inspect]") {
+  const TemporaryFolder folder;
+  const std::string file = folder / "f.nest";
+  std::string text = run_volute("inspect examples/first.vlt --stage nest").out;
+  const auto refused = [&](const std::string& from, const std::string& to) {
+    std::string changed = text;
+    const size_t at = changed.find(from);
+    REQUIRE(at != std::string::npos);
+    write_file(file, changed.replace(at, from.size(), to));
+    const Ran ran = run_volute("inspect " + file + " --stage loops");
+    CHECK(ran.status == 1);
+    CHECK(ran.out.empty());
+    return ran.err;
+  };
+  CHECK_THAT(refused("parallel n in", "paralel n in"), StartsWith(file + ":"));
+  CHECK_THAT(refused("h + kh", "h + 2*kh"), // found by verify, in a nest
+             StartsWith(file + ":8:1: error: nest conv_y: "));
+  CHECK_THAT(refused("{\n", "{\n  form none\n"), // found behind it
+             StartsWith(file + ":8:1: error: nest conv_y: there is no form none ("));
+  CHECK_THAT(refused("nests first", "nests"), StartsWith(file + ":1:6: error: expected"));
 }
 
 TEST_CASE("the page is not built yet, and says so", "[inspect]") {

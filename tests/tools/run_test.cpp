@@ -136,7 +136,7 @@ TEST_CASE("names that the program does not have are the command line's fault", "
   CHECK(twice.err == "error: the input %x is given twice\n");
   const Ran same = run_volute("run " + two_results + "--fill ones -o y=a.npy -o z=./a.npy");
   CHECK(same.status == 2);
-  CHECK(same.err == "error: ./a.npy would be written twice\n");
+  CHECK(same.err == "error: ./a.npy would be written twice\na.npy is the same file\n");
   const Ran plain = run_volute("run " + relu + "in.npy");
   CHECK(plain.status == 2);
   CHECK(plain.err == "error: 'in.npy' is not NAME=FILE\nfor example x=in.npy\n");
@@ -150,8 +150,9 @@ TEST_CASE("nothing is written when one of several results cannot be", "[run]") {
   const Ran ran = run_volute("run " + two_results + "--fill iota -o y=" + folder / "y.npy" +
                              " -o z=" + folder / "none/z.npy");
   CHECK(ran.status == 1);
-  CHECK_THAT(ran.err,
-             ContainsSubstring("error: %z: " + folder / "none/z.npy" + ": there is no folder"));
+  CHECK_THAT(ran.err, ContainsSubstring("error: %z: " + folder / "none/z.npy" +
+                                        ": No such file or directory (there is no folder " +
+                                        folder / "none" + ")"));
   CHECK(folder.files() == 0);
 
   const Ran png = run_volute("run " + relu + "--fill iota -o y=" + folder / "y.png");
@@ -167,6 +168,82 @@ TEST_CASE("a file that is there already is replaced, one that cannot be stays", 
   CHECK(run_volute("run " + relu + "--fill iota -o y=" + folder / "y.npy").status == 0);
   CHECK(read_file(folder / "y.npy").substr(1, 5) == "NUMPY");
   CHECK(folder.files() == 1);
+}
+
+TEST_CASE("mistakes with an output's file are the user's, in the system's words", "[run]") {
+  const TemporaryFolder folder;
+  write_file(folder / "y.npy", "old");
+  std::filesystem::create_symlink("y.npy", folder / "z.npy");
+  std::filesystem::create_symlink("loop.npy", folder / "loop.npy");
+  const auto refusal = [&](const std::string& y, const std::string& z, int status) {
+    const Ran ran =
+        run_volute("run " + two_results + "--fill ones -o y=" + folder / y + " -o z=" + folder / z);
+    CHECK(ran.status == status);
+    CHECK(ran.out == "");
+    CHECK(read_file(folder / "y.npy") == "old");
+    CHECK(folder.files() == 3);
+    return ran.err;
+  };
+  CHECK(refusal("y.npy", "z.npy", 2) == "error: " + folder / "z.npy" + " would be written twice\n" +
+                                            folder / "y.npy" + " is the same file\n");
+  CHECK(refusal("y.npy", "loop.npy", 1) ==
+        "error: %z: " + folder / "loop.npy" +
+            ": Too many levels of symbolic links (symbolic links must lead to an end)\n");
+  CHECK(refusal("y.npy", std::string(252, 'n') + ".npy", 1) ==
+        "error: %z: " + folder / std::string(252, 'n') + ".npy" +
+            ": File name too long (a name has at most 255 bytes, a path 4095)\n");
+  const Ran bench = run_volute("bench " + relu + "--json " + folder / "none/y.json");
+  CHECK(bench.status == 1);
+  CHECK(bench.err == "error: " + folder / "none/y.json" +
+                         ": No such file or directory (there is no folder " + folder / "none" +
+                         ")\n");
+  const Ran gone = run_volute("run " + relu + "--fill ones -o y=y.npy",
+                              "mkdir " + folder / "gone" + " && cd " + folder / "gone" +
+                                  " && rmdir " + folder / "gone" + " &&");
+  CHECK(gone.status == 1);
+  CHECK(gone.err == "error: %y: y.npy: No such file or directory (there is no folder .)\n");
+}
+
+TEST_CASE("denormal numbers draw a word, and are taken for 0 on request", "[run]") {
+  const std::string valid = "-e 'program @p(%x: f32[n=1, c=1, w=4]) {\n"
+                            "%w = const [3e-40, 2, 1e-39] : f32[o=1, i=1, w=3]\n"
+                            "%0 = conv %x, %w\n%y = tanh %0\nreturn %y }' ";
+  const std::string words =
+      "2 of 3 elements are denormal (not 0, and below 1.2e-38): many CPUs take "
+      "a hundred times as long for each; --flush-denormals takes them for 0\n";
+  const Ran kept = run_volute("run " + valid + "--fill ones --check");
+  CHECK(kept.status == 0);
+  CHECK(kept.err == "warning: %w: " + words);
+  const Ran flushed = run_volute("run " + valid + "--fill ones --check --flush-denormals");
+  CHECK(flushed.status == 0);
+  CHECK(flushed.err == "");
+  CHECK_THAT(run_volute("inspect " + valid + "--stage report").out,
+             ContainsSubstring("\ndenormals\n  %w: " + words));
+  // Products that are denormal differ, and within what is allowed.
+  const std::string tiny = "-e 'program @p(%x: f32[n=1, c=1, w=40], %w: f32[o=1, i=1, w=3]) {\n"
+                           "%k = const [1e-25] : f32[c=1]\n%0 = mul %x, %k\n"
+                           "%k2 = const [1e-14] : f32[c=1]\n%2 = mul %0, %k2\n"
+                           "%3 = conv %2, %w\n%y = avg_pool %3 {kernel = 3}\nreturn %y }' ";
+  for (const char* how : {"", "--flush-denormals"}) {
+    const Ran ran = run_volute("run " + tiny + "--fill random --check " + how);
+    CHECK(ran.err == "");
+    CHECK(ran.status == 0);
+    CHECK_THAT(ran.out, StartsWith("check %y: within the tolerance of the reference, all"));
+    // Without the flag only rounding is allowed for: the numbers of one are no numbers of the
+    // other.
+    CHECK((ran.out.find("min 0, max 0,") != std::string::npos) == (*how != 0));
+  }
+}
+
+TEST_CASE("values that a picture cannot hold draw a word", "[run]") {
+  const TemporaryFolder folder;
+  const Ran ran = run_volute("run -e 'program @p() {\n%y = const [-3, -0.5, 0, 7.25, 255.5, 256] "
+                             ": f32[n=1, c=1, h=2, w=3]\nreturn %y }' -o y=" +
+                             folder / "y.png");
+  CHECK(ran.status == 0);
+  CHECK(ran.err == "warning: %y: 3 of 6 values do not lie in 0..255 and were clamped\n");
+  const Ran none = run_volute("run " + two_results + "--fill iota -o y=" + folder / "y.png");
+  CHECK(none.err == "");
 }
 
 TEST_CASE("the naive and a given schedule give the same bits as the automatic one", "[run]") {
@@ -236,6 +313,10 @@ TEST_CASE("several threads and the options without an effect yet change nothing"
   CHECK(run_volute(
             "run examples/first.vlt --no-cache --cache-dir /nowhere --deterministic --accuracy 0")
             .out == first);
+  const Ran many = run_volute("run examples/first.vlt --threads 1024");
+  CHECK(many.out == first);
+  CHECK_THAT(many.err, StartsWith("warning: 1024 threads, and this process may run on "));
+  CHECK(run_volute("run examples/first.vlt --threads all").err == "");
   const Ran verbose = run_volute("run examples/first.vlt --verbose");
   CHECK(verbose.out == first);
   CHECK_THAT(verbose.err, StartsWith("volute: @first for "));
@@ -280,11 +361,34 @@ TEST_CASE("a picture is read as bytes and written from them", "[run]") {
 TEST_CASE("places that no element has are refused when the program runs", "[run]") {
   const std::string program = "run -e 'program @p(%x: f32[n=1, c=1, w=2], %i: i64[n=1, c=1, w=2]) "
                               "{\n%y = max_unpool %x, %i {kernel = 2}\nreturn %y }' --check ";
-  const Ran random = run_volute(program + "--fill random");
-  CHECK(random.status == 1);
-  CHECK(random.out == "");
-  CHECK(random.err == "error: p: max_unpool_y: an index in the data is outside its range\n");
-  CHECK(run_volute(program + "--fill iota").status == 0); // places 0 and 1
+  CHECK(run_volute(program + "--fill iota").status == 0);   // places 0 and 1
+  CHECK(run_volute(program + "--fill random").status == 0); // are places
+  const auto refusal = [](const std::string& inputs, const std::string& statements,
+                          const std::string& options = "") {
+    const Ran ran = run_volute("run -e 'program @p(" + inputs + ") {\n" + statements +
+                               "\nreturn %y }' --fill iota " + options);
+    CHECK(ran.status == 1);
+    CHECK(ran.out == "");
+    return ran.err;
+  };
+  // Constants, inputs, what the program computes, on several threads and in another layout.
+  const std::string x = "%x: f32[n=1, c=2, w=3]", i = "%i: i64[n=1, c=2, w=3]";
+  CHECK(refusal(x, "%i = const [0, 1, 2, 0, -7, 1] : i64[n=1, c=2, w=3]\n"
+                   "%y = max_unpool %x, %i {kernel = 1}") ==
+        "error: p: max_unpool_y: %i: the index -7 at [n=0, c=1, w=1] is outside the result's 3 "
+        "positions\n");
+  for (const char* threads : {"", "--threads 2"})
+    CHECK(refusal(x + ", " + i, "%y = max_unpool %x, %i {kernel = 1}", threads) ==
+          "error: p: max_unpool_y: %i: the index 3 at [n=0, c=1, w=0] is outside the result's 3 "
+          "positions\n");
+  CHECK(
+      refusal(x + ", " + i, "%2 = add %i, %i\n%z = max_unpool %x, %2 {kernel = 1}\n%y = relu %z") ==
+      "error: p: max_unpool_z: %2: the index 4 at [n=0, c=0, w=2] is outside the result's 3 "
+      "positions\n");
+  CHECK(refusal(x + ", %i: i64[w=3, n=1, c=2]",
+                "%y = max_unpool %x, %i {kernel = 1} : f32[n=1, w=3, c=2]") ==
+        "error: p: max_unpool_y: %i: the index 3 at [w=1, n=0, c=1] is outside the result's 3 "
+        "positions\n");
 }
 
 TEST_CASE("--check takes a program that computes nothing", "[run]") {

@@ -72,6 +72,10 @@ Image random_image(Dice& dice) {
   for (int64_t n = dice.between(0, 5); n > 0; --n) {
     image.steps.push_back({random_text(dice), dice.bits(), static_cast<int64_t>(dice.bits()),
                            random_list<int32_t>(dice), random_list<int32_t>(dice)});
+    if (dice.once_in(3))
+      image.steps.back().places = {{random_text(dice), random_type(dice),
+                                    static_cast<int64_t>(dice.bits()),
+                                    static_cast<int32_t>(dice.bits()), random_text(dice)}};
     if (dice.once_in(3)) image.steps.back().work_by = {random_affine(dice), random_affine(dice)};
   }
   image.thread_scratch_bytes = static_cast<int64_t>(dice.bits());

@@ -212,3 +212,17 @@ TEST_CASE("a chain of 20,000 steps is prepared in a time that its length decides
   CHECK(prepared.each_call == Indices{length - 1});
   CHECK(std::count(prepared.kept.begin(), prepared.kept.end(), true) == 1);
 }
+
+TEST_CASE("a sentence says of each step that does not run on every call when it runs") {
+  Image image = computed_weight();
+  for (ImageBuffer& b : image.buffers)
+    b.type = volute::ir::TensorType{volute::ir::ElementType::f32, {{volute::ir::Axis::c, 16}}};
+  image.buffers[x].type->extents.push_back({volute::ir::Axis::n, 1});
+  CHECK(prepared_steps(image) == std::vector<std::string>{"mul: once, when %w, %s are bound",
+                                                          "pack: once, when %w, %s are bound"});
+  image.steps[0].reads = {};
+  CHECK(prepared_steps(image) == std::vector<std::string>{"mul: once, when the kernel is made",
+                                                          "pack: once, when the kernel is made"});
+  image.steps[1].reads = {w2, x};
+  CHECK(prepared_steps(image) == std::vector<std::string>{"mul: once, when the kernel is made"});
+}

@@ -1,4 +1,5 @@
 #include "compiler/lower/lower.h"
+#include "compiler/rewrites/fold_tables.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
 
@@ -200,7 +201,7 @@ TEST_CASE("an average that divides by one number everywhere has no table") {
             .find("y[n, c, w] = acc / 2\n") != std::string::npos);
 }
 
-TEST_CASE("a residual block is one nest, and the scale of its batch_norm another") {
+TEST_CASE("a residual block is one nest, and the vectors of its batch_norm others") {
   CHECK(nests_of(R"(program @p(%x: f32[n=1, c=8, h=4, w=4], %w: f32[o=6, i=8, h=1, w=1],
                                %s: f32[c=6], %t: f32[c=6], %m: f32[c=6], %v: f32[c=6],
                                %res: f32[n=1, h=4, w=4, c=6]) {
@@ -218,13 +219,22 @@ nest batch_norm_1_scale {
   %1_scale[c] = s[c] / sqrt(v[c] + 0.5)
 }
 
+// batch_norm %1
+nest batch_norm_1_shift {
+  m: input f32[6]
+  %1_scale: intermediate f32[6]
+  t: input f32[6]
+  %1_shift: intermediate f32[6]
+  parallel c in 0..6
+  %1_shift[c] = fma(-m[c], %1_scale[c], t[c])
+}
+
 // conv %0, batch_norm %1, add %2, relu6 %y
 nest conv_y {
   x: input f32[1][8][4][4]
   w: input f32[6][8][1][1]
-  m: input f32[6]
   %1_scale: intermediate f32[6]
-  t: input f32[6]
+  %1_shift: intermediate f32[6]
   res: input f32[1][4][4][6]
   y: output f32[1][4][4][6]
   weight w
@@ -232,20 +242,25 @@ nest conv_y {
   reduce i in 0..8, kh in 0..1, kw in 0..1
   acc = 0
   acc <- fma(x[n, i, h + kh, w + kw], w[o, i, kh, kw], acc)
-  y[n, h, w, o] = min(6, max(0, res[n, h, w, o] + fma(acc - m[o], %1_scale[o], t[o])))
+  y[n, h, w, o] = min(6, max(0, res[n, h, w, o] + fma(acc, %1_scale[o], %1_shift[o])))
 }
 )");
 }
 
-TEST_CASE("the scale of a batch_norm of constants is computed when it is lowered") {
-  const ir::NestProgram program = lowered(R"(program @p(%x: f32[n=1, c=2, w=3], %t: f32[c=2]) {
+TEST_CASE("the vectors of a batch_norm of constants are tables") {
+  ir::NestProgram program = lowered(R"(program @p(%x: f32[n=1, c=2, w=3]) {
     %s = const [6, 10] : f32[c=2]
+    %t = const [1, 2] : f32[c=2]
+    %m = const [4, -5] : f32[c=2]
     %v = const [3.75, 24.75] : f32[c=2]
-    %y = batch_norm %x, %s, %t, %t, %v {epsilon = 0.25}
+    %y = batch_norm %x, %s, %t, %m, %v {epsilon = 0.25}
     return %y
   })");
+  CHECK(program.nests.size() == 3);
+  program = volute::compiler::fold_tables(std::move(program));
   CHECK(program.nests.size() == 1);
   CHECK(floats(buffer_named(program, "y_scale")) == std::vector<float>{3, 2});
+  CHECK(floats(buffer_named(program, "y_shift")) == std::vector<float>{-11, 12});
 }
 
 TEST_CASE("pad is a window of one tap that starts from the padding's value") {

@@ -159,6 +159,7 @@ TEST_CASE("a nest knows the statements that it came from, the head first") {
                           "pad_x_padded_2: x_padded\n"
                           "pad_x_padded_3: x_padded\n"
                           "batch_norm_1_scale: 1\n"
+                          "batch_norm_1_shift: 1\n"
                           "conv_2: 0 1 2\n"
                           "max_pool_y: y\n"
                           "copy_x:\n");

@@ -309,3 +309,36 @@ TEST_CASE("fewer multiply-adds than asked for are a constant weight's zeros") {
   CHECK(to_string(report).find("50 executed for 90 asked for: weights that are 0 are left out") !=
         std::string::npos);
 }
+
+TEST_CASE("a batch_norm that went into a convolution is told beside it, in its place", "[report]") {
+  const Report report = report_of(R"(program @p(%x: f32[n=1, h=8, w=8, c=1]) {
+    %w = const [1, 2, 3, 4] : f32[o=1, i=1, h=2, w=2]
+    %s = const [2] : f32[c=1]
+    %0 = conv %x, %w
+    %1 = batch_norm %0, %s, %s, %s, %s
+    %2 = batch_norm %1, %s, %s, %s, %s
+    %y = relu %2
+    return %y })");
+  REQUIRE(report.nests.size() == 1);
+  CHECK(report.nests[0].origin == "conv %0, batch_norm %1, batch_norm %2, relu %y");
+  CHECK(std::count(report.fusion.begin(), report.fusion.end(),
+                   "conv %0, batch_norm %1, batch_norm %2, relu %y run as one nest") == 1);
+  for (const std::string& sentence : report.fusion) {
+    CAPTURE(sentence);
+    CHECK(sentence.find("conv %1") == std::string::npos);
+    CHECK(sentence.find("conv %2") == std::string::npos);
+  }
+}
+
+TEST_CASE("constants that hold denormal numbers are told of", "[report]") {
+  const Report report = report_of(R"(program @p(%x: f32[n=1, c=1, w=8]) {
+    %w = const [1e-40, 2, -1e-44] : f32[o=1, i=1, w=3]
+    %h = const [6e-8] : f16[c=1]
+    %0 = convert %h : f32[c=1]
+    %1 = conv %x, %w
+    %y = mul %1, %0
+    return %y })");
+  CHECK(report.denormals ==
+        Sentences{"%w: 2 of 3 elements are denormal (not 0, and below 1.2e-38): many CPUs take a "
+                  "hundred times as long for each; --flush-denormals takes them for 0"});
+}

@@ -20,7 +20,9 @@ std::string obstacle(const std::string& text) {
 std::string separated(const std::string& text) {
   REQUIRE(obstacle(text) == "");
   const ir::Program program = ir::parse(text).value();
-  return to_string(compiler::separable(program, *program.find("y")));
+  compiler::Edit edit(program);
+  compiler::separable(edit, *program.find("y"));
+  return to_string(edit.finish());
 }
 
 /// A filter of so many rows and columns: the product of two counts from 1, and `odd` in its corner.

@@ -1,0 +1,219 @@
+#include "bench/agreement.h"
+
+#include "bench/verify.h"
+#include "ir/number.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <map>
+
+namespace volute::bench {
+namespace {
+
+using Bytes = std::vector<std::byte>;
+using Results = std::vector<Bytes>; // an output each
+
+// Contenders that are compared with each other may differ by this part of the largest element: f32
+// sums of some thousand products, by algorithms with a few times a direct sum's error.
+constexpr double mutual_tolerance = 2e-5;
+constexpr double narrow_tolerance = 0x1p-6; // bf16 and f16, rounded where a library likes to
+
+/// Runs it once into outputs full of NaN, or of what is no likely integer.
+Expected<Results> results_of(const Way& way, Data& data, double& seconds) {
+  for (runtime::Tensor& output : data.outputs)
+    std::memset(output.data(), 0xff, static_cast<size_t>(output.bytes()));
+  const double start = steady_seconds();
+  if (Status status = way.call(); !status) return status.failure();
+  seconds = steady_seconds() - start;
+  way.deliver();
+  Results results;
+  for (const runtime::Tensor& output : data.outputs)
+    results.emplace_back(output.data(), output.data() + output.bytes());
+  return results;
+}
+
+double tolerance_of(const ir::Program& program, const ir::TensorType& type, double largest) {
+  if (ir::is_float(type.element))
+    return largest * (ir::size_of(type.element) == 2 ? narrow_tolerance : mutual_tolerance);
+  // Who multiplies by 1/scale, or adds the bias in f32, rounds some sums to the neighbour.
+  for (const ir::Statement& s : program.statements)
+    if (std::holds_alternative<ir::Quantize>(s.operation)) return 1;
+  return 0;
+}
+
+/// A result as a reference for others.
+Bounded as_bounded(const ir::Program& program, const ir::TensorType& type, const Bytes& bytes) {
+  Bounded bounded{{type, bytes}, {}};
+  double largest = 0;
+  for (const double value : ir::elements_of(bounded.value))
+    if (std::isfinite(value)) largest = std::max(largest, std::abs(value));
+  bounded.tolerance.assign(static_cast<size_t>(type.elements()),
+                           tolerance_of(program, type, largest));
+  return bounded;
+}
+
+/// Where the reference is exact, a library's other order of rounding is still no mistake of it.
+void loosen(const ir::Program& program, std::map<std::string, Bounded>& wanted) {
+  for (auto& [name, bounded] : wanted) {
+    const Bounded loose = as_bounded(program, bounded.value.type, bounded.value.bytes);
+    for (size_t i = 0; i < bounded.tolerance.size(); ++i)
+      bounded.tolerance[i] = std::max(bounded.tolerance[i], loose.tolerance[i]);
+  }
+}
+
+Expected<std::map<std::string, Bounded>> reference_of(const ir::Program& program, const Data& data,
+                                                      double steps, bool flushed) {
+  std::vector<ir::TensorData> copies;
+  copies.reserve(data.inputs.size());
+  std::map<std::string, const ir::TensorData*> named;
+  for (size_t i = 0; i < data.inputs.size(); ++i) {
+    const runtime::Tensor& input = data.inputs[i];
+    copies.push_back({input.type(), Bytes(input.data(), input.data() + input.bytes())});
+    named[program.name_of(program.inputs[i])] = &copies.back();
+  }
+  return bounded_reference(program, named, {steps, 4e9}, flushed);
+}
+
+/// How one set of results compares with another.
+struct Comparison {
+  std::string difference; // empty: they agree
+  bool is_equal = true;
+  double largest_share = 0; // of a difference in its tolerance
+  int64_t unbounded = 0;    // elements that differ, and of which nothing is known
+};
+
+Comparison compare_all(const ir::Program& program, const std::map<std::string, Bounded>& wanted,
+                       const Results& results) {
+  Comparison all;
+  for (size_t i = 0; i < results.size(); ++i) {
+    const std::string& name = program.name_of(program.outputs[i]);
+    const Agreement found = compare(name, wanted.at(name), results[i].data());
+    all.is_equal = all.is_equal && found.largest_difference == 0;
+    all.largest_share = std::max(all.largest_share, found.largest_share);
+    all.unbounded += found.unbounded;
+    if (!found.agrees() && all.difference.empty())
+      all.difference = fmt::format(
+          "%{}: {} of {} elements differ, the first at {}: {} instead of {}, tolerance {:.3g}",
+          name, found.wrong, found.elements, found.where, found.got, found.wanted, found.tolerance);
+  }
+  return all;
+}
+
+std::map<std::string, Bounded> as_wanted(const ir::Program& program, const Data& data,
+                                         const Results& results) {
+  std::map<std::string, Bounded> wanted;
+  for (size_t i = 0; i < results.size(); ++i)
+    wanted[program.name_of(program.outputs[i])] =
+        as_bounded(program, data.outputs[i].type(), results[i]);
+  return wanted;
+}
+
+void add(std::string& list, const std::string& what) { list += (list.empty() ? "" : ", ") + what; }
+
+/// One way's results.
+struct Done {
+  Entrant* entrant;
+  size_t way;
+  Results results;
+};
+
+/// Takes a way out of the race, and its entrant when no way is left.
+void refuse(const Done& done, const std::string& why) {
+  Way& way = done.entrant->ways[done.way];
+  way.call = nullptr;
+  const bool is_out = std::none_of(done.entrant->ways.begin(), done.entrant->ways.end(),
+                                   [](const Way& w) { return w.call != nullptr; });
+  if (is_out) done.entrant->refused = "computes something else: " + why;
+}
+
+} // namespace
+
+Expected<std::string> verify(const ir::Program& program, Data& data, std::vector<Entrant>& entrants,
+                             double steps, std::vector<std::vector<double>>& seconds,
+                             bool flushed) {
+  std::vector<Done> all;
+  seconds.clear();
+  for (Entrant& entrant : entrants) {
+    seconds.emplace_back(entrant.ways.size(), 0);
+    for (size_t i = 0; i < entrant.ways.size(); ++i) {
+      double& took = seconds.back()[i];
+      Expected<Results> results = results_of(entrant.ways[i], data, took);
+      if (!results) return results.failure();
+      if (i == 0) entrant.preparation.first_call = took;
+      all.push_back({&entrant, i, std::move(*results)});
+    }
+  }
+  const auto fault = [&](const Done& done, const std::string& other,
+                         const std::string& difference) {
+    return fail(fmt::format("@{}", program.name),
+                fmt::format("{} computes something else than {}: {}", done.entrant->name, other,
+                            difference));
+  };
+
+  std::string equal, within;
+  const auto tell = [&](const Done& done, const Comparison& found) {
+    if (done.way > 0) return; // a word for each entrant
+    if (found.unbounded > 0)
+      add(within, fmt::format("{} (but for {} elements without a finite bound)", done.entrant->name,
+                              found.unbounded));
+    else if (found.is_equal)
+      add(equal, done.entrant->name);
+    else
+      add(within, fmt::format("{} ({:.2g} of it)", done.entrant->name, found.largest_share));
+  };
+  const auto sentence = [&](const std::string& against) {
+    std::string how;
+    if (!equal.empty()) how = fmt::format("equal to {}: {}", against, equal);
+    if (!within.empty())
+      how +=
+          fmt::format("{}within the tolerance of {}: {}", how.empty() ? "" : "; ", against, within);
+    return how;
+  };
+
+  Expected<std::map<std::string, Bounded>> wanted = reference_of(program, data, steps, flushed);
+  if (wanted) {
+    std::map<std::string, Bounded> loose = *wanted;
+    loosen(program, loose);
+    for (const Done& done : all) {
+      const Comparison found =
+          compare_all(program, done.entrant->is_volute ? *wanted : loose, done.results);
+      if (found.difference.empty())
+        tell(done, found);
+      else if (done.entrant->is_volute)
+        return fault(done, "the reference", found.difference);
+      else
+        refuse(done, found.difference);
+    }
+    return sentence("the reference");
+  }
+
+  // Everybody agrees with the first, or one of them is wrong: whoever is alone.
+  const std::map<std::string, Bounded> first = as_wanted(program, data, all.front().results);
+  std::vector<std::pair<const Done*, std::string>> others;
+  bool has_witness = false; // another than Volute that computes the same
+  for (size_t i = 1; i < all.size(); ++i) {
+    const Comparison found = compare_all(program, first, all[i].results);
+    if (!found.difference.empty()) {
+      others.emplace_back(&all[i], found.difference);
+      continue;
+    }
+    has_witness = has_witness || !all[i].entrant->is_volute;
+    tell(all[i], found);
+  }
+  for (const auto& [done, difference] : others) {
+    if (done->entrant->is_volute || !has_witness)
+      return fault(*done, all.front().entrant->name,
+                   difference + " (the reference evaluation takes too long to tell who is right)");
+    refuse(*done, difference);
+  }
+  const std::string how = sentence(all.front().entrant->name);
+  if (how.empty())
+    return std::string("not verified: the reference evaluation takes too long, and there is nobody "
+                       "else");
+  return how + " (the reference evaluation takes too long)";
+}
+
+} // namespace volute::bench

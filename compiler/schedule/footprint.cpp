@@ -1,0 +1,156 @@
+#include "compiler/schedule/footprint.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace volute::compiler {
+
+using namespace ir;
+
+namespace {
+
+struct Run { // `count` places, `stride` bytes apart
+  int64_t count, stride;
+};
+
+/// Lines under a product of runs: near ones make blocks, blocks far apart have lines of their own.
+/// A row ends where the next is a page or more away.
+Footprint::Traffic lines_under(std::vector<Run> runs, int64_t element_bytes, int64_t line_bytes,
+                               int64_t page_bytes) {
+  std::sort(runs.begin(), runs.end(),
+            [](const Run& a, const Run& b) { return a.stride < b.stride; });
+  int64_t block = element_bytes;
+  double blocks = 1, rows = 1;
+  for (const Run& run : runs) {
+    if (run.stride <= std::max(block, line_bytes))
+      block += (run.count - 1) * run.stride;
+    else
+      blocks *= static_cast<double>(run.count);
+    if (run.stride >= page_bytes && run.count > 1) rows *= static_cast<double>(run.count);
+  }
+  return {blocks * static_cast<double>(ceil_div(block, line_bytes) * line_bytes), rows};
+}
+
+} // namespace
+
+Footprint::Footprint(const Nest& nest, const Plan& plan, const Target& target)
+    : nest_(nest), plan_(plan), line_bytes_(target.line_bytes), page_bytes_(target.page_bytes) {
+  const bool widened = plan.instruction.kind == Instruction::Kind::combine;
+  for (const PlannedRead& read : plan.reads) {
+    const PackedLayout* packed = plan.packed_layout_of(read.read.operand);
+    const ElementType element = nest.operands[static_cast<size_t>(read.read.operand)].element;
+    add(read.read.operand, read.read.index,
+        size_of(packed && widened ? nest.accumulators.front().type : element), packed);
+  }
+  for (const Write& w : nest.writes)
+    add(w.operand, w.index, size_of(nest.operands[static_cast<size_t>(w.operand)].element),
+        nullptr);
+  for (const Operand& operand : operands_) {
+    std::vector<Traffic>& by_depth = touched_.emplace_back();
+    for (size_t depth = 0; depth <= plan.loops.size(); ++depth)
+      by_depth.push_back(touched(operand, depth));
+  }
+}
+
+void Footprint::add(int32_t operand, const Index& index, int64_t element_bytes,
+                    const PackedLayout* packed) {
+  Operand added;
+  added.element_bytes = element_bytes, added.packed = packed;
+  const View& view = nest_.operands[static_cast<size_t>(operand)];
+  if (!packed)
+    for (size_t d = 0; d < index.size(); ++d) {
+      Dimension dimension;
+      dimension.extent = view.dims[d].extent.number();
+      dimension.stride = view.dims[d].stride.number();
+      for (const Affine::Term& term : index[d].at.terms())
+        dimension.walks.push_back({term.var, std::abs(term.coefficient)});
+      added.dimensions.push_back(std::move(dimension));
+    }
+  operands_.push_back(std::move(added));
+}
+
+int64_t Footprint::elements_inside(Var axis, size_t depth) const {
+  for (size_t i = depth; i < plan_.loops.size(); ++i)
+    if (plan_.loops[i].axis == axis) return plan_.loops[i].extent;
+  return std::min(plan_.held(axis), nest_.axis_of(axis).extent.number());
+}
+
+Footprint::Traffic Footprint::touched(const Operand& operand, size_t depth) const {
+  std::vector<Run> runs;
+  if (operand.packed) {
+    int64_t stride = operand.element_bytes;
+    const std::vector<PackedLayout::Dimension>& dims = operand.packed->dimensions;
+    for (size_t d = dims.size(); d-- > 0; stride *= dims[d].count)
+      if (dims[d].loop < 0 || static_cast<size_t>(dims[d].loop) >= depth)
+        runs.push_back({dims[d].count, stride});
+    return lines_under(std::move(runs), operand.element_bytes, line_bytes_, page_bytes_);
+  }
+  for (const Dimension& dimension : operand.dimensions) {
+    int64_t span = 0, step = 0, points = 1; // of the places that the dimension's axes reach
+    for (const Dimension::Walk& walk : dimension.walks) {
+      const int64_t inside = elements_inside(walk.axis, depth);
+      if (inside == 1) continue;
+      span += walk.step * (inside - 1);
+      step = std::gcd(step, walk.step);
+      points = points > dimension.extent ? points : points * inside;
+    }
+    if (step == 0 || dimension.stride == 0) continue;
+    const int64_t places = std::min(span, dimension.extent - 1) / step + 1;
+    runs.push_back({std::min(places, points), step * dimension.stride * operand.element_bytes});
+  }
+  return lines_under(std::move(runs), operand.element_bytes, line_bytes_, page_bytes_);
+}
+
+double Footprint::bytes(size_t depth) const {
+  double sum = 0;
+  for (const std::vector<Traffic>& by_depth : touched_) sum += by_depth[depth].bytes;
+  return sum;
+}
+
+/// The outermost loop from trip to trip of which what is used again is still there.
+size_t Footprint::reused_at(int64_t capacity) const {
+  size_t fits = 0; // the outermost depth whose loops touch no more than there is room for
+  while (fits < plan_.loops.size() && bytes(fits) > static_cast<double>(capacity)) ++fits;
+  return fits > 0 ? fits - 1 : 0;
+}
+
+bool Footprint::moves(const Operand& operand, Var axis) const {
+  if (operand.packed)
+    return std::any_of(operand.packed->dimensions.begin(), operand.packed->dimensions.end(),
+                       [&](const PackedLayout::Dimension& d) { return d.axis == axis; });
+  return std::any_of(operand.dimensions.begin(), operand.dimensions.end(), [&](const Dimension& d) {
+    return std::any_of(d.walks.begin(), d.walks.end(),
+                       [&](const Dimension::Walk& walk) { return walk.axis == axis; });
+  });
+}
+
+/// Rows that one pass of the loops from `depth` on brings in: each tile visits its part of a row by
+/// itself, for the lines that no tile before it has brought.
+double Footprint::visits(size_t operand, size_t depth) const {
+  const size_t tile = std::max(depth, plan_.first_tap());
+  const Traffic& of_tile = touched_[operand][tile];
+  double tiles = 1;
+  for (size_t i = depth; i < tile; ++i)
+    if (moves(operands_[operand], plan_.loops[i].axis))
+      tiles *= static_cast<double>(plan_.loops[i].trips());
+  const double anew = touched_[operand][depth].bytes / (of_tile.bytes * tiles);
+  return of_tile.rows * tiles * std::min(1.0, anew);
+}
+
+Footprint::Traffic Footprint::traffic(size_t operand, int64_t capacity) const {
+  const size_t depth = reused_at(capacity);
+  Traffic traffic = {touched_[operand][depth].bytes, visits(operand, depth)};
+  for (size_t i = 0; i < depth; ++i) {
+    traffic.bytes *= static_cast<double>(plan_.loops[i].trips());
+    traffic.rows *= static_cast<double>(plan_.loops[i].trips());
+  }
+  return traffic;
+}
+
+double Footprint::traffic(int64_t capacity) const {
+  double sum = 0;
+  for (size_t i = 0; i < operands_.size(); ++i) sum += traffic(i, capacity).bytes;
+  return sum;
+}
+
+} // namespace volute::compiler

@@ -1,0 +1,75 @@
+// How much memory the loops of a plan touch, and how much of it comes anew into each cache.
+//
+//     for o by 32            footprint(0)  all of x, w, y
+//       for h                footprint(1)  all of x, a panel of w, rows of y
+//         for w by 14        footprint(2)  3 rows of x, a panel of w, a row of y
+//           for kh, kw, i    footprint(3)  ...
+//
+// A footprint counts whole lines. What a loop's next trip touches again is still in a cache that
+// holds the footprint of one trip, all operands together: the reuse distance of a cache that drops
+// what was used longest ago (the stack distances of Mattson et al., Evaluation Techniques for
+// Storage Hierarchies, 1970, section 3, for loop nests). So the loops outside of those that fit
+// bring everything in once a trip, the outermost of those that fit only what it touches at all.
+#pragma once
+
+#include "compiler/schedule/plan.h"
+#include "ir/nest.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace volute::compiler {
+
+class Footprint {
+public:
+  /// Of what the plan's innermost step reads, packed where it is, and of the results. The nest has
+  /// no parameters.
+  Footprint(const ir::Nest& nest, const Plan& plan, const Target& target);
+
+  size_t operands() const { return operands_.size(); }
+  /// Bytes of the lines of one operand that one pass of the loops from `depth` on touches; at
+  /// Plan::loops.size() one step of the register tile.
+  double bytes(size_t operand, size_t depth) const { return touched_[operand][depth].bytes; }
+  /// Of all operands.
+  double bytes(size_t depth) const;
+
+  /// What comes into a cache of this capacity from beyond, the first time too, in one run of all
+  /// loops: of one operand.
+  struct Traffic {
+    double bytes = 0;
+    double rows = 0; // visits to parts a page or more apart: there no prefetcher knows on
+  };
+  Traffic traffic(size_t operand, int64_t capacity) const;
+  /// Bytes of all operands.
+  double traffic(int64_t capacity) const;
+
+private:
+  struct Dimension {
+    struct Walk {
+      ir::Var axis;
+      int64_t step; // along the dimension
+    };
+    std::vector<Walk> walks;
+    int64_t extent = 1, stride = 0; // elements
+  };
+  struct Operand {
+    std::vector<Dimension> dimensions;
+    const PackedLayout* packed = nullptr;
+    int64_t element_bytes = 1;
+  };
+  void add(int32_t operand, const ir::Index& index, int64_t element_bytes,
+           const PackedLayout* packed);
+  int64_t elements_inside(ir::Var axis, size_t depth) const;
+  Traffic touched(const Operand& operand, size_t depth) const;
+  size_t reused_at(int64_t capacity) const;
+  double visits(size_t operand, size_t depth) const;
+  bool moves(const Operand& operand, ir::Var axis) const;
+
+  const ir::Nest& nest_;
+  const Plan& plan_;
+  int64_t line_bytes_, page_bytes_;
+  std::vector<Operand> operands_;
+  std::vector<std::vector<Traffic>> touched_; // by operand, by depth
+};
+
+} // namespace volute::compiler

@@ -1,0 +1,60 @@
+#include "ir/budget.h"
+
+#include <fmt/format.h>
+
+#include <ctime>
+#include <limits>
+#include <malloc.h>
+
+namespace volute::ir {
+namespace {
+
+struct Spending {
+  Budget budget;
+  double seconds_before = 0;
+  int64_t bytes_before = 0;
+};
+thread_local Spending spending;
+thread_local bool is_limited = false;
+
+double thread_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+/// Of the process: what is asked for and not given back, in all arenas and in mappings.
+int64_t heap_bytes() {
+  const struct mallinfo2 info = mallinfo2();
+  return static_cast<int64_t>(info.uordblks + info.hblkhd);
+}
+
+} // namespace
+
+BudgetScope::BudgetScope(const Budget& budget) : is_nested_(is_limited) {
+  if (is_nested_) return;
+  spending = {budget, thread_seconds(), heap_bytes()};
+  is_limited = true;
+}
+
+BudgetScope::~BudgetScope() {
+  if (!is_nested_) is_limited = false;
+}
+
+double seconds_left() {
+  if (!is_limited) return std::numeric_limits<double>::max();
+  return spending.budget.seconds - (thread_seconds() - spending.seconds_before);
+}
+
+void check_time() {
+  if (seconds_left() < 0)
+    throw BudgetSpent{fmt::format("{} s of processor time", spending.budget.seconds)};
+}
+
+void check_budget() {
+  check_time();
+  if (is_limited && heap_bytes() - spending.bytes_before > spending.budget.bytes)
+    throw BudgetSpent{fmt::format("{} MiB of memory", spending.budget.bytes >> 20)};
+}
+
+} // namespace volute::ir
