@@ -6,6 +6,7 @@
 #include "compiler/image/preparation.h"
 #include "compiler/lower/nest_builder.h"
 #include "compiler/nests/in_place.h"
+#include "compiler/report/spills.h"
 #include "compiler/within_budget.h"
 #include "ir/effects.h"
 #include "ir/verify.h"
@@ -218,7 +219,13 @@ Expected<Stages> into_llvm(Stages s, Request request) {
 }
 
 Expected<Stages> into_assembly(Stages s, Request request) {
-  if (request.assembly) s.assembly = s.generation->assembly_text();
+  if (!request.assembly && !request.spills) return s;
+  const double start_ms = thread_ms();
+  Expected<Listing> listing = list(s.loops, request.target, request.assembly);
+  if (!listing) return listing.failure();
+  if (request.assembly) s.assembly = listing->text();
+  s.listing = std::make_shared<const Listing>(std::move(*listing));
+  s.aside_ms = thread_ms() - start_ms;
   return s;
 }
 
@@ -247,7 +254,7 @@ constexpr Pass code_passes[] = {
     {"emit", "loops", llvm_level,
      "every statement of the loops is spelt out as LLVM IR; no decision is left", into_llvm},
     {"assembly", "LLVM IR", assembly_level,
-     "the machine code as text, where it is asked for", into_assembly},
+     "the machine code as text, where it is asked for: generated once more, with its line table", into_assembly},
     {"object", "LLVM IR", object_level,
      "LLVM selects instructions, allocates registers and schedules", into_object},
     {"link", "object", image_level,
@@ -326,6 +333,12 @@ Expected<Compiled> generated(Stages stages, const CompileRequest& request, doubl
   compiled.report = std::move(compiled.stages.report);
   compiled.llvm = std::move(compiled.stages.llvm);
   compiled.assembly = std::move(compiled.stages.assembly);
+  compiled.listing = compiled.stages.listing;
+  if (compiled.listing) {
+    std::vector<std::string> steps;
+    for (const Step& step : compiled.stages.loops.steps) steps.push_back(step.name);
+    count_spills(compiled.report.nests, *compiled.listing, steps);
+  }
   const std::shared_ptr<Generation> generation = std::move(compiled.stages.generation);
   Code& code = generation->code();
   const LoopProgram& loops = compiled.stages.loops;
@@ -356,7 +369,7 @@ Expected<Compiled> generated(Stages stages, const CompileRequest& request, doubl
   report.emit_ms = ms_of(report, "emit");
   report.object_ms = ms_of(report, "object");
   report.link_ms = ms_of(report, "link");
-  report.cpu_ms = thread_ms() - start_ms;
+  report.cpu_ms = thread_ms() - start_ms - compiled.stages.aside_ms;
   return compiled;
 }
 

@@ -4,6 +4,7 @@
 
 #include "compiler/image/image.h"
 #include "compiler/pipeline.h"
+#include "compiler/report/listing.h"
 
 namespace volute::compiler {
 
@@ -12,6 +13,8 @@ struct Compiled {
   Report report;
   Stages stages;
   std::string llvm, assembly; // on request
+  /// On request: the assembly, each instruction with its line of the loops and its statement.
+  std::shared_ptr<const Listing> listing;
 };
 
 /// The rest of the table of passes, after passes_to_loops(): from loops to code, by LLVM.

@@ -16,6 +16,7 @@
 #include "compiler/rewrites/fold_constants.h"
 #include "compiler/rewrites/fold_tables.h"
 #include "compiler/rewrites/form.h"
+#include "compiler/rewrites/sources.h"
 #include "compiler/schedule/plan.h"
 #include "compiler/within_budget.h"
 #include "ir/normal.h"
@@ -66,21 +67,27 @@ constexpr Level report_level = {"report", [](const Stages&) { return std::vector
 
 using Request = const CompileRequest&;
 
+/// Statements hand on where they come from, whatever the rewrite.
+void become(Stages& s, Program after) {
+  hand_on_sources(s.program, after);
+  s.program = std::move(after);
+}
+
 template <Program (*pass)(const Program&)>
 Expected<Stages> on_program(Stages s, Request) {
-  s.program = pass(s.program);
+  become(s, pass(s.program));
   return s;
 }
 
 template <Program (*pass)(const Program&, std::vector<std::string>& notes)>
 Expected<Stages> on_program(Stages s, Request) {
-  s.program = pass(s.program, s.report.fusion);
+  become(s, pass(s.program, s.report.fusion));
   return s;
 }
 
 Expected<Stages> into_legal_statements(Stages s, Request request) {
   s.lowering.strides = request.strides;
-  s.program = legalise(s.program, s.lowering);
+  become(s, legalise(s.program, s.lowering));
   return s;
 }
 
@@ -89,7 +96,7 @@ Expected<Stages> in_chosen_forms(Stages s, Request request) {
       choose_forms(s.program, s.lowering,
                    {request.target, request.accuracy, s.asked.is_naive(), s.asked.text()});
   if (!formed) return formed.failure();
-  s.program = std::move(formed->program);
+  become(s, std::move(formed->program));
   s.lowering = std::move(formed->options);
   for (const StatementForms& statement : formed->statements)
     if (statement.chosen != "direct") s.schedules.forms[statement.nest] = {statement.chosen, {}};
@@ -426,7 +433,8 @@ Expected<Stages> specialise_program(const Program& program, const CompileRequest
   if (std::vector<Diagnostic> faults = verify(program); !faults.empty())
     return Failure{std::move(faults)};
   Stages start;
-  start.written = start.program = program;
+  start.written = program;
+  start.program = with_own_sources(program);
   return within(request.budget, program.name,
                 [&] { return run_from(0, std::move(start), request); });
 }

@@ -25,6 +25,7 @@
 namespace volute::compiler {
 
 class Generation;
+struct Listing;
 struct Pass;
 struct Stages;
 
@@ -39,7 +40,8 @@ struct CompileRequest {
   /// What compiling may take before it is given up.
   Budget budget;
   bool llvm_text = false; // keep the LLVM IR as text
-  bool assembly = false;  // keep the assembly as text
+  bool assembly = false;  // keep the assembly, with where each instruction comes from
+  bool spills = false;    // count what the code keeps on the stack, for the report
   /// Sees the value after each pass; what it throws ends the compilation there.
   std::function<void(const Pass&, const Stages&)> watch = nullptr;
 };
@@ -58,6 +60,8 @@ struct Stages {
   std::vector<PendingPacking> packings; // operands that are still to be packed
   std::shared_ptr<Generation> generation; // of code, on its way
   std::string llvm, assembly;             // as text, on request
+  std::shared_ptr<const Listing> listing; // the assembly, on request
+  double aside_ms = 0;                    // CPU time that only looking took
   Report report;
 
   Asked asked;           // which schedules

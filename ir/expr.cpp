@@ -7,8 +7,8 @@
 namespace volute::ir {
 namespace {
 
-Expr node(ElementType type, int32_t lanes, decltype(ExprNode::is) is) {
-  return std::make_shared<const ExprNode>(ExprNode{type, lanes, std::move(is)});
+Expr node(ElementType type, int32_t lanes, decltype(ExprNode::is) is, SourceId source = no_source) {
+  return std::make_shared<const ExprNode>(ExprNode{type, lanes, std::move(is), source});
 }
 
 } // namespace
@@ -29,10 +29,13 @@ Expr read(ElementType type, int32_t operand, Index index) {
 
 Expr acc(ElementType type, int32_t accumulator) { return node(type, 1, Acc{accumulator}); }
 
-Expr load(ElementType type, int32_t lanes, Load load) { return node(type, lanes, std::move(load)); }
+Expr load(ElementType type, int32_t lanes, Load load, SourceId source) {
+  return node(type, lanes, std::move(load), source);
+}
 
-Expr reg(ElementType type, int32_t lanes, int32_t array, std::vector<Affine> index) {
-  return node(type, lanes, Reg{array, std::move(index)});
+Expr reg(ElementType type, int32_t lanes, int32_t array, std::vector<Affine> index,
+         SourceId source) {
+  return node(type, lanes, Reg{array, std::move(index)}, source);
 }
 
 Expr unary(UnaryFn fn, Expr a) {
@@ -56,7 +59,8 @@ Expr bitcast_to(ElementType type, Expr a) {
 Expr splat_to(int32_t lanes, Expr a) {
   if (a->lanes == lanes) return a;
   const ElementType type = a->type;
-  return node(type, lanes, UnaryOp{UnaryFn::splat, std::move(a)});
+  const SourceId source = a->source;
+  return node(type, lanes, UnaryOp{UnaryFn::splat, std::move(a)}, source);
 }
 
 Expr binary(BinaryFn fn, Expr a, Expr b) {

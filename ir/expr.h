@@ -8,6 +8,7 @@
 #pragma once
 
 #include "ir/affine.h"
+#include "ir/sources.h"
 #include "ir/types.h"
 
 #include <cstdint>
@@ -142,6 +143,7 @@ struct ExprNode {
   ElementType type = ElementType::f32;
   int32_t lanes = 1;
   std::variant<Imm, Position, Read, Acc, Load, Reg, UnaryOp, BinaryOp, Fma, Select, Dot> is;
+  SourceId source = no_source; // never part of what it is
 };
 
 // ---- making them ------------------------------------------------------------------------------
@@ -151,15 +153,16 @@ Expr imm_integer(int64_t value, ElementType type, int32_t lanes = 1);
 Expr position(Affine value, ElementType type);
 Expr read(ElementType type, int32_t operand, Index index);
 Expr acc(ElementType type, int32_t accumulator);
-Expr load(ElementType type, int32_t lanes, Load load);
-Expr reg(ElementType type, int32_t lanes, int32_t array, std::vector<Affine> index);
+Expr load(ElementType type, int32_t lanes, Load load, SourceId source = no_source);
+Expr reg(ElementType type, int32_t lanes, int32_t array, std::vector<Affine> index,
+         SourceId source = no_source);
 /// Operations take the type and lanes of their first operand, but `select` those of `then`.
 /// `convert_to` and `bitcast_to` name the type, `splat_to` the lanes.
 Expr unary(UnaryFn fn, Expr a);
 Expr convert_to(ElementType type, Expr a);
 Expr bitcast_to(ElementType type, Expr a);
 Expr splat_to(int32_t lanes, Expr a); // `a` itself when it has that many lanes already
-                                      // (which must be a multiple of its own)
+                                      // (which must be a multiple of its own); has its source
 Expr binary(BinaryFn fn, Expr a, Expr b);
 Expr fma(Expr a, Expr b, Expr c);
 Expr select(Compare compare, Expr a, Expr b, Expr then, Expr otherwise);
@@ -179,7 +182,8 @@ Expr with_children(const Expr& expr, std::vector<Expr> operands);
 /// Each node once, its operands before it. Operands that are missing are passed over.
 void visit(const Expr& expr, const std::function<void(const ExprNode&)>& fn);
 /// Bottom-up: `fn` sees each node once, with its operands already rewritten, and returns its
-/// replacement, or the node itself. What was shared stays shared.
+/// replacement, or the node itself. What was shared stays shared, and what replaces a node has its
+/// source.
 Expr rewrite(const Expr& expr, const std::function<Expr(const Expr&)>& fn);
 
 std::string_view to_string(UnaryFn fn);

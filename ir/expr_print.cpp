@@ -245,6 +245,31 @@ constexpr int deepest = 24;
 
 } // namespace
 
+namespace {
+
+/// Of each node: the first of the named ones that it is part of, or how many there are.
+std::vector<size_t> lets_of(const std::vector<const ExprNode*>& order,
+                            const std::vector<const ExprNode*>& named) {
+  std::vector<size_t> lets(order.size(), named.size());
+  if (named.empty()) return lets;
+  std::unordered_map<const ExprNode*, size_t> place;
+  for (size_t i = 0; i < order.size(); ++i) place[order[i]] = i;
+  for (size_t let = 0; let < named.size(); ++let) {
+    std::vector<const ExprNode*> parts = {named[let]};
+    while (!parts.empty()) {
+      const ExprNode& node = *parts.back();
+      parts.pop_back();
+      size_t& own = lets[place.at(&node)];
+      if (own < named.size()) continue;
+      own = let;
+      for_each_part(node, [&](const Expr& operand) { parts.push_back(operand.get()); });
+    }
+  }
+  return lets;
+}
+
+} // namespace
+
 ValueTexts value_texts(const std::vector<ValueToPrint>& values, const ExprNames& names,
                        const std::set<std::string>& taken) {
   Interner intern;
@@ -269,6 +294,7 @@ ValueTexts value_texts(const std::vector<ValueToPrint>& values, const ExprNames&
   ValueTexts texts;
   ValuePrinter printer(names);
   int number = 0;
+  std::vector<const ExprNode*> named;
   for (const ExprNode* node : order) {
     printer.print(*node);
     const Printed& printed = printer.printed(*node);
@@ -283,7 +309,9 @@ ValueTexts value_texts(const std::vector<ValueToPrint>& values, const ExprNames&
         "let {}{} = {}", name,
         usual ? "" : fmt::format(": {}", value_type_text(node->type, node->lanes)), printed.text));
     printer.name(*node, name);
+    named.push_back(node);
   }
+  texts.let_of = lets_of(order, named);
   for (const auto& [value, context] : distinct)
     texts.values.push_back(printer.in_context(value, context));
   return texts;

@@ -54,8 +54,11 @@ Stmt block(std::vector<Stmt> stmts, std::string note) {
       flat.push_back(std::move(s));
   }
   if (flat.size() == 1 && note.empty()) return flat.front();
-  if (flat.size() == 1 && flat.front()->note.empty())
-    return stmt(flat.front()->is, std::move(note));
+  if (flat.size() == 1 && flat.front()->note.empty()) {
+    StmtNode only = *flat.front();
+    only.note = std::move(note);
+    return std::make_shared<const StmtNode>(std::move(only));
+  }
   return stmt(Block{std::move(flat)}, std::move(note));
 }
 
@@ -69,7 +72,19 @@ Stmt for_loop(Var var, Range range, For::Kind kind, Stmt body, std::string note)
   return stmt(For{var, std::move(range), kind, std::move(body)}, std::move(note));
 }
 
-Stmt normal(StmtNode node) {
+Stmt with_source(const Stmt& s, SourceId source) {
+  if (!s || source == no_source || s->source != no_source) return s;
+  StmtNode copy = *s;
+  if (auto* inner = std::get_if<Block>(&copy.is)) // which dissolves into others
+    for (Stmt& statement : inner->stmts) statement = with_source(statement, source);
+  else
+    copy.source = source;
+  return std::make_shared<const StmtNode>(std::move(copy));
+}
+
+namespace {
+
+Stmt made_normal(StmtNode node) {
   if (auto* inner = std::get_if<Block>(&node.is))
     return block(std::move(inner->stmts), std::move(node.note));
   if (auto* loop = std::get_if<For>(&node.is))
@@ -81,6 +96,13 @@ Stmt normal(StmtNode node) {
     return block({std::move(when->body)}, std::move(node.note));
   }
   return std::make_shared<const StmtNode>(std::move(node));
+}
+
+} // namespace
+
+Stmt normal(StmtNode node) {
+  const SourceId source = node.source;
+  return with_source(made_normal(std::move(node)), source);
 }
 
 namespace {

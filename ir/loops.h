@@ -120,7 +120,8 @@ struct Prefetch {
 
 struct StmtNode {
   std::variant<Block, For, When, Set, Store, Scatter, Transpose, Fence, Prefetch> is;
-  std::string note; // what this part is, for readers: "left border", "full tiles"
+  std::string note;            // what this part is, for readers: "left border", "full tiles"
+  SourceId source = no_source; // none: that of the statement around it
 };
 
 Stmt block(std::vector<Stmt> stmts, std::string note = "");
@@ -131,6 +132,8 @@ Stmt stmt(decltype(StmtNode::is) is, std::string note = "");
 /// A statement as `block` and `for_loop` would make it; a `when` that is decided is its body, or
 /// an empty block.
 Stmt normal(StmtNode node);
+/// The same statement with a source, unless it has one; of a block, each statement in it.
+Stmt with_source(const Stmt& s, SourceId source);
 Stmt substitute(const Stmt& s, Var var, const Affine& value);
 Expr substitute(const Expr& e, Var var, const Affine& value);
 
@@ -159,6 +162,7 @@ struct Step {
   Stmt body;
   int64_t scratch_bytes = 0;
   std::string origin;
+  std::vector<size_t> statements; // as Nest::statements, of all nests in it
 
   /// Items of a step whose work does not depend on a parameter.
   int64_t work() const;
@@ -171,15 +175,25 @@ struct LoopProgram {
   std::vector<Buffer> buffers;
   std::vector<Parameter> parameters;
   std::vector<Step> steps;
+  std::vector<Sources> sources = {}; // as NestProgram::sources
 };
 
 std::string to_string(const Step& step, const std::vector<Buffer>& buffers);
 std::string to_string(const LoopProgram& program);
-/// The same with the lines that statements stand on: by step, the number (from 1) of each statement
-/// in the order of the text; a block, which has no line of its own, counts with that of its first.
+/// The same with the lines (from 1) that things stand on. A walk over a step's statements that
+/// meets each before those inside it finds them in this order, and the nodes of a value as
+/// ir::visit does.
 struct LoopsText {
   std::string text;
-  std::vector<std::vector<int>> lines;
+  struct StepLines {
+    int header = 0; // "step conv_y: 8 items of h"
+    /// By statement; a block, which has no line of its own, counts with that of its first.
+    std::vector<int> statements;
+    /// By statement and node of its value, where values in it are named on lines before it; else
+    /// empty: they all stand on the statement's line.
+    std::vector<std::vector<int>> nodes;
+  };
+  std::vector<StepLines> steps;
 };
 LoopsText text_of(const LoopProgram& program);
 /// Reads what to_string prints, and refuses what does not verify, with the line of the fault.

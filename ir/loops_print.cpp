@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 namespace volute::ir {
@@ -56,11 +57,21 @@ public:
     taken_.insert(step.vars.begin(), step.vars.end());
   }
 
-  /// The line of each statement, as in LoopsText.
-  const std::vector<int>& statement_lines() const { return lines_; }
+  /// As in LoopsText, behind that many lines.
+  LoopsText::StepLines lines(int before) const {
+    LoopsText::StepLines all{header_, lines_, {}};
+    all.nodes.resize(lines_.size());
+    for (const auto& [statement, nodes] : nodes_) all.nodes[statement] = nodes;
+    all.header += before;
+    for (int& line : all.statements) line += before;
+    for (std::vector<int>& nodes : all.nodes)
+      for (int& line : nodes) line += before;
+    return all;
+  }
 
   std::string print() {
     if (!step_.origin.empty()) line(0, fmt::format("// {}", step_.origin));
+    header_ = next_line_;
     line(0, header());
     for (const View& view : step_.views) line(1, to_string(view, buffers_, step_.vars));
     for (size_t i = 0; i < step_.tables.size(); ++i)
@@ -139,7 +150,8 @@ private:
   // A statement without a body: its line, and those before it that name values in it.
   struct Lines {
     std::vector<std::string> lets;
-    std::string text; // empty: it has a body
+    std::string text;           // empty: it has a body
+    std::vector<size_t> let_of; // by node of the one value
   };
 
   Lines simple(const StmtNode& node) const {
@@ -150,7 +162,8 @@ private:
     const RegisterArray& to = array(set.array);
     ValueTexts texts = value_texts({{set.value, {to.type, to.lanes}}}, names_, taken_);
     return {std::move(texts.lets),
-            fmt::format("{} = {}", registers(set.array, set.index), texts.values[0])};
+            fmt::format("{} = {}", registers(set.array, set.index), texts.values[0]),
+            std::move(texts.let_of)};
   }
 
   Lines simple(const Store& store) const {
@@ -160,7 +173,8 @@ private:
           fmt::format(" x{}", store.count) + lane_text(store.view, store.lane_dim, store.lane_step);
     ValueTexts texts =
         value_texts({{store.value, {view(store.view).element, store.count}}}, names_, taken_);
-    return {std::move(texts.lets), fmt::format("{} = {}", text, texts.values[0])};
+    return {std::move(texts.lets), fmt::format("{} = {}", text, texts.values[0]),
+            std::move(texts.let_of)};
   }
 
   Lines simple(const Scatter& scatter) const {
@@ -169,7 +183,8 @@ private:
         names_, taken_);
     return {std::move(texts.lets),
             fmt::format("scatter {} behind {}, 0 <= it < {}: {}", texts.values[0],
-                        place(scatter.view, scatter.index), scatter.extent, texts.values[1])};
+                        place(scatter.view, scatter.index), scatter.extent, texts.values[1]),
+            {}};
   }
 
   Lines simple(const Transpose& transpose) const {
@@ -181,16 +196,17 @@ private:
                                 to_string(at + transpose.count, step_.vars))
                   : fmt::format("[{}]", to_string(at, step_.vars));
     }
-    return {{}, fmt::format("{} = transpose {}", name_text(array(transpose.to).name), from)};
+    return {{}, fmt::format("{} = transpose {}", name_text(array(transpose.to).name), from), {}};
   }
 
   Lines simple(const Prefetch& prefetch) const {
     return {{},
             fmt::format("prefetch {} + {}", name_text(view(prefetch.view).name),
-                        to_string(prefetch.offset, step_.vars))};
+                        to_string(prefetch.offset, step_.vars)),
+            {}};
   }
 
-  Lines simple(const Fence&) const { return {{}, "fence"}; }
+  Lines simple(const Fence&) const { return {{}, "fence", {}}; }
   Lines simple(const Block&) const { return {}; }
   Lines simple(const For&) const { return {}; }
   Lines simple(const When&) const { return {}; }
@@ -215,6 +231,9 @@ private:
                           },
                           [&](const auto& is) {
                             const Lines lines = simple(is);
+                            if (!lines.lets.empty())
+                              for (const size_t let : lines.let_of)
+                                nodes_[own].push_back(next_line_ + static_cast<int>(let));
                             for (const std::string& let : lines.lets) line(depth, let);
                             lines_.back() = next_line_;
                             line(depth, lines.text);
@@ -258,8 +277,10 @@ private:
   ExprNames names_;
   std::set<std::string> taken_;
   std::string text_;
-  std::vector<int> lines_;
-  int next_line_ = 1; // of the step's text
+  int header_ = 1;
+  std::vector<int> lines_;                   // by statement
+  std::map<size_t, std::vector<int>> nodes_; // by statement, where it has names
+  int next_line_ = 1;                        // of the step's text
 };
 
 } // namespace
@@ -281,8 +302,7 @@ LoopsText text_of(const LoopProgram& program) {
     add("\n");
     StepPrinter printer(step, program.buffers);
     const std::string text = printer.print();
-    all.lines.push_back(printer.statement_lines());
-    for (int& line : all.lines.back()) line += lines_before;
+    all.steps.push_back(printer.lines(lines_before));
     add(text);
   }
   add(data_sections(program.buffers));

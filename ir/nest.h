@@ -108,7 +108,7 @@ struct Nest {
   std::string form;    // the algorithm that it is of ("dot"); empty: the direct sum
   std::string origin;  // the statements it came from: "conv %0, relu %y"
   /// The same as indices into the statements of the program that was lowered, the head first.
-  std::vector<size_t> statements;
+  std::vector<size_t> statements; // and so into NestProgram::sources
 
   const NestAxis* axis(std::string_view axis_name) const; // for what people write
   const NestAxis* axis(Var var) const;
@@ -124,6 +124,7 @@ struct NestProgram {
   std::vector<Buffer> buffers;
   std::vector<Parameter> parameters;
   std::vector<Nest> nests;
+  std::vector<Sources> sources = {}; // of the statements that were lowered, which nodes name
 };
 
 std::string_view to_string(AxisRole role);

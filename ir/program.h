@@ -13,6 +13,7 @@
 #pragma once
 
 #include "ir/diagnostic.h"
+#include "ir/sources.h"
 #include "ir/types.h"
 
 #include <cstdint>
@@ -203,7 +204,8 @@ struct Statement {
   std::vector<ValueId> results;
   Operation operation;
   std::vector<ValueId> operands;
-  Location where; // of the operator's word
+  Location where;       // of the operator's word
+  Sources sources = {}; // empty: it is as it was written
   bool operator==(const Statement&) const = default;
 };
 

@@ -32,6 +32,9 @@ struct ValueToPrint {
 struct ValueTexts {
   std::vector<std::string> lets; // `let t1 = exp(x)`, in an order in which they can be read
   std::vector<std::string> values;
+  /// By node, operands first, all values together: which of the lets it is written in; lets.size()
+  /// for what stands in the values themselves.
+  std::vector<size_t> let_of;
 };
 
 /// The values of one statement. The names in `taken` are not given to others.

@@ -66,6 +66,55 @@ void visit(const Expr& expr, const std::function<void(const ExprNode&)>& fn) {
   visit(expr, fn, seen);
 }
 
+Expr SourceGiver::operator()(const Expr& expr) {
+  if (!expr || source_ == no_source) return expr;
+  const auto is_done = [&](const Expr& node) {
+    return node->source != no_source || done_.count(node.get());
+  };
+  const auto result = [&](const Expr& node) -> const Expr& {
+    return node->source != no_source ? node : done_.at(node.get()).after;
+  };
+  std::vector<Waiting> stack = {{&expr}};
+  while (!stack.empty()) {
+    const auto [at, operands_done] = stack.back();
+    const Expr& node = *at;
+    if (is_done(node)) {
+      stack.pop_back();
+    } else if (!operands_done) {
+      stack.back().operands_done = true;
+      push_operands(*node, stack);
+    } else {
+      stack.pop_back();
+      ++walked;
+      auto copy = std::make_shared<ExprNode>(*node);
+      copy->source = source_;
+      for_each_part(*copy, [&](Expr& operand) {
+        if (operand) operand = result(operand);
+      });
+      done_.emplace(node.get(), Result{node, std::move(copy)});
+    }
+  }
+  return result(expr);
+}
+
+namespace {
+
+bool is_leaf(const ExprNode& node) {
+  bool leaf = true;
+  for_each_part(node, [&](const Expr&) { leaf = false; });
+  return leaf;
+}
+
+Expr given(const Expr& expr, SourceId source) {
+  if (source == no_source) return expr;
+  if (!is_leaf(*expr)) return SourceGiver(source)(expr);
+  auto copy = std::make_shared<ExprNode>(*expr);
+  copy->source = source;
+  return copy;
+}
+
+} // namespace
+
 Expr Rewriter::operator()(const Expr& expr) {
   if (!expr) return expr;
   std::vector<Waiting> stack = {{&expr}};
@@ -87,6 +136,7 @@ Expr Rewriter::operator()(const Expr& expr) {
         changed |= operands.back() != operand;
       });
       Expr after = fn_(changed ? with_children(node, std::move(operands)) : node);
+      if (after && after->source == no_source) after = given(after, node->source);
       done_.emplace(node.get(), Result{node, std::move(after)});
     }
   }

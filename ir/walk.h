@@ -165,7 +165,23 @@ void for_each_part(Node& node, Fn&& fn) {
 
 // `visit` and `rewrite` of one expression are in ir/expr.h.
 
-/// A rewrite of several expressions, which may share nodes: what was shared stays shared.
+/// Gives several expressions, which may share nodes, a source: those of their nodes that have none
+/// and are not below one that has. What was shared stays shared.
+class SourceGiver {
+public:
+  explicit SourceGiver(SourceId source) : source_(source) {}
+  Expr operator()(const Expr& expr);
+
+private:
+  SourceId source_;
+  struct Result {
+    Expr before, after;
+  };
+  std::unordered_map<const ExprNode*, Result> done_;
+};
+
+/// A rewrite of several expressions, which may share nodes: what was shared stays shared. What
+/// replaces a node has its source.
 class Rewriter {
 public:
   explicit Rewriter(std::function<Expr(const Expr&)> fn) : fn_(std::move(fn)) {}

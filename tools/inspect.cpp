@@ -1,4 +1,5 @@
 #include "compiler/compile.h"
+#include "compiler/report/annotate.h"
 #include "ir/literals.h"
 #include "ir/operators.h"
 #include "ir/print.h"
@@ -29,7 +30,7 @@ constexpr Stage stages[] = {
     {"schedule", "the order, tiles and registers, as --schedule takes it"},
     {"loops", "the nests with every decision taken: what the code generator spells out"},
     {"llvm", "its LLVM IR"},
-    {"asm", "the machine code"},
+    {"asm", "the machine code, each instruction with its line of the loops and its statement"},
     {"report", "the numbers: work, memory, what was chosen and why (the default)"},
 };
 
@@ -59,6 +60,7 @@ struct InspectOptions {
   std::string after; // a pass, or all
   bool passes = false;
   std::string html;
+  bool bare = false;
 };
 
 std::string whole_lines(std::string text) {
@@ -88,8 +90,9 @@ void check_pass(const std::string& wanted) {
 /// What was given, a program or what is in the middle of its way, and the ways to look at it.
 class Inspection {
 public:
-  Inspection(const ProgramSource& source, const std::string& entry, const Settings& settings)
-      : source_(source), session_(settings.session) {
+  Inspection(const ProgramSource& source, const std::string& entry, const Settings& settings,
+             bool bare)
+      : source_(source), session_(settings.session), bare_(bare) {
     if (source.nests)
       given_ = &*source.nests, holds_ = "nests", first_stage_ = "nest";
     else if (source.loops)
@@ -117,6 +120,7 @@ public:
     check_is_there(wanted, seen);
     request_.llvm_text = wanted == "llvm" || wanted == "all";
     request_.assembly = wanted == "asm" || wanted == "all";
+    request_.spills = wanted == "report";
     const compiler::Compiled compiled = to_code();
     if (wanted != "all") return text_of(wanted, compiled);
     std::string text;
@@ -200,13 +204,16 @@ private:
   }
   std::string text_of(std::string_view stage, const compiler::Compiled& made) const {
     if (stage == "llvm") return made.llvm;
-    if (stage == "asm") return made.assembly;
+    if (stage == "asm")
+      return bare_ ? made.assembly
+                   : compiler::annotated(*made.listing, made.stages.loops, made.stages.written);
     if (stage == "report") return compiler::to_string(made.report);
     return text_of(stage, made.stages);
   }
 
   const ProgramSource& source_;
   const runtime::Session& session_;
+  bool bare_; // assembly without what it comes from
   std::variant<const ir::Program*, const ir::NestProgram*, const ir::LoopProgram*> given_;
   std::string_view holds_ = "program", first_stage_ = "program";
   compiler::CompileRequest request_;
@@ -230,7 +237,7 @@ int inspect(const InspectOptions& options, Invocation& invocation) {
   const ProgramSource source = options.source.has_expression
                                    ? source_from_text(options.source.expression)
                                    : read_source(options.file, invocation);
-  Inspection inspection(source, options.source.entry, settings);
+  Inspection inspection(source, options.source.entry, settings, options.bare);
   if (options.after == "all")
     inspection.print_after_each();
   else
@@ -251,6 +258,7 @@ void add_inspect(CLI::App& app, Invocation& invocation, Actions& actions) {
   add_source_options(*sub, options->source);
   CLI::Option* stage = sub->add_option("--stage", options->stage, "Which stage, or all (report)");
   stage->type_name("STAGE");
+  sub->add_flag("--bare", options->bare, "asm: the instructions alone");
   sub->add_option("--after", options->after, "What a pass makes, or all that each makes")
       ->type_name("PASS")
       ->excludes(stage);

@@ -1,6 +1,7 @@
 // Loops -> native code. The only door to LLVM: no LLVM header is needed to come in.
 #pragma once
 
+#include "compiler/report/listing.h"
 #include "compiler/target/target.h"
 #include "ir/diagnostic.h"
 #include "ir/loops.h"
@@ -26,8 +27,11 @@ struct Code {
 /// generated for yet is refused by name.
 class Generation {
 public:
-  /// LLVM IR for every step of a program that has passed verify.
-  static Expected<Generation> emit(const ir::LoopProgram& program, const Target& target);
+  /// LLVM IR for every step of a program that has passed verify. With the program's text_of, the
+  /// object has a line table besides: each instruction's line of that text, and as its column the
+  /// statement (emit_lines.h). The code is the same.
+  static Expected<Generation> emit(const ir::LoopProgram& program, const Target& target,
+                                   const ir::LoopsText* text = nullptr);
   Generation(Generation&&) noexcept;
   Generation& operator=(Generation&&) noexcept;
   ~Generation();
@@ -35,11 +39,11 @@ public:
   /// Faults of the IR, of which there are none.
   std::vector<Diagnostic> verify() const;
   std::string llvm_text() const;
-  /// The machine code as text: the same code generation, once more.
-  std::string assembly_text() const;
   /// Instruction selection, register allocation and scheduling, which use up the IR.
   Expected<bool> make_object();
   size_t object_bytes() const;
+  /// The ELF file, for debuggers and profilers.
+  std::vector<std::byte> object() const;
   /// Of the LLVM IR.
   size_t instructions() const;
   /// Links the object against itself.
@@ -56,7 +60,20 @@ private:
 struct CodegenRequest {
   bool llvm_text = false; // fill Code::llvm
   bool assembly = false;  // fill Code::assembly
+  bool lines = false;     // make the object with a line table
 };
+
+/// The machine code as text, with the line of the loops and the statement that each instruction is
+/// for: the same code generation, once more. Without data, tables are zeros: their text may be
+/// long, and no instruction depends on what they hold.
+Expected<Listing> list(const ir::LoopProgram& program, const Target& target, bool data = true);
+
+/// The LLVM IR as text, and where each of its lines comes from.
+struct LlvmListing {
+  std::string text;
+  std::vector<CodePlace> places; // by line; line 0 for what is no instruction
+};
+Expected<LlvmListing> list_llvm(const ir::LoopProgram& program, const Target& target);
 
 /// All of it at once.
 Expected<Code> generate(const ir::LoopProgram& program, const Target& target,

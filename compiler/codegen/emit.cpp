@@ -2,6 +2,7 @@
 
 #include "compiler/codegen/codegen.h"
 #include "compiler/codegen/emit_address.h"
+#include "compiler/codegen/emit_lines.h"
 #include "compiler/codegen/emit_registers.h"
 #include "compiler/codegen/emit_values.h"
 #include "ir/diagnostic.h"
@@ -34,11 +35,13 @@ struct ProgramMemory {
 
 class StepEmitter {
 public:
-  StepEmitter(const LoopProgram& program, const Step& step, const Target& target,
-              llvm::Function* function, const ProgramMemory& memory)
-      : program_(program), step_(step), function_(function), memory_(memory),
-        b_(function->getContext()), values_(b_, target), address_(b_, step) {
-    for (const RegisterArray& array : step.arrays)
+  StepEmitter(const LoopProgram& program, size_t step, const Target& target,
+              llvm::Function* function, const ProgramMemory& memory, llvm::DISubprogram* scope,
+              const LoopsText* text)
+      : program_(program), step_(program.steps[step]), function_(function), memory_(memory),
+        b_(function->getContext()), values_(b_, target), address_(b_, step_),
+        lines_(b_, scope, step_, text, step) {
+    for (const RegisterArray& array : step_.arrays)
       registers_.emplace_back(static_cast<size_t>(array.count()));
   }
 
@@ -128,6 +131,7 @@ private:
   // ---- statements ---------------------------------------------------------------------------
 
   void statement(const Stmt& s) {
+    const LineCursor::Place before = lines_.enter(*s);
     std::visit(overloaded{
                    [&](const Block& block) {
                      for (const Stmt& inner : block.stmts) statement(inner);
@@ -154,12 +158,14 @@ private:
                    },
                },
                s->is);
+    lines_.leave(before);
   }
 
   void unrolled(const For& loop) {
     const auto [begin, end] = address_.unrolled_range(loop.range);
     for (int64_t i = begin; i < end; ++i) {
       address_.set_constant(loop.var, i);
+      lines_.again();
       statement(loop.body);
     }
     address_.set_constant(loop.var, std::nullopt);
@@ -267,7 +273,9 @@ private:
     llvm::Value* value = expression(to.value);
     if (!out_of_range_) {
       out_of_range_ = new_block("out_of_range");
-      llvm::IRBuilder<>(out_of_range_).CreateRet(b_.getInt32(index_out_of_range));
+      llvm::IRBuilder<> there(out_of_range_);
+      there.SetCurrentDebugLocation(b_.getCurrentDebugLocation());
+      there.CreateRet(b_.getInt32(index_out_of_range));
     }
     auto* inside = new_block("inside");
     llvm::Value* extent = b_.getInt64(static_cast<uint64_t>(to.extent));
@@ -314,10 +322,12 @@ private:
   llvm::Value* expression(const Expr& e) {
     std::unordered_map<const ExprNode*, llvm::Value*> done;
     visit(e, [&](const ExprNode& node) {
+      lines_.at_node(node, done.size());
       std::vector<llvm::Value*> operands;
       for_each_part(node, [&](const Expr& operand) { operands.push_back(done.at(operand.get())); });
       done[&node] = operands.empty() ? leaf(node) : values_.operation(node, operands);
     });
+    lines_.at_value(*e);
     return done.at(e.get());
   }
 
@@ -343,9 +353,22 @@ private:
   llvm::IRBuilder<> b_;
   ValueEmitter values_;
   AddressEmitter address_;
+  LineCursor lines_;
   Registers registers_;
   llvm::BasicBlock* out_of_range_ = nullptr; // leaves the step with status 1
 };
+
+/// Zeros where a program is only looked at and came without its data.
+llvm::Constant* table_data(const Buffer& buffer, llvm::LLVMContext& context) {
+  if (!buffer.data) {
+    const auto size = static_cast<uint64_t>(buffer.elements * size_of(buffer.element));
+    return llvm::ConstantAggregateZero::get(
+        llvm::ArrayType::get(llvm::Type::getInt8Ty(context), size));
+  }
+  const llvm::StringRef bytes(reinterpret_cast<const char*>(buffer.data->data()),
+                              buffer.data->size());
+  return llvm::ConstantDataArray::getString(context, bytes, /*AddNull=*/false);
+}
 
 /// Constant buffers that a step reads become one read-only global each: a weight that stands packed
 /// beside itself, or whose numbers stand in the code, is not in the image.
@@ -357,9 +380,7 @@ std::vector<llvm::Value*> emit_tables(const LoopProgram& program, llvm::Module& 
   for (size_t i = 0; i < program.buffers.size(); ++i) {
     const Buffer& buffer = program.buffers[i];
     if (buffer.role != Buffer::Role::table || !is_read[i]) continue;
-    const llvm::StringRef bytes(reinterpret_cast<const char*>(buffer.data->data()),
-                                buffer.data->size());
-    auto* data = llvm::ConstantDataArray::getString(module.getContext(), bytes, /*AddNull=*/false);
+    llvm::Constant* data = table_data(buffer, module.getContext());
     auto* global =
         new llvm::GlobalVariable(module, data->getType(), /*isConstant=*/true,
                                  llvm::GlobalValue::PrivateLinkage, data, "table." + buffer.name);
@@ -372,8 +393,10 @@ std::vector<llvm::Value*> emit_tables(const LoopProgram& program, llvm::Module& 
 } // namespace
 
 std::unique_ptr<llvm::Module> emit(const LoopProgram& program, const Target& target,
-                                   llvm::LLVMContext& context) {
+                                   llvm::LLVMContext& context, const LoopsText* text,
+                                   LineTable::Kind kind) {
   auto module = std::make_unique<llvm::Module>(program.name, context);
+  LineTable lines(*module, program, text, kind);
   const ProgramMemory memory = {argument_slots(program.buffers), emit_tables(program, *module)};
   auto* pointer = llvm::PointerType::getUnqual(context);
   auto* i64 = llvm::Type::getInt64Ty(context);
@@ -389,8 +412,10 @@ std::unique_ptr<llvm::Module> emit(const LoopProgram& program, const Target& tar
     function->addFnAttr("no-builtins"); // nothing in an image may become a call
     static constexpr const char* names[] = {"arguments", "scratch", "begin", "end"};
     for (unsigned a = 0; a < 4; ++a) function->getArg(a)->setName(names[a]);
-    StepEmitter(program, program.steps[i], target, function, memory).run();
+    llvm::DISubprogram* scope = lines.begin(*function, program, i);
+    StepEmitter(program, i, target, function, memory, scope, text).run();
   }
+  lines.finish();
   return module;
 }
 

@@ -4,6 +4,7 @@
 // pointer that the enclosing loop advances plus a constant. No IR pass runs afterwards.
 #pragma once
 
+#include "compiler/codegen/emit_lines.h"
 #include "compiler/target/target.h"
 #include "ir/loops.h"
 
@@ -14,9 +15,11 @@
 
 namespace volute::compiler {
 
-/// One function a step, named step0, step1, ...; throws Error for what is not generated yet.
+/// One function a step, named step0, step1, ...; throws Error for what is not generated yet. With
+/// the program's text_of, each instruction says where it comes from (emit_lines.h).
 std::unique_ptr<llvm::Module> emit(const ir::LoopProgram& program, const Target& target,
-                                   llvm::LLVMContext& context);
+                                   llvm::LLVMContext& context, const ir::LoopsText* text = nullptr,
+                                   LineTable::Kind kind = LineTable::Kind::marks);
 
 std::string step_symbol(size_t step);
 

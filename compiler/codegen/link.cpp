@@ -105,7 +105,9 @@ public:
 
   llvm::Error modifyPassConfig(LinkGraph&, PassConfiguration& passes) override {
     passes.PreFixupPasses.push_back([](LinkGraph& graph) -> llvm::Error {
-      for (const Block* block : graph.blocks())
+      for (const Block* block : graph.blocks()) {
+        // A line table is not loaded, and no part of the code.
+        if (block->getSection().getMemLifetime() == llvm::orc::MemLifetime::NoAlloc) continue;
         for (const Edge& edge : block->edges()) {
           const Edge::Kind kind = edge.getKind();
           const bool relative = !edge.isRelocation() || kind == x86_64::Delta64 ||
@@ -116,6 +118,7 @@ public:
                                            std::string("an absolute address (") +
                                                x86_64::getEdgeKindName(kind) + ")");
         }
+      }
       return llvm::Error::success();
     });
     return llvm::Error::success();

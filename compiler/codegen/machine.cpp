@@ -10,7 +10,6 @@
 #include <llvm/Support/raw_ostream.h>
 #include <llvm/Target/TargetMachine.h>
 #include <llvm/Target/TargetOptions.h>
-#include <llvm/Transforms/Utils/Cloning.h>
 
 #include <map>
 #include <memory>
@@ -90,12 +89,10 @@ llvm::SmallVector<char, 0> object_code(llvm::Module& module, const Target& targe
   return bytes;
 }
 
-std::string assembly_text(const llvm::Module& module, const Target& target) {
-  const std::unique_ptr<llvm::Module> copy =
-      llvm::CloneModule(module); // code generation changes it
+std::string assembly_text(llvm::Module& module, const Target& target) {
   llvm::SmallVector<char, 0> text;
   llvm::raw_svector_ostream stream(text);
-  run(*copy, target, llvm::CodeGenFileType::AssemblyFile, stream);
+  run(module, target, llvm::CodeGenFileType::AssemblyFile, stream);
   return {text.begin(), text.end()};
 }
 

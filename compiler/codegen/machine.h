@@ -12,7 +12,8 @@ namespace volute::compiler {
 
 /// Generates code that nobody wants: LLVM makes many objects when it first meets them.
 void warm_up(const Target& target);
+/// These use up the module.
 llvm::SmallVector<char, 0> object_code(llvm::Module& module, const Target& target);
-std::string assembly_text(const llvm::Module& module, const Target& target);
+std::string assembly_text(llvm::Module& module, const Target& target);
 
 } // namespace volute::compiler

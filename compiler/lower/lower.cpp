@@ -52,13 +52,15 @@ NestBuilder GroupLowering::start_beside(ir::NestKind kind, const std::string& na
 }
 
 void GroupLowering::finish(NestBuilder nest) const {
+  nest.is_of(statements_.front());
   ValueId through = head.results[0];
-  for (const Statement* statement : together) {
-    if (statement == &head) continue;
-    fold(nest, *statement, through);
-    through = statement->results[0];
+  for (size_t i = 1; i < together.size(); ++i) {
+    fold(nest, *together[i], through);
+    nest.is_of(statements_[i]);
+    through = together[i]->results[0];
   }
   nest.write(spoken(program.name_of(result_)), result_, nest.value);
+  nest.is_of(statements_.back()); // the conversion to what is stored
   nest.finish();
 }
 
@@ -91,6 +93,11 @@ void copy_to_output(Lowering& lowering, ValueId value, int32_t output) {
 
 Expected<ir::NestProgram> lower(const ir::Program& program, const LowerOptions& options) try {
   Lowering lowering(program, options);
+  for (size_t s = 0; s < program.statements.size(); ++s) {
+    const ir::Sources& sources = program.statements[s].sources;
+    lowering.nests.sources.push_back(sources.empty() ? ir::Sources{{static_cast<int32_t>(s)}}
+                                                     : sources);
+  }
   for (const Fusion::Group& group : fuse(program).groups) {
     const Statement& tail = program.statements[group.statements.back()];
     if (program.type(tail.results[0]).elements() == 0) continue; // an empty batch is no work

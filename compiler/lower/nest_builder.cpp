@@ -2,6 +2,7 @@
 
 #include "ir/number.h"
 #include "ir/operators.h"
+#include "ir/walk.h"
 
 #include <fmt/format.h>
 
@@ -319,6 +320,15 @@ void NestBuilder::write_vector(int32_t buffer, const Affine& where, const Expr& 
   nest.writes.push_back({to, {where}, converted(memory.element, element)});
 }
 
-void NestBuilder::finish() { lowering.nests.nests.push_back(std::move(nest)); }
+void NestBuilder::is_of(size_t statement) {
+  ir::SourceGiver give(static_cast<ir::SourceId>(statement));
+  ir::for_each_expression(nest, [&](Expr& e) { e = give(e); });
+  value = give(value);
+}
+
+void NestBuilder::finish() {
+  if (!nest.statements.empty()) is_of(nest.statements.front());
+  lowering.nests.nests.push_back(std::move(nest));
+}
 
 } // namespace volute::compiler

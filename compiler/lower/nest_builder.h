@@ -120,7 +120,9 @@ public:
   void write(std::string name, int32_t buffer, const std::vector<ir::Dim>& dims, ir::Index index,
              const ir::Expr& element);
   void write_vector(int32_t buffer, const ir::Affine& where, const ir::Expr& element);
-  /// Adds the nest to the program.
+  /// All that was built so far, and no statement has claimed, is that statement's.
+  void is_of(size_t statement);
+  /// Adds the nest to the program; what no statement has claimed is the first one's.
   void finish();
 
   /// Subscripts of a value at a position.

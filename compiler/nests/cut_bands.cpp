@@ -21,7 +21,7 @@ std::vector<size_t> step_of_each(const NestProgram& program) {
 }
 
 NestProgram cut_bands(const NestProgram& program) {
-  NestProgram cut{program.name, program.buffers, program.parameters, {}};
+  NestProgram cut{program.name, program.buffers, program.parameters, {}, program.sources};
   const Producers producers(program);
   for (size_t consumer = 0; consumer < program.nests.size(); ++consumer) {
     if (program.nests[consumer].placement) continue; // comes with its consumer

@@ -42,6 +42,8 @@ NestReport report_of(const Nest& piece, const Nest& whole, const Plan& plan, con
   const Cost cost = predict(at_least(piece), plan, target);
   report.cycles = cost.cycles;
   report.registers_needed = plan.registers_needed(piece);
+  report.registers_available = target.vector_registers;
+  report.statements = piece.statements;
   if (choice.candidates.empty()) {
     const std::vector<std::string> told = in_words(at_least(piece), plan, cost, target);
     report.why.insert(report.why.end(), told.begin(), told.end());

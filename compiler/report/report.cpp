@@ -72,6 +72,19 @@ std::string workspace_text(const Report& report) {
   return text;
 }
 
+/// "15 of 16 in the inner step; no spills in the code"
+std::string registers_text(const NestReport& nest) {
+  const int64_t needed = nest.registers_needed, there = nest.registers_available;
+  const std::string text =
+      needed <= there ? fmt::format("{} of {} in the inner step", needed, there)
+                      : fmt::format("{} are too many: the inner step has {}", needed, there);
+  if (!nest.spills) return text;
+  const auto [stores, reloads] = *nest.spills;
+  if (stores + reloads == 0) return text + "; no spills in the code";
+  return fmt::format("{}; {} stores and {} reloads in the innermost loops' code are spills", text,
+                     stores, reloads);
+}
+
 void append(std::string& text, const NestReport& nest) {
   text += fmt::format("\nnest {}{}{}\n", nest.name, nest.origin.empty() ? "" : ": ", nest.origin);
   row(text, "multiply-adds", executed_text(nest));
@@ -80,6 +93,7 @@ void append(std::string& text, const NestReport& nest) {
     row(text, "register tile",
         nest.registers > 0 ? fmt::format("{} ({} registers)", nest.register_tile, nest.registers)
                            : nest.register_tile);
+  if (nest.registers_needed > 0) row(text, "registers", registers_text(nest));
   if (!nest.products.empty()) row(text, "products", nest.products);
   for (const auto& [operand, bytes] : nest.packed)
     row(text, "packed", fmt::format("%{}, {}", operand, bytes_text(bytes)));

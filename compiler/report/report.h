@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,11 @@ struct Candidate {
   std::string bound;    // the term that decides: "FMA", "loads", "stores", ...
 };
 
+/// Vector registers that code keeps on the stack, in its innermost loops: instructions.
+struct Spills {
+  int64_t stores = 0, reloads = 0;
+};
+
 struct NestReport {
   std::string name;
   std::string origin;                 // the statements: "conv %0, relu %y"
@@ -24,6 +30,9 @@ struct NestReport {
   int64_t executed_multiply_adds = 0; // that the step executes: lanes and tiles beyond the edge too
   int64_t registers = 0;              // vector registers of the register tile
   int64_t registers_needed = 0;       // in the inner step: those, and operands beside them
+  int64_t registers_available = 0;    // of the target
+  std::optional<Spills> spills;       // found in the code, where it was at hand as a listing
+  std::vector<size_t> statements;     // as ir::Nest::statements
   double cycles = 0;                  // predicted by the model, of this schedule, given or chosen
   std::string register_tile;          // "14 x 2 of f32x16"
   std::string products;               // of narrow elements: how many at a time, by what

@@ -80,6 +80,7 @@ Step merge_steps(const Step& first, const Step& second) {
   merged.origin = fmt::format("{}, {}", first.origin, second.origin);
   merged.body = block(
       {stmt(Block{{first.body}}, first.name), stmt(Block{{renumber(second.body)}}, second.name)});
+  append(merged.statements, second.statements);
   append(merged.vars, second.vars);
   append(merged.views, second.views);
   append(merged.tables, second.tables);

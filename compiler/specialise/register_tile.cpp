@@ -98,25 +98,28 @@ Expr TileWriter::load(const ExprNode& node, const std::vector<Affine>& registers
   if (source_.redirect)
     if (auto other = source_.redirect(read)) read = *other;
   Address a = address(read.index, registers);
-  if (source_.group) return load_group(node.type, read, std::move(a), whole);
+  if (source_.group) return load_group(node, read, std::move(a), whole);
   Load l{read.operand, std::move(a.index), a.lane_dim, a.lane_step, 0, 1, 0};
   const bool is_whole = vector.count == lanes() || filled_.count(&node) == 0;
-  if (a.lane_dim < 0 && is_whole) return splat_to(lanes(), ir::load(node.type, 1, std::move(l)));
+  if (a.lane_dim < 0 && is_whole)
+    return splat_to(lanes(), ir::load(node.type, 1, std::move(l), node.source));
   if (a.lane_dim < 0) l.lane_dim = static_cast<int32_t>(l.index.size()) - 1, l.lane_step = 0;
   l.first = whole ? 0 : vector.first;
   l.count = whole ? lanes() : vector.count;
   l.fill = fill_;
-  return ir::load(node.type, lanes(), std::move(l));
+  return ir::load(node.type, lanes(), std::move(l), node.source);
 }
 
 /// A group of the image is the same in every lane; a packed weight has the groups of all lanes one
 /// after the other.
-Expr TileWriter::load_group(ElementType type, const Read& read, Address a, bool is_weight) const {
+Expr TileWriter::load_group(const ExprNode& node, const Read& read, Address a,
+                            bool is_weight) const {
   const Source::Group& group = *source_.group;
   if (is_weight) {
     const auto last = static_cast<int32_t>(a.index.size()) - 1;
-    return ir::load(type, operand_lanes(),
-                    {read.operand, std::move(a.index), last, 1, 0, operand_lanes(), 0});
+    return ir::load(node.type, operand_lanes(),
+                    {read.operand, std::move(a.index), last, 1, 0, operand_lanes(), 0},
+                    node.source);
   }
   int32_t along = -1;
   for (size_t d = 0; d < read.index.size(); ++d)
@@ -130,9 +133,9 @@ Expr TileWriter::load_group(ElementType type, const Read& read, Address a, bool 
   const bool has_whole_groups =
       read.index[dimension].at == Affine(group.axis) && whole <= dim.extent.number();
   const int32_t count = has_whole_groups ? group.ways : group.count;
-  return splat_to(
-      operand_lanes(),
-      ir::load(type, group.ways, {read.operand, std::move(a.index), along, 1, 0, count, 0}));
+  return splat_to(operand_lanes(),
+                  ir::load(node.type, group.ways,
+                           {read.operand, std::move(a.index), along, 1, 0, count, 0}, node.source));
 }
 
 std::vector<Affine> TileWriter::held_index(const Held& held,
@@ -150,16 +153,18 @@ Expr TileWriter::widen(const Expr& expr, const std::vector<Affine>& registers, c
     Expr& result = done[&node];
     if (result) return;
     if (const auto* a = std::get_if<Acc>(&node.is)) {
-      result = accumulators(a->accumulator, registers);
+      auto own = std::make_shared<ExprNode>(*accumulators(a->accumulator, registers));
+      own->source = node.source;
+      result = std::move(own);
       return;
     }
     if (std::holds_alternative<Read>(node.is)) {
       const auto held = std::find_if(held_.begin(), held_.end(), [&](const Held& h) {
         return h.read == &node && h.array >= 0;
       });
-      result = held != held_.end()
-                   ? reg(node.type, operand_lanes(), held->array, held_index(*held, registers))
-                   : load(node, registers, vector);
+      result = held != held_.end() ? reg(node.type, operand_lanes(), held->array,
+                                         held_index(*held, registers), node.source)
+                                   : load(node, registers, vector);
       return;
     }
     auto wide = std::make_shared<ExprNode>(node);

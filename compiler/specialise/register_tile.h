@@ -94,7 +94,7 @@ private:
   void find_filled(const ir::Expr& expr);
   ir::Expr load(const ir::ExprNode& node, const std::vector<ir::Affine>& registers,
                 const Piece& vector) const;
-  ir::Expr load_group(ir::ElementType type, const ir::Read& read, Address address,
+  ir::Expr load_group(const ir::ExprNode& node, const ir::Read& read, Address address,
                       bool is_weight) const;
   /// The expression at one register. Expressions are graphs: each node is widened once.
   using Widened = std::map<const ir::ExprNode*, ir::Expr>;

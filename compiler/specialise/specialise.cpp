@@ -9,6 +9,7 @@
 #include "compiler/specialise/prefetch.h"
 #include "compiler/specialise/register_tile.h"
 #include "compiler/specialise/tile_store.h"
+#include "ir/walk.h"
 
 #include <fmt/format.h>
 
@@ -59,6 +60,7 @@ public:
     step_.views = nest.operands;
     step_.tables = nest.tables;
     step_.origin = nest.origin;
+    step_.statements = nest.statements;
     ranges_.resize(nest.vars.size());
     for (const ParameterVar& p : nest.parameters)
       ranges_[id(p.var)] = {p.range.least, p.range.most};
@@ -94,7 +96,7 @@ public:
     if (has_work) {
       for (const PlanLoop& loop : plan_.loops)
         if (loop.parallel) add_items(loop);
-      step_.body = parallel_loops(0, state);
+      step_.body = with_source(parallel_loops(0, state), source());
     } else { // an empty batch
       step_.items = {{new_var("nothing", {0, 0}), Affine(0)}};
       step_.body = block({});
@@ -105,6 +107,11 @@ public:
 
 private:
   static size_t id(Var var) { return static_cast<size_t>(var.id); }
+
+  /// Of the statement that the nest is for; what is folded into it says so itself.
+  SourceId source() const {
+    return nest_.statements.empty() ? no_source : static_cast<SourceId>(nest_.statements.front());
+  }
 
   Var new_var(std::string name, Interval range) {
     step_.vars.push_back(std::move(name));
@@ -832,7 +839,7 @@ private:
     }
     const std::vector<Affine> base = bases(state.places);
     if (const std::optional<DotForm>& d = plan_.instruction.dot)
-      updates = {dot(d->ways, acc(d->type, 0), d->image, packed_weight())};
+      updates = {SourceGiver(source())(dot(d->ways, acc(d->type, 0), d->image, packed_weight()))};
     Stmt code =
         writer(state, base, true).write(updates, in_frame(nest_, frame_), set_accumulators());
     code = block({std::move(code), prefetcher_.at_tap(base)});

@@ -19,7 +19,7 @@ Expected<Steps> specialise_each(const NestProgram& pieces, const std::map<std::s
                                 const std::function<void(const Nest&, const Specialised&)>& seen,
                                 const std::function<const Plan*(const Nest&)>& other_plan) {
   Steps steps;
-  steps.loops = {pieces.name, pieces.buffers, pieces.parameters, {}};
+  steps.loops = {pieces.name, pieces.buffers, pieces.parameters, {}, pieces.sources};
   std::vector<Buffer>& buffers = steps.loops.buffers;
   // Of each step: what its nests pass on, and behind that what they have for themselves.
   const std::vector<size_t> step_of = step_of_each(pieces);

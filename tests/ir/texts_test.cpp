@@ -112,7 +112,29 @@ TEST_CASE("statements stand on the lines that are told") {
   const LoopsText text = text_of(parse_loops(small_loops).value());
   CHECK(text.text == small_loops);
   // The block, the loop and what shares its line, fence, loop, when, its block, prefetch, store.
-  CHECK(text.lines == std::vector<std::vector<int>>{{11, 11, 11, 12, 13, 14, 15, 15, 16, 17}});
+  REQUIRE(text.steps.size() == 1);
+  CHECK(text.steps[0].header == 6);
+  CHECK(text.steps[0].statements == std::vector<int>{11, 11, 11, 12, 13, 14, 15, 15, 16, 17});
+}
+
+TEST_CASE("the parts of a value stand on the lines that name them") {
+  LoopProgram program = parse_loops(small_loops).value();
+  Step& step = program.steps.at(0);
+  // y = (s * s + 1) + (s - 2) with s = sqrt(sqrt(x) + 3), which is long enough to be named.
+  const Expr x = load(ElementType::f32, 1, {0, {0, 0}});
+  const Expr inner = unary(UnaryFn::sqrt, x) + imm(3);
+  const Expr s = unary(UnaryFn::sqrt, inner);
+  const Expr left = s * s + imm(1), right = s - imm(2);
+  step.body = block({stmt(Fence{}), stmt(Store{0, {0, 0}, -1, 1, 1, left + right})});
+  const LoopsText text = text_of(program);
+  const LoopsText::StepLines& lines = text.steps.at(0);
+  REQUIRE(lines.statements.size() == 3); // the block, the fence, the store
+  const int store = lines.statements[2], let = store - 1;
+  CHECK(lines.nodes[0].empty());
+  CHECK(lines.nodes[1].empty());
+  // x, sqrt, 3, +, sqrt; s * s, 1, +; 2, -; +
+  CHECK(lines.nodes[2] ==
+        std::vector<int>{let, let, let, let, let, store, store, store, store, store, store});
 }
 
 TEST_CASE("a text that is no nest is refused at its place, with what was expected") {

@@ -75,6 +75,18 @@ TEST_CASE("code for another CPU can be looked at", "[inspect]") {
   CHECK(narrow.find("zmm") == std::string::npos);
 }
 
+TEST_CASE("assembly stands beside its loops and statements, or bare", "[inspect]") {
+  const std::string page = stage("asm", "--target haswell");
+  CHECK_THAT(page, ContainsSubstring("\n#     line  11  %1 = relu %0\n"));
+  CHECK_THAT(page, ContainsSubstring("innermost, a trip is 12 multiply-adds, "));
+  const std::string bare = stage("asm", "--target haswell --bare");
+  CHECK(bare.find('%') != std::string::npos);
+  CHECK(bare.find("relu") == std::string::npos);
+  CHECK(bare.find(".loc") == std::string::npos);
+  CHECK_THAT(stage("report", "--target haswell"),
+             ContainsSubstring(" of 16 in the inner step; no spills in the code\n"));
+}
+
 TEST_CASE("a stage that there is not is named, with those that there are", "[inspect]") {
   const Ran ran = run_volute("inspect examples/stem.vlt --stage ir");
   CHECK(ran.status == 2);
