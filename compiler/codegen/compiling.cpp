@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <pthread.h>
+#include <unistd.h>
 
 namespace volute::compiler {
 namespace {
@@ -44,10 +45,16 @@ void prepare(const Target& target) {
   (void)once;
 }
 
-// What belongs to the thread that calls exit() is destroyed before all that is registered.
+// What belongs to the thread that calls exit() is destroyed before all that is registered. The main
+// thread's own is destroyed at no other time, so from here on nothing begins: what LLVM registers
+// when it is first met would be destroyed before wait_for_others runs. Another thread may be ending
+// alone.
 struct Watch {
   ~Watch() {
-    if (own == 0) preparing.wait(true);
+    if (gettid() == getpid())
+      wait_for_others();
+    else if (own == 0)
+      preparing.wait(true);
   }
 };
 
