@@ -226,8 +226,8 @@ void visit(const Nest& nest, const std::function<void(const ExprNode&)>& fn);
 
 /// Nodes that this thread's walks have met so far: compilation time without a clock.
 int64_t nodes_walked();
-/// Says that a walk of its own kind has met so many; where the thread has a budget (ir/budget.h) and
-/// it is spent, this is where work ends.
+/// Says that a walk of its own kind has met so many; where the thread has a budget (ir/budget.h)
+/// and it is spent, this is where work ends.
 void count_walked(int64_t nodes = 1);
 
 } // namespace volute::ir

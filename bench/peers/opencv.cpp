@@ -1,5 +1,6 @@
-// OpenCV: the convolutions and poolings of its DNN module, channels first, by Winograd where its version has
-// that; and filter2D for filters over one-channel pictures. The faster of the two counts.
+// OpenCV: the convolutions and poolings of its DNN module, channels first, by Winograd where its
+// version has that; and filter2D for filters over one-channel pictures. The faster of the two
+// counts.
 #include "bench/peer.h"
 #include "bench/peers/element_steps.h"
 #include "bench/problem.h"
