@@ -84,13 +84,11 @@ public:
     double all_steps = 0;
     for (const TileSizes& size : sizes) all_steps += tiles_elsewhere * size.tiles * steps_;
     const Footprint footprint(nest_, plan_, target_);
-    const double into_l1 = footprint.traffic(room(target_.l1_bytes));
-    const double into_l2 = footprint.traffic(room(target_.l2_bytes));
     // What a cache holds all of is there from the call before, or from who made it.
     const bool in_l1 = footprint.bytes(0) <= static_cast<double>(room(target_.l1_bytes));
     const bool in_l2 = footprint.bytes(0) <= static_cast<double>(room(target_.l2_bytes));
-    l2_cycles_ = in_l1 ? 0 : into_l1 / l2_bytes_per_cycle;
-    l3_cycles_ = in_l2 ? 0 : into_l2 / l3_bytes_per_cycle;
+    l2_cycles_ = in_l1 ? 0 : footprint.traffic(room(target_.l1_bytes)) / l2_bytes_per_cycle;
+    l3_cycles_ = in_l2 ? 0 : footprint.traffic(room(target_.l2_bytes)) / l3_bytes_per_cycle;
     l2_cycles_a_step_ = l2_cycles_ / all_steps;
     l3_cycles_a_step_ = l3_cycles_ / all_steps;
     for (const TileSizes& size : sizes) add_tiles(size, tiles_elsewhere * size.tiles);
@@ -112,7 +110,6 @@ public:
     cost_.cycles *= plan_.density;
     for (CostTerm& term : cost_.terms) term.cycles *= plan_.density;
     cost_.counts = count_work(nest_, plan_);
-    cost_.counts.into_l1 = into_l1, cost_.counts.into_l2 = into_l2;
     return std::move(cost_);
   }
 
@@ -375,12 +372,6 @@ private:
 
   int64_t element_bytes(int32_t operand) const {
     return size_of(nest_.operands[static_cast<size_t>(operand)].element);
-  }
-  double operand_bytes(int32_t operand) const {
-    auto bytes = static_cast<double>(element_bytes(operand));
-    for (const Dim& d : nest_.operands[static_cast<size_t>(operand)].dims)
-      bytes *= static_cast<double>(d.extent.number());
-    return bytes;
   }
 
   const Nest& nest_;

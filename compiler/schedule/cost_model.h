@@ -21,8 +21,6 @@ namespace volute::compiler {
 /// from memory that is loaded; where a weight's numbers stand in the code, a share of it.
 struct Counts {
   double multiply_adds = 0, loads = 0, stores = 0;
-  /// Bytes that come into L1 and into L2, in whole lines (footprint.h).
-  double into_l1 = 0, into_l2 = 0;
 };
 
 /// Cycles that a part of the work would take if nothing else were to be done.

@@ -26,11 +26,8 @@ public:
   /// no parameters.
   Footprint(const ir::Nest& nest, const Plan& plan, const Target& target);
 
-  size_t operands() const { return operands_.size(); }
-  /// Bytes of the lines of one operand that one pass of the loops from `depth` on touches; at
-  /// Plan::loops.size() one step of the register tile.
-  double bytes(size_t operand, size_t depth) const { return touched_[operand][depth].bytes; }
-  /// Of all operands.
+  /// Bytes of the lines that one pass of the loops from `depth` on touches; at Plan::loops.size()
+  /// one step of the register tile.
   double bytes(size_t depth) const;
 
   /// What comes into a cache of this capacity from beyond, the first time too, in one run of all

@@ -3,6 +3,7 @@
 #include "ir/parse.h"
 #include "ir/tensor_data.h"
 #include "tests/support/catch.h"
+#include "tests/support/evaluate_nests.h"
 
 #include <string>
 #include <vector>
@@ -40,22 +41,6 @@ std::string refusal(const ir::Nest& nest, const Names& axes) {
 
 std::string refusal(const std::string& text, const Names& axes) {
   return refusal(lowered(text).nests.back(), axes);
-}
-
-/// Every element of every buffer of the program, its inputs counted up.
-ir::Memory evaluated(const ir::NestProgram& program) {
-  REQUIRE(ir::verify(program).empty());
-  ir::Memory memory = ir::allocate(program.buffers);
-  for (size_t b = 0; b < program.buffers.size(); ++b) {
-    const ir::Buffer& buffer = program.buffers[b];
-    if (buffer.role != ir::Buffer::Role::input) continue;
-    std::vector<double> elements;
-    for (int64_t i = 0; i < buffer.elements; ++i)
-      elements.push_back(static_cast<double>(i * 7 % 11 - 5));
-    memory[b] = ir::tensor_of(*buffer.type, elements).bytes;
-  }
-  ir::evaluate(program, memory);
-  return memory;
 }
 
 } // namespace
@@ -129,7 +114,7 @@ TEST_CASE("flattening changes nothing that is computed") {
     for (const Names& axes : groups)
       joined.nests.back() = flatten(joined.nests.back(), axes).value();
     CHECK(joined.nests.back().axes.size() < program.nests.back().axes.size());
-    CHECK(evaluated(joined) == evaluated(program));
+    CHECK(tests::evaluated(joined) == tests::evaluated(program));
   }
 }
 

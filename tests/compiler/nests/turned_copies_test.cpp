@@ -2,8 +2,8 @@
 #include "compiler/nests/turned_copies.h"
 #include "compiler/pipeline.h"
 #include "ir/parse.h"
-#include "ir/tensor_data.h"
 #include "tests/support/catch.h"
+#include "tests/support/evaluate_nests.h"
 
 #include <string>
 
@@ -24,17 +24,7 @@ bool is_turned(const std::string& text) {
 }
 
 std::vector<std::byte> result(const ir::NestProgram& program) {
-  REQUIRE(ir::verify(program).empty());
-  ir::Memory memory = ir::allocate(program.buffers);
-  for (size_t b = 0; b < program.buffers.size(); ++b) {
-    const ir::Buffer& buffer = program.buffers[b];
-    if (buffer.role != ir::Buffer::Role::input) continue;
-    std::vector<double> elements;
-    for (int64_t i = 0; i < buffer.elements; ++i)
-      elements.push_back(static_cast<double>(i * 7 % 11 - 5));
-    memory[b] = ir::tensor_of(*buffer.type, elements).bytes;
-  }
-  ir::evaluate(program, memory);
+  const ir::Memory memory = tests::evaluated(program);
   for (size_t b = 0; b < program.buffers.size(); ++b)
     if (program.buffers[b].role == ir::Buffer::Role::output) return memory[b];
   FAIL("no output");
