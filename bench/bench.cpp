@@ -5,6 +5,7 @@
 #include "bench/made_up.h"
 #include "compiler/target/target.h"
 #include "ir/print.h"
+#include "runtime/made_up.h"
 
 #include <fmt/format.h>
 
@@ -243,10 +244,9 @@ Expected<Benchmark> benchmark(const ir::Program& program, const BenchOptions& op
   // First on whole numbers, whose sums are the same in any order, then on what is timed.
   say("verifying");
   std::vector<std::vector<double>> seconds;
-  make_up(program, data->inputs); // for the places of max_unpool
   for (size_t i = 0; i < data->inputs.size(); ++i)
-    if (role_of(program, program.inputs[i]) != InputRole::place)
-      runtime::fill(data->inputs[i], {runtime::Fill::Kind::random, 0}, i);
+    runtime::make_up(data->inputs[i], program, program.inputs[i], {runtime::Fill::Kind::random, 0},
+                     i);
   Expected<std::vector<Entrant>> entrants = enter_all(*field, program, *data, result.threads);
   if (!entrants) return entrants.failure();
   const bool flushed = options.compile.flush_denormals.value_or(false);
