@@ -79,7 +79,11 @@ Expected<Entrant> enter(const Compiled& compiled, const ir::Program& program, Da
   for (runtime::Tensor& output : data.outputs) arguments.emplace_back(output);
   for (const compiler::NestReport& nest : compiled.report.nests)
     entrant.executed_multiply_adds += static_cast<double>(nest.executed_multiply_adds);
-  entrant.ways.push_back({"", [kernel, arguments] { return kernel.call(arguments); }, [] {}});
+  entrant.ways.push_back({"", [kernel, arguments] { return kernel.call(arguments); }});
+  if (!kernel.values_on_the_way().empty())
+    entrant.ways.back().call_keeping = [kernel, arguments](std::vector<runtime::KeptValue>& kept) {
+      return kernel.call_keeping(arguments, kept);
+    };
   return entrant;
 }
 

@@ -34,6 +34,8 @@ struct Way {
   std::string how; // in the words of the library
   std::function<Status()> call;
   std::function<void()> deliver = [] {}; // the results, to the shared memory; not timed
+  /// Of a kernel that stores values on the way: the same call, and those.
+  std::function<Status(std::vector<runtime::KeptValue>&)> call_keeping = nullptr;
 };
 
 struct Entrant {
