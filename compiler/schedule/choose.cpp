@@ -35,6 +35,7 @@ constexpr int64_t most_at_ends = 8192;
 constexpr double most_with_numbers = 192;
 constexpr int64_t most_gathered = 4; // registers of a tile whose operands are read lane by lane
 constexpr int64_t most_unrolled = 28, most_vectors = 7;
+constexpr int64_t least_registers = 4; // of a tile, where it may have twice as many
 // Multiply-adds of a tile whose taps slide, all copies of them that borders of the lanes ask for.
 constexpr int64_t most_sliding = 512;
 constexpr int64_t longest_step_in_row = 4;
@@ -42,7 +43,7 @@ constexpr int64_t elementwise_chunk = 4096; // elements of a work item
 
 // A schedule whose code is so many instructions longer must be a hundredth faster: it is compiled,
 // and kept in caches.
-constexpr double instructions_for_a_hundredth = 1000;
+constexpr double instructions_for_a_hundredth = 500;
 
 /// Instructions, about, of what is made of a register's sum before it is stored.
 int64_t instructions_at_end(const Nest& nest) {
@@ -76,6 +77,15 @@ public:
     reads_ = inner_reads(flat_);
     constant_ = ConstantWeight::of(flat_, buffers);
     at_end_ = instructions_at_end(flat_);
+    for (const Accumulator& a : flat_.accumulators)
+      visit(a.update, [&](const ExprNode& node) {
+        updates_ += std::holds_alternative<Select>(node.is) ? 2
+                    : std::holds_alternative<Read>(node.is) ||
+                            std::holds_alternative<Acc>(node.is) ||
+                            std::holds_alternative<Imm>(node.is)
+                        ? 0
+                        : 1;
+      });
     facts_.emplace(scheduled_);
   }
 
@@ -183,6 +193,12 @@ private:
       if (loop.reduction && !(plan.slide && loop.unrolls_all))
         steps *= static_cast<double>(std::max<int64_t>(loop.unroll, 1));
     const auto registers = static_cast<double>(plan.tile_registers());
+    double loads = 0; // of a row, where taps slide
+    for (const PlannedRead& read : plan.reads)
+      loads += static_cast<double>(read.registers * std::max<int64_t>(2 * read.lane_stride - 1, 1));
+    if (plan.slide)
+      loads *= static_cast<double>(plan.slide->rows(plan.tile[plan.slide->tile].size)) /
+               static_cast<double>(plan.slide->taps);
     double ends = registers * static_cast<double>(at_end_);
     if (plan.store.kind == PlannedStore::Kind::transposed) { // a register for each lane
       const int64_t rows = plan.tile[plan.store.rows].registers();
@@ -190,7 +206,7 @@ private:
              static_cast<double>(ceil_div(rows, lanes_) * lanes_) *
              static_cast<double>(at_end_ + std::bit_width(static_cast<uint64_t>(lanes_)));
     }
-    return kinds * (borders * steps * registers + ends);
+    return kinds * (borders * steps * (registers * updates_ + loads) + ends);
   }
 
   /// The cheapest tiles once more, with the loops over tiles the other way round: which of the
@@ -241,11 +257,21 @@ private:
         if (u.reduction || u.var == v.var || u.extent.number() < 2) continue;
         if (shares_border(flat_, u.var) || is_shared(flat_, u)) continue;
         if (!worth_unrolling(u, v)) continue;
-        for (int64_t r = 2; r <= std::min(most_unrolled, u.extent.number()); ++r)
-          add(v, size, &u, r);
+        const int64_t most_rows = std::min(most_unrolled, u.extent.number());
+        for (int64_t r = 2; r <= most_rows; ++r)
+          if (is_worth_trying(u.extent.number(), r) &&
+              (r * vectors >= least_registers || most_rows * vectors < 2 * least_registers))
+            add(v, size, &u, r);
       }
       if (sums_taps_alone() && !(constant_ && constant_->has_empty_taps())) try_slides(v, size);
     }
+  }
+
+  /// Rows of tiles that cover an axis: no more of them than it takes for so many tiles, or such
+  /// that nearly nothing is left over.
+  static bool is_worth_trying(int64_t extent, int64_t rows) {
+    const int64_t tiles = ceil_div(extent, rows);
+    return ceil_div(extent, tiles) == rows || extent % rows >= rows - 1 || extent % rows == 1;
   }
 
   /// Tiles along which taps slide, no larger than that so many of them cover the axis.
@@ -590,6 +616,7 @@ private:
   Nest flat_;                              // the same with the least that each parameter may be
   std::vector<Read> reads_;                // of flat_
   int64_t at_end_ = 0;                     // instructions a register
+  double updates_ = 0;                     // instructions an update
   std::optional<ConstantWeight> constant_; // the weight, where it is one
   std::optional<NestFacts> facts_;         // of scheduled_
   std::vector<std::vector<std::string>> flatten_;

@@ -2,7 +2,6 @@
 
 #include "compiler/nests/borders.h"
 #include "compiler/nests/strides.h"
-#include "compiler/schedule/count_work.h"
 #include "compiler/schedule/footprint.h"
 
 #include <algorithm>
@@ -128,7 +127,6 @@ public:
     cost_.efficiency = cost_.cycles > 0 ? ideal / cost_.cycles : 0;
     cost_.cycles *= plan_.density;
     for (CostTerm& term : cost_.terms) term.cycles *= plan_.density;
-    cost_.counts = count_work(nest_, plan_);
     return std::move(cost_);
   }
 
@@ -220,9 +218,16 @@ private:
     return registers_along(read.moves, size);
   }
 
-  /// Of a dot product whose last group, if not its only one, has fewer channels.
-  bool has_partial_group() const {
-    return ways_ > 1 && nest_.axis_of(plan_.loops.back().axis).extent.number() % ways_ != 0;
+  /// Of a dot product: whether the last group has fewer elements where it lies.
+  bool has_partial_group(const PlannedRead& read) const {
+    if (ways_ == 1) return false;
+    const Var axis = plan_.loops.back().axis;
+    const int64_t whole = ceil_div(nest_.axis_of(axis).extent.number(), ways_) * ways_;
+    const View& view = nest_.operands[static_cast<size_t>(read.read.operand)];
+    for (size_t d = 0; d < read.read.index.size(); ++d)
+      if (read.read.index[d].at.depends_on(axis) && view.dims[d].extent.number() < whole)
+        return true;
+    return false;
   }
 
   /// Where taps slide, a step is all of them: what it reads once a row, and once a tap.
@@ -241,7 +246,7 @@ private:
       case Arrival::broadcast:
       case Arrival::loaded:
         loads += count * aliasing(read, size) * (is_misaligned(read) ? misaligned_load : 1);
-        if (read.arrival == Arrival::broadcast && has_partial_group()) // put together from parts
+        if (read.arrival == Arrival::broadcast && has_partial_group(read)) // put together
           extra += count * static_cast<double>(ways_) * insertion;
         break;
       case Arrival::deinterleaved: // neighbouring vectors, shuffled

@@ -16,13 +16,6 @@
 
 namespace volute::compiler {
 
-/// What one run executes, counted as the loops language counts (ir::count_work): lanes of
-/// multiply-adds, loads and stores, those of a part of a vector too. Exact for what is summed
-/// from memory that is loaded; where a weight's numbers stand in the code, a share of it.
-struct Counts {
-  double multiply_adds = 0, loads = 0, stores = 0;
-};
-
 /// Cycles that a part of the work would take if nothing else were to be done.
 struct CostTerm {
   std::string name;
@@ -37,7 +30,6 @@ struct Cost {
   std::vector<CostTerm> terms;
   std::string bound;     // the term that decides the inner step: "FMA", "loads", "latency", ...
   double efficiency = 0; // share of the arithmetic peak, over the whole nest
-  Counts counts;
 
   double term(std::string_view name) const;
 };

@@ -3,6 +3,7 @@
 #include "compiler/lower/lower.h"
 #include "compiler/nests/flatten.h"
 #include "compiler/schedule/cost_model.h"
+#include "compiler/schedule/count_work.h"
 #include "compiler/specialise/specialise.h"
 #include "ir/loops.h"
 #include "ir/parse.h"
@@ -28,7 +29,7 @@ void check_counts(const Case& c, const char* target_text = "x86-64-v4") {
   const Schedule schedule = parse_schedules(c.schedule).value().at("");
   for (const auto& axes : schedule.flatten) nest = flatten(nest, axes).value();
   const Plan plan = resolve(schedule, nest, target).value();
-  const Counts predicted = predict(nest, plan, target).counts;
+  const Counts predicted = count_work(nest, plan);
   const Specialised done =
       specialise(nest, plan, {program.buffers, static_cast<int32_t>(program.buffers.size()), 0})
           .value();
