@@ -101,6 +101,11 @@ double far_cycles(const ir::Nest& nest, const std::vector<ir::Buffer>& buffers,
   return bytes / far_bytes_per_cycle;
 }
 
+/// Whether a nest is made of a weight alone, when that is bound.
+bool is_of_weight(const ir::Nest& nest) {
+  return nest.kind == ir::NestKind::offset || nest.kind == ir::NestKind::filter_transform;
+}
+
 double cycles_of(const Program& program, const LowerOptions& options, const Target& target) {
   ir::NestProgram nests = lower(program, options).value();
   nests = fold_tables(std::move(nests));
@@ -111,7 +116,7 @@ double cycles_of(const Program& program, const LowerOptions& options, const Targ
   const Producers producers(nests);
   for (size_t n = 0; n < nests.nests.size(); ++n) {
     // Sums of a weight are made when it is bound.
-    if (nests.nests[n].placement || nests.nests[n].kind == ir::NestKind::offset) continue;
+    if (nests.nests[n].placement || is_of_weight(nests.nests[n])) continue;
     const Bands bands = banded(nests, producers, nests.buffers, n);
     for (const ir::Nest& nest : bands.nests) {
       cycles += predicted_cycles(nest, target, bands.buffers, !options.dot_products.empty());
@@ -278,6 +283,8 @@ private:
         report.error = error_of(form, head);
         if (report.error > request_.accuracy)
           report.refused = too_inaccurate(report.error);
+        else if (form.on_request)
+          report.refused = "it is taken where a schedule asks for it";
         else
           candidates.push_back(&form);
       }
@@ -290,6 +297,7 @@ private:
       const ValueId result = head.statement().results.front();
       LowerOptions options = formed_.options;
       options.dot_products.clear(); // those are numbers of the whole program
+      options.tiles.clear();
       if (form->lower) form->lower(options, result);
       Edit edit(head.alone);
       if (form->rewrite) form->rewrite(edit, result);

@@ -67,6 +67,8 @@ std::string_view to_string(NestKind kind) {
   case NestKind::stage: return "stage";
   case NestKind::offset: return "offset";
   case NestKind::window_sum: return "window sum";
+  case NestKind::transform: return "transform";
+  case NestKind::filter_transform: return "filter transform";
   }
   return "";
 }

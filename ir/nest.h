@@ -88,6 +88,8 @@ enum class NestKind : uint8_t {
   stage,      // puts an image into the form that a convolution's instructions take
   offset,     // sums of a weight, for zero points
   window_sum, // sums of an image's windows, for zero points
+  transform,  // brings tiles of an image or of a result into the form that an algorithm takes
+  filter_transform, // the same of a weight
 };
 
 struct Nest {

@@ -16,8 +16,9 @@ namespace {
 constexpr std::array axis_roles = {AxisRole::other,   AxisRole::batch, AxisRole::group,
                                    AxisRole::channel, AxisRole::space, AxisRole::residue,
                                    AxisRole::tap,     AxisRole::band};
-constexpr std::array nest_kinds = {NestKind::compute, NestKind::copy,   NestKind::pack,
-                                   NestKind::stage,   NestKind::offset, NestKind::window_sum};
+constexpr std::array nest_kinds = {
+    NestKind::compute, NestKind::copy,       NestKind::pack,      NestKind::stage,
+    NestKind::offset,  NestKind::window_sum, NestKind::transform, NestKind::filter_transform};
 
 /// `as KIND`, a word or two.
 template <class Kinds>

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
 
 namespace volute::ir {
 namespace {
@@ -240,7 +241,22 @@ private:
       const std::optional<Affine> span = product(digit.step, digit.last);
       if (!span) break;
       reach += *span;
+      if (reach.is_constant() && digit.step.is_constant())
+        reach = std::min(reach.number(), reached_inside(digits, i + 1));
     }
+  }
+
+  // How far apart two points of the domain are along the first few axes: less than their extents
+  // say where the domain leaves out some of the last band.
+  int64_t reached_inside(const std::vector<Digit>& digits, size_t count) const {
+    Affine place;
+    for (size_t i = 0; i < count && !nest_.domain.empty(); ++i) {
+      if (!digits[i].step.is_constant()) return std::numeric_limits<int64_t>::max();
+      place += Affine(digits[i].var) * digits[i].step.number();
+    }
+    const auto least = parallel_.bounds.minimum(place), most = parallel_.bounds.maximum(place);
+    return nest_.domain.empty() || !least || !most ? std::numeric_limits<int64_t>::max()
+                                                   : *most - *least;
   }
 
   // Nothing beyond what sums of a few can hold.

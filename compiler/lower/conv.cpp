@@ -88,7 +88,7 @@ void accumulate_products(const GroupLowering& group, NestBuilder& to, const Coor
 }
 
 void lower_conv(const GroupLowering& group) {
-  if (lower_grouped_products(group)) return;
+  if (lower_grouped_products(group) || lower_winograd(group)) return;
   const ir::Program& program = group.program;
   const ir::TensorType& x = program.type(group.head.operands[0]);
   const std::vector<Axis> axes = x.spatial_axes();

@@ -19,6 +19,9 @@ struct LowerOptions {
   /// Convolutions of bytes or bf16, by their results, whose images are brought into the order in
   /// which machines add several products at once (rewrites/dot_products.h says which can be).
   std::set<ir::ValueId> dot_products = {};
+  /// Convolutions, by their results, that are computed by Winograd's algorithm
+  /// (rewrites/winograd.h): the outputs of a tile along each axis of space.
+  std::map<ir::ValueId, std::vector<int64_t>> tiles = {};
   /// What people call a statement, by its result, where it does more than it was written for.
   std::map<ir::ValueId, std::string> names = {};
 };

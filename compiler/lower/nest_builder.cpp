@@ -209,6 +209,14 @@ void NestBuilder::constrain(const Affine& position, int64_t extent) {
   if (least < 0 || most >= extent) nest.constraints.push_back({position, extent});
 }
 
+Affine NestBuilder::parallel(ir::AxisRole role, const std::string& name, int64_t extent) {
+  return add_axis(role, name, extent, {}, false);
+}
+
+Affine NestBuilder::reduce(ir::AxisRole role, const std::string& name, int64_t extent) {
+  return add_axis(role, name, extent, {}, true);
+}
+
 int32_t NestBuilder::view(std::string name, int32_t buffer, const std::vector<ir::Dim>& dims) {
   for (size_t i = 0; i < nest.operands.size(); ++i)
     if (nest.operands[i].buffer == buffer && nest.operands[i].dims == dims)

@@ -98,6 +98,9 @@ public:
   ir::Affine parallel_residues(ir::Axis axis, int64_t extent);
   /// Taps along an axis of space, `kd, kh, kw`.
   ir::Affine reduce_taps(ir::Axis axis, int64_t extent);
+  /// An axis that no tensor of the program has.
+  ir::Affine parallel(ir::AxisRole role, const std::string& name, int64_t extent);
+  ir::Affine reduce(ir::AxisRole role, const std::string& name, int64_t extent);
   /// Keeps the domain inside 0 <= position < extent.
   void constrain(const ir::Affine& position, int64_t extent);
   /// The operand that views a value in its own memory order.
@@ -174,6 +177,9 @@ void lower_conv(const GroupLowering& group);
 /// A convolution of LowerOptions::dot_products, with the image brought into the order that this
 /// takes; false, and nothing lowered, for every other.
 bool lower_grouped_products(const GroupLowering& group);
+/// A convolution of LowerOptions::tiles, by Winograd's algorithm; false, and nothing lowered, for
+/// every other.
+bool lower_winograd(const GroupLowering& group);
 void lower_conv_transpose(const GroupLowering& group);
 void lower_pool(const GroupLowering& group);
 void lower_global_pool(const GroupLowering& group);

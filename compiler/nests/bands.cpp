@@ -9,6 +9,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <set>
 
 namespace volute::compiler {
@@ -52,6 +53,24 @@ const NestAxis* lone_axis(const Nest& nest, const Subscript& s) {
   return nullptr;
 }
 
+/// The parallel axis of which a subscript is so many rows an element, in order and each once: h, or
+/// 4*h + rh where rh is one of 4.
+const NestAxis* row_axis(const Nest& nest, const Subscript& s) {
+  if (const NestAxis* alone = lone_axis(nest, s)) return alone;
+  if (s.table >= 0 || s.at.constant_term() != 0) return nullptr;
+  const NestAxis* outer = nullptr;
+  int64_t rest = 1; // rows that all other axes reach together
+  for (const Affine::Term& term : s.at.terms()) {
+    const NestAxis* axis = nest.axis(term.var);
+    if (!axis || axis->reduction || term.coefficient < 1) return nullptr;
+    if (!outer || term.coefficient > s.at.coefficient(outer->var)) outer = axis;
+  }
+  for (const Affine::Term& term : s.at.terms())
+    if (term.var != outer->var)
+      rest += term.coefficient * (nest.axis(term.var)->extent.number() - 1);
+  return outer && s.at.coefficient(outer->var) == rest ? outer : nullptr;
+}
+
 std::string name_of(const Nest& nest, Var var) { return nest.vars[at(var.id)]; }
 
 /// Whether an axis is a digit of the one before it.
@@ -75,6 +94,7 @@ struct Link {
   size_t dim = 0;         // of the rows, in the buffer's view
   Var row;                // the producer's axis along it
   Var consumer_axis;      // the consumer's
+  int64_t block = 1;      // rows that one element of it is written to, one after the other
   int64_t rows = 0;       // of the buffer
   int64_t step = 1;       // rows from one element of the consumer's axis to the next
   int64_t lo = 0, hi = 0; // rows that element 0 reads, first and last
@@ -113,8 +133,9 @@ Linked link(const Nest& producer, const Nest& consumer, const std::vector<Buffer
   const std::string axis_name = name_of(consumer, axis.var);
   if (!dim) return no(fmt::format("what it makes does not move with {}", axis_name));
   found.dim = *dim;
-  const NestAxis* row = lone_axis(producer, write.index[found.dim]);
+  const NestAxis* row = row_axis(producer, write.index[found.dim]);
   if (!row) return no("it does not write its rows one after the other");
+  found.block = write.index[found.dim].at.coefficient(row->var);
   for (size_t d = 0; d < write.index.size(); ++d)
     if (d != found.dim && write.index[d].at.depends_on(row->var))
       return no("its rows are written along two dimensions");
@@ -159,8 +180,13 @@ bool share_batch(const Nest& producer, const Nest& consumer, int32_t buffer) {
 
 bool has_parameters(const Nest& nest) { return !nest.parameters.empty(); }
 
+/// The first block of rows that the first band reads, and how many a band does.
+int64_t first_block(const Link& link) { return -ceil_div(-link.lo, link.block); }
+int64_t blocks_of_band(const Link& link, int64_t tile) {
+  return -ceil_div(-(link.step * (tile - 1) + link.hi), link.block) - first_block(link) + 1;
+}
 int64_t rows_of_band(const Link& link, int64_t tile) {
-  return link.step * (tile - 1) + link.hi - link.lo + 1;
+  return blocks_of_band(link, tile) * link.block;
 }
 
 /// What a nest that is placed inside another computes at a time: elements of an axis of its own.
@@ -174,7 +200,7 @@ Band band_of(const NestProgram& program, const Nest& placed) {
   const Nest& to = program.nests[at(placement.consumer)];
   const Link rows = link(placed, to, program.buffers, to.axis_of(placement.axis)).link.value();
   return {rows.row,
-          rows_of_band(rows, to.placement ? band_of(program, to).elements : placement.tile)};
+          blocks_of_band(rows, to.placement ? band_of(program, to).elements : placement.tile)};
 }
 
 } // namespace
@@ -207,13 +233,16 @@ std::optional<std::string> obstacle(const NestProgram& program, size_t producer,
     if (band.axis != placement.axis || band.elements != placement.tile)
       return fmt::format("{} itself is computed {} of {} at a time", to.name, band.elements,
                          name_of(to, band.axis));
-  } else if (placement.tile < 1 || axis->extent.number() % placement.tile != 0)
-    return fmt::format("bands of {} do not divide the {} of {}", placement.tile,
+  } else if (placement.tile < 1 || placement.tile > axis->extent.number())
+    return fmt::format("there are no bands of {} in the {} of {}", placement.tile,
                        axis->extent.number(), axis_name);
   if (std::any_of(to.writes.begin(), to.writes.end(), [](const Write& w) { return w.offset; }))
     return fmt::format("{} scatters its elements", to.name);
   const Linked linked = link(from, to, program.buffers, *axis);
   if (!linked.link) return linked.why;
+  if (linked.link->step * placement.tile % linked.link->block != 0)
+    return fmt::format("bands of {} of {} begin within the {} rows that it writes at a time",
+                       placement.tile, axis_name, linked.link->block);
   const int32_t buffer = linked.link->buffer;
   for (const size_t n : touching(buffer))
     if (n != producer && n != at(placement.consumer))
@@ -324,7 +353,9 @@ private:
       whys_.push_back(
           fmt::format("{} is not computed in bands inside {}: {}", from.name, to.name, why));
     };
+    if (is_one_algorithm(from, to)) return consider_algorithm(producer, consumer);
     if (!sums(to)) return; // element by element: nothing is read twice
+    if (ends_algorithm(from)) return refuse("it is computed in bands of its own");
     if (has_parameters(from) || has_parameters(to)) return refuse("its sizes are parameters");
     const auto is_large = [&](const Nest& nest) {
       return nest.weight >= 0 && bytes(nest.operands[at(nest.weight)].buffer) > small_weight;
@@ -373,6 +404,65 @@ private:
     place(producer, consumer, placement);
   }
 
+  // ---- nests of one algorithm -----------------------------------------------------------------
+
+  /// Transforms, and what is between them.
+  static bool is_one_algorithm(const Nest& from, const Nest& to) {
+    return (from.kind == NestKind::transform || to.kind == NestKind::transform) &&
+           !from.statements.empty() && !to.statements.empty() &&
+           from.statements.front() == to.statements.front();
+  }
+  bool ends_algorithm(const Nest& nest) const {
+    return std::any_of(program_.nests.begin(), program_.nests.end(), [&](const Nest& other) {
+      return &other != &nest && is_one_algorithm(other, nest);
+    });
+  }
+
+  /// What the algorithm that ends with a nest keeps between its nests, of one image.
+  int64_t bytes_between(const Nest& last) const {
+    int64_t sum = 0;
+    for (const Nest& nest : program_.nests)
+      if (&nest != &last && !nest.statements.empty() && nest.kind != NestKind::filter_transform &&
+          nest.statements.front() == last.statements.front())
+        sum += bytes(nest.operands[at(nest.writes.front().operand)].buffer);
+    return sum / std::max<int64_t>(batch_axis(last)->extent.number(), 1);
+  }
+
+  /// Its nests go together, over bands of which all that is between them fits L2; where all of it
+  /// does, nothing is gained.
+  void consider_algorithm(size_t producer, size_t consumer) {
+    const Nest& from = program_.nests[producer];
+    const Nest& to = program_.nests[consumer];
+    const auto refuse = [&](const std::string& why) {
+      whys_.push_back(
+          fmt::format("{} is not computed in bands inside {}: {}", from.name, to.name, why));
+    };
+    const auto touching = [&](int32_t buffer) { return touching_[at(buffer)]; };
+    Placement placement{static_cast<int32_t>(consumer), {}, 1};
+    if (const auto cut = cuts_.find(consumer); cut != cuts_.end()) {
+      placement.axis = cut->second.axis, placement.tile = cut->second.tile;
+    } else {
+      const NestAxis* axis = band_axis_of(to);
+      if (from.kind != NestKind::transform || !axis || !batch_axis(to)) return;
+      const int64_t between = bytes_between(to);
+      if (between <= target_.l2_bytes) {
+        if (to.kind != NestKind::transform && from.kind == NestKind::transform)
+          refuse(fmt::format("all that is between the nests of {} are {}, which L2 holds", to.name,
+                             size_text(between)));
+        return;
+      }
+      const Linked linked = link(from, to, program_.buffers, *axis);
+      if (!linked.link) return refuse(linked.why);
+      placement.axis = axis->var;
+      const int64_t least = linked.link->block / std::gcd(linked.link->block, linked.link->step);
+      const int64_t a_band = std::max<int64_t>(between * least / axis->extent.number(), 1);
+      placement.tile = std::min(least * std::max<int64_t>(target_.l2_bytes * 3 / 4 / a_band, 1),
+                                axis->extent.number());
+    }
+    if (const auto why = obstacle(program_, producer, placement, touching)) return refuse(*why);
+    place(producer, consumer, placement);
+  }
+
   void place(size_t producer, size_t consumer, const Placement& placement) {
     const Nest& from = program_.nests[producer];
     const Nest& to = program_.nests[consumer];
@@ -382,7 +472,7 @@ private:
     const int64_t height = rows_of_band(rows, placement.tile);
     const auto cut = cuts_.find(consumer);
     const int64_t bands =
-        cut != cuts_.end() ? cut->second.bands : axis.extent.number() / placement.tile;
+        cut != cuts_.end() ? cut->second.bands : ceil_div(axis.extent.number(), placement.tile);
     const std::string where =
         fmt::format("{} is computed inside {}, {} rows for every {} of {}", from.name, to.name,
                     height, placement.tile, name_of(to, axis.var));
@@ -393,7 +483,7 @@ private:
                         : fmt::format("{}: its {} are scratch of a thread, and no memory of a call",
                                       where, size_text(memory)));
     cuts_[consumer] = {placement.axis, placement.tile, bands};
-    cuts_[producer] = {rows.row, height, bands};
+    cuts_[producer] = {rows.row, blocks_of_band(rows, placement.tile), bands};
     program_.nests[producer].placement = placement;
   }
 
@@ -455,8 +545,10 @@ public:
 
   Bands run(size_t consumer, Var axis, int64_t tile) {
     Nest root = program_.nests[consumer];
-    bands_ = root.axis(axis)->extent.number() / tile;
-    cut(root, axis, bands_, tile, 0, tile);
+    const int64_t extent = root.axis(axis)->extent.number();
+    bands_ = ceil_div(extent, tile);
+    const Var band = cut(root, axis, bands_, tile, 0, tile);
+    if (extent % tile != 0) root.domain.push_back({Affine(band) * tile + Affine(axis), extent});
     add_producers(consumer, root, axis, tile);
     result_.nests.push_back(std::move(root));
     result_.numbers.push_back(consumer);
@@ -475,11 +567,12 @@ private:
     int64_t rows_a_band = 0;
     for (const Read& read : reads_of(to, rows.buffer))
       rows_a_band = read.index[rows.dim].at.coefficient(band_of_consumer);
-    const int64_t height = rows_of_band(rows, tile);
-    const Var band = cut(from, rows.row, bands_, rows_a_band, rows.lo, height);
-    const Affine row = Affine(band) * rows_a_band + rows.lo + Affine(rows.row);
-    const int64_t last = rows_a_band * (bands_ - 1) + rows.lo + height - 1;
-    if (rows.lo < 0 || last >= rows.rows) from.domain.push_back({row, rows.rows});
+    const int64_t height = blocks_of_band(rows, tile), first = first_block(rows);
+    const int64_t blocks_a_band = rows_a_band / rows.block, blocks = rows.rows / rows.block;
+    const Var band = cut(from, rows.row, bands_, blocks_a_band, first, height);
+    const Affine row = Affine(band) * blocks_a_band + first + Affine(rows.row);
+    const int64_t last = blocks_a_band * (bands_ - 1) + first + height - 1;
+    if (first < 0 || last >= blocks) from.domain.push_back({row, blocks});
     from.placement.reset();
 
     // In scratch, rows are those of the band and there is one image.
@@ -490,7 +583,7 @@ private:
       if (batch && from.writes.front().index[d].at == Affine(batch->var)) batch_dim = d;
     std::vector<int64_t> extents;
     for (size_t d = 0; d < written.dims.size(); ++d)
-      extents.push_back(d == rows.dim    ? height
+      extents.push_back(d == rows.dim    ? height * rows.block
                         : batch_dim == d ? 1
                                          : written.dims[d].extent.number());
     const std::vector<Dim> dims = contiguous(extents);
@@ -506,9 +599,10 @@ private:
       if (batch_dim) index[*batch_dim] = Affine(0);
       return index;
     };
-    for (Write& w : from.writes) w.index = into_scratch(w.index, row - Affine(rows.row));
+    for (Write& w : from.writes)
+      w.index = into_scratch(w.index, (row - Affine(rows.row)) * rows.block);
     from.operands[at(from.writes.front().operand)].dims = dims;
-    const Affine begin = Affine(band_of_consumer) * rows_a_band + rows.lo;
+    const Affine begin = Affine(band_of_consumer) * rows_a_band + first * rows.block;
     read_from_scratch(to, rows.buffer, dims,
                       [&](const Index& index) { return into_scratch(index, begin); });
     add_producers(producer, from, rows.row, height);

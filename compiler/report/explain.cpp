@@ -294,6 +294,10 @@ private:
       else if (nest.statements.empty())
         copied("copied into the output, which no operator writes");
       break;
+    case NestKind::transform: copied(nest.origin); break;
+    case NestKind::filter_transform:
+      copied(fmt::format("{}, {}", nest.origin, when_made(written_buffer(nest))));
+      break;
     case NestKind::compute:
     case NestKind::pack: break;
     }

@@ -2,6 +2,7 @@
 
 #include "compiler/rewrites/dot_products.h"
 #include "compiler/rewrites/separable.h"
+#include "compiler/rewrites/winograd.h"
 
 #include <algorithm>
 #include <array>
@@ -14,12 +15,27 @@ std::optional<std::string> none(const ir::Program&, const ir::Statement&, const 
 }
 double no_error(const ir::Program&, const ir::Statement&) { return 0; }
 
+/// Winograd's algorithm in tiles of so many outputs.
+template <int64_t... tile>
+constexpr Form winograd(std::string_view name, std::string_view sentence) {
+  using Rows = WinogradForm<tile...>;
+  // Filters are divided by 2 in tiles of 2 outputs, by 3 and 15 in tiles of 4.
+  const bool is_exact = ((tile == 2) && ...);
+  return {name, sentence, Rows::obstacle, Rows::error, nullptr, Rows::lower, is_exact, true};
+}
+
 constexpr std::array table = {
     Form{"direct", "one sum over all taps", none, no_error, nullptr, nullptr},
     Form{"dot", "products of narrow elements, several added by one instruction",
          dot_products_obstacle, dot_products_error, nullptr, lower_as_dot_products},
     Form{"separable", "a filter that is a column times a row, as two passes", separable_obstacle,
          separable_error, separable, nullptr},
+    winograd<2, 2>("winograd2x2",
+                   "fewer products, by Winograd's algorithm in tiles of 2x2 outputs"),
+    winograd<2, 4>("winograd2x4",
+                   "fewer products, by Winograd's algorithm in tiles of 2x4 outputs"),
+    winograd<4, 4>("winograd4x4",
+                   "fewer products, by Winograd's algorithm in tiles of 4x4 outputs"),
 };
 
 } // namespace

@@ -35,6 +35,11 @@ struct Form {
   void (*rewrite)(Edit&, ir::ValueId result);
   /// Asks for the statement that defines `result` to be lowered in this form; null: nothing to ask.
   void (*lower)(LowerOptions&, ir::ValueId result);
+
+  /// Whether whole numbers whose direct sum is exact come out exact here too.
+  bool keeps_whole_numbers = true;
+  /// Whether it is taken only where a schedule asks for it.
+  bool on_request = false;
 };
 
 /// Every form, the direct one first.

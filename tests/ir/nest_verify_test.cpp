@@ -211,6 +211,28 @@ TEST_CASE("no two parallel points write one element") {
         }) == "");
 }
 
+TEST_CASE("points that the domain leaves out write nothing") {
+  // y[h, w, o] with columns of rows 56 apart; h is cut into 3 bands of 6, of 14 the last has 2.
+  const auto cut = [](int64_t rows) {
+    return found([&](P& program, N& nest) {
+      program.buffers[3].elements = 500;
+      program.buffers[3].type.reset();
+      program.buffers[3].role = Buffer::Role::intermediate;
+      const Var band{static_cast<int32_t>(nest.vars.size())};
+      nest.vars.emplace_back("band");
+      nest.axes.insert(nest.axes.begin(), {band, 3, false, AxisRole::band});
+      const Affine row = Affine(band) * 6 + Affine(h);
+      nest.domain = {{row, rows}};
+      nest.writes[0].index[0] = row;
+      nest.operands[3].dims[0] = {rows, 4};
+      nest.operands[3].dims[1] = {7, 56};
+    });
+  };
+  CHECK(cut(14) == "");
+  CHECK(cut(18).find("two points write one element: one step of w moves it by 56") !=
+        std::string::npos);
+}
+
 TEST_CASE("a nest is computed at an axis of a later nest") {
   const auto placed = [](int32_t consumer, Var axis, bool swap = false) {
     return found([&](P& program, N&) {

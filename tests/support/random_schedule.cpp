@@ -323,7 +323,8 @@ void draw_forms(Dice& dice, const compiler::Stages& direct, const compiler::Comp
       const ir::Statement& head = direct.program.statements[nest.statements.front()];
       std::vector<std::string> applying;
       for (const compiler::Form& form : compiler::forms())
-        if (!form.obstacle(direct.program, head, request.target)) applying.emplace_back(form.name);
+        if (form.keeps_whole_numbers && !form.obstacle(direct.program, head, request.target))
+          applying.emplace_back(form.name);
       schedules.forms[nest.name] = {dice.one_of(applying), {}};
     }
 }

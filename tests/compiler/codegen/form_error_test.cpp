@@ -135,6 +135,16 @@ Layer narrow_layer(Dice& dice, int64_t channels, int64_t kernel) {
            {"k", normal(dice, ir::ElementType::bf16, outputs * channels * kernel * kernel)}}};
 }
 
+Layer dense_layer(Dice& dice, int64_t channels) {
+  const int64_t size = 14, outputs = channels >= 256 ? 8 : 32;
+  return {fmt::format("program @p(%x: f32[n=1, h={0}, w={0}, c={1}], "
+                      "%k: f32[o={2}, i={1}, h=3, w=3]) {{\n"
+                      "  %y = conv %x, %k\n  return %y\n}}\n",
+                      size, channels, outputs),
+          {{"x", normal(dice, ir::ElementType::f32, size * size * channels)},
+           {"k", normal(dice, ir::ElementType::f32, outputs * channels * 9)}}};
+}
+
 } // namespace
 
 TEST_CASE("two passes of a separable filter err no more than is stated") {
@@ -165,4 +175,15 @@ TEST_CASE("products of bf16 that are added in pairs err no more than is stated")
     CHECK(measured(fmt::format("{} channels, {} x {}", channels, kernel, kernel), "dot",
                    [&, c = channels, k = kernel](Dice& dice) { return narrow_layer(dice, c, k); }) >
           0);
+}
+
+TEST_CASE("Winograd's algorithm errs no more than is stated, and at 64 channels within 2") {
+  for (const char* form : {"winograd2x2", "winograd2x4", "winograd4x4"})
+    for (const int64_t channels : {1, 3, 16, 32, 67, 64, 128, 256, 512}) {
+      const double ratio = measured(fmt::format("{} channels", channels), form,
+                                    [&](Dice& dice) { return dense_layer(dice, channels); });
+      INFO(form << " of " << channels << " channels: " << ratio);
+      CHECK(ratio > 0);
+      if (channels >= 64 && channels % 2 == 0) CHECK(ratio <= 2);
+    }
 }

@@ -1,0 +1,211 @@
+// Winograd's algorithm at every stage: the reference, the nests and the loops on their evaluators,
+// and kernels between walls. Whole numbers, so that a result that is off by one is wrong: what
+// rounding does to them is far less than that.
+
+#include "compiler/compile.h"
+#include "compiler/rewrites/form.h"
+#include "ir/parse.h"
+#include "tests/support/catch.h"
+#include "tests/support/kernel_run.h"
+#include "tests/support/reference.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+using namespace volute;
+using namespace volute::tests;
+
+namespace {
+
+struct Layer {
+  int64_t images = 1, inputs = 3, outputs = 5, height = 9, width = 9;
+  std::string pad = "1";
+  bool channels_last = true;
+  std::string then = "relu %0";
+  std::string extra = ""; // an input that what follows reads
+
+  std::string text() const {
+    const auto type = [&](int64_t channels, int64_t h, int64_t w) {
+      return channels_last ? fmt::format("f32[n={}, h={}, w={}, c={}]", images, h, w, channels)
+                           : fmt::format("f32[n={}, c={}, h={}, w={}]", images, channels, h, w);
+    };
+    return fmt::format("program @p(%x: {}, %w: f32[o={}, i={}, h=3, w=3], %b: f32[o={}]{}) {{\n"
+                       "  %0 = conv %x, %w, %b {{pad = {}}}\n  %y = {}\n  return %y\n}}\n",
+                       type(inputs, height, width), outputs, inputs, outputs, extra, pad, then);
+  }
+};
+
+compiler::CompileRequest request_for(const std::string& form, const std::string& target,
+                                     int64_t l2_bytes) {
+  compiler::CompileRequest request;
+  request.target = target == "host" ? compiler::host() : compiler::parse_target(target).value();
+  if (l2_bytes) request.target.l2_bytes = l2_bytes;
+  request.accuracy = 1000;
+  request.schedule = "form conv_y " + form;
+  return request;
+}
+
+/// In how many nests the steps of a layer are: bands make one of several.
+size_t check(const Layer& layer, const std::string& form, const std::string& target = "host",
+             int64_t l2_bytes = 0) {
+  const ir::Program program = ir::parse(layer.text()).value();
+  const Tensors inputs = whole_numbers(program, 3);
+  const Tensors wanted = reference(program, inputs);
+  const compiler::CompileRequest request = request_for(form, target, l2_bytes);
+  const compiler::Compiled compiled = compiler::compile(program, request).value();
+  INFO(layer.text() << form << " for " << target << ", L2 " << l2_bytes);
+  const ir::TensorType& type = program.type(program.outputs[0]);
+  const size_t y = program.inputs.size();
+  const auto differs = [&](const std::vector<std::byte>& found, const std::vector<std::byte>& from,
+                           double slack) {
+    const Closeness closeness = slack > 0 ? Closeness{Closeness::Kind::near, slack} : Closeness{};
+    return difference(type, found, from, closeness).value_or("");
+  };
+  const bool is_exact = compiler::find_form(form)->keeps_whole_numbers;
+  const auto of_nests = evaluate_nests(compiled.stages.nests, program, inputs);
+  CHECK(differs(of_nests[y], wanted.at("y").bytes, is_exact ? 1e-30 : 0.1) == "");
+  const auto of_loops = evaluate_loops(compiled.stages.loops, program, inputs);
+  CHECK(differs(of_loops[y], wanted.at("y").bytes, is_exact ? 1e-30 : 0.1) == "");
+  if (compiler::runs_on(request.target, compiler::host())) {
+    const KernelRun kernel(compiled);
+    Dice dice(7);
+    for (Dice* split : {static_cast<Dice*>(nullptr), &dice}) {
+      const auto wall = split ? GuardedBuffer::Wall::at_begin : GuardedBuffer::Wall::at_end;
+      const auto run = kernel.run(program, inputs, wall, split);
+      CHECK(run.fault == "");
+      if (run.fault.empty()) CHECK(differs(run.buffers[y], of_loops[y], 0) == "");
+    }
+  }
+  return compiled.stages.loops.steps.size();
+}
+
+const std::vector<std::string> all_forms = {"winograd2x2", "winograd2x4", "winograd4x4"};
+
+} // namespace
+
+TEST_CASE("images of every size modulo the tile, in both layouts") {
+  for (const std::string& form : all_forms)
+    for (const bool channels_last : {true, false})
+      for (const auto& [height, width] :
+           {std::pair(8, 9), {9, 10}, {10, 7}, {11, 8}, {3, 3}, {1, 5}, {13, 2}}) {
+        Layer layer;
+        layer.height = height, layer.width = width, layer.channels_last = channels_last;
+        check(layer, form);
+      }
+}
+
+TEST_CASE("any padding, or none") {
+  for (const std::string& form : all_forms)
+    for (const char* pad : {"0", "2", "[(0, 1), (1, 0)]", "[(2, 0), (0, 2)]", "[(1, 3), (5, 1)]"}) {
+      Layer layer;
+      layer.pad = pad, layer.height = 6, layer.width = 7;
+      check(layer, form);
+      layer.channels_last = false;
+      check(layer, form);
+    }
+}
+
+TEST_CASE("channels of every number, and several images") {
+  for (const std::string& form : all_forms)
+    for (const auto& [inputs, outputs] : {std::pair(1, 1), {2, 17}, {16, 16}, {33, 8}, {19, 40}})
+      for (const bool channels_last : {true, false}) {
+        Layer layer;
+        layer.images = 2, layer.inputs = inputs, layer.outputs = outputs, layer.width = 13;
+        layer.channels_last = channels_last;
+        check(layer, form);
+      }
+}
+
+TEST_CASE("rows of tiles in bands of every size are one step, with the same numbers") {
+  for (const bool channels_last : {true, false})
+    for (const int64_t height : {16, 19, 23})
+      for (const int64_t kib : {8, 20, 40}) {
+        Layer layer;
+        layer.images = 2, layer.inputs = 8, layer.outputs = 12;
+        layer.height = height, layer.width = 14, layer.channels_last = channels_last;
+        for (const std::string& form : all_forms) {
+          INFO(form << ", " << kib << " KiB");
+          // The filter is transformed and packed by steps of their own.
+          CHECK(check(layer, form, "host", kib * 1024) == 3);
+        }
+      }
+}
+
+TEST_CASE("for other targets") {
+  for (const char* target : {"x86-64-v3", "x86-64-v2", "sapphirerapids"})
+    for (const bool channels_last : {true, false}) {
+      Layer layer;
+      layer.inputs = 16, layer.outputs = 24, layer.height = 10, layer.channels_last = channels_last;
+      check(layer, "winograd2x2", target);
+      check(layer, "winograd4x4", target, 16 * 1024);
+    }
+}
+
+TEST_CASE("what is folded into the result is, whatever it reads") {
+  for (const bool channels_last : {true, false}) {
+    Layer layer;
+    layer.channels_last = channels_last;
+    layer.then = "add %0, %r";
+    layer.extra = channels_last ? ", %r: f32[n=1, h=9, w=9, c=5]" : ", %r: f32[n=1, c=5, h=9, w=9]";
+    check(layer, "winograd4x4");
+    layer.then = "mul %0, %v";
+    layer.extra = ", %v: f32[c=5]";
+    check(layer, "winograd4x4");
+  }
+}
+
+TEST_CASE("a filter that is a constant is transformed when compiling") {
+  Layer layer;
+  std::string text = layer.text();
+  const std::string weight = ", %w: f32[o=5, i=3, h=3, w=3]";
+  text.erase(text.find(weight), weight.size());
+  std::string numbers;
+  for (int i = 0; i < 135; ++i) numbers += fmt::format("{}{}", i ? ", " : "", i % 7 - 3);
+  text.insert(text.find("  %0"), "  %w = const [" + numbers + "] : f32[o=5, i=3, h=3, w=3]\n");
+  const ir::Program program = ir::parse(text).value();
+  const compiler::Compiled compiled =
+      compiler::compile(program, request_for("winograd2x2", "host", 0)).value();
+  for (const ir::Step& step : compiled.stages.loops.steps)
+    CHECK((step.name != "transform_w" && !step.name.starts_with("pack")));
+  const Tensors inputs = whole_numbers(program, 3);
+  const auto run = KernelRun(compiled).run(program, inputs, GuardedBuffer::Wall::at_end);
+  CHECK(run.fault == "");
+  CHECK(difference(program.type(program.outputs[0]), run.buffers[program.inputs.size()],
+                   reference(program, inputs).at("y").bytes, {Closeness::Kind::values, 0})
+            .value_or("") == "");
+}
+
+TEST_CASE("convolutions that it does not compute are refused with the reason") {
+  const auto refusal = [](const std::string& program, const std::string& form = "winograd2x2") {
+    compiler::CompileRequest request;
+    request.schedule = "form conv_y " + form;
+    const auto compiled = compiler::compile(ir::parse(program).value(), request);
+    return compiled ? "" : compiled.diagnostics().front().message;
+  };
+  const auto conv = [&](const std::string& x, const std::string& w, const std::string& attributes,
+                        const std::string& form = "winograd2x2") {
+    return refusal(fmt::format("program @p(%x: {}, %w: {}) {{ %y = conv %x, %w {} return %y }}", x,
+                               w, attributes),
+                   form);
+  };
+  const std::string x = "f32[n=1, h=9, w=9, c=4]", w = "f32[o=4, i=4, h=3, w=3]";
+  CHECK(conv(x, w, "") == "");
+  CHECK(conv(x, w, "{stride = 2}") == "form conv_y winograd2x2: its stride is 2");
+  CHECK(conv(x, w, "{dilation = 2}") == "form conv_y winograd2x2: its dilation is 2");
+  CHECK(conv(x, "f32[o=4, i=2, h=3, w=3]", "{groups = 2}") ==
+        "form conv_y winograd2x2: it has 2 groups");
+  CHECK(conv(x, "f32[o=4, i=4, h=1, w=3]", "") ==
+        "form conv_y winograd2x2: its filter has one tap along h");
+  CHECK(conv("f64[n=1, h=9, w=9, c=4]", "f64[o=4, i=4, h=3, w=3]", "") ==
+        "form conv_y winograd2x2: its elements are f64, not f32");
+  CHECK(conv("f32[n=1, w=9, c=4]", "f32[o=4, i=4, w=3]", "") ==
+        "form conv_y winograd2x2: its image has 1 axes of space, and tiles have 2");
+  CHECK(conv(x, "f32[o=4, i=4, h=7, w=3]", "{pad = 3}", "winograd4x4") ==
+        "form conv_y winograd4x4: tiles of 4 outputs of 7 taps have 10 points, more than 8");
+  CHECK(conv(x, w, "", "winograd4x4") ==
+        "form conv_y winograd4x4: its error is up to 7 times that of a direct sum, and 2 is "
+        "asked for");
+}
