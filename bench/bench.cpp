@@ -223,6 +223,16 @@ void time_series(const std::vector<Runner>& runners, const std::vector<size_t>& 
   own.timing = std::move(series.timings[0]);
 }
 
+/// Counts what a call of each takes, once more after it has been timed.
+void count(const std::vector<Runner>& runners, const CounterSystem& system, Benchmark& benchmark) {
+  const std::optional<Counters> counters = Counters::open(system);
+  if (!counters) return;
+  for (const Runner& runner : runners)
+    for (Contender& c : benchmark.contenders)
+      if (c.name == runner.entrant->name && c.timing.repetitions > 0)
+        c.counts = counters->of(candidate_of(*runner.way).repeat, c.timing.repetitions);
+}
+
 } // namespace
 
 std::vector<std::string> contender_names() {
@@ -314,6 +324,7 @@ Expected<Benchmark> benchmark(const ir::Program& program, const BenchOptions& op
     options.progress(fmt::format("@{}: measuring {}", program.name, runners[i].entrant->name));
     time_series(runners, {i}, options, clock, result);
   }
+  if (result.threads == 1) count(runners, options.counters, result);
   const Ceilings ceilings = options.ceilings.value_or(Ceilings());
   result.bound = bound_of(program, result.report, ceilings, options.is_cold, result.threads);
   if (ceilings.f32 > 0 && result.peak_flops > 0) { // the clock of these very rounds

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "bench/ceilings.h"
+#include "bench/counters.h"
 #include "bench/entrant.h"
 #include "bench/measure.h"
 #include "compiler/report/report.h"
@@ -41,6 +42,7 @@ struct BenchOptions {
   double reference_steps = 1e9;             // of the reference evaluation, before it is left out
   std::optional<Ceilings> ceilings = {};    // else there are no bounds
   Clock clock = nullptr;                    // else that of the thread, or of the wall
+  CounterSystem counters = perf_events();   // where it has any, on one thread
   std::function<void(const std::string&)> progress = [](const std::string&) {};
 };
 
@@ -56,6 +58,7 @@ struct Contender {
   std::string how;     // in the library's words
   bool is_volute = false;
   Timing timing;
+  std::optional<Counts> counts; // of a call, where the processor's counters may be read
   double executed_multiply_adds = 0;
   /// Times, by the rounds of one series: the median and the quartiles; 0 of volute itself.
   double volute_is_faster = 0, faster_low = 0, faster_high = 0;

@@ -31,6 +31,10 @@ Json json_of(const Benchmark& b, const Contender& c) {
     j["volute_is_faster"] = c.volute_is_faster;
     j["volute_is_faster_quartiles"] = {c.faster_low, c.faster_high};
   }
+  if (c.counts)
+    j["counts_a_call"] = {{"cycles", c.counts->cycles},
+                          {"instructions", c.counts->instructions},
+                          {"cache_misses", c.counts->cache_misses}};
   const Preparation& once = c.preparation;
   j["once_seconds"] = {{"compile", once.compile},
                        {"load", once.load},

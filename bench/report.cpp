@@ -65,6 +65,12 @@ std::string lines_of(const Benchmark& b, size_t name_width, size_t by_width) {
                                over > 0 ? fmt::format("{:.2f}", over) : "",
                                faster(c.volute_is_faster), c.how));
   }
+  for (const Contender& c : b.contenders)
+    if (c.counts && c.counts->cycles > 0)
+      text += fmt::format("{:{}}  {} counted {:.0f} cycles a call, {:.0f} instructions, {:.2f} a "
+                          "cycle; {:.1f} cache misses\n",
+                          "", name_width, c.name, c.counts->cycles, c.counts->instructions,
+                          c.counts->instructions / c.counts->cycles, c.counts->cache_misses);
   const Preparation& once = b.contenders.front().preparation;
   if (b.bound.seconds() > 0)
     text += fmt::format("{:{}}  bound {}\n", "", name_width, to_string(b.bound));

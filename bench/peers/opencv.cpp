@@ -1,6 +1,6 @@
 // OpenCV: the convolutions and poolings of its DNN module, channels first, by Winograd where its
-// version has that; and filter2D for filters over one-channel pictures. The faster of the two
-// counts.
+// version has that, and channels last between two of its Permute layers, as its importers write it;
+// and filter2D for filters over one-channel pictures. The faster way counts.
 #include "bench/peer.h"
 #include "bench/peers/element_steps.h"
 #include "bench/problem.h"
@@ -27,11 +27,40 @@ bool is_channels_first(const ir::TensorType& type) {
   return have == wanted || (type.size(Axis::c) == 1 && type.parts(Axis::c) == 1);
 }
 
-std::vector<int> shape_of(const ir::TensorType& type) {
-  std::vector<int> shape = {static_cast<int>(type.size(Axis::n)),
-                            static_cast<int>(type.size(Axis::c))};
+bool is_channels_last(const ir::TensorType& type) {
+  std::vector<Axis> wanted = {Axis::n}, have;
+  for (const Axis axis : type.spatial_axes()) wanted.push_back(axis);
+  wanted.push_back(Axis::c);
+  for (const ir::Extent& extent : type.extents) have.push_back(extent.axis);
+  return have == wanted;
+}
+
+std::vector<int> shape_of(const ir::TensorType& type, bool is_last) {
+  std::vector<int> shape = {static_cast<int>(type.size(Axis::n))};
+  const auto channels = static_cast<int>(type.size(Axis::c));
+  if (!is_last) shape.push_back(channels);
   for (const Axis axis : type.spatial_axes()) shape.push_back(static_cast<int>(type.size(axis)));
+  if (is_last) shape.push_back(channels);
   return shape;
+}
+
+bool is_weight_in_order(const ir::TensorType& type) {
+  std::vector<Axis> wanted = {Axis::o, Axis::i}, have;
+  for (const Axis axis : type.spatial_axes()) wanted.push_back(axis);
+  for (const ir::Extent& extent : type.extents) have.push_back(extent.axis);
+  return have == wanted;
+}
+
+/// A layer that brings channels from behind space to before it, or back.
+void add_permute(cv::dnn::Net& net, const char* name, size_t spatial_axes, bool is_to_first) {
+  std::vector<int> order = {0};
+  for (size_t i = 0; i < spatial_axes; ++i)
+    order.push_back(static_cast<int>(i) + (is_to_first ? 1 : 2));
+  order.insert(is_to_first ? order.begin() + 1 : order.end(),
+               is_to_first ? static_cast<int>(spatial_axes) + 1 : 1);
+  cv::dnn::LayerParams layer;
+  layer.set("order", cv::dnn::DictValue::arrayInt(order.data(), static_cast<int>(order.size())));
+  net.addLayerToPrev(name, "Permute", layer);
 }
 
 cv::Mat matrix(const std::vector<int>& shape, const float* memory) {
@@ -51,12 +80,12 @@ public:
   void deliver() override {
     if (!has_steps) std::memcpy(y, result.data, result.total() * sizeof(float));
   }
-  std::string how() const override { return "dnn"; }
+  std::string how() const override { return is_permuted ? "dnn between two Permutes" : "dnn"; }
 
   cv::dnn::Net net;
   cv::Mat x, result;
   float* y = nullptr;
-  bool has_steps = false;
+  bool has_steps = false, is_permuted = false;
   ElementSteps steps; // that it does not fuse
   std::vector<std::vector<float>> constants;
 };
@@ -87,6 +116,8 @@ cv::dnn::DictValue numbers(const Problem& p, int64_t ir::Window::*which) {
 Expected<std::unique_ptr<PreparedPeer>> network(const Problem& p, const float* x, float* y,
                                                 const Tensors& tensors) {
   auto ready = std::make_unique<Network>();
+  ready->is_permuted = !is_channels_first(p.x.type) || !is_channels_first(p.y_type);
+  if (ready->is_permuted) add_permute(ready->net, "to_first", p.windows.size(), true);
   cv::dnn::LayerParams layer;
   layer.set("kernel_size", numbers(p, &ir::Window::kernel));
   layer.set("stride", numbers(p, &ir::Window::stride));
@@ -123,9 +154,10 @@ Expected<std::unique_ptr<PreparedPeer>> network(const Problem& p, const float* x
     layer.set("ave_pool_padded_area", p.count_include_pad);
     ready->net.addLayerToPrev("pool", "Pooling", layer);
   }
+  if (ready->is_permuted) add_permute(ready->net, "to_last", p.windows.size(), false);
   ready->net.setPreferableBackend(cv::dnn::DNN_BACKEND_OPENCV);
   ready->net.setPreferableTarget(cv::dnn::DNN_TARGET_CPU);
-  ready->x = matrix(shape_of(p.x.type), x);
+  ready->x = matrix(shape_of(p.x.type, ready->is_permuted), x);
   ready->y = y;
   // The first call chooses and packs; and a result of another size would be written past the end.
   ready->net.setInput(ready->x);
@@ -180,8 +212,11 @@ Expected<Ways> ways_of(const Problem& p, const Tensors& tensors, int threads) {
     return fail("opencv", "this peer has no words for it");
   if (p.windows.size() == 1) return fail("opencv", "it wants two or three spatial axes");
   if (p.divisor) return fail("opencv", "its average pooling divides by the taps");
-  if (!is_channels_first(p.x.type) || !is_channels_first(p.y_type))
-    return fail("opencv", "it takes channels first");
+  const bool is_first = is_channels_first(p.x.type) && is_channels_first(p.y_type);
+  if (!is_first && !(is_channels_last(p.x.type) && is_channels_last(p.y_type)))
+    return fail("opencv", "this peer asks it for channels first, or last");
+  if (p.w && !is_weight_in_order(p.w->type))
+    return fail("opencv", "this peer gives it weights in the order o, i, space");
   if (p.kind != Problem::Kind::conv)
     for (const ir::Window& w : p.windows)
       if (w.dilation != 1) return fail("opencv", "its pooling has no dilation");

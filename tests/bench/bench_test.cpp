@@ -157,10 +157,10 @@ TEST_CASE("every peer that is here computes what the reference does, or says why
   const Case cases[] = {
       {"program @conv(%x: f32[n=2, c=8, h=9, w=7], %w: f32[o=16, i=8, h=3, w=3], %b: f32[o=16]) {\n"
        "  %0 = conv %x, %w, %b {stride = 2, pad = 1}\n  %y = relu %0\n  return %y\n}",
-       {"onednn", "im2col"}},
+       {"onednn", "im2col", "opencv"}},
       {"program @last(%x: f32[n=2, h=9, w=7, c=8], %w: f32[o=16, i=8, h=3, w=3], %b: f32[o=16]) {\n"
        "  %0 = conv %x, %w, %b {pad = 1}\n  %y = relu6 %0\n  return %y\n}",
-       {"onednn", "im2col", "xnnpack"}},
+       {"onednn", "im2col", "xnnpack", "opencv"}},
       {"program @point(%x: f32[n=1, h=4, w=5, c=6], %w: f32[o=8, i=6, h=1, w=1]) {\n"
        "  %0 = conv %x, %w\n  %y = silu %0\n  return %y\n}",
        {"onednn", "im2col"}},
@@ -181,7 +181,7 @@ TEST_CASE("every peer that is here computes what the reference does, or says why
        {"onednn", "xnnpack"}},
       {"program @max(%x: f32[n=1, h=8, w=8, c=16]) {\n"
        "  %y = max_pool %x {kernel = 3, stride = 2, pad = 1}\n  return %y\n}",
-       {"onednn", "xnnpack"}},
+       {"onednn", "xnnpack", "opencv"}},
       {"program @average(%x: f32[n=1, c=16, h=8, w=8]) {\n"
        "  %y = avg_pool %x {kernel = 3, stride = 1, pad = 1, count_include_pad = false}\n"
        "  return %y\n}",

@@ -42,6 +42,7 @@ TEST_CASE("a browser draws the page, in both themes, without a word on its conso
     CHECK_THAT(dom, ContainsSubstring("data-theme=\"" + std::string(theme) + "\""));
     CHECK_THAT(dom, ContainsSubstring("aria-label=\"Roofline of the layers\""));
     CHECK_THAT(dom, ContainsSubstring("conv3x3_8_8_7_nhwc"));
+    CHECK_THAT(dom, ContainsSubstring("Volute on small<"));
     CHECK(read_file(folder / "log").find("CONSOLE") == std::string::npos);
   }
 }
