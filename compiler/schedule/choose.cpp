@@ -5,6 +5,7 @@
 #include "compiler/nests/flatten.h"
 #include "compiler/nests/slides.h"
 #include "compiler/nests/strides.h"
+#include "compiler/nests/sums.h"
 #include "compiler/nests/weight_expression.h"
 #include "compiler/schedule/cost_model.h"
 #include "compiler/schedule/parameters.h"
@@ -39,6 +40,7 @@ constexpr int64_t least_registers = 4; // of a tile, where it may have twice as 
 // Multiply-adds of a tile whose taps slide, all copies of them that borders of the lanes ask for.
 constexpr int64_t most_sliding = 512;
 constexpr int64_t longest_step_in_row = 4;
+constexpr double poor = 0.4;                // of the arithmetic peak: lanes of sums are tried too
 constexpr int64_t elementwise_chunk = 4096; // elements of a work item
 
 // A schedule whose code is so many instructions longer must be a hundredth faster: it is compiled,
@@ -98,6 +100,8 @@ public:
             !shares_border(flat_, v.var) && lanes_may_run_along(flat_, v.var) &&
             is_written_along(v))
           try_vector(v);
+    sort();
+    if (scored_.empty() || scored_.front().cost.efficiency < poor) try_lanes_of_sums();
     if (scored_.empty()) {
       choice.why = {"no axis can be the vector axis: the naive nest"};
       if (is_banded_) choice.schedule = plain_loops();
@@ -216,7 +220,8 @@ private:
     std::vector<Tile> tiles;
     for (size_t i = 0; i < std::min(tiles_reordered, scored_.size()); ++i)
       tiles.push_back(scored_[i].tile);
-    for (const Tile& tile : tiles) add(tile, Order::turned);
+    for (const Tile& tile : tiles)
+      if (tile.v) add(tile, Order::turned);
     sort();
   }
 
@@ -297,6 +302,77 @@ private:
         }
       }
     }
+  }
+
+  /// Lanes along what is summed up: where the result has too few elements beside each other, or
+  /// what is read lies so. Every sum takes a register, and they are added up across lanes at the
+  /// end.
+  void try_lanes_of_sums() {
+    if (lanes_ < 2 || is_banded_ || !adds_up(flat_)) return;
+    const Write& w = flat_.writes.front();
+    for (const NestAxis& v : flat_.axes) {
+      if (!v.reduction || constrained(v) || v.extent.number() < lanes_ / 2 || !lies_in_a_row(v))
+        continue;
+      for (const NestAxis& u : flat_.axes) { // along which results are neighbours
+        if (!may_be_unrolled(u) || stride_along(flat_, w.operand, w.index, u.var) != 1) continue;
+        for (const int64_t rows : rows_of_sums(u)) {
+          add_lanes_of_sums(v, u, rows, nullptr, 1);
+          for (const NestAxis& other : flat_.axes)
+            if (other.var != u.var && may_be_unrolled(other) &&
+                !(constrained(other) && constrained(u)))
+              for (const int64_t more : rows_of_sums(other))
+                if (more > 1 && rows * more <= most_sums)
+                  add_lanes_of_sums(v, u, rows, &other, more);
+        }
+      }
+    }
+  }
+
+  static constexpr int64_t most_sums = 16; // registers of a tile, of sums across lanes
+
+  bool may_be_unrolled(const NestAxis& axis) const {
+    return !axis.reduction && !shares_border(flat_, axis.var) && !is_shared(flat_, axis);
+  }
+  static std::vector<int64_t> rows_of_sums(const NestAxis& axis) {
+    std::vector<int64_t> rows;
+    const int64_t extent = axis.extent.number();
+    for (int64_t tiles = extent; tiles >= 1; --tiles) {
+      const int64_t r = ceil_div(extent, tiles);
+      if (r > most_sums) break;
+      if (rows.empty() || rows.back() != r) rows.push_back(r);
+    }
+    return rows;
+  }
+  bool lies_in_a_row(const NestAxis& v) const {
+    return std::all_of(reads_.begin(), reads_.end(), [&](const Read& read) {
+      return read.operand == flat_.weight ||
+             stride_along(flat_, read.operand, read.index, v.var) == 1;
+    });
+  }
+
+  void add_lanes_of_sums(const NestAxis& v, const NestAxis& u, int64_t rows, const NestAxis* other,
+                         int64_t more) {
+    Schedule schedule;
+    schedule.flatten = flatten_;
+    if (flat_.weight >= 0) schedule.pack = {{"weight"}};
+    std::vector<LoopDirective> inner;
+    for (const NestAxis* axis : parallel_order(Order::usual)) {
+      LoopDirective loop{name(*axis)};
+      const bool tiled = axis->var == u.var || (other && axis->var == other->var);
+      loop.parallel = !(tiled && constrained(*axis)); // whose borders are bodies of their own
+      (loop.parallel ? schedule.loops : inner).push_back(loop);
+    }
+    schedule.loops.insert(schedule.loops.end(), inner.begin(), inner.end());
+    for (const NestAxis& axis : flat_.axes)
+      if (axis.reduction && axis.var != v.var && axis.extent.number() > 1)
+        schedule.loops.push_back({name(axis)});
+    LoopDirective last{name(v), lanes_};
+    if (v.extent.number() >= 4 * lanes_) last.unroll = rows * more <= 4 ? 4 : 2;
+    schedule.loops.push_back(last);
+    if (other) schedule.registers.push_back({name(*other), more, 0});
+    schedule.registers.push_back({name(u), rows, 0});
+    schedule.registers.push_back({name(v), lanes_, lanes_});
+    score({}, std::move(schedule));
   }
 
   /// A sum over channels has work enough for what it loads, and gains nothing from sliding.
@@ -631,7 +707,8 @@ std::vector<std::string> in_words(const Nest& nest, const Plan& plan, const Cost
   std::vector<std::string> told;
   if (plan.vector)
     told.push_back(
-        fmt::format("vectors of {} run along {}", plan.lanes, plan.tile[*plan.vector].name));
+        fmt::format("vectors of {} run along {}{}", plan.lanes, plan.tile[*plan.vector].name,
+                    plan.across ? ", which is summed up: lanes are added up at the end" : ""));
   if (plan.slide) {
     const PlanTile& along = plan.tile[plan.slide->tile];
     told.push_back(

@@ -78,7 +78,10 @@ public:
       for (const Write& w : nest.writes) note_operations(w.value);
     for (const Accumulator& a : nest.accumulators) note_operations(a.update);
     for (const NestAxis& axis : nest.axes)
-      if (axis.reduction) steps_ *= static_cast<double>(axis.extent.number());
+      if (axis.reduction)
+        steps_ *= static_cast<double>(plan.across && is_vector(axis.var)
+                                          ? ceil_div(axis.extent.number(), lanes_)
+                                          : axis.extent.number());
     if (plan.instruction.kind == Instruction::Kind::dot) { // one instruction a group
       ways_ = plan.instruction.ways;
       steps_ = 1;
@@ -189,7 +192,9 @@ private:
   std::vector<TileSizes> tile_sizes() const {
     std::vector<TileSizes> sizes = {{}};
     for (const PlanTile& t : plan_.tile) {
-      const int64_t extent = nest_.axis_of(t.axis).extent.number();
+      // Lanes of a sum take one register, and their vectors are steps.
+      const int64_t extent =
+          plan_.across && t.lanes ? t.size : nest_.axis_of(t.axis).extent.number();
       const int64_t lanes = std::max<int64_t>(t.lanes, 1);
       std::vector<TileSizes> next;
       for (const TileSizes& size : sizes) {
@@ -395,7 +400,9 @@ private:
   double stored_registers(const TileSizes& size, double all) const {
     if (plan_.store.kind != PlannedStore::Kind::transposed) return all;
     const int64_t rows = size.registers[plan_.store.rows];
-    return all / static_cast<double>(rows) * static_cast<double>(ceil_div(rows, lanes_) * lanes_);
+    const int64_t blocks = ceil_div(rows, lanes_);
+    return all / static_cast<double>(rows) *
+           static_cast<double>(plan_.across ? blocks : blocks * lanes_);
   }
 
   double store_cycles(const TileSizes& size, double all) const {
@@ -403,6 +410,11 @@ private:
     if (plan_.store.kind == PlannedStore::Kind::lanes)
       return all * static_cast<double>(lanes_) * lane_store;
     // Transposed: log2(lanes) shuffles a row, then rows of the unrolled axis.
+    if (plan_.across) // turned, added up, stored
+      return stored_registers(size, all) *
+             (static_cast<double>(lanes_) *
+                  (std::log2(static_cast<double>(lanes_)) * transposing + 1) +
+              1 / target_.stores_per_cycle);
     return stored_registers(size, all) *
            (std::log2(static_cast<double>(lanes_)) * transposing + 1 / target_.stores_per_cycle);
   }

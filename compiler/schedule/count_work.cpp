@@ -52,7 +52,7 @@ public:
     for (const PlannedRead& read : plan_.reads)
       counts.loads += taps * updates(read) * plan_.density;
     for (const Accumulator& a : nest_.accumulators)
-      for (const Read& read : reads_in({a.initial})) counts.loads += ends(read, false);
+      for (const Read& read : reads_in({a.initial})) counts.loads += ends(read, plan_.across);
     count_ends(counts);
     count_partial_sums(counts);
     return counts;
@@ -170,6 +170,8 @@ private:
       int64_t extent = axis.extent.number();
       if (plan_.instruction.kind == Instruction::Kind::dot && axis.var == plan_.loops.back().axis)
         extent = ceil_div(extent, plan_.instruction.ways);
+      if (plan_.across && axis.var == plan_.tile[*plan_.vector].axis)
+        extent = ceil_div(extent, plan_.lanes);
       steps *= static_cast<double>(extent);
     }
     return steps;

@@ -128,6 +128,7 @@ struct Plan {
   std::vector<PlanTile> tile;  // outermost first
   int32_t lanes = 1;
   std::optional<size_t> vector; // which axis of the tile has them
+  bool across = false; // it is a reduction axis: lanes are parts of one sum, added up at the end
   Instruction instruction;
   std::optional<Slide> slide;       // of the innermost loop
   std::vector<PlannedRead> reads;   // of the updates; of the results, where nothing is summed;

@@ -2,8 +2,10 @@
 // the text, the numbers, and where there is one the nearest schedule that would do.
 
 #include "compiler/nests/bands.h"
+#include "compiler/nests/neutral.h"
 #include "compiler/nests/slides.h"
 #include "compiler/nests/strides.h"
+#include "compiler/nests/sums.h"
 #include "compiler/schedule/parameters.h"
 #include "compiler/schedule/plan.h"
 
@@ -46,7 +48,7 @@ public:
           &Resolver::make_loops, &Resolver::cover_every_axis, &Resolver::choose_instruction,
           &Resolver::choose_slide, &Resolver::pack_operands, &Resolver::use_numbers,
           &Resolver::plan_reads, &Resolver::plan_slide, &Resolver::plan_store,
-          &Resolver::plan_streams}) {
+          &Resolver::keep_lanes_of_sums, &Resolver::plan_streams}) {
       (this->*rule)();
       if (refusal_) return *refusal_;
     }
@@ -158,9 +160,8 @@ private:
       const NestAxis* axis = nest_.axis(r.axis);
       if (!axis)
         return refuse(r.at, fmt::format("registers {}: no such axis", r.axis), axes_of_nest());
-      if (axis->reduction)
-        return refuse(r.at, fmt::format("registers {0}: {0} is a reduction axis", r.axis),
-                      "a register tile is made of parallel axes");
+      if (axis->reduction && !may_sum_across(r, *axis)) return;
+      plan_.across |= axis->reduction;
       if (in_domain(axis->var))
         return refuse(r.at, fmt::format("registers {0} {1}: rows of {0} may lie beyond the image, "
                                         "and are not tiled",
@@ -185,6 +186,34 @@ private:
     }
   }
 
+  /// Lanes along a reduction axis are parts of one sum, which starts from nothing and is added up
+  /// at the end. Lanes behind the last element must add nothing.
+  bool may_sum_across(const RegisterDirective& r, const NestAxis& axis) {
+    const auto no = [&](const std::string& message, std::string hint = "") {
+      refuse(r.at, fmt::format("registers {}: {}", r.axis, message), std::move(hint));
+      return false;
+    };
+    if (!r.lanes)
+      return no(r.axis + " is a reduction axis",
+                "a register tile is made of parallel axes, and vectors of any");
+    if (r.size != r.lanes)
+      return no(fmt::format("{} is a reduction axis, of which a tile has one vector", r.axis),
+                fmt::format("write `{0} {1} vector {1}`", r.axis, r.lanes));
+    if (constrained(axis.var))
+      return no(fmt::format("taps of {} may lie in the padding, and are no lanes", r.axis));
+    if (!adds_up(nest_)) return no("lanes of a reduction axis are added up, and this is no sum");
+    if (!axis.extent.is_constant()) return no("its extent is a parameter");
+    if (axis.extent.number() % r.lanes == 0) return true;
+    if (!neutral_element(nest_))
+      return no("its last vector is not whole, and no element adds nothing to the sum");
+    for (const Read& read : facts_.reads())
+      if (std::none_of(read.index.begin(), read.index.end(),
+                       [&](const Subscript& s) { return s.at.depends_on(axis.var); }))
+        return no(fmt::format("its last vector is not whole, and {} does not move with it",
+                              nest_.operands[static_cast<size_t>(read.operand)].name));
+    return true;
+  }
+
   /// Lanes run along one dimension of every operand, and the results move with them.
   void spread_lanes() {
     if (!plan_.vector) return;
@@ -194,6 +223,7 @@ private:
       return refuse(at, fmt::format("{} cannot be the vector axis: an operand is not read along "
                                     "one dimension of it",
                                     vector.name));
+    if (plan_.across) return;
     for (const Write& w : nest_.writes)
       if (!w.offset && stride_along(nest_, w.operand, w.index, vector.axis) == 0)
         return refuse(at, "the result does not move along the vector axis");
@@ -440,11 +470,18 @@ private:
       }
       if (planned.sliding == PlannedRead::Sliding::rows)
         planned.residence = residence(planned.moves, plan_.tile.size());
+      if (planned.sliding == PlannedRead::Sliding::rows && planned.is_packed)
+        return refuse(plan_.schedule.loops.back().at,
+                      fmt::format("for {} slide: {} is packed, tap by tap, and has no rows",
+                                  plan_.loops.back().name,
+                                  nest_.operands[static_cast<size_t>(planned.read.operand)].name));
     }
-    std::set<int32_t> held; // each operand's one read
+    // Each operand's one read, which moves with the taps, and lanes at most.
+    std::set<int32_t> held;
+    const uint32_t lanes = plan_.vector ? uint32_t{1} << *plan_.vector : 0;
     for (const PlannedRead& planned : plan_.reads)
       if (planned.sliding == PlannedRead::Sliding::taps)
-        slide.holds &= held.insert(planned.read.operand).second;
+        slide.holds &= held.insert(planned.read.operand).second && (planned.moves & ~lanes) == 0;
     slide.holds &= plan_.registers_needed(nest_) <= target_.vector_registers - 1;
     if (slide.holds) return;
     for (PlannedRead& planned : plan_.reads)
@@ -560,7 +597,7 @@ private:
   /// Whether taps are copied out: a small weight's with their numbers, a larger one's where a good
   /// part of them is 0 for all channels.
   void use_numbers() {
-    if (!weight_ || plan_.tile.empty() || plan_.slide) return;
+    if (!weight_ || plan_.tile.empty() || plan_.slide || plan_.across) return;
     if (weight_->has_empty_taps()) plan_.weight = WeightUse::empty_taps;
     int64_t copied = weight_->count();
     for (const PlanTile& t : plan_.tile)
@@ -616,11 +653,29 @@ private:
     plan_.store.kind = PlannedStore::Kind::lanes;
     if (nest_.accumulators.empty()) return;
     for (size_t i = 0; i < plan_.tile.size(); ++i)
-      if (i != *plan_.vector && plan_.tile[i].registers() > 1 && is_contiguous(i) &&
-          facts_.results_may_run_along(plan_.tile[i].axis)) {
+      if (i != *plan_.vector && (plan_.tile[i].registers() > 1 || plan_.across) &&
+          is_contiguous(i) && facts_.results_may_run_along(plan_.tile[i].axis)) {
         plan_.store = {PlannedStore::Kind::transposed, i};
         return;
       }
+    if (!plan_.across) return;
+    const PlanTile& vector = plan_.tile[*plan_.vector];
+    refuse(plan_.schedule.registers[*plan_.vector].at,
+           fmt::format("registers {}: sums of its lanes become lanes along an axis of the result, "
+                       "and the tile has none whose elements are neighbours",
+                       vector.name),
+           "add one to `registers`");
+  }
+
+  /// Partial sums wait in scratch as the tile's elements, and lanes of a sum are none.
+  void keep_lanes_of_sums() {
+    if (!plan_.across) return;
+    for (size_t i = 0; i < plan_.first_tap(); ++i)
+      if (plan_.loops[i].reduction)
+        return refuse(plan_.schedule.loops[i].at,
+                      fmt::format("for {}: sums wait in memory between its trips, and lanes along "
+                                  "{} are parts of one",
+                                  plan_.loops[i].name, plan_.tile[*plan_.vector].name));
   }
 
   void plan_streams() {

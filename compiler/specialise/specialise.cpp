@@ -130,6 +130,7 @@ private:
     frame_.lanes = plan_.lanes;
     frame_.vector = plan_.vector.value_or(0);
     frame_.store = plan_.store;
+    frame_.across = plan_.across;
     for (const PlanTile& t : plan_.tile) {
       frame_.axes.push_back({t.axis, t.lanes, {}, t.name + (t.lanes ? "_v" : "_r")});
       frame_.shape.push_back(t.registers());
@@ -466,7 +467,8 @@ private:
 
   std::vector<Expr> initial_values() const {
     std::vector<Expr> initial;
-    for (const Accumulator& a : nest_.accumulators) initial.push_back(a.initial);
+    for (const Accumulator& a : nest_.accumulators) // of a sum across lanes the store adds it
+      initial.push_back(plan_.across ? imm(0.0, a.type) : a.initial);
     return initial;
   }
 
@@ -551,7 +553,8 @@ private:
   void redirect_packed(TileWriter::Source& source, const State& state) const {
     if (plan_.packed.empty()) return;
     source.redirect = [this, &state](const Read& read) { return packed_read(read, state); };
-    const bool all_inside = !plan_.vector || !borders_.constrained(plan_.tile[*plan_.vector].axis);
+    const bool all_inside =
+        !plan_.across && (!plan_.vector || !borders_.constrained(plan_.tile[*plan_.vector].axis));
     source.is_padded = [this, all_inside](const Read& read) {
       return all_inside && plan_.packed_layout_of(read.operand) != nullptr;
     };
@@ -564,6 +567,7 @@ private:
       const Place& p = state.places[id(axis.axis)];
       axis.pieces = only_active ? pieces_of(p.active_lo, p.active_hi, axis.lanes)
                                 : pieces_of(0, p.size, axis.lanes);
+      if (!only_active && plan_.across && axis.lanes) axis.pieces = {{0, 1, 0, axis.lanes}};
     }
     TileWriter::Source source{nest_, step_, base, nullptr, nullptr};
     redirect_packed(source, state);
@@ -612,7 +616,8 @@ private:
   }
 
   double neutral() {
-    if (nest_.constraints.empty() || frame_.lanes == 1) return 0; // no lane is ever left out
+    const bool leaves_lanes_out = !nest_.constraints.empty() || plan_.across;
+    if (!leaves_lanes_out || frame_.lanes == 1) return 0;
     if (!neutral_) neutral_ = neutral_element(nest_);
     if (!neutral_)
       throw Error(fail("schedule", fmt::format("nest {}: its combine has no neutral element, so a "
@@ -928,7 +933,8 @@ private:
       return tap_loops(at + 1, inner);
     };
     std::vector<Stmt> parts;
-    if (trips > 0 && plan_.instruction.dot && at + 1 == plan_.loops.size() && loop.unroll != 1) {
+    if (trips > 0 && (plan_.instruction.dot || plan_.across) && at + 1 == plan_.loops.size() &&
+        loop.unroll != 1) {
       const int64_t copies = loop.unrolls_all ? trips : loop.unroll;
       const auto copied = [&](int64_t from, int64_t to, const Affine& offset) {
         const CodeBudget::Copied counted(budget_, at, to - from);

@@ -1,5 +1,7 @@
 #include "compiler/specialise/tile_store.h"
 
+#include "ir/walk.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -34,6 +36,11 @@ public:
         turned_.push_back(static_cast<int32_t>(step_.arrays.size()));
         step_.arrays.push_back({a.name + "_rows", a.type, frame_.lanes, {frame_.lanes}});
       }
+      if (frame_.across) {
+        sum_ = static_cast<int32_t>(step_.arrays.size());
+        const Accumulator& a = nest_.accumulators.front();
+        step_.arrays.push_back({a.name + "_sum", a.type, frame_.lanes, {}});
+      }
       return turned_blocks(places, frame_.store.rows, 0, std::vector<Affine>(frame_.axes.size()),
                            Piece{});
     }
@@ -48,7 +55,7 @@ private:
   Stmt write_results(const std::vector<Place>& places, std::vector<TileAxis> axes,
                      const AccumulatorRegister& accumulators) {
     std::vector<Expr> values;
-    for (const Write& w : nest_.writes) values.push_back(w.value);
+    for (const Write& w : nest_.writes) values.push_back(with_initial(w.value));
     for (const Write& w : nest_.writes)
       if (w.offset) values.push_back(w.offset);
     const std::vector<Affine> base = bases(places);
@@ -76,6 +83,31 @@ private:
         });
   }
 
+  /// Lanes that are parts of a sum started from 0: what it starts from is added now.
+  Expr with_initial(const Expr& value) const {
+    if (!frame_.across) return value;
+    return Rewriter([&](const Expr& e) {
+      return std::holds_alternative<Acc>(e->is)
+                 ? binary(BinaryFn::add, nest_.accumulators.front().initial, e)
+                 : e;
+    })(value);
+  }
+
+  /// In lane r the sum of all lanes of row r, which are lane r of the turned rows: by halves, so
+  /// that additions wait for each other as little as they must.
+  Stmt add_lanes() const {
+    const Accumulator& a = nest_.accumulators.front();
+    std::vector<Expr> parts;
+    for (int32_t l = 0; l < frame_.lanes; ++l)
+      parts.push_back(reg(a.type, frame_.lanes, turned_.front(), {Affine(l)}));
+    while (parts.size() > 1) {
+      for (size_t i = 0; i < parts.size() / 2; ++i)
+        parts[i] = binary(BinaryFn::add, parts[2 * i], parts[2 * i + 1]);
+      parts.resize(parts.size() / 2); // lanes are a power of two
+    }
+    return stmt(Set{sum_, {}, parts.front()});
+  }
+
   /// Every vector of the tile by every run of at most `lanes` elements along `rows`.
   Stmt turned_blocks(const std::vector<Place>& places, size_t rows, size_t depth,
                      std::vector<Affine> registers, const Piece& vector) {
@@ -90,7 +122,9 @@ private:
     }
     if (depth == rows) return turned_blocks(places, rows, depth + 1, registers, vector);
     const TileAxis& axis = frame_.axes[depth];
-    for (const Piece& piece : pieces_of(0, places[id(axis.axis)].size, axis.lanes)) {
+    const bool one_vector = frame_.across && depth == frame_.vector;
+    for (const Piece& piece : one_vector ? std::vector<Piece>{{0, 1, 0, axis.lanes}}
+                                         : pieces_of(0, places[id(axis.axis)].size, axis.lanes)) {
       const Var var{static_cast<int32_t>(step_.vars.size())};
       step_.vars.push_back(axis.name);
       registers[depth] = var;
@@ -113,12 +147,14 @@ private:
       const Var axis = frame_.axes[i].axis;
       const std::string& name = nest_.vars[id(axis)];
       places[id(axis)].base += registers[i] * (i == frame_.vector ? frame_.lanes : 1);
-      if (i == frame_.vector)
+      if (i == frame_.vector && !frame_.across)
         axes.insert(axes.begin(), {axis, 0, pieces_of(0, vector.count, 0), name + "_l"});
       if (i == rows)
         axes.push_back({axis, frame_.lanes, pieces_of(0, count, frame_.lanes), name + "_v"});
     }
+    if (frame_.across) parts.push_back(add_lanes());
     const AccumulatorRegister from_rows = [this](int32_t a, const std::vector<Affine>& at) {
+      if (frame_.across) return reg(nest_.accumulators.front().type, frame_.lanes, sum_, {});
       return reg(nest_.accumulators[static_cast<size_t>(a)].type, frame_.lanes,
                  turned_[static_cast<size_t>(a)], {at.front()});
     };
@@ -130,6 +166,7 @@ private:
   Step& step_;
   const TileFrame& frame_;
   std::vector<int32_t> turned_; // register arrays of turned accumulators
+  int32_t sum_ = -1;            // of the sums of their lanes
 };
 
 } // namespace

@@ -19,6 +19,7 @@ struct TileFrame {
   size_t vector = 0;                 // which axis is the vector axis, when lanes > 1
   std::vector<int32_t> accumulators; // register arrays
   PlannedStore store;
+  bool across = false; // the lanes are parts of one sum
 };
 
 /// Stores the tile at `places` of the nest that `step` computes.

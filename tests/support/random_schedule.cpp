@@ -4,6 +4,7 @@
 #include "compiler/nests/flatten.h"
 #include "compiler/nests/slides.h"
 #include "compiler/nests/strides.h"
+#include "compiler/nests/sums.h"
 #include "compiler/nests/weight_expression.h"
 #include "compiler/rewrites/form.h"
 
@@ -36,6 +37,7 @@ public:
     }
     flatten();
     tile();
+    lanes_of_a_sum();
     loops();
     if (nest_.weight >= 0 && dice_.once_in(2)) schedule_.pack = {{"weight"}};
     if (dice_.once_in(2)) add_in_groups();
@@ -98,16 +100,39 @@ private:
     }
   }
 
+  /// Lanes along what is summed up, with an axis beside them along which results are neighbours.
+  void lanes_of_a_sum() {
+    if (!compiler::adds_up(nest_) || !dice_.once_in(4)) return;
+    for (const RegisterDirective& r : schedule_.registers)
+      if (r.lanes) return;
+    std::vector<std::string> sums;
+    for (const ir::NestAxis& axis : nest_.axes)
+      if (axis.reduction && (!constrained(axis) || dice_.once_in(20))) sums.push_back(name(axis));
+    if (sums.empty()) return;
+    const ir::Write& w = nest_.writes.front();
+    for (const ir::NestAxis& axis : nest_.axes)
+      if (!axis.reduction && !held_.count(name(axis)) &&
+          compiler::stride_along(nest_, w.operand, w.index, axis.var) == 1) {
+        const int64_t rows = dice_.between(1, 5);
+        held_[name(axis)] = rows, registers_ *= rows;
+        schedule_.registers.push_back({name(axis), rows, 0});
+      }
+    const std::string sum = dice_.one_of(sums);
+    held_[sum] = lanes_;
+    schedule_.registers.push_back({sum, lanes_, lanes_});
+  }
+
   void loops() {
     std::vector<LoopDirective> parallel, reduction;
     for (const ir::NestAxis& axis : nest_.axes) {
       LoopDirective loop{name(axis)};
       const int64_t extent = axis.extent.number();
       if (axis.reduction) {
+        const int64_t held = held_.count(loop.axis) ? held_[loop.axis] : 1;
         if (extent > 3 && !constrained(axis))
           for (int64_t levels = outer_levels(4); levels > 0; --levels) {
             LoopDirective outer = loop;
-            outer.by = dice_.between(2, extent);
+            outer.by = held == 1 ? dice_.between(2, extent) : held * dice_.between(1, 3);
             reduction.push_back(outer);
           }
         unroll(loop, extent);

@@ -134,6 +134,20 @@ TEST_CASE("taps that slide read each row once, and what is held for them once a 
                 "for n, h, w by 4, c by 48, kw slide; registers w 4, c 48 vector 16; pack weight"});
 }
 
+TEST_CASE("lanes along a sum are steps of so many taps, turned and added up once a tile") {
+  for (const char* attributes : {"pad = 1", "pad = 0, stride = 2"}) {
+    check_counts({conv("n=2, h=11, w=13, c=37", "o=29, i=37, h=3, w=3", attributes),
+                  "parallel n, h; for w by 2, o by 4, kh, kw, i by 16; registers w 2, o 4, i 16 "
+                  "vector 16; pack weight"});
+    check_counts({conv("n=2, h=11, w=13, c=48", "o=29, i=48, h=3, w=3", attributes),
+                  "parallel n, h, o by 8, w; for kh, kw, i by 16 unroll 2; registers o 8, i 16 "
+                  "vector 16"});
+  }
+  check_counts(
+      {"program @p(%x: f32[n=3, c=21, w=100]) { %y = avg_pool %x {kernel = 100} return %y }",
+       "parallel n; for c by 5, w, kw by 16; registers c 5, kw 16 vector 16"});
+}
+
 TEST_CASE("dot products count each product, and a group that is not whole as one step") {
   check_counts({"program @p(%x: u8[n=1, w=9, c=10], %w: i8[o=19, i=10, w=3]) { %y = conv %x, %w "
                 "return %y }",

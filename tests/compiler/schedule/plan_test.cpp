@@ -137,6 +137,11 @@ TEST_CASE("where taps slide, the image is read by rows and a weight is held for 
   CHECK(p.read("w").sliding == PlannedRead::Sliding::taps);
   CHECK(p.read("w").registers == 3);
   CHECK(p.plan.registers_needed(p.nest) == 4 * 2 + 2 + 3);
+  // A weight that moves along the tile too is another one for each of its elements.
+  const std::string channels =
+      "for h by 4, c by 2, w by 32, kw, kh slide; registers h 4, c 2, w 32 "
+      "vector 16";
+  CHECK(!plan_of(depthwise, channels).plan.slide->holds);
   // On 16 registers they are not all held: 8 sums, 2 of a row, 3 taps are; 12 sums are too many.
   const std::string smaller = "for c, h by 4, w by 16, kw, kh slide; registers h 4, w 16 vector 8";
   CHECK(plan_of(depthwise, smaller, "x86-64-v3").plan.slide->holds);
@@ -170,6 +175,41 @@ TEST_CASE("taps that cannot slide are refused with the reason") {
              ContainsSubstring("do not meet the image at places that they share along h"));
   CHECK_THAT(refusal(", dilation = 2", "for c, h by 2, w, kw, kh slide; registers h 2"),
              ContainsSubstring("do not meet the image at places that they share along h"));
+  CHECK_THAT(refusal("", "for c, h by 2, w, kw, kh slide; registers h 2; pack x"),
+             ContainsSubstring("for kh slide: x is packed, tap by tap, and has no rows"));
   CHECK_THAT(refusal("", "for c, w, kw, kh, h slide; registers h 2"),
              ContainsSubstring("for h slide: only taps slide"));
+}
+
+TEST_CASE("lanes along a sum need nothing beyond its end and results that are neighbours") {
+  const auto refusal = [](const std::string& program, const std::string& schedule) {
+    const ir::Nest nest = lower(ir::parse(program).value()).value().nests.back();
+    const auto plan =
+        resolve(parse_schedules(schedule).value().at(""), nest, parse_target("x86-64-v4").value());
+    return plan ? std::string("accepted") : plan.diagnostics().front().message;
+  };
+  const auto conv = [](const std::string& x, const std::string& y) {
+    return "program @p(%x: f32[" + x +
+           "], %w: f32[o=3, i=20, h=1, w=3]) { %y = conv %x, %w {pad = "
+           "[0, 1]} : f32[" +
+           y + "] return %y }";
+  };
+  const std::string last = conv("n=1, h=4, w=9, c=20", "n=1, h=4, w=9, c=3");
+  using Catch::Matchers::ContainsSubstring;
+  CHECK(refusal(last, "for h, w, o by 3, kw, i by 16; registers o 3, i 16 vector 16") ==
+        "accepted");
+  CHECK_THAT(refusal(last, "for h, w, o by 3, kw, i; registers o 3, i 4"),
+             ContainsSubstring("i is a reduction axis"));
+  CHECK_THAT(refusal(last, "for h, w, o by 3, kw, i by 32; registers o 3, i 32 vector 16"),
+             ContainsSubstring("a tile has one vector"));
+  CHECK_THAT(refusal(last, "for h, w, o by 3, i, kw by 16; registers o 3, kw 16 vector 16"),
+             ContainsSubstring("taps of kw may lie in the padding"));
+  CHECK_THAT(refusal(last, "for h, w by 2, o, kw, i by 16; registers w 2, i 16 vector 16"),
+             ContainsSubstring("has none whose elements are neighbours"));
+  CHECK_THAT(refusal(last, "for i by 16, h, w, o by 3, kw, i; registers o 3, i 16 vector 16"),
+             ContainsSubstring("lanes along i are parts of one"));
+  CHECK_THAT(
+      refusal("program @p(%x: f32[n=1, w=64, c=5]) { %y = max_pool %x {kernel = 32} return %y }",
+              "for w, c by 5, kw by 16; registers c 5, kw 16 vector 16"),
+      ContainsSubstring("this is no sum"));
 }

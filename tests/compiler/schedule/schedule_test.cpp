@@ -250,7 +250,7 @@ TEST_CASE("a schedule that does not fit the nest is refused by the axis and the 
   const std::vector<std::pair<std::string, const char*>> refusals = {
       {"registers q 4", "registers q: no such axis (the axes of conv_y are n, o, h, w, i, kh, kw)"},
       {"registers i 4", "registers i: i is a reduction axis (a register tile is made of parallel "
-                        "axes)"},
+                        "axes, and vectors of any)"},
       {"registers w 4, w 2", "registers w: the axis is named twice"},
       {"registers w 8 vector 8, o 8 vector 8", "registers: only one axis can be the vector axis"},
       {"for q", "for q: no such axis"},
