@@ -1,6 +1,6 @@
 #include "bench/agreement.h"
 
-#include "bench/verify.h"
+#include "bench/checked_call.h"
 #include "ir/number.h"
 
 #include <fmt/format.h>
@@ -14,24 +14,35 @@ namespace volute::bench {
 namespace {
 
 using Bytes = std::vector<std::byte>;
-using Results = std::vector<Bytes>; // an output each
+
+struct Results {
+  std::vector<Bytes> outputs;
+  Values kept; // by a kernel, on the way
+};
 
 // Contenders that are compared with each other may differ by this part of the largest element: f32
 // sums of some thousand products, by algorithms with a few times a direct sum's error.
 constexpr double mutual_tolerance = 2e-5;
 constexpr double narrow_tolerance = 0x1p-6; // bf16 and f16, rounded where a library likes to
 
-/// Runs it once into outputs full of NaN, or of what is no likely integer.
+/// Runs it once into outputs full of NaN, or of what is no likely integer. A kernel once more,
+/// whose values are kept: copies would count in its first call.
 Expected<Results> results_of(const Way& way, Data& data, double& seconds) {
-  for (runtime::Tensor& output : data.outputs)
-    std::memset(output.data(), 0xff, static_cast<size_t>(output.bytes()));
-  const double start = steady_seconds();
-  if (Status status = way.call(); !status) return status.failure();
-  seconds = steady_seconds() - start;
-  way.deliver();
   Results results;
+  for (const bool is_keeping : {false, true}) {
+    if (is_keeping && !way.call_keeping) break;
+    for (runtime::Tensor& output : data.outputs)
+      std::memset(output.data(), 0xff, static_cast<size_t>(output.bytes()));
+    std::vector<runtime::KeptValue> kept;
+    const double start = steady_seconds();
+    if (Status status = is_keeping ? way.call_keeping(kept) : way.call(); !status)
+      return status.failure();
+    if (!is_keeping) seconds = steady_seconds() - start;
+    for (const runtime::KeptValue& value : kept) results.kept[value.name] = data_of(value.value);
+  }
+  way.deliver();
   for (const runtime::Tensor& output : data.outputs)
-    results.emplace_back(output.data(), output.data() + output.bytes());
+    results.outputs.emplace_back(output.data(), output.data() + output.bytes());
   return results;
 }
 
@@ -64,54 +75,35 @@ void loosen(const ir::Program& program, std::map<std::string, Bounded>& wanted) 
   }
 }
 
-Expected<std::map<std::string, Bounded>> reference_of(const ir::Program& program, const Data& data,
-                                                      double steps, bool flushed) {
-  std::vector<ir::TensorData> copies;
-  copies.reserve(data.inputs.size());
-  std::map<std::string, const ir::TensorData*> named;
-  for (size_t i = 0; i < data.inputs.size(); ++i) {
-    const runtime::Tensor& input = data.inputs[i];
-    copies.push_back({input.type(), Bytes(input.data(), input.data() + input.bytes())});
-    named[program.name_of(program.inputs[i])] = &copies.back();
-  }
-  return bounded_reference(program, named, {steps, 4e9}, flushed);
-}
-
 /// How one set of results compares with another.
 struct Comparison {
   std::string difference; // empty: they agree
   bool is_equal = true;
   double largest_share = 0; // of a difference in its tolerance
   int64_t unbounded = 0;    // elements that differ, and of which nothing is known
+
+  void add(const Agreement& found) {
+    is_equal = is_equal && found.largest_difference == 0;
+    largest_share = std::max(largest_share, found.largest_share);
+    unbounded += found.unbounded;
+    if (found.agrees() || !difference.empty()) return;
+    difference = fmt::format("%{}: {} of {} elements differ{}, the first at {}: {} instead of {}, "
+                             "tolerance {:.3g}",
+                             found.name, found.wrong, found.elements,
+                             found.from.empty() ? "" : " from what the values before it give",
+                             found.where, found.got, found.wanted, found.tolerance);
+  }
 };
 
 Comparison compare_all(const ir::Program& program, const std::map<std::string, Bounded>& wanted,
                        const Results& results) {
   Comparison all;
-  for (size_t i = 0; i < results.size(); ++i) {
+  for (size_t i = 0; i < results.outputs.size(); ++i) {
     const std::string& name = program.name_of(program.outputs[i]);
-    const Agreement found = compare(name, wanted.at(name), results[i].data());
-    all.is_equal = all.is_equal && found.largest_difference == 0;
-    all.largest_share = std::max(all.largest_share, found.largest_share);
-    all.unbounded += found.unbounded;
-    if (!found.agrees() && all.difference.empty())
-      all.difference = fmt::format(
-          "%{}: {} of {} elements differ, the first at {}: {} instead of {}, tolerance {:.3g}",
-          name, found.wrong, found.elements, found.where, found.got, found.wanted, found.tolerance);
+    all.add(compare(name, wanted.at(name), results.outputs[i].data()));
   }
   return all;
 }
-
-std::map<std::string, Bounded> as_wanted(const ir::Program& program, const Data& data,
-                                         const Results& results) {
-  std::map<std::string, Bounded> wanted;
-  for (size_t i = 0; i < results.size(); ++i)
-    wanted[program.name_of(program.outputs[i])] =
-        as_bounded(program, data.outputs[i].type(), results[i]);
-  return wanted;
-}
-
-void add(std::string& list, const std::string& what) { list += (list.empty() ? "" : ", ") + what; }
 
 /// One way's results.
 struct Done {
@@ -119,6 +111,76 @@ struct Done {
   size_t way;
   Results results;
 };
+
+/// The reference evaluation, made once for all whose results follow from the inputs alone.
+class Reference {
+public:
+  Reference(const ir::Program& program, const Data& data, const ir::EvaluationBudget& budget,
+            bool flushed, const std::vector<Entrant>& entrants)
+      : program_(program), budget_(budget), flushed_(flushed) {
+    for (const Entrant& entrant : entrants) // of several kernels the largest error
+      for (const auto& [value, algorithm] : entrant.algorithms) {
+        Algorithm& known = algorithms_[value];
+        known.error = std::max(known.error, algorithm.error);
+        known.reach = std::max(known.reach, algorithm.reach);
+        known.keeps_whole_numbers &= algorithm.keeps_whole_numbers;
+      }
+    for (size_t i = 0; i < data.inputs.size(); ++i)
+      inputs_[program.name_of(program.inputs[i])] = data_of(data.inputs[i]);
+  }
+
+  Expected<Comparison> compare_with(const Done& done) {
+    if (!done.results.kept.empty()) return compare_on_the_way(done.results);
+    if (auto failure = evaluate()) return *failure;
+    return compare_all(program_, done.entrant->is_volute ? wanted_ : loose_, done.results);
+  }
+
+private:
+  Expected<Comparison> compare_on_the_way(const Results& results) const {
+    Values outputs;
+    for (size_t i = 0; i < results.outputs.size(); ++i)
+      outputs[program_.name_of(program_.outputs[i])] = {program_.type(program_.outputs[i]),
+                                                        results.outputs[i]};
+    const Expected<CheckedCall> checked =
+        check_call(program_, inputs_, outputs, results.kept, budget_, flushed_, algorithms_);
+    if (!checked) return checked.failure();
+    Comparison all;
+    for (const auto* list : {&checked->on_the_way, &checked->outputs})
+      for (const Agreement& found : *list) all.add(found);
+    return all;
+  }
+
+  std::optional<Failure> evaluate() {
+    if (!wanted_.empty()) return std::nullopt;
+    std::map<std::string, const ir::TensorData*> named;
+    for (const auto& [name, tensor] : inputs_) named[name] = &tensor;
+    Expected<std::map<std::string, Bounded>> wanted =
+        bounded_reference(program_, named, budget_, flushed_, algorithms_);
+    if (!wanted) return wanted.failure();
+    wanted_ = std::move(*wanted);
+    loose_ = wanted_;
+    loosen(program_, loose_);
+    return std::nullopt;
+  }
+
+  const ir::Program& program_;
+  const ir::EvaluationBudget budget_;
+  const bool flushed_;
+  Algorithms algorithms_;
+  Values inputs_;
+  std::map<std::string, Bounded> wanted_, loose_;
+};
+
+std::map<std::string, Bounded> as_wanted(const ir::Program& program, const Data& data,
+                                         const Results& results) {
+  std::map<std::string, Bounded> wanted;
+  for (size_t i = 0; i < results.outputs.size(); ++i)
+    wanted[program.name_of(program.outputs[i])] =
+        as_bounded(program, data.outputs[i].type(), results.outputs[i]);
+  return wanted;
+}
+
+void add(std::string& list, const std::string& what) { list += (list.empty() ? "" : ", ") + what; }
 
 /// Takes a way out of the race, and its entrant when no way is left.
 void refuse(const Done& done, const std::string& why) {
@@ -131,9 +193,10 @@ void refuse(const Done& done, const std::string& why) {
 
 } // namespace
 
-Expected<std::string> verify(const ir::Program& program, Data& data, std::vector<Entrant>& entrants,
-                             double steps, std::vector<std::vector<double>>& seconds,
-                             bool flushed) {
+Expected<Verification> verify(const ir::Program& program, Data& data,
+                              std::vector<Entrant>& entrants, double steps,
+                              std::vector<std::vector<double>>& seconds, bool flushed,
+                              const Witness& witness) {
   std::vector<Done> all;
   seconds.clear();
   for (Entrant& entrant : entrants) {
@@ -153,9 +216,11 @@ Expected<std::string> verify(const ir::Program& program, Data& data, std::vector
                             difference));
   };
 
+  Verification verification;
   std::string equal, within;
   const auto tell = [&](const Done& done, const Comparison& found) {
     if (done.way > 0) return; // a word for each entrant
+    verification.unbounded += found.unbounded;
     if (found.unbounded > 0)
       add(within, fmt::format("{} (but for {} elements without a finite bound)", done.entrant->name,
                               found.unbounded));
@@ -173,24 +238,36 @@ Expected<std::string> verify(const ir::Program& program, Data& data, std::vector
     return how;
   };
 
-  Expected<std::map<std::string, Bounded>> wanted = reference_of(program, data, steps, flushed);
-  if (wanted) {
-    std::map<std::string, Bounded> loose = *wanted;
-    loosen(program, loose);
-    for (const Done& done : all) {
-      const Comparison found =
-          compare_all(program, done.entrant->is_volute ? *wanted : loose, done.results);
-      if (found.difference.empty())
-        tell(done, found);
-      else if (done.entrant->is_volute)
-        return fault(done, "the reference", found.difference);
-      else
-        refuse(done, found.difference);
-    }
-    return sentence("the reference");
+  Reference reference(program, data, {steps, 4e9}, flushed, entrants);
+  bool is_affordable = true;
+  for (const Done& done : all) {
+    const Expected<Comparison> found = reference.compare_with(done);
+    is_affordable = found.has_value();
+    if (!is_affordable) break;
+    if (found->difference.empty())
+      tell(done, *found);
+    else if (done.entrant->is_volute)
+      return fault(done, "the reference", found->difference);
+    else
+      refuse(done, found->difference);
   }
+  if (is_affordable) {
+    verification.how = sentence("the reference");
+    return verification;
+  }
+  equal.clear(), within.clear(), verification.unbounded = 0;
 
   // Everybody agrees with the first, or one of them is wrong: whoever is alone.
+  std::optional<Entrant> called;
+  if (witness &&
+      std::all_of(all.begin(), all.end(), [](const Done& done) { return done.entrant->is_volute; }))
+    called = witness();
+  if (called) {
+    double took = 0;
+    Expected<Results> results = results_of(called->ways.front(), data, took);
+    if (!results) return results.failure();
+    all.push_back({&*called, 0, std::move(*results)});
+  }
   const std::map<std::string, Bounded> first = as_wanted(program, data, all.front().results);
   std::vector<std::pair<const Done*, std::string>> others;
   bool has_witness = false; // another than Volute that computes the same
@@ -209,11 +286,9 @@ Expected<std::string> verify(const ir::Program& program, Data& data, std::vector
                    difference + " (the reference evaluation takes too long to tell who is right)");
     refuse(*done, difference);
   }
-  const std::string how = sentence(all.front().entrant->name);
-  if (how.empty())
-    return std::string("not verified: the reference evaluation takes too long, and there is nobody "
-                       "else");
-  return how + " (the reference evaluation takes too long)";
+  verification.how = sentence(all.front().entrant->name);
+  if (!verification.how.empty()) verification.how += " (the reference evaluation takes too long)";
+  return verification;
 }
 
 } // namespace volute::bench

@@ -103,6 +103,22 @@ Expected<std::vector<Entrant>> enter_all(const Field& field, const ir::Program& 
   return entrants;
 }
 
+/// Somebody else than the kernel that is timed, who takes no part: the naive loops, or the kernel
+/// of a naive schedule where those have no words for the program.
+std::optional<Entrant> witness(const ir::Program& program, Data& data,
+                               const BenchOptions& options) {
+  Entrant loops = enter("the naive loops", **find_peer("naive"), program, data, 1);
+  if (loops.refused.empty()) return loops;
+  runtime::CompileOptions naive = options.compile;
+  naive.schedule = "naive";
+  const Expected<Compiled> compiled =
+      compile("the naive schedule", program, options.session, naive);
+  if (!compiled) return std::nullopt;
+  Expected<Entrant> kernel = enter(*compiled, program, data);
+  if (!kernel) return std::nullopt;
+  return std::move(*kernel);
+}
+
 // ---- timing -------------------------------------------------------------------------------------
 
 Candidate candidate_of(const Way& way) {
@@ -250,10 +266,15 @@ Expected<Benchmark> benchmark(const ir::Program& program, const BenchOptions& op
   Expected<std::vector<Entrant>> entrants = enter_all(*field, program, *data, result.threads);
   if (!entrants) return entrants.failure();
   const bool flushed = options.compile.flush_denormals.value_or(false);
-  Expected<std::string> verified =
-      verify(program, *data, *entrants, options.reference_steps, seconds, flushed);
+  Expected<Verification> verified =
+      verify(program, *data, *entrants, options.reference_steps, seconds, flushed,
+             [&] { return witness(program, *data, options); });
   if (!verified) return verified.failure();
-  result.verification = std::move(*verified);
+  if (verified->how.empty())
+    return fail("@" + program.name, "the reference evaluation takes too long, and there is nobody "
+                                    "else to compare with");
+  result.verification = verified->how;
+  const bool is_bounded = verified->unbounded == 0;
   for (const Entrant& entrant : *entrants)
     if (!entrant.refused.empty()) field->refused[entrant.name] = entrant.refused;
 
@@ -267,6 +288,8 @@ Expected<Benchmark> benchmark(const ir::Program& program, const BenchOptions& op
   verified = verify(program, *data, *entrants, second_reference * options.reference_steps, seconds,
                     flushed);
   if (!verified) return verified.failure();
+  if (!is_bounded && !verified->how.empty())
+    result.verification += "; on what is timed " + verified->how;
 
   say("measuring");
   std::vector<Runner> runners;

@@ -57,8 +57,18 @@ Expected<Compiled> compile(std::string name, const ir::Program& program,
   return Compiled{std::move(name), std::move(*kernel), std::move(compiled->report), preparation};
 }
 
+Algorithms algorithms_of(const compiler::Report& report) {
+  Algorithms algorithms;
+  for (const compiler::StatementForms& statement : report.forms)
+    if (statement.reach > 0)
+      algorithms[statement.value] = {statement.error, statement.reach,
+                                     statement.keeps_whole_numbers};
+  return algorithms;
+}
+
 Expected<Entrant> enter(const Compiled& compiled, const ir::Program& program, Data& data) {
   Entrant entrant;
+  entrant.algorithms = algorithms_of(compiled.report);
   entrant.name = compiled.name;
   entrant.is_volute = true;
   entrant.preparation = compiled.preparation;
@@ -79,7 +89,11 @@ Expected<Entrant> enter(const Compiled& compiled, const ir::Program& program, Da
   for (runtime::Tensor& output : data.outputs) arguments.emplace_back(output);
   for (const compiler::NestReport& nest : compiled.report.nests)
     entrant.executed_multiply_adds += static_cast<double>(nest.executed_multiply_adds);
-  entrant.ways.push_back({"", [kernel, arguments] { return kernel.call(arguments); }, [] {}});
+  entrant.ways.push_back({"", [kernel, arguments] { return kernel.call(arguments); }});
+  if (!kernel.values_on_the_way().empty())
+    entrant.ways.back().call_keeping = [kernel, arguments](std::vector<runtime::KeptValue>& kept) {
+      return kernel.call_keeping(arguments, kept);
+    };
   return entrant;
 }
 

@@ -1,12 +1,13 @@
 #include "bench/made_up.h"
 
-#include "ir/infer.h"
 #include "ir/number.h"
-#include "ir/tensor_data.h"
+#include "runtime/made_up.h"
+#include "runtime/random.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <optional>
 
 namespace volute::bench {
 namespace {
@@ -16,14 +17,6 @@ using ir::Axis;
 constexpr double byte_deviation = 40, byte_center = 128; // few of them meet the ends of the range
 constexpr double vector_deviation = 0.1;
 constexpr double whole_deviation = 100; // of whole numbers that are no bytes
-
-/// The i-th random number of a stream, by itself (splitmix64's mixing function).
-uint64_t random_bits(uint64_t stream, uint64_t i) {
-  uint64_t z = stream + (i + 1) * 0x9e3779b97f4a7c15u;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-  return z ^ (z >> 31);
-}
 
 /// Two independent normally distributed numbers from one random number (Box and Muller).
 std::pair<double, double> normal_pair(uint64_t bits) {
@@ -47,11 +40,28 @@ struct Reader {
   const ir::Statement* statement;
   size_t operand;
 };
-std::optional<Reader> reader_of(const ir::Program& program, ir::ValueId id) {
+
+/// Who reads a value, laid out anew or not.
+void find_readers(const ir::Program& program, ir::ValueId id, std::vector<Reader>& found) {
   for (const ir::Statement& s : program.statements)
-    for (size_t i = 0; i < s.operands.size(); ++i)
-      if (s.operands[i] == id) return Reader{&s, i};
-  return std::nullopt;
+    for (size_t i = 0; i < s.operands.size(); ++i) {
+      if (s.operands[i] != id) continue;
+      if (std::holds_alternative<ir::Reorder>(s.operation))
+        find_readers(program, s.results.front(), found);
+      else
+        found.push_back({&s, i});
+    }
+}
+
+/// The reader that an input is drawn for: whoever takes it for places, else the first.
+std::optional<Reader> reader_of(const ir::Program& program, ir::ValueId id) {
+  std::vector<Reader> readers;
+  find_readers(program, id, readers);
+  for (const Reader& reader : readers)
+    if (std::holds_alternative<ir::MaxUnpool>(reader.statement->operation) && reader.operand == 1)
+      return reader;
+  if (readers.empty()) return std::nullopt;
+  return readers.front();
 }
 
 void write_normal(runtime::Tensor& tensor, double center, double deviation, uint64_t stream,
@@ -68,39 +78,9 @@ void write_normal(runtime::Tensor& tensor, double center, double deviation, uint
       ir::write_integer(place, type, ir::saturate_to(type, value));
   };
   for (int64_t i = 0; i < count; i += 2) {
-    const auto [one, other] = normal_pair(random_bits(stream, static_cast<uint64_t>(i)));
+    const auto [one, other] = normal_pair(runtime::random_bits(stream, static_cast<uint64_t>(i)));
     write(i, one);
     if (i + 1 < count) write(i + 1, other);
-  }
-}
-
-/// Every window's maximum is its first element.
-void write_places(runtime::Tensor& tensor, const ir::Program& program, const ir::Statement& s) {
-  const std::vector<ir::Window> windows = ir::transposed_windows(program, s);
-  const ir::TensorType& type = tensor.type();
-  const ir::Strides strides(type);
-  const std::vector<Axis> space = type.spatial_axes();
-  std::vector<int64_t> at(space.size(), 0);
-  const int64_t planes = type.size(Axis::n) * type.size(Axis::c);
-  for (bool is_over = type.elements() == 0; !is_over;) {
-    int64_t place = 0, offset = 0;
-    for (size_t i = 0; i < space.size(); ++i) {
-      const ir::Window& w = windows[i];
-      const int64_t first = at[i] * w.stride - w.pad_begin;
-      place = place * w.output + std::clamp<int64_t>(first, 0, w.output - 1);
-      offset += strides.offset(space[i], at[i]);
-    }
-    for (int64_t plane = 0; plane < planes; ++plane) {
-      const int64_t n = plane / type.size(Axis::c), c = plane % type.size(Axis::c);
-      ir::write_integer(tensor.data() +
-                            8 * (offset + strides.offset(Axis::n, n) + strides.offset(Axis::c, c)),
-                        ir::ElementType::i64, place);
-    }
-    is_over = true;
-    for (size_t i = space.size(); i-- > 0 && is_over;) {
-      at[i] = (at[i] + 1) % type.size(space[i]);
-      is_over = at[i] == 0;
-    }
   }
 }
 
@@ -122,35 +102,31 @@ InputRole role_of(const ir::Program& program, ir::ValueId input) {
   return program.type(input).has(Axis::n) ? InputRole::activation : InputRole::vector;
 }
 
-void make_up(const ir::Program& program, std::vector<runtime::Tensor>& inputs, uint64_t seed) {
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    runtime::Tensor& tensor = inputs[i];
-    const ir::ElementType element = tensor.type().element;
-    const uint64_t stream = random_bits(seed, i);
-    const std::optional<Reader> reader = reader_of(program, program.inputs[i]);
-    const InputRole role = role_of(program, program.inputs[i]);
-    if (role == InputRole::place) {
-      write_places(tensor, program, *reader->statement);
-    } else if (element == ir::ElementType::u8) {
-      write_normal(tensor, byte_center, byte_deviation, stream);
-    } else if (element == ir::ElementType::i8) {
-      write_normal(tensor, 0, byte_deviation, stream);
-    } else if (ir::is_integer(element)) {
-      write_normal(tensor, 0, whole_deviation, stream);
-    } else {
-      switch (role) {
-      case InputRole::weight: {
-        const double taps = taps_of(*reader->statement, tensor.type());
-        write_normal(tensor, 0, 1 / std::sqrt(std::max(1.0, taps)), stream);
-        break;
-      }
-      case InputRole::vector: write_normal(tensor, 0, vector_deviation, stream); break;
-      case InputRole::factor: write_normal(tensor, 1, vector_deviation, stream, true); break;
-      case InputRole::activation:
-      case InputRole::place: write_normal(tensor, 0, 1, stream); break;
-      }
-    }
+void make_up(const ir::Program& program, size_t input, runtime::Tensor& tensor, uint64_t seed) {
+  const ir::ValueId id = program.inputs[input];
+  const ir::ElementType element = tensor.type().element;
+  const uint64_t stream = runtime::random_bits(seed, input);
+  const InputRole role = role_of(program, id);
+  if (role == InputRole::place)
+    return runtime::make_up(tensor, program, id, {runtime::Fill::Kind::random, seed}, input);
+  if (element == ir::ElementType::u8)
+    return write_normal(tensor, byte_center, byte_deviation, stream);
+  if (element == ir::ElementType::i8) return write_normal(tensor, 0, byte_deviation, stream);
+  if (ir::is_integer(element)) return write_normal(tensor, 0, whole_deviation, stream);
+  switch (role) {
+  case InputRole::weight: {
+    const double taps = taps_of(*reader_of(program, id)->statement, tensor.type());
+    return write_normal(tensor, 0, 1 / std::sqrt(std::max(1.0, taps)), stream);
   }
+  case InputRole::vector: return write_normal(tensor, 0, vector_deviation, stream);
+  case InputRole::factor: return write_normal(tensor, 1, vector_deviation, stream, true);
+  case InputRole::activation:
+  case InputRole::place: return write_normal(tensor, 0, 1, stream);
+  }
+}
+
+void make_up(const ir::Program& program, std::vector<runtime::Tensor>& inputs, uint64_t seed) {
+  for (size_t i = 0; i < inputs.size(); ++i) make_up(program, i, inputs[i], seed);
 }
 
 } // namespace volute::bench

@@ -12,7 +12,7 @@
 
 namespace volute::bench {
 
-/// What an input is to the statements that read it.
+/// What an input is to the statements that read it, as it is given or laid out anew.
 enum class InputRole : uint8_t {
   activation, // it has a batch
   weight,     // of a convolution
@@ -22,10 +22,13 @@ enum class InputRole : uint8_t {
 };
 InputRole role_of(const ir::Program& program, ir::ValueId input);
 
-/// Fills the tensors of a program's inputs, in its order. Activations are normally distributed
-/// around 0, weights too, scaled by the root of how many products go into a sum, so that what comes
-/// out is distributed like what went in. u8 are around 128, i8 around 0, both with a deviation of
-/// 40. Places are those of the first elements of windows.
+/// Fills the tensor of a program's input, by its place among them. Activations are normally
+/// distributed around 0, weights too, scaled by the root of how many products go into a sum, so
+/// that what comes out is distributed like what went in. u8 are around 128, i8 around 0, both with
+/// a deviation of
+/// 40. Places are drawn from the window of each element (runtime/made_up.h).
+void make_up(const ir::Program& program, size_t input, runtime::Tensor& tensor, uint64_t seed = 0);
+/// All of them, in the program's order.
 void make_up(const ir::Program& program, std::vector<runtime::Tensor>& inputs, uint64_t seed = 0);
 
 } // namespace volute::bench

@@ -73,9 +73,7 @@ std::string lines_of(const Benchmark& b, size_t name_width, size_t by_width) {
                   "call {} us\n",
                   "", name_width, 1e3 * once.compile, 1e3 * once.load, 1e3 * once.bind,
                   microseconds(once.first_call));
-  text +=
-      fmt::format("{:{}}  {}{}\n", "", name_width,
-                  b.verification.starts_with("not verified") ? "" : "verified: ", b.verification);
+  text += fmt::format("{:{}}  verified: {}\n", "", name_width, b.verification);
   if (const std::string again = dips(b); !again.empty())
     text += fmt::format("{:{}}  {}\n", "", name_width, again);
   return text;

@@ -6,7 +6,9 @@
 #include "ir/number.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -73,19 +75,21 @@ double element(const std::byte* data, ElementType type, int64_t at) {
   return is_float(type) ? read_real(place, type) : static_cast<double>(read_integer(place, type));
 }
 
-/// Equal, both NaN, or within the tolerance. Where the bound itself overflowed, both may be
-/// infinite or NaN in their own ways.
-bool is_within(double got, double wanted, double tolerance) {
-  if (got == wanted || (std::isnan(got) && std::isnan(wanted))) return true;
-  if (std::isfinite(tolerance)) return std::abs(got - wanted) <= tolerance;
-  return !std::isnan(tolerance) || !std::isfinite(wanted);
+bool is_same(double got, double wanted) {
+  return got == wanted || (std::isnan(got) && std::isnan(wanted));
+}
+
+bool is_finite(const TensorData& tensor) {
+  if (!is_float(tensor.type.element)) return true;
+  const std::vector<double> elements = elements_of(tensor);
+  return std::all_of(elements.begin(), elements.end(), [](double x) { return std::isfinite(x); });
 }
 
 } // namespace
 
 Expected<std::map<std::string, Bounded>>
 bounded_reference(const Program& program, const std::map<std::string, const TensorData*>& inputs,
-                  const EvaluationBudget& budget, bool flushed) {
+                  const EvaluationBudget& budget, bool flushed, const Algorithms& algorithms) {
   // Returning a narrow value is one more reader of it, which may round it: then the results are
   // evaluated apart. Otherwise one evaluation serves.
   const bool apart = has_narrow_floats(program);
@@ -101,14 +105,20 @@ bounded_reference(const Program& program, const std::map<std::string, const Tens
   }
 
   std::vector<std::optional<Uncertain>> values(program.values.size());
+  std::vector<bool> of_finite(program.values.size(), true);
   for (const ValueId id : program.inputs) {
+    of_finite[static_cast<size_t>(id)] = is_finite(*inputs.at(program.name_of(id)));
     const TensorData value = doubles(*inputs.at(program.name_of(id)));
     values[static_cast<size_t>(id)] = given(value, program.type(id).element, flushed);
   }
   for (const Statement& statement : program.statements) {
     std::vector<const Uncertain*> operands;
-    for (const ValueId id : statement.operands)
+    bool is_of_finite = true;
+    for (const ValueId id : statement.operands) {
       operands.push_back(&*values[static_cast<size_t>(id)]);
+      is_of_finite = is_of_finite && of_finite[static_cast<size_t>(id)];
+    }
+    for (const ValueId id : statement.results) of_finite[static_cast<size_t>(id)] = is_of_finite;
     std::vector<TensorData> made;
     for (const ValueId id : statement.results)
       made.push_back(doubles(every->at(program.name_of(id))));
@@ -116,12 +126,15 @@ bounded_reference(const Program& program, const std::map<std::string, const Tens
     for (const TensorData& value : made) views.push_back(&value);
     if (std::holds_alternative<Const>(statement.operation)) {
       const ValueId id = statement.results.front();
+      of_finite[static_cast<size_t>(id)] = is_finite(made.front());
       values[static_cast<size_t>(id)] =
           given(std::move(made.front()), program.type(id).element, flushed);
       continue;
     }
+    const auto algorithm = algorithms.find(program.name_of(statement.results.front()));
     Expected<std::vector<TensorData>> errors =
-        error_bounds(program, statement, operands, views, flushed);
+        error_bounds(program, statement, operands, views, flushed,
+                     algorithm == algorithms.end() ? nullptr : &algorithm->second);
     if (!errors) return errors.failure();
     for (size_t i = 0; i < made.size(); ++i)
       values[static_cast<size_t>(statement.results[i])] =
@@ -138,6 +151,7 @@ bounded_reference(const Program& program, const std::map<std::string, const Tens
       one.value = found->second;
     else
       one.value = *inputs.at(name);
+    one.of_finite = of_finite[static_cast<size_t>(id)];
     one.tolerance = beside_stored(one.value, elements_of(values[static_cast<size_t>(id)]->error));
     bounded[name] = std::move(one);
   }
@@ -160,13 +174,13 @@ Agreement compare(const std::string& name, const Bounded& wanted, const std::byt
         found.is_integer && tolerance == 0 &&
         read_integer(got + i * size_of(type.element), type.element) !=
             read_integer(wanted.value.bytes.data() + i * size_of(type.element), type.element);
-    if (!differ && is_within(value, reference, tolerance)) {
-      if (!std::isfinite(tolerance) && value != reference && std::isfinite(reference)) {
-        ++found.unbounded;
-        continue;
-      }
-      const double difference = std::abs(value - reference);
-      if (!(difference > 0) || !std::isfinite(difference)) continue;
+    if (!differ && is_same(value, reference)) continue;
+    if (!std::isfinite(tolerance)) {
+      ++(std::isfinite(reference) || wanted.of_finite ? found.unbounded : found.not_finite);
+      continue;
+    }
+    const double difference = std::abs(value - reference);
+    if (!differ && difference <= tolerance) {
       found.largest_difference = std::max(found.largest_difference, difference);
       found.largest_share = std::max(found.largest_share, difference / tolerance);
       continue;
@@ -181,29 +195,36 @@ Agreement compare(const std::string& name, const Bounded& wanted, const std::byt
 }
 
 std::string to_string(const Agreement& a) {
-  const std::string_view rule =
+  const std::string rule =
       a.is_integer ? "a rounding before them may move integers by a step"
-                   : "rounding bound: (terms + 2) * 2^-24 * sum |products|, carried through every "
-                     "statement";
+                   : fmt::format("rounding bound: (terms + 2) * 2^-24 * sum |products|, carried "
+                                 "through every statement{}",
+                                 a.from.empty() ? "" : " from there on");
   const std::string_view exact =
       a.is_integer ? "integers" : "exact: whole numbers, and no sum can exceed 2^24";
+  const std::string since =
+      a.from.empty() ? "" : fmt::format(" after the kernel's own %{}", fmt::join(a.from, ", %"));
   if (!a.agrees())
-    return fmt::format("%{}: {} of {} elements differ from the reference, the first at {}: {} "
+    return fmt::format("%{}: {} of {} elements differ from the reference{}, the first at {}: {} "
                        "instead of {}, tolerance {:.3g} ({})",
-                       a.name, a.wrong, a.elements, a.where, a.got, a.wanted, a.tolerance,
+                       a.name, a.wrong, a.elements, since, a.where, a.got, a.wanted, a.tolerance,
                        a.is_exact ? exact : rule);
+  std::string which = fmt::format("all {} elements", a.elements);
+  if (const int64_t known = a.elements - a.unbounded - a.not_finite; known < a.elements)
+    which = fmt::format("{} of {} elements", known, a.elements);
+  if (a.not_finite > 0)
+    which += fmt::format("; {} others are made of NaN or infinity, and a kernel may leave taps of "
+                         "weight 0 out",
+                         a.not_finite);
+  if (!a.is_bounded())
+    return fmt::format("%{}: {} of {} elements differ from the reference{} and have no finite "
+                       "bound: a sum on the way to them may overflow",
+                       a.name, a.unbounded, a.elements, since);
   if (a.is_exact)
-    return fmt::format("%{}: equal to the reference, all {} elements ({})", a.name, a.elements,
-                       exact);
-  const std::string which =
-      a.unbounded == 0
-          ? fmt::format("all {} elements", a.elements)
-          : fmt::format("{} of {} elements; of the other {} no finite bound is known: a "
-                        "sum on the way to them may overflow",
-                        a.elements - a.unbounded, a.elements, a.unbounded);
-  return fmt::format("%{}: within the tolerance of the reference, {}: differences up to {:.3g}, "
+    return fmt::format("%{}: equal to the reference{}, {} ({})", a.name, since, which, exact);
+  return fmt::format("%{}: within the tolerance of the reference{}, {}: differences up to {:.3g}, "
                      "{:.2g} of what is allowed ({})",
-                     a.name, which, a.largest_difference, a.largest_share, rule);
+                     a.name, since, which, a.largest_difference, a.largest_share, rule);
 }
 
 } // namespace volute::bench

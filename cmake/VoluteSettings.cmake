@@ -33,6 +33,8 @@ if(VOLUTE_WARNINGS_AS_ERRORS)
 endif()
 
 if(VOLUTE_SANITIZE)
+  # A sanitizer's report shows lines and no variables, which take a third of the time to describe.
+  set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1")
   add_compile_options(-fsanitize=${VOLUTE_SANITIZE} -fno-sanitize-recover=all
                       -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${VOLUTE_SANITIZE})

@@ -268,6 +268,9 @@ private:
     told.chosen = best->name;
     told.sentence = best->sentence;
     told.error = error_of(*best, head);
+    told.value = formed_.program.name_of(head.result);
+    told.reach = best->reach;
+    told.keeps_whole_numbers = best->keeps_whole_numbers;
     formed_.statements.push_back(std::move(told));
     return best;
   }

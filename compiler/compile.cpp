@@ -37,8 +37,18 @@ ImageBuffer::Role role_of(const Buffer& buffer) {
   }
 }
 
+/// The value of the program as it was written that an intermediate buffer holds as it was written.
+std::optional<ValueId> value_in(const Buffer& buffer, const Stages& stages) {
+  const auto written = static_cast<ValueId>(stages.written.values.size());
+  if (buffer.role != Buffer::Role::intermediate || buffer.value < 0 || buffer.value >= written)
+    return std::nullopt;
+  if (stages.written.type(buffer.value) != stages.program.type(buffer.value)) return std::nullopt;
+  return buffer.value;
+}
+
 /// Buffers that the caller or the runtime provides.
-std::vector<ImageBuffer> image_buffers(const LoopProgram& program, const StridesByName& strides) {
+std::vector<ImageBuffer> image_buffers(const Stages& stages, const StridesByName& strides) {
+  const LoopProgram& program = stages.loops;
   const std::vector<int32_t> slots = argument_slots(program.buffers);
   std::vector<ImageBuffer> result;
   for (size_t i = 0; i < program.buffers.size(); ++i) {
@@ -50,6 +60,10 @@ std::vector<ImageBuffer> image_buffers(const LoopProgram& program, const Strides
     placed.bytes = buffer.elements * size_of(buffer.element);
     placed.type = buffer.type;
     placed.dims = buffer.dims;
+    if (const std::optional<ValueId> value = value_in(buffer, stages)) {
+      placed.value = stages.written.name_of(*value);
+      placed.type = stages.written.type(*value);
+    }
     const bool is_given =
         placed.role == ImageBuffer::Role::input || placed.role == ImageBuffer::Role::output;
     if (const auto found = strides.find(buffer.name); is_given && found != strides.end())
@@ -320,7 +334,7 @@ namespace {
 Expected<Compiled> generated(Stages stages, const CompileRequest& request, double start_ms) {
   Compiled compiled;
   Image& image = compiled.image;
-  image.buffers = image_buffers(stages.loops, request.strides);
+  image.buffers = image_buffers(stages, request.strides);
   image.steps = image_steps(stages.loops, stages.program);
   const std::vector<Resident> residents = workspace_residents(image, prepare(image));
   if (unshared_bytes(residents) > most_workspace_bytes)

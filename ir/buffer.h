@@ -41,6 +41,10 @@ struct Buffer {
   /// Where parameters say how many: its shape, over those of the program (Var::id is the place in
   /// its list). Empty: always `elements`.
   std::vector<Dim> dims = {};
+  /// Of intermediate ones, the value of the program as it was written that lies here, whole and as
+  /// its type says, once the last step that writes it is done (a ValueId); -1 for what is made up
+  /// on the way. Like sources it says nothing of what a buffer is, and no text shows it.
+  int32_t value = -1;
 };
 
 /// A buffer seen with a shape. Two nests may view one buffer with different shapes (h and w as one

@@ -108,8 +108,11 @@ struct Transpose {
   int32_t count = 0;
 };
 
-/// Values loaded before are not kept in registers past this point.
-struct Fence {};
+/// Values loaded before are not kept in registers past this point; `sums`: nor are multiply-adds of
+/// before left for later, which would keep what they read.
+struct Fence {
+  bool sums = false;
+};
 
 /// Asks for the line that holds element `offset` of the view, which need not exist: it is not an
 /// access, and changes nothing but when data arrive.

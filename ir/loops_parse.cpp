@@ -310,6 +310,11 @@ private:
       line.advance();
       return stmt(Fence{});
     }
+    if (line.is("fence") && line.token(1).is("sums") &&
+        line.token(2).kind == LineToken::Kind::end) {
+      line.advance(), line.advance();
+      return stmt(Fence{true});
+    }
     if (line.is("store") && is_word) return store(line);
     if (line.is("prefetch") && is_word) return prefetch(line);
     if (line.is("scatter") && !line.token(1).is("[") && !line.token(1).is("="))

@@ -206,7 +206,7 @@ private:
             {}};
   }
 
-  Lines simple(const Fence&) const { return {{}, "fence", {}}; }
+  Lines simple(const Fence& fence) const { return {{}, fence.sums ? "fence sums" : "fence", {}}; }
   Lines simple(const Block&) const { return {}; }
   Lines simple(const For&) const { return {}; }
   Lines simple(const When&) const { return {}; }

@@ -180,6 +180,11 @@ Status Kernel::call(std::span<const TensorRef> arguments,
   return state_->call(arguments, &workspace);
 }
 
+Status Kernel::call_keeping(std::span<const TensorRef> arguments,
+                            std::vector<KeptValue>& kept) const noexcept {
+  return state_->call(arguments, nullptr, &kept);
+}
+
 Expected<Kernel> Kernel::try_bind(std::string_view input, const TensorView& view) const {
   const Image& image = state_->image();
   const std::optional<size_t> index = find_given(image, input);
@@ -252,6 +257,17 @@ std::vector<std::string> Kernel::steps() const {
   std::vector<std::string> names;
   for (const size_t step : state_->known.preparation.each_call)
     names.push_back(state_->image().steps[step].name);
+  return names;
+}
+
+std::vector<std::string> Kernel::values_on_the_way() const {
+  std::vector<std::string> names;
+  for (const size_t step : state_->known.preparation.each_call)
+    for (const int32_t written : state_->image().steps[step].writes) {
+      const std::string& name = state_->image().buffers[static_cast<size_t>(written)].value;
+      const bool is_new = std::find(names.begin(), names.end(), name) == names.end();
+      if (!name.empty() && is_new) names.push_back(name);
+    }
   return names;
 }
 

@@ -45,6 +45,12 @@ struct Denormals {
   int64_t count = 0, elements = 0;
 };
 
+/// A value of the program, by its name there, as a call has computed it on the way to its outputs.
+struct KeptValue {
+  std::string name;
+  Tensor value;
+};
+
 template <class T>
 concept TensorOrView = std::same_as<std::remove_cvref_t<T>, TensorRef> ||
     std::same_as<std::remove_cvref_t<T>, Tensor> ||
@@ -100,6 +106,11 @@ public:
   /// The same with the arguments in a list.
   Status call(std::span<const TensorRef> arguments) const noexcept;
   Status call(std::span<const TensorRef> arguments, std::span<std::byte> workspace) const noexcept;
+  /// The same, and keeps a copy of each value that lies whole in memory between two steps, in the
+  /// order in which they are made: the very steps of a call, looked at on the way. Values that are
+  /// computed inside a step have no such place, and those of what is bound have been made before.
+  Status call_keeping(std::span<const TensorRef> arguments,
+                      std::vector<KeptValue>& kept) const noexcept;
 
   /// A kernel to which the input is a constant, from a view of any strides. All that follows from
   /// what is bound, and from constants, is computed here and now, on this kernel's threads: packed
@@ -135,6 +146,8 @@ public:
   bool runs_in_place(std::string_view input, std::string_view output) const;
   /// The steps that a call runs, in order; those that follow from what is bound have run.
   std::vector<std::string> steps() const;
+  /// The values of the program that `call_keeping` keeps.
+  std::vector<std::string> values_on_the_way() const;
   /// Whether denormal numbers are taken for 0 by whatever thread works on it; otherwise that is as
   /// the calling thread has it.
   bool flushes_denormals() const noexcept;

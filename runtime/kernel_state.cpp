@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstring>
 #include <limits>
 
 namespace volute::runtime {
@@ -40,7 +41,12 @@ std::optional<std::string> fault_in(const ImageBuffer& buffer, const Image& imag
     return index >= 0 && static_cast<size_t>(index) < image.buffers.size() &&
            image.buffers[static_cast<size_t>(index)].role == role;
   };
-  if (buffer.role == Role::intermediate) return std::nullopt;
+  if (buffer.role == Role::intermediate) {
+    if (!buffer.type || (buffer.dims.empty() && ir::checked_bytes(*buffer.type) == buffer.bytes))
+      return std::nullopt;
+    return fmt::format("has {} bytes, its value %{} is {}", buffer.bytes, buffer.value,
+                       ir::to_string(*buffer.type));
+  }
   if (!buffer.type) return "is given by the caller and has no type";
   const auto fault = buffer.role == Role::output
                          ? compiler::fault_in_output_strides(*buffer.type, buffer.strides)
@@ -254,8 +260,37 @@ Status check_workspace(const KernelState& kernel, std::span<const TensorRef> arg
   return {};
 }
 
+/// Copies what each step has completed, before a later one takes its memory.
+class Keeper {
+public:
+  Keeper(const KernelState& kernel, std::vector<KeptValue>& kept)
+      : kernel_(kernel), kept_(kept), last_writer_(kernel.image().buffers.size()) {
+    for (const size_t step : kernel.known.preparation.each_call)
+      for (const int32_t buffer : kernel.image().steps[step].writes)
+        last_writer_[static_cast<size_t>(buffer)] = step;
+  }
+
+  Status after(size_t step, std::byte* const* table) {
+    for (const int32_t written : kernel_.image().steps[step].writes) {
+      const auto at = static_cast<size_t>(written);
+      const ImageBuffer& buffer = kernel_.image().buffers[at];
+      if (last_writer_[at] != step || buffer.value.empty()) continue;
+      Expected<Tensor> copy = Tensor::allocate(*buffer.type);
+      if (!copy) return Status(StatusCode::out_of_memory);
+      std::memcpy(copy->data(), table[at], static_cast<size_t>(buffer.bytes));
+      kept_.push_back({buffer.value, std::move(*copy)});
+    }
+    return {};
+  }
+
+private:
+  const KernelState& kernel_;
+  std::vector<KeptValue>& kept_;
+  std::vector<size_t> last_writer_; // by buffer
+};
+
 Status run_steps(const KernelState& kernel, std::span<const TensorRef> arguments,
-                 const ParameterValues& parameters, std::byte* workspace) noexcept {
+                 const ParameterValues& parameters, std::byte* workspace, Keeper* keeper) {
   const FlushDenormals on_this_thread(kernel.flush_denormals); // `threads` take it over
   const Image& image = kernel.image();
   std::array<std::byte*, stack_table> few;
@@ -270,13 +305,26 @@ Status run_steps(const KernelState& kernel, std::span<const TensorRef> arguments
     table[kernel.open[i]] = static_cast<std::byte*>(arguments[i].data);
 
   const compiler::StepArguments step_arguments{table, parameters.data()};
-  for (const size_t step : kernel.known.preparation.each_call)
-    if (Status status =
-            run_step(image, image.steps[step], kernel.loaded->entries[step], step_arguments,
-                     kernel.threads, workspace + kernel.buffer_bytes, kernel.scratch_bytes);
-        !status)
-      return status;
+  for (const size_t step : kernel.known.preparation.each_call) {
+    Status status = run_step(image, image.steps[step], kernel.loaded->entries[step], step_arguments,
+                             kernel.threads, workspace + kernel.buffer_bytes, kernel.scratch_bytes);
+    if (status && keeper) status = keeper->after(step, table);
+    if (!status) return status;
+  }
   return {};
+}
+
+Status run_steps(const KernelState& kernel, std::span<const TensorRef> arguments,
+                 const ParameterValues& parameters, std::byte* workspace,
+                 std::vector<KeptValue>* kept) noexcept {
+  if (!kept)
+    return run_steps(kernel, arguments, parameters, workspace, static_cast<Keeper*>(nullptr));
+  try {
+    Keeper keeper(kernel, *kept);
+    return run_steps(kernel, arguments, parameters, workspace, &keeper);
+  } catch (const std::bad_alloc&) {
+    return Status(StatusCode::out_of_memory);
+  }
 }
 
 } // namespace
@@ -320,8 +368,8 @@ int64_t bytes_of_tables(const KernelState& state) {
                   bytes_in(image.parameters) + bytes_in(state.loaded->entries) +
                   bytes_in(state.open) + bytes_in(state.plan.offsets) + bytes_in(state.known.owned);
   for (const ImageBuffer& buffer : image.buffers) {
-    bytes += bytes_in(buffer.name) + bytes_in(buffer.strides) + bytes_in(buffer.may_alias) +
-             bytes_in(buffer.dims);
+    bytes += bytes_in(buffer.name) + bytes_in(buffer.value) + bytes_in(buffer.strides) +
+             bytes_in(buffer.may_alias) + bytes_in(buffer.dims);
     if (buffer.type) bytes += bytes_in(buffer.type->extents);
   }
   for (const ImageStep& step : image.steps)
@@ -353,7 +401,8 @@ KernelState::KernelState(std::shared_ptr<const LoadedImage> loaded_image, Known 
 }
 
 Status KernelState::call(std::span<const TensorRef> arguments,
-                         const std::span<std::byte>* workspace) const noexcept {
+                         const std::span<std::byte>* workspace,
+                         std::vector<KeptValue>* kept) const noexcept {
   ParameterValues parameters;
   if (!image().parameters.empty())
     if (Status status = read_parameters(image(), open, arguments, parameters); !status)
@@ -361,11 +410,11 @@ Status KernelState::call(std::span<const TensorRef> arguments,
   if (Status status = check_arguments(*this, arguments); !status) return status;
   if (workspace) {
     if (Status status = check_workspace(*this, arguments, *workspace); !status) return status;
-    return run_steps(*this, arguments, parameters, workspace->data());
+    return run_steps(*this, arguments, parameters, workspace->data(), kept);
   }
-  if (workspace_bytes == 0) return run_steps(*this, arguments, parameters, nullptr);
+  if (workspace_bytes == 0) return run_steps(*this, arguments, parameters, nullptr, kept);
   const WorkspacePool::Loan loan(*workspaces);
-  if (loan.data()) return run_steps(*this, arguments, parameters, loan.data());
+  if (loan.data()) return run_steps(*this, arguments, parameters, loan.data(), kept);
   return Status::failed(StatusCode::out_of_memory, [&] {
     return Diagnostic{{},
                       image().name,

@@ -47,9 +47,10 @@ struct KernelState {
 
   const compiler::Image& image() const { return loaded->image; }
   /// Checks a call's tensors and runs the steps. `arguments` are in the order of `open`; without a
-  /// workspace of the caller's (null), one of the kernel's own is used.
-  Status call(std::span<const TensorRef> arguments,
-              const std::span<std::byte>* workspace) const noexcept;
+  /// workspace of the caller's (null), one of the kernel's own is used. `kept` is given a copy of
+  /// each value on the way.
+  Status call(std::span<const TensorRef> arguments, const std::span<std::byte>* workspace,
+              std::vector<KeptValue>* kept = nullptr) const noexcept;
 
   const std::shared_ptr<const LoadedImage> loaded;
   const Known known;

@@ -4,16 +4,18 @@
 
 #include <climits>
 #include <fmt/format.h>
+#include <xxhash.h>
 
-#include <atomic>
 #include <cerrno>
 #include <deque>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <optional>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 namespace volute::runtime {
@@ -70,6 +72,38 @@ std::optional<std::string> link_at(int folder, const std::string& name) {
   return std::string(target, static_cast<size_t>(length));
 }
 
+/// A file that is open. Its lock ends with it, also where a child of the process has it open still.
+class HeldFile {
+public:
+  HeldFile() = default;
+  explicit HeldFile(int fd) : fd_(fd) {}
+  HeldFile(HeldFile&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  HeldFile& operator=(HeldFile&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~HeldFile() {
+    if (fd_ < 0) return;
+    flock(fd_, LOCK_UN);
+    close(fd_);
+  }
+  explicit operator bool() const { return fd_ >= 0; }
+  int fd() const { return fd_; }
+
+  /// Whether nobody else holds it; a file system without locks says so of no file.
+  bool lock(int kind) const { return flock(fd_, kind | LOCK_NB) == 0; }
+
+  bool is_at(int folder, const std::string& name) const {
+    struct stat opened, named;
+    return fstat(fd_, &opened) == 0 &&
+           fstatat(folder, name.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+  }
+
+private:
+  int fd_ = -1;
+};
+
 /// A file on its way to its place.
 class Arrival {
 public:
@@ -77,17 +111,22 @@ public:
   Arrival(const Arrival&) = delete;
   Arrival& operator=(const Arrival&) = delete;
   ~Arrival() {
-    if (fd_ >= 0) close(fd_);
     if (!beside_.empty()) unlinkat(folder(), beside_.c_str(), 0);
   }
 
   Status write(const std::function<Status(std::FILE*)>& write_into) {
-    OpenFile file = create();
-    if (!file) return failed(errno);
+    file_ = create_without_name();
+    if (!file_) file_ = create_beside();
+    if (!file_) return failed(errno);
+    // Of its own, for a file without a name lives as long as it is open.
+    const int own = fcntl(file_.fd(), F_DUPFD_CLOEXEC, 0);
+    OpenFile file(own < 0 ? nullptr : fdopen(own, "wb"));
+    if (!file) {
+      const int error = errno;
+      if (own >= 0) close(own);
+      return failed(error);
+    }
     if (Status status = write_into(file.get()); !status) return status;
-    // A file without a name lives as long as it is open.
-    fd_ = fcntl(fileno(file.get()), F_DUPFD_CLOEXEC, 0);
-    if (fd_ < 0) return failed(errno);
     errno = 0;
     if (std::fclose(file.release()) != 0) return failed(errno);
     return {};
@@ -101,7 +140,11 @@ public:
     }
     if (may_go_back) {
       if (rename(RENAME_NOREPLACE)) return beside_.clear(), is_new(), Status();
-      if (errno == EEXIST && rename(RENAME_EXCHANGE)) return at_ = At::exchanged, Status();
+      if (errno == EEXIST) {
+        replaced_ = open_to_lock(place_.name);
+        if (replaced_) replaced_.lock(LOCK_SH);
+        if (rename(RENAME_EXCHANGE)) return at_ = At::exchanged, Status();
+      }
       if (errno != EINVAL && errno != ENOSYS) return failed(errno);
     }
     if (!rename(0)) return failed(errno);
@@ -128,50 +171,68 @@ private:
     return renameat2(folder(), beside_.c_str(), folder(), place_.name.c_str(), flags) == 0;
   }
 
-  // Names of this process do not meet (the counter), nor do those of two (the process id); one left
-  // over by a process that died under the same id is in the way only until the next number.
+  // The names beside one place are few and the same for every process, and what has one is locked
+  // by who put it there, as long as they live. What is not was left behind, and is in the way.
   template <class Make>
   bool make_beside(Make make) {
-    static std::atomic<unsigned> counter{0};
+    const uint64_t place = XXH3_64bits(place_.name.data(), place_.name.size());
     for (int attempt = 0; attempt < 100; ++attempt) {
-      const std::string name = fmt::format(".volute-{}-{}.tmp", getpid(), counter++);
-      if (make(name)) return beside_ = name, true;
+      const std::string name = fmt::format(".volute-{:016x}-{}.tmp", place, attempt);
+      if (make(name) || (errno == EEXIST && take_away(name) && make(name)))
+        return beside_ = name, true;
       if (errno != EEXIST) return false;
     }
     return false;
   }
 
+  HeldFile open_to_lock(const std::string& name) const {
+    const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+    return HeldFile(openat(folder(), name.c_str(), flags));
+  }
+  /// Removes what nobody holds; else errno is EEXIST.
+  bool take_away(const std::string& name) const {
+    const HeldFile left = open_to_lock(name);
+    // Whoever was faster may have the name by now: then it leads to another file than was opened.
+    if (left && left.lock(LOCK_EX) && left.is_at(folder(), name) &&
+        unlinkat(folder(), name.c_str(), 0) == 0)
+      return true;
+    errno = EEXIST;
+    return false;
+  }
+
   static std::string as_open(int fd) { return fmt::format("/proc/self/fd/{}", fd); }
   bool link_as(const std::string& name) {
-    return linkat(AT_FDCWD, as_open(fd_).c_str(), folder(), name.c_str(), AT_SYMLINK_FOLLOW) == 0;
+    return linkat(AT_FDCWD, as_open(file_.fd()).c_str(), folder(), name.c_str(),
+                  AT_SYMLINK_FOLLOW) == 0;
   }
   bool link_beside() {
     return make_beside([&](const std::string& name) { return link_as(name); });
   }
 
   // 0666 less the user's umask, as any other file they write.
-  int create_without_name() {
-    const int fd = openat(folder(), ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
-    if (fd < 0 || access(as_open(fd).c_str(), F_OK) == 0) return fd;
-    close(fd); // nothing could give it a name
-    return -1;
-  }
-  OpenFile create() {
-    int fd = create_without_name();
-    if (fd < 0)
-      make_beside([&](const std::string& name) {
-        fd = openat(folder(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        return fd >= 0;
-      });
-    if (fd < 0) return nullptr;
-    OpenFile file(fdopen(fd, "wb"));
-    if (!file) close(fd);
+  HeldFile create_without_name() const {
+    HeldFile file(openat(folder(), ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666));
+    if (!file || access(as_open(file.fd()).c_str(), F_OK) != 0) return {}; // nothing could name it
+    file.lock(LOCK_EX);
     return file;
+  }
+  HeldFile create_beside() {
+    HeldFile file;
+    const bool is_made = make_beside([&](const std::string& name) {
+      file =
+          HeldFile(openat(folder(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+      if (!file) return false;
+      const bool may_be_ours = file.lock(LOCK_EX) || errno != EWOULDBLOCK;
+      if (may_be_ours && file.is_at(folder(), name)) return true;
+      errno = EEXIST; // somebody takes it away, having locked it first
+      return false;
+    });
+    return is_made ? std::move(file) : HeldFile();
   }
 
   const FilePlace place_;
   const std::string path_;
-  int fd_ = -1;
+  HeldFile file_, replaced_;
   std::string beside_; // a name in its folder: its own, or that of what it has replaced
   At at_ = At::nowhere;
 };

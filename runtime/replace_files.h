@@ -3,6 +3,10 @@
 // What is written has no name until all of it is there (O_TMPFILE), so a process that is killed
 // leaves nothing behind; on a file system that has no files without a name it stands beside its
 // place under a short one. Then each takes its place, and if one cannot, those before it go back.
+//
+// Where a file is there already, the system knows of no step from no name to that name: between two
+// calls the new one has the short name too. A process that is killed just then leaves it, and the
+// next one that writes the same file takes it away.
 #pragma once
 
 #include "ir/diagnostic.h"

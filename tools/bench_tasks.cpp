@@ -1,6 +1,5 @@
 #include "tools/bench_tasks.h"
 
-#include "bench/made_up.h"
 #include "ir/literals.h"
 #include "tools/stop.h"
 #include "tools/suites.h"
@@ -68,27 +67,13 @@ std::string group_of(const ProgramSource& source, const ir::Program& program) {
 
 /// --fill, and files for the inputs that they name.
 bench::FillInputs fill_of(const TaskOptions& options, const std::vector<NamedFile>& files) {
-  std::optional<runtime::Fill> how;
-  if (!options.fill.empty() && options.fill != "normal") {
-    const Expected<runtime::Fill> fill = runtime::parse_fill(options.fill);
-    if (!fill)
-      misuse("--fill: " + fill.diagnostics().front().message,
-             fill.diagnostics().front().hint + "; or normal");
-    how = *fill;
-  }
-  if (!how && files.empty()) return nullptr;
-  return [how, files](const ir::Program& program,
-                      std::vector<runtime::Tensor>& inputs) -> std::optional<Failure> {
-    bench::make_up(program, inputs);
-    const std::vector<runtime::Tensor> given =
-        read_inputs(program, files, how.value_or(runtime::Fill()));
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      const std::string& name = program.name_of(program.inputs[i]);
-      const bool is_file = std::any_of(files.begin(), files.end(),
-                                       [&](const NamedFile& file) { return file.name == name; });
-      if (is_file || how)
-        std::memcpy(inputs[i].data(), given[i].data(), static_cast<size_t>(inputs[i].bytes()));
-    }
+  if (options.fill.empty() && files.empty()) return nullptr;
+  const MadeUp made_up = parse_made_up(options.fill.empty() ? "normal" : options.fill);
+  return [made_up, files](const ir::Program& program,
+                          std::vector<runtime::Tensor>& inputs) -> std::optional<Failure> {
+    const std::vector<runtime::Tensor> given = read_inputs(program, files, made_up);
+    for (size_t i = 0; i < inputs.size(); ++i)
+      std::memcpy(inputs[i].data(), given[i].data(), static_cast<size_t>(inputs[i].bytes()));
     return std::nullopt;
   };
 }
@@ -130,7 +115,7 @@ Tasks tasks_of(const TaskOptions& options, Invocation& invocation) {
       misuse(fmt::format("{}={} is for one program, and these are {}", inputs[0].name,
                          inputs[0].path, tasks.all.size()),
              "say which with --entry NAME");
-    read_inputs(*tasks.all[0].program, inputs, runtime::Fill()); // refused before any work
+    read_inputs(*tasks.all[0].program, inputs, MadeUp()); // refused before any work
   }
   return tasks;
 }

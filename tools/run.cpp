@@ -1,4 +1,5 @@
-#include "bench/verify.h"
+#include "bench/checked_call.h"
+#include "bench/entrant.h"
 #include "ir/denormals.h"
 #include "runtime/kernel.h"
 #include "tools/commands.h"
@@ -20,6 +21,7 @@ namespace {
 
 // Some 10^8 to 10^9 steps a second, three times over: beyond this, minutes.
 constexpr double check_steps = 2e9;
+constexpr size_t most_faults = 20; // that are told one by one
 
 constexpr const char* examples =
     R"(Tensors are .npy files (np.save), whose shape is the type's extents in its order, or 8-bit
@@ -37,7 +39,7 @@ struct RunOptions {
   std::vector<std::string> arguments; // FILE and NAME=FILE
   std::vector<std::string> outputs;
   std::string fill;
-  bool check = false;
+  bool check = false, allow_unbounded = false;
 };
 
 // Everything that the command line names, found right before any work begins.
@@ -45,7 +47,7 @@ struct Plan {
   ProgramSource source;
   const ir::Program* program = nullptr;
   std::vector<NamedFile> inputs, outputs;
-  std::optional<runtime::Fill> fill;
+  std::optional<MadeUp> made_up;
 };
 
 Plan plan_of(const RunOptions& options, Invocation& invocation) {
@@ -58,12 +60,7 @@ Plan plan_of(const RunOptions& options, Invocation& invocation) {
     check_is_program(options.arguments[0]); // before what follows is taken for inputs
     first_input = 1;
   }
-  if (!options.fill.empty()) {
-    const Expected<runtime::Fill> fill = runtime::parse_fill(options.fill);
-    if (!fill)
-      misuse("--fill: " + fill.diagnostics().front().message, fill.diagnostics().front().hint);
-    plan.fill = *fill;
-  }
+  if (!options.fill.empty()) plan.made_up = parse_made_up(options.fill);
   for (size_t i = first_input; i < options.arguments.size(); ++i)
     plan.inputs.push_back(parse_named_file(options.arguments[i], "x=in.npy"));
   for (const std::string& output : options.outputs)
@@ -96,38 +93,50 @@ void warn_of_denormals(const Plan& plan, const std::vector<runtime::Tensor>& inp
     }
 }
 
-/// Prints what the comparison found; stops with the way to see it again when it found a difference.
+bench::Values values_of(const ir::Program& program, const std::vector<ir::ValueId>& ids,
+                        const std::vector<runtime::Tensor>& tensors) {
+  bench::Values values;
+  for (size_t i = 0; i < ids.size(); ++i)
+    values[program.name_of(ids[i])] = bench::data_of(tensors[i]);
+  return values;
+}
+
+/// Prints what the comparison found; stops with the way to see it again when it found a difference,
+/// or something of which nothing is known.
 void check(const Plan& plan, const std::vector<runtime::Tensor>& inputs,
-           const std::vector<runtime::Tensor>& outputs, bool flushed,
+           const std::vector<runtime::Tensor>& outputs, const bench::Values& kept,
+           const bench::Algorithms& algorithms, bool flushed, bool allow_unbounded,
            const Invocation& invocation) {
   if (!flushed) warn_of_denormals(plan, inputs);
-  std::vector<ir::TensorData> copies;
-  copies.reserve(inputs.size());
-  std::map<std::string, const ir::TensorData*> named;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    const runtime::Tensor& t = inputs[i];
-    copies.push_back({t.type(), std::vector<std::byte>(t.data(), t.data() + t.bytes())});
-    named[plan.program->name_of(plan.program->inputs[i])] = &copies.back();
-  }
+  const ir::Program& program = *plan.program;
   Progress progress("evaluating the reference");
-  auto reference = bench::bounded_reference(*plan.program, named, {check_steps, 4e9}, flushed);
-  if (!reference) {
-    std::vector<Diagnostic> faults = reference.diagnostics();
+  const auto checked = bench::check_call(program, values_of(program, program.inputs, inputs),
+                                         values_of(program, program.outputs, outputs), kept,
+                                         {check_steps, 4e9}, flushed, algorithms);
+  if (!checked) {
+    std::vector<Diagnostic> faults = checked.diagnostics();
     for (Diagnostic& fault : faults) fault.subject = "--check: " + fault.subject;
     plan.source.refuse(faults);
   }
-  std::string wrong, right;
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    const std::string& name = plan.program->name_of(plan.program->outputs[i]);
-    const bench::Agreement found = bench::compare(name, reference->at(name), outputs[i].data());
-    if (found.agrees())
-      right += fmt::format("check {}\n", bench::to_string(found));
-    else
-      wrong += fmt::format("error: {}\n", bench::to_string(found));
-  }
-  if (!wrong.empty())
-    throw Stop(exit_refused, wrong + "reproduce: " + invocation.reproduction() + "\n");
-  print(right);
+  std::vector<std::string> wrong;
+  std::string right;
+  if (const std::string summary = bench::summary_on_the_way(*checked); !summary.empty())
+    right = fmt::format("check {}\n", summary);
+  for (const auto* list : {&checked->on_the_way, &checked->outputs})
+    for (const bench::Agreement& found : *list)
+      if (!found.agrees() || !(found.is_bounded() || allow_unbounded))
+        wrong.push_back(fmt::format("error: {}\n", bench::to_string(found)));
+      else if (list == &checked->outputs || !found.is_bounded())
+        right += fmt::format("check {}\n", bench::to_string(found));
+  if (wrong.empty()) return print(right);
+  std::string text;
+  for (size_t i = 0; i < std::min(wrong.size(), most_faults); ++i) text += wrong[i];
+  if (wrong.size() > most_faults)
+    text += fmt::format("and {} values more\n", wrong.size() - most_faults);
+  if (checked->agrees())
+    text += "--fill normal draws numbers that stay of one size from layer to layer; "
+            "--allow-unbounded takes what is not known for right\n";
+  throw Stop(exit_refused, text + "reproduce: " + invocation.reproduction() + "\n");
 }
 
 int run(const RunOptions& options, Invocation& invocation) {
@@ -135,7 +144,7 @@ int run(const RunOptions& options, Invocation& invocation) {
   const Plan plan = plan_of(options, invocation);
   const ir::Program& program = *plan.program;
   check_outputs(program, plan.outputs);
-  const std::vector<runtime::Tensor> inputs = read_inputs(program, plan.inputs, plan.fill);
+  const std::vector<runtime::Tensor> inputs = read_inputs(program, plan.inputs, plan.made_up);
 
   const runtime::Kernel kernel = compile_program(plan.source, program, settings);
 
@@ -151,11 +160,21 @@ int run(const RunOptions& options, Invocation& invocation) {
     arguments.emplace_back(outputs.back());
     by_name.emplace(program.name_of(id), outputs.back());
   }
+  std::vector<runtime::KeptValue> kept;
   {
     const Progress progress(fmt::format("running @{}", program.name));
-    if (Status status = kernel.call(arguments); !status) refuse_status(status);
+    Status status = options.check ? kernel.call_keeping(arguments, kept) : kernel.call(arguments);
+    if (!status) refuse_status(status);
   }
-  if (options.check) check(plan, inputs, outputs, *settings.compile.flush_denormals, invocation);
+  if (options.check) {
+    bench::Values on_the_way;
+    for (const runtime::KeptValue& value : kept)
+      on_the_way[value.name] = bench::data_of(value.value);
+    const compiler::Stages seen = plan.source.value_of(
+        settings.session.inspect_loops(program, request_of(plan.source, program, settings)));
+    check(plan, inputs, outputs, on_the_way, bench::algorithms_of(seen.report),
+          *settings.compile.flush_denormals, options.allow_unbounded, invocation);
+  }
   write_outputs(plan.outputs, by_name);
   for (const NamedFile& file : plan.outputs) {
     std::fputs(words_about_clamping(file, by_name.at(file.name)).c_str(), stderr);
@@ -185,12 +204,17 @@ void add_run(CLI::App& app, Invocation& invocation, Actions& actions) {
       ->option_text("NAME=FILE")
       ->allow_extra_args(false);
   sub->add_option("--fill", options->fill,
-                  "Make up the inputs that are not given:\n"
-                  "random, random:SEED, zeros, ones or iota")
+                  "Make up the inputs that are not given: random (whole numbers),\n"
+                  "normal (distributed, weights scaled by the root of the taps),\n"
+                  "either with :SEED, zeros, ones or iota")
       ->type_name("HOW");
   sub->add_flag("--check", options->check,
                 "Compare with the reference evaluation, within the bound on what\n"
-                "rounding can do; a difference is an error");
+                "rounding can do, each value that the kernel stores on the way too;\n"
+                "a difference is an error, and so is a result without a finite bound");
+  sub->add_flag("--allow-unbounded", options->allow_unbounded,
+                "--check: results that differ where no finite bound is known are\n"
+                "told of, and no error");
   add_common_options(*sub, options->common);
   actions.emplace_back(sub, [options, &invocation] { return run(*options, invocation); });
 }

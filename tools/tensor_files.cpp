@@ -1,5 +1,6 @@
 #include "tools/tensor_files.h"
 
+#include "bench/made_up.h"
 #include "compiler/report/report.h"
 #include "ir/literals.h"
 #include "runtime/made_up.h"
@@ -101,16 +102,32 @@ Expected<runtime::Tensor> read_tensor(const std::string& path, const ir::TensorT
   return fail(path, "a tensor's file ends in .npy or .png");
 }
 
+MadeUp parse_made_up(const std::string& text) {
+  constexpr std::string_view normal = "normal";
+  const bool is_normal =
+      text.starts_with(normal) && (text.size() == normal.size() || text[normal.size()] == ':');
+  const Expected<runtime::Fill> fill =
+      runtime::parse_fill(is_normal ? "random" + text.substr(normal.size()) : text);
+  if (is_normal && !fill)
+    misuse(fmt::format("--fill: the seed in {} is not a whole number of 64 bits", ir::quoted(text)),
+           "for example normal:42");
+  if (!fill)
+    misuse("--fill: " + fill.diagnostics().front().message,
+           fill.diagnostics().front().hint + ", or normal or normal:SEED");
+  if (is_normal) return {std::nullopt, fill->seed};
+  return {*fill, 0};
+}
+
 std::vector<runtime::Tensor> read_inputs(const ir::Program& program,
                                          const std::vector<NamedFile>& files,
-                                         const std::optional<runtime::Fill>& fill) {
+                                         const std::optional<MadeUp>& made_up) {
   check_names(program, program.inputs, files, "input");
   std::vector<ir::ValueId> missing;
   for (const ir::ValueId id : program.inputs) {
     const std::string& name = program.name_of(id);
     const bool given = std::any_of(files.begin(), files.end(),
                                    [&](const NamedFile& file) { return file.name == name; });
-    if (!given && !fill) missing.push_back(id);
+    if (!given && !made_up) missing.push_back(id);
   }
   if (!missing.empty()) refuse_missing(program, missing);
 
@@ -129,7 +146,12 @@ std::vector<runtime::Tensor> read_inputs(const ir::Program& program,
                                              : Diagnostic{{}, "%" + name, to_string(fault), ""});
       continue;
     }
-    if (file == files.end()) runtime::make_up(*tensor, program, program.inputs[i], *fill, i);
+    if (file == files.end()) {
+      if (made_up->fill)
+        runtime::make_up(*tensor, program, program.inputs[i], *made_up->fill, i);
+      else
+        bench::make_up(program, i, *tensor, made_up->seed);
+    }
     tensors.push_back(std::move(*tensor));
   }
   if (!faults.empty()) refuse_all(faults);

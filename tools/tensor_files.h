@@ -22,11 +22,19 @@ NamedFile parse_named_file(const std::string& text, const std::string& option);
 /// Reads a .npy or .png file as the type, by its ending. A failure's subject is the path.
 Expected<runtime::Tensor> read_tensor(const std::string& path, const ir::TensorType& type);
 
-/// One tensor an input, in the program's order: from its file, else filled. Stops with every NAME
+/// How an input is made up that no file is given for.
+struct MadeUp {
+  std::optional<runtime::Fill> fill; // nothing: normally distributed (bench/made_up.h)
+  uint64_t seed = 0;                 // of that
+};
+/// Of --fill: "normal", "normal:SEED", or as runtime::parse_fill has it.
+MadeUp parse_made_up(const std::string& text);
+
+/// One tensor an input, in the program's order: from its file, else made up. Stops with every NAME
 /// that the program does not have, every input that has no value, every file at fault.
 std::vector<runtime::Tensor> read_inputs(const ir::Program& program,
                                          const std::vector<NamedFile>& files,
-                                         const std::optional<runtime::Fill>& fill);
+                                         const std::optional<MadeUp>& made_up);
 
 /// Stops unless each file names an output of its own, can hold it, and can be written where it is.
 void check_outputs(const ir::Program& program, const std::vector<NamedFile>& files);

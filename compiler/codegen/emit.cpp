@@ -43,6 +43,7 @@ public:
         lines_(b_, scope, step_, text, step) {
     for (const RegisterArray& array : step_.arrays)
       registers_.emplace_back(static_cast<size_t>(array.count()));
+    holds_sums_.resize(step_.arrays.size());
   }
 
   void run() {
@@ -141,6 +142,7 @@ private:
                    },
                    [&](const When& when) { conditional(when); },
                    [&](const Set& set) {
+                     note_sum(set);
                      slot(set.array, set.index) = {expression(set.value), nullptr};
                    },
                    [&](const Store& store) {
@@ -152,7 +154,10 @@ private:
                    },
                    [&](const Scatter& to) { scatter(to); },
                    [&](const Transpose& turn) { transpose(turn); },
-                   [&](const Fence&) { values_.fence(); },
+                   [&](const Fence& fence) {
+                     if (fence.sums) finish_sums();
+                     values_.fence();
+                   },
                    [&](const Prefetch& ahead) {
                      values_.prefetch(address_.access(ahead.view, ahead.offset));
                    },
@@ -302,6 +307,29 @@ private:
       slot(turn.to, {Affine(static_cast<int64_t>(l))}) = {columns[l], nullptr};
   }
 
+  /// An array that is set to something of itself holds sums.
+  void note_sum(const Set& set) {
+    const auto a = static_cast<size_t>(set.array);
+    if (holds_sums_[a]) return;
+    visit(set.value, [&](const ExprNode& node) {
+      const auto* reg = std::get_if<Reg>(&node.is);
+      if (reg && reg->array == set.array) holds_sums_[a] = true;
+    });
+  }
+
+  /// Sums pass through the fence as its operands, so that each is up to date there.
+  void finish_sums() {
+    std::vector<llvm::Value**> sums;
+    for (size_t a = 0; a < registers_.size(); ++a)
+      if (holds_sums_[a])
+        for (Held& held : registers_[a])
+          if (held.is_set()) {
+            held = {compiler::value_of(held, step_.arrays[a].name), nullptr};
+            if (held.value) sums.push_back(&held.value);
+          }
+    values_.finish(sums);
+  }
+
   // ---- registers and expressions ------------------------------------------------------------
 
   Held& slot(int32_t array, const std::vector<Affine>& index) {
@@ -355,6 +383,7 @@ private:
   AddressEmitter address_;
   LineCursor lines_;
   Registers registers_;
+  std::vector<bool> holds_sums_;             // by array
   llvm::BasicBlock* out_of_range_ = nullptr; // leaves the step with status 1
 };
 

@@ -142,4 +142,36 @@ void ValueEmitter::fence() const {
   b_.CreateCall(type, llvm::InlineAsm::get(type, "", "~{memory}", /*hasSideEffects=*/true));
 }
 
+void ValueEmitter::finish(const std::vector<llvm::Value**>& values) const {
+  const auto is_vector = [&](llvm::Value** value) {
+    const auto* type = llvm::dyn_cast<llvm::FixedVectorType>((*value)->getType());
+    const uint64_t bits = type ? type->getPrimitiveSizeInBits().getFixedValue() : 0;
+    return bits >= 128 && std::has_single_bit(bits) &&
+           bits <= 8 * static_cast<uint64_t>(target_.vector_bytes);
+  };
+  if (values.empty() || std::ssize(values) >= target_.vector_registers ||
+      !std::all_of(values.begin(), values.end(), is_vector))
+    return;
+  std::vector<llvm::Type*> types;
+  std::vector<llvm::Value*> operands;
+  std::string outputs, inputs; // each output in the register of its input
+  for (llvm::Value** value : values) {
+    outputs += target_.has_masks ? "=v," : "=x,"; // v: all 32, x: the first 16
+    inputs += std::to_string(operands.size()) + ",";
+    types.push_back((*value)->getType());
+    operands.push_back(*value);
+  }
+  inputs.pop_back();
+  llvm::Type* result =
+      types.size() == 1 ? types.front() : llvm::StructType::get(b_.getContext(), types);
+  llvm::CallInst* call =
+      b_.CreateCall(llvm::FunctionType::get(result, types, false),
+                    llvm::InlineAsm::get(llvm::FunctionType::get(result, types, false), "",
+                                         outputs + inputs, /*hasSideEffects=*/true),
+                    operands);
+  for (size_t i = 0; i < values.size(); ++i)
+    *values[i] = types.size() == 1 ? static_cast<llvm::Value*>(call)
+                                   : b_.CreateExtractValue(call, static_cast<unsigned>(i));
+}
+
 } // namespace volute::compiler

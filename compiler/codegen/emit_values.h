@@ -46,6 +46,9 @@ public:
                                       int32_t lanes, int32_t to_lanes) const;
 
   void fence() const;
+  /// Computes the values before anything that comes after: they go through an instruction that is
+  /// none. Left alone where they are no vectors of the target, or too many for its registers.
+  void finish(const std::vector<llvm::Value**>& values) const;
   void prefetch(llvm::Value* pointer) const;
 
 private:

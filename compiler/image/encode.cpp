@@ -35,7 +35,7 @@ auto members(Same<ir::Parameter> auto& parameter) {
 }
 auto members(Same<ImageBuffer> auto& buffer) {
   return std::tie(buffer.name, buffer.role, buffer.bytes, buffer.type, buffer.strides,
-                  buffer.may_alias, buffer.dims);
+                  buffer.may_alias, buffer.dims, buffer.value);
 }
 auto members(Same<ImagePlaces> auto& places) {
   return std::tie(places.name, places.type, places.limit, places.buffer, places.fault);

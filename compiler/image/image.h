@@ -37,12 +37,15 @@ struct ImageBuffer {
   std::string name;
   Role role = Role::input;
   int64_t bytes = 0; // to the end of the last element, gaps between them included: the most
-  std::optional<ir::TensorType> type; // of inputs and outputs
+  std::optional<ir::TensorType> type; // of inputs and outputs, and where there is a `value`
   TensorStrides strides;              // of inputs and outputs, canonical; empty: dense
   std::vector<int32_t> may_alias;     // outputs: the inputs that may be the very same tensor
   /// Where parameters say what its size is: extents and strides in the type's order, over
   /// Image::parameters (Var::id is the place in the list); the type has the largest extents.
   std::vector<ir::Dim> dims = {};
+  /// Of intermediate ones: the name of the program's value that lies here, dense, once the last
+  /// step that writes it is done. Who checks a kernel looks at those (Kernel::call_keeping).
+  std::string value = {};
   bool operator==(const ImageBuffer&) const = default;
 };
 

@@ -101,6 +101,7 @@ int32_t Lowering::buffer(ValueId value) {
   buffer = intermediate(spoken(program.name_of(value)),
                         data ? program.type(value).element : stored_as(value),
                         program.type(value).elements());
+  if (!data && stored_as(value) == program.type(value).element) nests.buffers.back().value = value;
   if (data) {
     nests.buffers.back().role = Buffer::Role::table;
     nests.buffers.back().data = data->bytes;

@@ -36,6 +36,9 @@ struct Form {
   /// Asks for the statement that defines `result` to be lowered in this form; null: nothing to ask.
   void (*lower)(LowerOptions&, ir::ValueId result);
 
+  /// How far apart along each axis of space results are that have roundings in common: 0 where each
+  /// is a sum of its own.
+  int64_t reach = 0;
   /// Whether whole numbers whose direct sum is exact come out exact here too.
   bool keeps_whole_numbers = true;
   /// Whether it is taken only where a schedule asks for it.

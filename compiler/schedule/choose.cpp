@@ -3,6 +3,7 @@
 #include "compiler/nests/bands.h"
 #include "compiler/nests/constant_weight.h"
 #include "compiler/nests/flatten.h"
+#include "compiler/nests/slides.h"
 #include "compiler/nests/strides.h"
 #include "compiler/nests/weight_expression.h"
 #include "compiler/schedule/cost_model.h"
@@ -12,6 +13,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <bit>
 #include <optional>
 #include <set>
 
@@ -33,8 +35,14 @@ constexpr int64_t most_at_ends = 8192;
 constexpr double most_with_numbers = 192;
 constexpr int64_t most_gathered = 4; // registers of a tile whose operands are read lane by lane
 constexpr int64_t most_unrolled = 28, most_vectors = 7;
+// Multiply-adds of a tile whose taps slide, all copies of them that borders of the lanes ask for.
+constexpr int64_t most_sliding = 512;
 constexpr int64_t longest_step_in_row = 4;
 constexpr int64_t elementwise_chunk = 4096; // elements of a work item
+
+// A schedule whose code is so many instructions longer must be a hundredth faster: it is compiled,
+// and kept in caches.
+constexpr double instructions_for_a_hundredth = 1000;
 
 /// Instructions, about, of what is made of a register's sum before it is stored.
 int64_t instructions_at_end(const Nest& nest) {
@@ -85,7 +93,7 @@ public:
       if (is_banded_) choice.schedule = plain_loops();
       return choice;
     }
-    sort_by_cycles();
+    sort();
     try_other_orders();
     const Scored& best = scored_.front();
     choice.schedule = best.schedule;
@@ -143,18 +151,46 @@ private:
     int64_t size = 1;
     const NestAxis* u = nullptr; // the unrolled one, if any
     int64_t rows = 1;
+    const NestAxis* tap = nullptr; // whose taps slide along it, if any do
   };
   struct Scored {
     Tile tile;
     Schedule schedule;
     Plan plan;
     Cost cost;
+    double instructions = 0;
+    double weighed() const {
+      return cost.cycles * (1 + 0.01 * instructions / instructions_for_a_hundredth);
+    }
   };
 
-  void sort_by_cycles() {
-    std::stable_sort(scored_.begin(), scored_.end(), [](const Scored& a, const Scored& b) {
-      return a.cost.cycles < b.cost.cycles;
-    });
+  void sort() {
+    std::stable_sort(scored_.begin(), scored_.end(),
+                     [](const Scored& a, const Scored& b) { return a.weighed() < b.weighed(); });
+  }
+
+  /// Instructions, about, that a plan's code has: every kind of tile has its own steps and end.
+  double instructions(const Plan& plan) const {
+    double kinds = 1, borders = 1, steps = plan.slide ? static_cast<double>(plan.slide->taps) : 1;
+    for (const PlanTile& t : plan.tile) {
+      if (flat_.axis_of(t.axis).extent.number() % t.size != 0) kinds *= 2;
+      const bool slides = plan.slide && &t == &plan.tile[plan.slide->tile];
+      for (const NestAxis& tap : flat_.axes)
+        if (!slides && t.size > 1 && tap.reduction && meets_border_with(tap, flat_.axis_of(t.axis)))
+          borders += static_cast<double>(tap.extent.number());
+    }
+    for (const PlanLoop& loop : plan.loops)
+      if (loop.reduction && !(plan.slide && loop.unrolls_all))
+        steps *= static_cast<double>(std::max<int64_t>(loop.unroll, 1));
+    const auto registers = static_cast<double>(plan.tile_registers());
+    double ends = registers * static_cast<double>(at_end_);
+    if (plan.store.kind == PlannedStore::Kind::transposed) { // a register for each lane
+      const int64_t rows = plan.tile[plan.store.rows].registers();
+      ends = registers / static_cast<double>(rows) *
+             static_cast<double>(ceil_div(rows, lanes_) * lanes_) *
+             static_cast<double>(at_end_ + std::bit_width(static_cast<uint64_t>(lanes_)));
+    }
+    return kinds * (borders * steps * registers + ends);
   }
 
   /// The cheapest tiles once more, with the loops over tiles the other way round: which of the
@@ -165,7 +201,7 @@ private:
     for (size_t i = 0; i < std::min(tiles_reordered, scored_.size()); ++i)
       tiles.push_back(scored_[i].tile);
     for (const Tile& tile : tiles) add(tile, Order::turned);
-    sort_by_cycles();
+    sort();
   }
 
   const std::string& name(const NestAxis& axis) const {
@@ -208,7 +244,47 @@ private:
         for (int64_t r = 2; r <= std::min(most_unrolled, u.extent.number()); ++r)
           add(v, size, &u, r);
       }
+      if (sums_taps_alone() && !(constant_ && constant_->has_empty_taps())) try_slides(v, size);
     }
+  }
+
+  /// Tiles along which taps slide, no larger than that so many of them cover the axis.
+  void try_slides(const NestAxis& v, int64_t size) {
+    for (const NestAxis& u : flat_.axes) {
+      const int64_t extent = u.reduction ? 1 : u.extent.number();
+      if (u.var == v.var || extent < 2 || shares_border(flat_, u.var) || is_shared(flat_, u))
+        continue;
+      for (const NestAxis& tap : flat_.axes) {
+        if (!tap.reduction || tap.extent.number() < 2) continue;
+        const std::optional<int64_t> step = slide_step(flat_, reads_, u.var, tap.var);
+        if (!step || *step >= tap.extent.number()) continue; // no row is shared
+        int64_t copies = tap.extent.number() * (size / lanes_);
+        for (const NestAxis& other : flat_.axes)
+          if (other.reduction && other.var != tap.var && meets_border_with(other, v))
+            copies *= other.extent.number();
+        int64_t last = 0;
+        for (int64_t tiles = 1; tiles <= extent / 2; ++tiles) {
+          const int64_t r = ceil_div(extent, tiles);
+          if (r == last || r > most_unrolled || r * copies > most_sliding) continue;
+          add(Tile{&v, size, &u, r, &tap}, Order::usual);
+          last = r;
+        }
+      }
+    }
+  }
+
+  /// A sum over channels has work enough for what it loads, and gains nothing from sliding.
+  bool sums_taps_alone() const {
+    return std::all_of(flat_.axes.begin(), flat_.axes.end(), [](const NestAxis& axis) {
+      return !axis.reduction || axis.extent.number() == 1 || axis.role == AxisRole::tap;
+    });
+  }
+
+  bool meets_border_with(const NestAxis& tap, const NestAxis& axis) const {
+    return std::any_of(flat_.constraints.begin(), flat_.constraints.end(),
+                       [&](const Constraint& c) {
+                         return c.value.depends_on(tap.var) && c.value.depends_on(axis.var);
+                       });
   }
 
   /// The axis along which some operand is shared, or the result is contiguous. At most one padded
@@ -248,15 +324,15 @@ private:
   enum class Order : uint8_t { usual, turned }; // of the loops over tiles
 
   void add(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) {
-    add(Tile{&v, size, u, r}, Order::usual);
+    add(Tile{&v, size, u, r, nullptr}, Order::usual);
   }
 
   void add(const Tile& tile, Order order) {
     const int64_t registers = tile.rows * ceil_div(tile.size, lanes_);
     const auto sums = static_cast<int64_t>(flat_.accumulators.size());
     if (registers * sums > target_.vector_registers - 1) return;
-    Schedule schedule = build(*tile.v, tile.size, tile.u, tile.rows, order);
-    if (has_numbers(*tile.v, tile.u, registers, tile.rows)) put_numbers(schedule);
+    Schedule schedule = build(tile, order);
+    if (!tile.tap && has_numbers(*tile.v, tile.u, registers, tile.rows)) put_numbers(schedule);
     if (order == Order::turned &&
         std::any_of(scored_.begin(), scored_.end(), [&](const Scored& scored) {
           return scored.schedule.loops == schedule.loops &&
@@ -278,10 +354,12 @@ private:
       return;
     }
     if (plan->registers_needed(flat_) > target_.vector_registers - 1) return;
+    if (plan->slide && !plan->slide->holds) return;
     if (plan->tile_registers() > 1 && plan->tile_registers() * at_end_ > most_at_ends) return;
     if (gathers(*plan) && plan->tile_registers() > most_gathered) return;
     Cost cost = predict(flat_, *plan, target_);
-    scored_.push_back({tile, std::move(schedule), std::move(*plan), std::move(cost)});
+    const double code = instructions(*plan);
+    scored_.push_back({tile, std::move(schedule), std::move(*plan), std::move(cost), code});
   }
 
   /// Whether the weight's numbers stand in the code: it is small, one number serves all lanes, and
@@ -305,7 +383,10 @@ private:
 
   // ---- a schedule for a register tile -------------------------------------------------------
 
-  Schedule build(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r, Order order) const {
+  Schedule build(const Tile& tile, Order order) const {
+    const NestAxis& v = *tile.v;
+    const NestAxis* u = tile.u;
+    const int64_t size = tile.size, r = tile.rows;
     Schedule schedule;
     schedule.flatten = flatten_;
     if (flat_.weight >= 0) schedule.pack = {{"weight"}};
@@ -320,7 +401,7 @@ private:
                  axis->extent.number() > 2 * elementwise_chunk) {
         items.push_back({name(*axis), elementwise_chunk, 1, true});
         inner.push_back(loop);
-      } else if (tiled && constrained(*axis)) {
+      } else if (tiled && constrained(*axis) && !(tile.tap && axis->var == u->var)) {
         inner.push_back(loop); // its borders are bodies of their own, one after the other
       } else {
         loop.parallel = true;
@@ -333,11 +414,12 @@ private:
     schedule.loops = std::move(items);
     schedule.loops.insert(schedule.loops.end(), inner.begin(), inner.end());
     const int64_t accumulators = r * ceil_div(size, lanes_);
-    for (LoopDirective& loop : reduction_order(v, accumulators))
+    for (LoopDirective& loop :
+         tile.tap ? sliding_order(*tile.tap, accumulators) : reduction_order(v, accumulators))
       schedule.loops.push_back(std::move(loop));
     if (u) schedule.registers.push_back({name(*u), r, 0});
     schedule.registers.push_back({name(v), size, lanes_});
-    add_prefetch(schedule, v, u);
+    if (!tile.tap) add_prefetch(schedule, v, u);
     return schedule;
   }
 
@@ -450,6 +532,23 @@ private:
     return result;
   }
 
+  /// The taps that slide innermost.
+  std::vector<LoopDirective> sliding_order(const NestAxis& tap, int64_t accumulators) const {
+    std::vector<LoopDirective> result;
+    for (const NestAxis& axis : flat_.axes)
+      if (axis.reduction && axis.extent.number() > 1 && axis.var != tap.var)
+        result.push_back({name(axis)});
+    if (!result.empty()) {
+      const NestAxis& last = *flat_.axis(result.back().axis);
+      if (!constrained(last) &&
+          last.extent.number() * tap.extent.number() * accumulators <= 2 * most_straight_line)
+        result.back().unroll = LoopDirective::full;
+    }
+    result.push_back({name(tap)});
+    result.back().slide = true;
+    return result;
+  }
+
   bool vector_is_of_channels(const DotForm& form, const NestAxis& v) const {
     const auto moves = [&](const Expr& e) {
       bool found = false;
@@ -506,6 +605,13 @@ std::vector<std::string> in_words(const Nest& nest, const Plan& plan, const Cost
   if (plan.vector)
     told.push_back(
         fmt::format("vectors of {} run along {}", plan.lanes, plan.tile[*plan.vector].name));
+  if (plan.slide) {
+    const PlanTile& along = plan.tile[plan.slide->tile];
+    told.push_back(
+        fmt::format("taps of {} slide along {}: {} rows are loaded for {} times {} of them",
+                    plan.loops.back().name, along.name, plan.slide->rows(along.size), along.size,
+                    plan.slide->taps));
+  }
   const int64_t needed = plan.registers_needed(nest);
   told.push_back(needed <= target.vector_registers
                      ? fmt::format("{} of {} vector registers are in use in the inner step", needed,

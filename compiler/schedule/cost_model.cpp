@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <set>
 
 namespace volute::compiler {
@@ -16,13 +17,24 @@ using namespace ir;
 
 namespace {
 
+constexpr int64_t of_a_function = 6;
+
 /// Operations of a node that a port executes: a select with its compare counts as two, a product
 /// of integers as two before it is added.
 int64_t operations(const ExprNode& node) {
   if (std::holds_alternative<Select>(node.is)) return 2;
   if (std::holds_alternative<Fma>(node.is)) return is_integer(node.type) ? 3 : 1;
   if (const auto* op = std::get_if<BinaryOp>(&node.is)) return op->fn == BinaryFn::div ? 16 : 1;
-  if (const auto* op = std::get_if<UnaryOp>(&node.is)) return op->fn == UnaryFn::sqrt ? 16 : 1;
+  if (const auto* op = std::get_if<UnaryOp>(&node.is)) {
+    switch (op->fn) {
+    case UnaryFn::sqrt: return 16;
+    case UnaryFn::exp: // as expand_math writes them
+    case UnaryFn::log:
+    case UnaryFn::tanh:
+    case UnaryFn::erf: return of_a_function;
+    default: return 1;
+    }
+  }
   return 0;
 }
 
@@ -33,19 +45,25 @@ int64_t operations(const Expr& e) {
 }
 
 // Costs that the target does not state, in cycles; measured once on AVX-512 machines.
-constexpr double loop_iteration = 1.0; // counter, pointers, branch, beside a full back end
-constexpr double loop_exit = 12.0;     // its mispredicted branch
-constexpr double tile_overhead = 10.0;
-constexpr double misaligned_load = 2.2; // of a vector as long as a line: each crosses two
-constexpr double row_request = 12.0, row_miss = 60.0; // from L3, asked for or not
-constexpr int64_t long_epilogue = 8;                  // operations
-constexpr double epilogue_registers = 10, spill = 4.0;
-constexpr double insertion = 3.0; // of a lane that is gathered, beside its load
+constexpr double loop_iteration = 0.5; // counter, pointers, branch, beside a full back end
+constexpr double loop_exit = 8.0;      // its mispredicted branch
+constexpr double tile_overhead = 7.0;
+constexpr double misaligned_load = 1.7; // of a vector as long as a line: each crosses two
+constexpr double row_request = 4.0, row_miss = 50.0; // from L3, asked for or not
+constexpr int64_t long_epilogue = 8;                 // operations
+constexpr double epilogue_registers = 20, spill = 6.0;
+constexpr double insertion = 1.5; // of a lane that is gathered, beside its load
 constexpr double near_row = 4.0;  // from L2
 constexpr double issue_width = 6.0;
-constexpr double l2_bytes_per_cycle = 24.0, l3_bytes_per_cycle = 16.0;
-constexpr double waited_for = 0.1; // of the cycles in which bytes come from L3, however few
-constexpr double usable = 0.7;     // of a cache, by one kernel's operands
+constexpr double shuffle = 2.0;          // of a vector
+constexpr double transposing = 1.0;      // of its shuffles, what is not hidden
+constexpr double reorder_window = 512.0; // instructions that run ahead of one that waits
+constexpr double not_hidden = 0.06;      // of the term that comes next to the worst
+constexpr double lane_store = 10.0;
+constexpr double evicted_load = 3.0; // of a line that is met again, from L2
+constexpr double l2_bytes_per_cycle = 32.0, l3_bytes_per_cycle = 16.0;
+constexpr double waited_for = 0.2; // of the cycles in which bytes come from L3, however few
+constexpr double usable = 0.9;     // of a cache, by one kernel's operands
 
 struct TileSizes { // one kind of tile: whole, or the last one of an axis
   double tiles = 1;
@@ -73,6 +91,7 @@ public:
       operations_ = {{~uint32_t{0}, 1}};
       instructions_per_cycle_ = target.dots_per_cycle(size_of(plan.instruction.dot->image->type));
     }
+    if (plan.slide) taps_ = plan.slide->taps, steps_ /= static_cast<double>(taps_); // all in a step
   }
 
   Cost total() {
@@ -201,19 +220,34 @@ private:
     return registers_along(read.moves, size);
   }
 
+  /// Of a dot product whose last group, if not its only one, has fewer channels.
+  bool has_partial_group() const {
+    return ways_ > 1 && nest_.axis_of(plan_.loops.back().axis).extent.number() % ways_ != 0;
+  }
+
+  /// Where taps slide, a step is all of them: what it reads once a row, and once a tap.
+  double times_a_step(const PlannedRead& read, const TileSizes& size) const {
+    if (read.sliding == PlannedRead::Sliding::none) return 1;
+    if (read.sliding == PlannedRead::Sliding::taps) return static_cast<double>(taps_);
+    return static_cast<double>(plan_.slide->rows(size.registers[plan_.slide->tile]));
+  }
+
   /// Cycles of one step of one tile; its terms are added for `steps` of them.
   double step_cycles(const TileSizes& size, double steps) {
     double loads = 0, extra = 0;
     for (const PlannedRead& read : plan_.reads) {
-      const double count = registers_of(read, size);
+      const double count = registers_of(read, size) * times_a_step(read, size);
       switch (read.arrival) {
       case Arrival::broadcast:
       case Arrival::loaded:
         loads += count * aliasing(read, size) * (is_misaligned(read) ? misaligned_load : 1);
+        if (read.arrival == Arrival::broadcast && has_partial_group()) // put together from parts
+          extra += count * static_cast<double>(ways_) * insertion;
         break;
       case Arrival::deinterleaved: // neighbouring vectors, shuffled
-        loads += count * static_cast<double>(read.lane_stride);
-        extra += count * static_cast<double>(read.lane_stride - 1);
+        loads += count * static_cast<double>(read.lane_stride) *
+                 (is_misaligned(read) ? misaligned_load : 1);
+        extra += count * static_cast<double>(read.lane_stride - 1) * shuffle;
         break;
       case Arrival::gathered: // a load and an insert for each lane
         loads += count * static_cast<double>(lanes_);
@@ -223,10 +257,13 @@ private:
     }
     double arithmetic = 0, chain = 0;
     for (const auto& [moves, count] : operations_) {
-      arithmetic += registers_along(moves, size) * static_cast<double>(count);
-      if (moves == ~uint32_t{0}) chain += static_cast<double>(target_.fma_latency * count);
+      arithmetic += registers_along(moves, size) * static_cast<double>(count * taps_);
+      if (moves == ~uint32_t{0}) chain += static_cast<double>(target_.fma_latency * count * taps_);
     }
     if (nest_.accumulators.empty()) chain = 0;
+    // Tiles whose sums are short wait beside each other.
+    const double instructions = (arithmetic + loads) * steps_;
+    chain /= std::max(1.0, reorder_window / std::max(1.0, instructions));
     const CostTerm terms[] = {{"FMA", arithmetic / instructions_per_cycle_ + extra},
                               {"loads", loads / target_.loads_per_cycle},
                               {"latency", chain},
@@ -243,12 +280,12 @@ private:
       if (&t != worst) second = std::max(second, t.cycles);
       add(t.name, steps * t.cycles);
     }
-    return worst->cycles + 0.03 * second;
+    return worst->cycles + not_hidden * second;
   }
 
   /// Vectors of an operand whose rows, or taps, do not start at multiples of a vector.
   bool is_misaligned(const PlannedRead& read) const {
-    if (read.lane_stride != 1 || read.is_packed || target_.vector_bytes < target_.line_bytes)
+    if (read.lane_stride == 0 || read.is_packed || target_.vector_bytes < target_.line_bytes)
       return false;
     for (const NestAxis& axis : nest_.axes)
       if (!is_vector(axis.var) && axis.extent.number() > 1 && stride(read, axis.var) % lanes_ != 0)
@@ -256,15 +293,19 @@ private:
     return false;
   }
 
-  /// More than 8 streams whose addresses agree modulo 4 KiB evict each other from L1.
+  /// Streams whose addresses agree modulo 4 KiB, or some part of it, evict each other from L1 where
+  /// they are more than the ways of the sets that they fall into.
   double aliasing(const PlannedRead& read, const TileSizes& size) const {
-    double streams = 1;
+    if (read.is_packed) return 1;
+    const int64_t ways = std::max<int64_t>(target_.l1_bytes / target_.page_bytes, 1);
     for (size_t i = 0; i < plan_.tile.size(); ++i) {
       const int64_t bytes = stride(read, plan_.tile[i].axis) * element_bytes(read.read.operand);
-      if (i != plan_.vector && bytes != 0 && bytes % target_.page_bytes == 0)
-        streams *= static_cast<double>(size.registers[i]);
+      if (i == plan_.vector || bytes == 0) continue;
+      const int64_t apart = std::gcd(std::abs(bytes), int64_t{target_.page_bytes});
+      if (apart > target_.line_bytes && size.registers[i] > ways * (target_.page_bytes / apart))
+        return evicted_load;
     }
-    return streams > 8 && !read.is_packed ? 3 : 1;
+    return 1;
   }
 
   int64_t stride(const PlannedRead& read, Var axis) const {
@@ -278,15 +319,20 @@ private:
     double ends = tile_overhead;
     if (!nest_.accumulators.empty()) {
       ends += all; // initial values
-      ends += all * static_cast<double>(write_operations_) / target_.fma_per_cycle;
+      const double stored = stored_registers(size, all);
+      ends += stored * static_cast<double>(write_operations_) / target_.fma_per_cycle;
       // Functions of what is summed up have values of their own, which put accumulators into
       // memory.
       if (write_operations_ >= long_epilogue && all + epilogue_registers > target_.vector_registers)
-        ends += all * spill;
+        ends += stored * spill;
       add("loops", tiles * loops_cycles());
     }
     add("tiles", tiles * ends);
     add("stores", tiles * store_cycles(size, all));
+  }
+
+  bool slides_along(Var axis) const {
+    return plan_.slide && plan_.tile[plan_.slide->tile].axis == axis;
   }
 
   /// Border tiles whose taps are too many to be told apart run an element at a time: a step each
@@ -295,7 +341,7 @@ private:
     double cycles = 0;
     const Borders borders(nest_);
     for (const PlanTile& t : plan_.tile) {
-      if (t.size == 1 || !borders.constrained(t.axis)) continue;
+      if (t.size == 1 || !borders.constrained(t.axis) || slides_along(t.axis)) continue;
       double elements = 0;
       const int64_t extent = nest_.axis_of(t.axis).extent.number();
       for (const Segment& s : borders.segments(t.axis, 0, extent, t.size))
@@ -339,16 +385,21 @@ private:
     return cycles;
   }
 
+  /// Those that a tile's results take where they are finished and stored: turned ones have a
+  /// register for each lane, however few rows there were.
+  double stored_registers(const TileSizes& size, double all) const {
+    if (plan_.store.kind != PlannedStore::Kind::transposed) return all;
+    const int64_t rows = size.registers[plan_.store.rows];
+    return all / static_cast<double>(rows) * static_cast<double>(ceil_div(rows, lanes_) * lanes_);
+  }
+
   double store_cycles(const TileSizes& size, double all) const {
     if (plan_.store.kind == PlannedStore::Kind::vectors) return all / target_.stores_per_cycle;
     if (plan_.store.kind == PlannedStore::Kind::lanes)
-      return all * static_cast<double>(lanes_) * 2.5;
+      return all * static_cast<double>(lanes_) * lane_store;
     // Transposed: log2(lanes) shuffles a row, then rows of the unrolled axis.
-    const int64_t rows = size.registers[plan_.store.rows];
-    const double blocks =
-        all / static_cast<double>(rows) * static_cast<double>(ceil_div(rows, lanes_));
-    return blocks * static_cast<double>(lanes_) *
-           (std::log2(static_cast<double>(lanes_)) + 1 / target_.stores_per_cycle);
+    return stored_registers(size, all) *
+           (std::log2(static_cast<double>(lanes_)) * transposing + 1 / target_.stores_per_cycle);
   }
 
   bool asked_for(const PlannedRead& read) const {
@@ -379,6 +430,7 @@ private:
   const Target& target_;
   int64_t lanes_ = 1;
   int64_t write_operations_ = 0, ways_ = 1;
+  int64_t taps_ = 1;                                     // of a step: those that slide
   std::vector<std::pair<uint32_t, int64_t>> operations_; // of the inner step: axes, count
   std::set<const ExprNode*> only_packed_; // of a packed operand alone, done when packing
   Cost cost_;

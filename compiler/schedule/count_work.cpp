@@ -23,6 +23,7 @@ struct Along {
   // The same over pairs of a tile and a tap of the axis's constraint that meet.
   double visits = 0;
   double active = 0; // registers with an element that meets
+  double rows = 0;   // pairs of a tile and a row that are inside, where taps slide along the axis
 };
 
 class Counter {
@@ -90,7 +91,8 @@ private:
     const Meeting meets = meeting(axis);
     if (meets.tap) met_.push_back(meets.tap->var);
     std::vector<Segment> segments;
-    if (by > 1 && borders_.constrained(axis.var)) {
+    const bool slides = plan_.slide && plan_.tile[plan_.slide->tile].axis == axis.var;
+    if (by > 1 && borders_.constrained(axis.var) && !slides) {
       segments = borders_.segments(axis.var, 0, extent, by);
     } else {
       if (extent / by) segments.push_back({0, extent / by, by, false, ""});
@@ -107,6 +109,7 @@ private:
         meet(sum, axis, meets, s, by, lanes);
       else
         sum.visits = sum.tiles, sum.active = sum.registers;
+      if (slides) sum.rows += rows_inside(axis, meets, s, by);
     }
     return sum;
   }
@@ -139,6 +142,26 @@ private:
     for (int64_t e = 0; e < size; e += lanes) sum.active += meeting(e, std::min(lanes, size - e));
   }
 
+  double rows_inside(const NestAxis& axis, const Meeting& meets, const Segment& s,
+                     int64_t by) const {
+    const Slide& slide = *plan_.slide;
+    double rows = 0; // those between taps are not read
+    for (int64_t row = 0; row < slide.rows(s.size); ++row) {
+      if (row % slide.step >= slide.taps) continue;
+      if (!meets.tap) {
+        rows += static_cast<double>(s.count);
+        continue;
+      }
+      const Affine& value = meets.constraint->value;
+      const int64_t of_axis = value.coefficient(axis.var);
+      const int64_t first =
+          value.constant_term() + of_axis * s.first * by + value.coefficient(meets.tap->var) * row;
+      rows += static_cast<double>(
+          pairs_inside(meets.constraint->extent.number(), first, {of_axis * by, s.count}, {0, 1}));
+    }
+    return rows;
+  }
+
   /// Steps of the reduction axes that meet no border.
   double free_taps() const {
     double steps = 1;
@@ -157,9 +180,25 @@ private:
                        [&](const Subscript& s) { return s.at.depends_on(axis); });
   }
 
+  /// The taps that slide, where free_taps() has them.
+  double taps_apart() const {
+    const bool met = std::find(met_.begin(), met_.end(), plan_.loops.back().axis) != met_.end();
+    return met ? 1 : static_cast<double>(plan_.slide->taps);
+  }
+
   double updates(const PlannedRead& read) const {
     double loads = 1;
-    for (const auto& [var, a] : along_) loads *= moves(read.read, var) ? a.active : a.visits;
+    for (const auto& [var, a] : along_) {
+      const bool slides = plan_.slide && var == plan_.tile[plan_.slide->tile].axis;
+      if (slides && read.sliding == PlannedRead::Sliding::rows)
+        loads *= a.rows / taps_apart();
+      else if (slides && read.sliding == PlannedRead::Sliding::taps)
+        loads *= plan_.slide->holds
+                     ? a.tiles * static_cast<double>(plan_.slide->taps) / taps_apart()
+                     : a.active;
+      else
+        loads *= moves(read.read, var) ? a.active : a.visits;
+    }
     return loads;
   }
 

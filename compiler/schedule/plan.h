@@ -58,6 +58,17 @@ struct Instruction {
   std::optional<DotForm> dot; // of a dot product: its narrow operands
 };
 
+/// Taps that slide along the tile: what the image has at one place along `axis` is loaded once and
+/// meets every tap and every element that it is for, row by row.
+struct Slide {
+  size_t tile = 0;  // which axis of the tile
+  int64_t step = 1; // rows from one of its elements to the next
+  int64_t taps = 1;
+  bool holds = false; // what moves with the taps alone, a weight, is in registers for all rows
+  /// Places along the axis that `elements` of the tile meet.
+  int64_t rows(int64_t elements) const { return step * (elements - 1) + taps; }
+};
+
 /// How long a register that holds an operand is needed.
 enum class Residence : uint8_t {
   in_place, // moves with every axis of the tile: read where it is used, one after the other
@@ -82,6 +93,11 @@ struct PlannedRead {
   Residence residence = Residence::in_place;
   Arrival arrival = Arrival::loaded;
   int64_t registers = 1; // that its elements for a whole tile take
+  enum class Sliding : uint8_t {
+    none, // the same for all taps that slide, or another one for each element and tap
+    rows, // one for each row
+    taps, // one for each tap
+  } sliding = Sliding::none;
   bool is_packed = false;
 
   /// Registers that it occupies during a step.
@@ -113,6 +129,7 @@ struct Plan {
   int32_t lanes = 1;
   std::optional<size_t> vector; // which axis of the tile has them
   Instruction instruction;
+  std::optional<Slide> slide;       // of the innermost loop
   std::vector<PlannedRead> reads;   // of the updates; of the results, where nothing is summed;
                                     // not of a weight whose numbers stand in the code
   PlannedStore store;               // of the first result

@@ -2,6 +2,7 @@
 // the text, the numbers, and where there is one the nearest schedule that would do.
 
 #include "compiler/nests/bands.h"
+#include "compiler/nests/slides.h"
 #include "compiler/nests/strides.h"
 #include "compiler/schedule/parameters.h"
 #include "compiler/schedule/plan.h"
@@ -43,8 +44,9 @@ public:
          {&Resolver::keep_order_of_scattered, &Resolver::share_work_items_of_bands,
           &Resolver::fit_parameters, &Resolver::make_tile, &Resolver::spread_lanes,
           &Resolver::make_loops, &Resolver::cover_every_axis, &Resolver::choose_instruction,
-          &Resolver::pack_operands, &Resolver::use_numbers, &Resolver::plan_reads,
-          &Resolver::plan_store, &Resolver::plan_streams}) {
+          &Resolver::choose_slide, &Resolver::pack_operands, &Resolver::use_numbers,
+          &Resolver::plan_reads, &Resolver::plan_slide, &Resolver::plan_store,
+          &Resolver::plan_streams}) {
       (this->*rule)();
       if (refusal_) return *refusal_;
     }
@@ -249,8 +251,8 @@ private:
     loop.places_tile = places_tile;
     loop.extent = extent;
     loop.tile = directive.by;
-    loop.unroll = directive.unroll == LoopDirective::full ? loop.trips() : directive.unroll;
-    loop.unrolls_all = directive.unroll == LoopDirective::full;
+    loop.unrolls_all = directive.unroll == LoopDirective::full || directive.slide;
+    loop.unroll = loop.unrolls_all ? loop.trips() : directive.unroll;
     plan_.loops.push_back(std::move(loop));
   }
 
@@ -382,6 +384,77 @@ private:
     }
   }
 
+  /// `slide` is for the innermost loop, over taps that meet each place along one axis of the tile
+  /// once.
+  void choose_slide() {
+    for (size_t i = 0; i < plan_.schedule.loops.size(); ++i) {
+      const LoopDirective& loop = plan_.schedule.loops[i];
+      if (!loop.slide) continue;
+      const auto no = [&](const std::string& message, std::string hint = "") {
+        refuse(loop.at, fmt::format("for {} slide: {}", loop.axis, message), std::move(hint));
+      };
+      if (!plan_.loops[i].reduction) return no("only taps slide", "a register tile is unrolled");
+      if (i + 1 != plan_.loops.size()) return no("it must be the innermost loop");
+      if (loop.dot || loop.by > 1) return no("all taps slide at once, without `by` or `dot`");
+      Slide slide;
+      slide.taps = plan_.loops[i].trips();
+      std::vector<std::string> others;
+      bool found = false;
+      for (size_t t = 0; t < plan_.tile.size() && !found; ++t) {
+        if (plan_.tile[t].lanes) continue;
+        others.push_back(plan_.tile[t].name);
+        const std::optional<int64_t> step =
+            slide_step(nest_, facts_.reads(), plan_.tile[t].axis, plan_.loops[i].axis);
+        if (step) slide.tile = t, slide.step = *step, found = true;
+      }
+      if (!found && others.empty())
+        return no("the register tile has no axis beside the vector axis along which they would",
+                  "add one to `registers`");
+      if (!found)
+        return no(fmt::format("its taps do not meet the image at places that they share along {}",
+                              fmt::join(others, " or ")));
+      plan_.slide = slide;
+    }
+  }
+
+  /// Which of what is read is another one for each row, and which for each tap. Weights are held
+  /// for all rows where there are registers for them.
+  void plan_slide() {
+    if (!plan_.slide) return;
+    Slide& slide = *plan_.slide;
+    slide.holds = true;
+    const Var axis = plan_.tile[slide.tile].axis, tap = plan_.loops.back().axis;
+    for (PlannedRead& planned : plan_.reads) {
+      const auto moves = [&](Var along) {
+        return std::any_of(planned.read.index.begin(), planned.read.index.end(),
+                           [&](const Subscript& s) { return s.at.depends_on(along); });
+      };
+      if (!moves(tap)) continue;
+      planned.sliding = moves(axis) ? PlannedRead::Sliding::rows : PlannedRead::Sliding::taps;
+      if (planned.sliding == PlannedRead::Sliding::rows) {
+        planned.moves &= ~(uint32_t{1} << slide.tile);
+        planned.registers /= plan_.tile[slide.tile].registers();
+      } else {
+        planned.registers *= slide.taps;
+        planned.residence = Residence::held;
+      }
+      if (planned.sliding == PlannedRead::Sliding::rows)
+        planned.residence = residence(planned.moves, plan_.tile.size());
+    }
+    std::set<int32_t> held; // each operand's one read
+    for (const PlannedRead& planned : plan_.reads)
+      if (planned.sliding == PlannedRead::Sliding::taps)
+        slide.holds &= held.insert(planned.read.operand).second;
+    slide.holds &= plan_.registers_needed(nest_) <= target_.vector_registers - 1;
+    if (slide.holds) return;
+    for (PlannedRead& planned : plan_.reads)
+      if (planned.sliding == PlannedRead::Sliding::taps) { // another one for each element and tap
+        planned.moves |= uint32_t{1} << slide.tile;
+        planned.registers = planned.registers / slide.taps * plan_.tile[slide.tile].registers();
+        planned.residence = residence(planned.moves, plan_.tile.size());
+      }
+  }
+
   bool packs_weight() const {
     const std::vector<OperandDirective>& all = plan_.schedule.pack;
     return std::any_of(all.begin(), all.end(),
@@ -487,7 +560,7 @@ private:
   /// Whether taps are copied out: a small weight's with their numbers, a larger one's where a good
   /// part of them is 0 for all channels.
   void use_numbers() {
-    if (!weight_ || plan_.tile.empty()) return;
+    if (!weight_ || plan_.tile.empty() || plan_.slide) return;
     if (weight_->has_empty_taps()) plan_.weight = WeightUse::empty_taps;
     int64_t copied = weight_->count();
     for (const PlanTile& t : plan_.tile)
@@ -561,6 +634,10 @@ private:
         return refuse(directive.at, name + ": it is packed, so that it is read in order");
     }
     if (plan_.schedule.prefetch.empty()) return;
+    if (plan_.slide)
+      return refuse(plan_.schedule.prefetch.front().at,
+                    fmt::format("prefetch {}: where taps slide, nothing is asked for ahead",
+                                plan_.schedule.prefetch.front().operand));
     Expected<std::vector<Stream>> found = streams(nest_, plan_);
     if (!found) {
       refusal_ = found.failure();

@@ -18,6 +18,7 @@ std::string loop_text(const LoopDirective& loop) {
   std::string text = loop.axis;
   if (loop.by > 1 && !loop.dot) text += fmt::format(" by {}", loop.by);
   if (loop.dot) text += fmt::format(" dot {}", loop.dot);
+  if (loop.slide) text += " slide";
   if (loop.unroll == LoopDirective::full) text += " unroll";
   if (loop.unroll > 1) text += fmt::format(" unroll {}", loop.unroll);
   return text;
@@ -184,6 +185,12 @@ Expected<LoopDirective> parse_loop(Words& words, bool parallel) {
     loop.dot = *ways;
   }
   const Location where = words.here();
+  if (words.take("slide")) {
+    if (parallel) return refuse(where, "parallel: taps slide, and work items do not");
+    if (loop.by > 0) return refuse(where, "slide: all taps of an axis slide at once, without by");
+    loop.slide = true;
+    return loop;
+  }
   if (words.take("unroll")) {
     if (parallel) return refuse(where, "parallel: work items cannot be unrolled");
     const auto copies = words.number();

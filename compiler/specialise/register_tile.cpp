@@ -159,6 +159,11 @@ Expr TileWriter::widen(const Expr& expr, const std::vector<Affine>& registers, c
       return;
     }
     if (std::holds_alternative<Read>(node.is)) {
+      if (source_.in_registers)
+        if (std::optional<Expr> there = source_.in_registers(node, registers)) {
+          result = std::move(*there);
+          return;
+        }
       const auto held = std::find_if(held_.begin(), held_.end(), [&](const Held& h) {
         return h.read == &node && h.array >= 0;
       });
@@ -249,6 +254,8 @@ Stmt TileWriter::write(const std::vector<Expr>& exprs, const AccumulatorRegister
     visit(e, [&](const ExprNode& node) {
       const auto* read = std::get_if<Read>(&node.is);
       if (!read) return;
+      if (source_.in_registers && source_.in_registers(node, std::vector<Affine>(axes_.size())))
+        return;
       if (std::any_of(held_.begin(), held_.end(), [&](const Held& h) { return h.read == &node; }))
         return;
       Held held{&node, dependence(node), -1};

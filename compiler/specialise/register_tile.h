@@ -56,6 +56,10 @@ public:
     /// Whether some lanes of the vector axis lie in the padding: those of the tile that no piece
     /// takes. What is read there is the fill.
     bool leaves_lanes_out = false;
+    /// Operands that lie in registers already: the value for a read, at a register of the tile.
+    std::function<std::optional<ir::Expr>(const ir::ExprNode& read,
+                                          const std::vector<ir::Affine>& registers)>
+        in_registers = nullptr;
   };
 
   TileWriter(Source source, std::vector<TileAxis> axes, double fill = 0)

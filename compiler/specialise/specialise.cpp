@@ -138,6 +138,23 @@ private:
       frame_.accumulators.push_back(static_cast<int32_t>(step_.arrays.size()));
       step_.arrays.push_back({a.name, a.type, frame_.lanes, frame_.shape});
     }
+    if (!plan_.slide || !plan_.slide->holds) return;
+    for (const PlannedRead& read : plan_.reads) {
+      if (read.sliding != PlannedRead::Sliding::taps) continue;
+      const View& view = nest_.operands[static_cast<size_t>(read.read.operand)];
+      HeldTaps held{read.read.operand, plan_.vector && (read.moves >> *plan_.vector & 1),
+                    static_cast<int32_t>(step_.arrays.size())};
+      std::vector<int64_t> shape = {plan_.slide->taps};
+      if (held.moves_along_lanes) shape.push_back(frame_.shape[frame_.vector]);
+      ElementType type = view.element; // or what the read makes of it
+      for (const Accumulator& a : nest_.accumulators)
+        visit(a.update, [&](const ExprNode& node) {
+          const auto* it = std::get_if<Read>(&node.is);
+          if (it && it->operand == held.operand) type = node.type;
+        });
+      step_.arrays.push_back({view.name + "_taps", type, frame_.lanes, shape});
+      held_.push_back(held);
+    }
   }
 
   // ---- weights that are known ---------------------------------------------------------------
@@ -213,8 +230,8 @@ private:
   /// the interior has none.
   std::vector<Segment> tiles(size_t at, const Place& here, Var axis) const {
     const PlanLoop& loop = plan_.loops[at];
-    const bool meets_border =
-        loop.tile > 1 && borders_.constrained(axis) && !is_interior(here, axis);
+    const bool meets_border = loop.tile > 1 && borders_.constrained(axis) && !slides_along(axis) &&
+                              !is_interior(here, axis);
     if (meets_border && loop.places_tile)
       return borders_.segments(axis, here.base.number(), here.size, loop.tile);
     if (meets_border) return borders_.told_apart(axis, here.base.number(), here.size, loop.tile);
@@ -223,6 +240,11 @@ private:
     if (full) result.push_back({0, full, loop.tile, false, tail ? "whole tiles" : ""});
     if (tail) result.push_back({full, 1, tail, false, "the last, smaller tile"});
     return result;
+  }
+
+  /// Rows of a slide are inside or outside for all elements: tiles are the same at the border.
+  bool slides_along(Var axis) const {
+    return plan_.slide && plan_.tile[plan_.slide->tile].axis == axis;
   }
 
   /// Whether no element of the place meets a border, wherever the loops around it are.
@@ -526,6 +548,15 @@ private:
     return order;
   }
 
+  void redirect_packed(TileWriter::Source& source, const State& state) const {
+    if (plan_.packed.empty()) return;
+    source.redirect = [this, &state](const Read& read) { return packed_read(read, state); };
+    const bool all_inside = !plan_.vector || !borders_.constrained(plan_.tile[*plan_.vector].axis);
+    source.is_padded = [this, all_inside](const Read& read) {
+      return all_inside && plan_.packed_layout_of(read.operand) != nullptr;
+    };
+  }
+
   /// Writes code over the tile, or over its elements that meet data for the current tap.
   TileWriter writer(const State& state, const std::vector<Affine>& base, bool only_active) {
     std::vector<TileAxis> axes = frame_.axes;
@@ -535,14 +566,11 @@ private:
                                 : pieces_of(0, p.size, axis.lanes);
     }
     TileWriter::Source source{nest_, step_, base, nullptr, nullptr};
-    if (!plan_.packed.empty()) {
-      source.redirect = [this, &state](const Read& read) { return packed_read(read, state); };
-      const bool all_inside =
-          !plan_.vector || !borders_.constrained(plan_.tile[*plan_.vector].axis);
-      source.is_padded = [this, all_inside](const Read& read) {
-        return all_inside && plan_.packed_layout_of(read.operand) != nullptr;
+    redirect_packed(source, state);
+    if (only_active && !held_.empty())
+      source.in_registers = [this](const ExprNode& node, const std::vector<Affine>& registers) {
+        return held_value(node, registers);
       };
-    }
     const std::optional<DotForm>& dot = plan_.instruction.dot;
     if (dot && only_active) {
       const Var axis = plan_.loops.back().axis;
@@ -633,6 +661,7 @@ private:
   /// only some elements meet follow, on border tiles alone. Taps that no element meets are gone.
   Stmt tap_loops(size_t at, const State& state) {
     if (at == plan_.loops.size()) return update(state);
+    if (plan_.slide && at + 1 == plan_.loops.size()) return rows_of_slide(at, state);
     const PlanLoop& loop = plan_.loops[at];
     const NestAxis& tap = nest_.axis_of(loop.axis);
     if (loop.tile > 1) return tap_tiles(at, state);
@@ -649,6 +678,118 @@ private:
     Stmt meets_all = tap_loop(at, whole, state);
     if (!split) return meets_all;
     return block({std::move(meets_all), partial_taps(at, *splitting, tap, *split, state)});
+  }
+
+  /// An operand that is in registers for all taps that slide.
+  struct HeldTaps {
+    int32_t operand = -1;
+    bool moves_along_lanes = false;
+    int32_t array = -1;
+    std::vector<Affine> index(const Affine& tap, const Affine& vector) const {
+      return moves_along_lanes ? std::vector<Affine>{tap, vector} : std::vector<Affine>{tap};
+    }
+  };
+  const HeldTaps* held_taps(const Read& read) const {
+    for (const HeldTaps& held : held_)
+      if (held.operand == read.operand) return &held;
+    return nullptr;
+  }
+  /// Of the row that is being written: each of its elements meets another tap.
+  std::optional<Expr> held_value(const ExprNode& node, const std::vector<Affine>& registers) const {
+    const HeldTaps* held = held_taps(std::get<Read>(node.is));
+    if (!held) return std::nullopt;
+    const Affine tap = Affine(row_) - registers[plan_.slide->tile] * plan_.slide->step;
+    return reg(node.type, frame_.lanes, held->array, held->index(tap, registers[frame_.vector]),
+               node.source);
+  }
+
+  /// Row by row: what the image has there meets each tap with the element that it is for. Whether a
+  /// row lies in the padding is one question for all of them.
+  Stmt rows_of_slide(size_t at, const State& state) {
+    const Slide& slide = *plan_.slide;
+    const Var axis = frame_.axes[slide.tile].axis, tap = plan_.loops[at].axis;
+    const Place& here = state.places[id(axis)];
+    std::vector<Stmt> rows = hold_taps(at, state);
+    budget_.writes_apart(at, slide.taps);
+    bool was_tested = true;
+    for (int64_t row = 0; row < slide.rows(here.size); ++row) {
+      if (row % slide.step >= slide.taps) { // between the taps of two elements
+        row = ceil_div(row, slide.step) * slide.step - 1;
+        continue;
+      }
+      State inner = state;
+      Place& place = inner.places[id(axis)];
+      place.active_lo = std::max<int64_t>(0, ceil_div(row - slide.taps + 1, slide.step));
+      place.active_hi = std::min(here.size, row / slide.step + 1);
+      const Affine its_tap = Affine(row) - (Affine(axis) - here.base) * slide.step;
+      inner.places[id(tap)] = {its_tap, 1, 0, 1};
+      inner.loops[at] = its_tap;
+      row_ = row;
+      bool is_inside = true;
+      std::vector<Constraint> tests;
+      for (const Constraint& c : nest_.constraints) {
+        if (!c.value.depends_on(tap)) continue;
+        Affine value = c.value.substitute(tap, its_tap); // which leaves nothing of the axis
+        for (const Affine::Term& t : value.terms())
+          if (id(t.var) < state.places.size())
+            value += (state.places[id(t.var)].base - Affine(t.var)) * t.coefficient;
+        const Interval range = bounds(value, ranges_);
+        const int64_t extent = c.extent.number();
+        is_inside &= range.hi >= 0 && range.lo < extent;
+        if (range.lo < 0 || range.hi >= extent) tests.push_back({value, extent});
+      }
+      if (!is_inside) continue;
+      Stmt code = update(inner);
+      if (is_empty(code)) continue;
+      // What a row has added that may be left out is for LLVM a reason to put off what was added
+      // before, past it.
+      if (!tests.empty() && !was_tested && !rows.empty()) rows.push_back(stmt(Fence{true}));
+      was_tested = !tests.empty();
+      for (const Constraint& c : tests)
+        code = stmt(When{c.value, 0, c.extent.number(), std::move(code)});
+      rows.push_back(std::move(code));
+      // Else what a tap reads is loaded for one row and kept for those to come.
+      if (!slide.holds) rows.push_back(stmt(Fence{}));
+    }
+    if (!rows.empty()) rows.push_back(stmt(Fence{true}));
+    return block(std::move(rows));
+  }
+
+  /// Loads what is another one for each tap into registers, for all rows to come.
+  std::vector<Stmt> hold_taps(size_t at, const State& state) {
+    std::vector<Stmt> parts;
+    if (held_.empty()) return parts;
+    const Var tap = plan_.loops[at].axis;
+    State all = state;
+    all.places[id(tap)] = {0, plan_.slide->taps, 0, plan_.slide->taps};
+    all.loops[at] = Affine(tap);
+    const std::vector<Affine> base = bases(all.places);
+    std::vector<TileAxis> axes = {
+        {tap, 0, {{0, plan_.slide->taps, 0, 1}}, plan_.loops[at].name + "_r"}};
+    if (plan_.vector) axes.push_back(frame_.axes[frame_.vector]);
+    for (const Accumulator& a : nest_.accumulators)
+      visit(a.update, [&](const ExprNode& node) {
+        const auto* read = std::get_if<Read>(&node.is);
+        const HeldTaps* held = read ? held_taps(*read) : nullptr;
+        if (!held) return;
+        if (plan_.vector) {
+          const int64_t size = state.places[id(axes.back().axis)].size;
+          axes.back().pieces =
+              pieces_of(0, held->moves_along_lanes ? size : frame_.lanes, frame_.lanes);
+        }
+        TileWriter::Source source{nest_, step_, base, nullptr, nullptr};
+        redirect_packed(source, all);
+        TileWriter writer(std::move(source), axes);
+        const Expr value = std::make_shared<ExprNode>(node);
+        parts.push_back(counted(writer.write(
+            {value}, nullptr,
+            [&](const std::vector<Expr>& values, const std::vector<Affine>& registers,
+                const Piece&) {
+              return stmt(Set{held->array, held->index(registers.front(), registers.back()),
+                              values.front()});
+            })));
+      });
+    return parts;
   }
 
   /// Copies of a tap where only the run tells which of them lie inside the image.
@@ -837,6 +978,8 @@ private:
     } else if (weight_ && weight_->is_zero(known(state))) {
       return block({});
     }
+    if (plan_.slide)
+      for (Expr& e : updates) e = substitute(e, plan_.loops.back().axis, state.loops.back());
     const std::vector<Affine> base = bases(state.places);
     if (const std::optional<DotForm>& d = plan_.instruction.dot)
       updates = {SourceGiver(source())(dot(d->ways, acc(d->type, 0), d->image, packed_weight()))};
@@ -866,6 +1009,8 @@ private:
   std::vector<Interval> ranges_;         // by step variable
   std::map<size_t, Var> elements_;       // axes that are walked element by element inside a tile
   std::optional<double> neutral_;
+  std::vector<HeldTaps> held_;
+  int64_t row_ = 0; // of the slide, being written
 };
 
 } // namespace

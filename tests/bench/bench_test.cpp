@@ -101,6 +101,23 @@ TEST_CASE("without a reference, whoever is alone is wrong", "[bench]") {
              ContainsSubstring("mistaken computes something else than volute"));
 }
 
+TEST_CASE("nothing is timed unverified: plain loops stand in for a reference that takes too long",
+          "[bench]") {
+  BenchOptions options = quickly();
+  options.reference_steps = 10;
+  const auto alone = benchmark(*ir::parse(conv), options);
+  REQUIRE(alone);
+  CHECK_THAT(alone->verification, ContainsSubstring("volute: the naive loops (the reference"));
+  CHECK(alone->contenders.size() == 1);
+  const auto layers = benchmark(
+      *ir::parse("program @p(%x: f32[n=1, c=4, h=6, w=6], %w: f32[o=4, i=4, h=3, w=3]) {\n"
+                 "  %0 = conv %x, %w {pad = 1}\n  %1 = conv %0, %w {pad = 1}\n"
+                 "  %y = conv %1, %w {pad = 1}\n  return %y\n}"),
+      options);
+  REQUIRE(layers);
+  CHECK_THAT(layers->verification, ContainsSubstring("volute: the naive schedule"));
+}
+
 TEST_CASE("another schedule is a contender of its own, and cold calls are measured one by one",
           "[bench]") {
   BenchOptions options = quickly();

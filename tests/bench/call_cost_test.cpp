@@ -15,16 +15,26 @@ namespace {
 
 thread_local int64_t allocations = 0;
 
-} // namespace
-
-// Every other form comes here.
-void* operator new(size_t bytes) {
+void* counted(size_t bytes) {
   ++allocations;
-  if (void* memory = std::malloc(bytes == 0 ? 1 : bytes)) return memory;
+  return std::malloc(bytes == 0 ? 1 : bytes);
+}
+void* counted_or_throw(size_t bytes) {
+  if (void* memory = counted(bytes)) return memory;
   throw std::bad_alloc();
 }
+
+} // namespace
+
+// Each form: an address sanitizer's own would meet a delete that is not its own.
+void* operator new(size_t bytes) { return counted_or_throw(bytes); }
+void* operator new[](size_t bytes) { return counted_or_throw(bytes); }
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept { return counted(bytes); }
+void* operator new[](size_t bytes, const std::nothrow_t&) noexcept { return counted(bytes); }
 void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
 
 using namespace volute;
 

@@ -77,13 +77,29 @@ TEST_CASE("a variance is above 0, and places lie inside the result", "[made_up]"
   const std::vector<Tensor> tensors = made(norm);
   for (int64_t i = 0; i < 64; ++i) CHECK(tensors[4].as<float>()[i] > 0);
 
-  const ir::Program unpool =
-      *ir::parse("program @p(%x: f32[n=2, h=3, w=4, c=2], %at: i64[n=2, h=3, w=4, c=2]) {\n"
-                 "  %y = max_unpool %x, %at {kernel = 2}\n  return %y\n}");
-  CHECK(role_of(unpool, unpool.inputs[1]) == InputRole::place);
-  const std::vector<Tensor> places = made(unpool);
-  CHECK(places[1].as<int64_t>()[0] == 0);
-  CHECK(places[1].as<int64_t>()[2] == 2);     // w = 1
-  CHECK(places[1].as<int64_t>()[8] == 2 * 8); // h = 1: a row of 8, twice
-  CHECK(places[1].as<int64_t>()[47] == 4 * 8 + 6);
+  // As they are given, and laid out anew on the way.
+  for (const char* text :
+       {"program @p(%x: f32[n=2, h=3, w=4, c=2], %at: i64[n=2, h=3, w=4, c=2]) {\n"
+        "  %y = max_unpool %x, %at {kernel = 2}\n  return %y\n}",
+        "program @p(%x: f32[n=2, h=3, w=4, c=2], %at: i64[n=2, h=3, w=4, c=2]) {\n"
+        "  %0 = reorder %at : i64[n=2, c=2, h=3, w=4]\n"
+        "  %1 = max_unpool %x, %0 {kernel = 2}\n  return %1\n}"}) {
+    const ir::Program unpool = *ir::parse(text);
+    CHECK(role_of(unpool, unpool.inputs[1]) == InputRole::place);
+    const std::vector<Tensor> places = made(unpool);
+    for (int64_t i = 0; i < 48; ++i) {
+      const int64_t w = i / 2 % 4, h = i / 8 % 3, place = places[1].as<int64_t>()[i];
+      CHECK(place / 8 / 2 == h);
+      CHECK(place % 8 / 2 == w);
+    }
+  }
+}
+
+TEST_CASE("a weight that is laid out anew is one", "[made_up]") {
+  const ir::Program program =
+      *ir::parse("program @p(%x: f32[n=1, c=64, w=9], %w: f32[o=64, i=64, w=4]) {\n"
+                 "  %0 = reorder %w : f32[w=4, i=64, o=64]\n  %y = conv %x, %0\n"
+                 "  return %y\n}");
+  CHECK(role_of(program, program.inputs[1]) == InputRole::weight);
+  CHECK(std::abs(moments<float>(made(program)[1]).deviation - 1.0 / 16) < 0.001);
 }

@@ -1,10 +1,11 @@
-// The process's mappings as /proc/self/maps lists them.
+// The process's memory: its mappings as /proc/self/maps lists them, and how much of it is resident.
 #pragma once
 
 #include <cstdint>
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 namespace volute::tests {
@@ -37,6 +38,18 @@ inline std::string permissions_at(const void* address) {
   for (const Mapping& mapping : mappings())
     if (mapping.begin <= at && at < mapping.end) return mapping.permissions;
   return "";
+}
+
+/// Of a sanitized process always 0: what was freed stays, to be found when it is used again.
+inline int64_t resident_bytes() {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  return 0;
+#else
+  std::ifstream statm("/proc/self/statm");
+  int64_t pages = 0, resident = 0;
+  statm >> pages >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+#endif
 }
 
 } // namespace volute::tests

@@ -5,10 +5,16 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstddef>
 #include <fcntl.h>
 #include <functional>
+#include <iterator>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdexcept>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -187,6 +193,63 @@ TEST_CASE("a process that is killed while it writes leaves nothing") {
   CHECK(folder.files() == 0);
   ::close(ends[0]);
   ::close(ends[1]);
+}
+
+namespace {
+
+/// A child that replaces the file and comes as far as renaming: there it tells the pipe, and waits.
+pid_t stopped_before_renaming(const std::string& path, int pipe) {
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child != 0) return child;
+  static int told;
+  told = pipe;
+  signal(SIGSYS, [](int) {
+    if (::write(told, "!", 1) == 1) pause();
+  });
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_renameat, 1, 0), // glibc's for no flags
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_renameat2, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program = {std::size(filter), filter};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+      prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0)
+    (void)replace_file(path, writing(path, "of the child"));
+  _exit(1);
+}
+
+} // namespace
+
+TEST_CASE("what a process leaves that is killed between two steps goes with the next writing") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "out";
+  write_file(path, "before");
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  const pid_t child = stopped_before_renaming(path, ends[1]);
+  ::close(ends[1]);
+  char sign = 0;
+  REQUIRE(::read(ends[0], &sign, 1) == 1);
+  ::close(ends[0]);
+  CHECK(folder.files() == 2);
+  CHECK(read_file(path) == "before");
+
+  // What belongs to a process that lives is left alone.
+  CHECK(replace_file(path, writing(path, "beside the child")).ok());
+  CHECK(folder.files() == 2);
+  CHECK(replace_file(folder / "other", writing("other", "")).ok());
+
+  kill(child, SIGKILL);
+  int status = 0;
+  waitpid(child, &status, 0);
+  CHECK(WIFSIGNALED(status));
+  CHECK(folder.files() == 3);
+  CHECK(replace_file(path, writing(path, "after")).ok());
+  CHECK(read_file(path) == "after");
+  CHECK(folder.files() == 2);
 }
 
 TEST_CASE("several files arrive together or not at all") {

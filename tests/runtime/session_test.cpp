@@ -4,14 +4,13 @@
 #include "runtime/session.h"
 #include "tests/runtime/failure_text.h"
 #include "tests/runtime/hand_assembled.h"
+#include "tests/runtime/memory_map.h"
 #include "tests/support/catch.h"
 
 #include <atomic>
-#include <fstream>
 #include <functional>
 #include <string>
 #include <thread>
-#include <unistd.h>
 
 using namespace volute;
 using volute::tests::failure_text;
@@ -139,13 +138,6 @@ ir::Program with_workspace(int64_t width) {
                     "  %y = max_pool %1 {kernel = 2}\n  return %0, %y\n}");
 }
 
-int64_t resident_bytes() {
-  std::ifstream statm("/proc/self/statm");
-  int64_t total = 0, resident = 0;
-  statm >> total >> resident;
-  return resident * sysconf(_SC_PAGESIZE);
-}
-
 } // namespace
 
 TEST_CASE("the limit of the cache holds for all that kernels keep, their workspaces too") {
@@ -162,9 +154,10 @@ TEST_CASE("the limit of the cache holds for all that kernels keep, their workspa
     CHECK(session.cache_counters().bytes <= options.memory_cache_bytes);
   };
   compile_and_run(1000);
-  const int64_t before = resident_bytes();
+  const int64_t before = tests::resident_bytes();
   for (int64_t width = 1001; width <= 1030; ++width) compile_and_run(width);
-  CHECK(resident_bytes() - before < options.memory_cache_bytes + (16 << 20)); // of 140 MiB in all
+  CHECK(tests::resident_bytes() - before <
+        options.memory_cache_bytes + (16 << 20)); // of 140 MiB in all
   const runtime::MemoryCache::Counters counters = session.cache_counters();
   CHECK(counters.kernels >= 4);
   CHECK(counters.kernels <= 7);

@@ -11,22 +11,13 @@
 
 #include <atomic>
 #include <cstring>
-#include <fstream>
 #include <thread>
-#include <unistd.h>
 
 using namespace volute;
 
 namespace {
 
 constexpr int64_t mebibyte = int64_t{1} << 20;
-
-int64_t resident_bytes() {
-  std::ifstream statm("/proc/self/statm");
-  int64_t pages = 0, resident = 0;
-  statm >> pages >> resident;
-  return resident * sysconf(_SC_PAGESIZE);
-}
 
 std::string relu(int64_t channels, int64_t width) {
   return fmt::format("program @p(%x: f32[n=1, c={}, w={}]) {{ %y = relu %x return %y }}", channels,
@@ -61,8 +52,8 @@ TEST_CASE("5,000 kernels go through a cache of 8 MiB, and the process stays as l
     if (!status.ok() || y.as<float>()[131] != 131) ++wrong;
     if (i % 250 != 249) continue;
     most_mappings = std::max(most_mappings, tests::mappings().size());
-    if (resident == 0) resident = resident_bytes();
-    most_resident = std::max(most_resident, resident_bytes());
+    if (resident == 0) resident = tests::resident_bytes();
+    most_resident = std::max(most_resident, tests::resident_bytes());
   }
   CHECK(wrong == 0);
   CHECK(session.cache_counters().compiles == 5000);
@@ -80,10 +71,10 @@ TEST_CASE("compiling again and again holds nothing of the compilations before") 
     (void)session.compile(ir::parse(relu(3, width)).value());
   };
   for (int64_t width = 1; width <= 40; ++width) compile(width);
-  const int64_t resident = resident_bytes();
+  const int64_t resident = tests::resident_bytes();
   const size_t maps = tests::mappings().size();
   for (int64_t width = 41; width <= 240; ++width) compile(width);
-  CHECK(resident_bytes() - resident < 16 * mebibyte);
+  CHECK(tests::resident_bytes() - resident < 16 * mebibyte);
   CHECK(tests::mappings().size() < maps + 50);
 }
 

@@ -2,6 +2,8 @@
 
 #include "compiler/nests/bands.h"
 #include "compiler/nests/flatten.h"
+#include "compiler/nests/slides.h"
+#include "compiler/nests/strides.h"
 #include "compiler/nests/weight_expression.h"
 #include "compiler/rewrites/form.h"
 
@@ -138,8 +140,29 @@ private:
       if (dice_.once_in(8)) unroll(parallel[i], 1);
     schedule_.loops = parallel;
     schedule_.loops.insert(schedule_.loops.end(), reduction.begin(), reduction.end());
+    slide_taps();
     if (dice_.once_in(3)) move_sums_outside(items);
     if (dice_.once_in(8)) repeat_a_loop();
+  }
+
+  /// Where some taps slide along the tile, they do in half of the draws; and now and then others
+  /// are asked to, which is refused.
+  void slide_taps() {
+    std::vector<LoopDirective>& loops = schedule_.loops;
+    std::vector<std::string> taps;
+    for (const ir::NestAxis& axis : nest_.axes)
+      if (axis.reduction)
+        for (const auto& [held, size] : held_)
+          if (compiler::slide_step(nest_, compiler::inner_reads(nest_), nest_.axis(held)->var,
+                                   axis.var) ||
+              dice_.once_in(50))
+            taps.push_back(name(axis));
+    if (taps.empty() || dice_.once_in(2)) return;
+    LoopDirective tap{dice_.one_of(taps)};
+    tap.slide = true;
+    const auto same = [&](const LoopDirective& l) { return l.axis == tap.axis; };
+    loops.erase(std::remove_if(loops.begin(), loops.end(), same), loops.end());
+    loops.push_back(tap);
   }
 
   /// Loops over an axis around its innermost one: none but once in so many draws.
@@ -157,7 +180,7 @@ private:
       const bool is_first =
           std::none_of(loops.begin(), loops.begin() + static_cast<long>(i),
                        [&](const LoopDirective& l) { return l.axis == loops[i].axis; });
-      if (axis.reduction && is_first && (!constrained(axis) || dice_.once_in(8)))
+      if (axis.reduction && is_first && !loops[i].slide && (!constrained(axis) || dice_.once_in(8)))
         movable.push_back(i);
     }
     if (movable.empty()) return;
@@ -175,7 +198,7 @@ private:
     if (loops.empty()) return;
     const auto at = dice_.between(0, std::ssize(loops) - 1);
     LoopDirective loop = loops[static_cast<size_t>(at)];
-    if (loop.dot || loop.unroll != 1) return;
+    if (loop.dot || loop.slide || loop.unroll != 1) return;
     loop.parallel &= dice_.once_in(2);
     const auto to = dice_.once_in(2) ? at : dice_.between(at, std::ssize(loops));
     loops.insert(loops.begin() + to, loop);

@@ -228,7 +228,9 @@ TEST_CASE("denormal numbers draw a word, and are taken for 0 on request", "[run]
     const Ran ran = run_volute("run " + tiny + "--fill random --check " + how);
     CHECK(ran.err == "");
     CHECK(ran.status == 0);
-    CHECK_THAT(ran.out, StartsWith("check %y: within the tolerance of the reference, all"));
+    CHECK_THAT(ran.out, StartsWith("check 2 values on the way, "));
+    CHECK_THAT(ran.out, ContainsSubstring("check %y: within the tolerance of the reference after "
+                                          "the kernel's own %3, all"));
     // Without the flag only rounding is allowed for: the numbers of one are no numbers of the
     // other.
     CHECK((ran.out.find("min 0, max 0,") != std::string::npos) == (*how != 0));
@@ -266,6 +268,41 @@ TEST_CASE("a schedule that makes no sense is shown at its place", "[run]") {
   CHECK(none.err == folder / "none.txt" + ": error: No such file or directory\n");
 }
 
+TEST_CASE("--check looks at every value on the way, and at nothing that it cannot bound", "[run]") {
+  std::string inputs = "%x: f32[n=1, c=8, h=6, w=6]", body, before = "x";
+  for (int i = 0; i < 50; ++i) {
+    const std::string n = std::to_string(i);
+    inputs += ", %w" + n + ": f32[o=8, i=8, h=3, w=3]";
+    body += "%c" + n + " = conv %" + before + ", %w" + n + " {pad = 1}\n%r" + n + " = relu %c" + n +
+            "\n";
+    before = "r" + n;
+  }
+  const TemporaryFolder folder;
+  write_file(folder / "deep.vlt",
+             "program @deep(" + inputs + ") {\n" + body + "return %" + before + " }");
+  const std::string run = "run " + folder / "deep.vlt" + " --check -o r49=" + folder / "y.npy ";
+  const Ran right = run_volute(run + "--fill normal");
+  CHECK(right.err == "");
+  CHECK(right.status == 0);
+  CHECK_THAT(right.out, ContainsSubstring(" values on the way, each against the reference of what "
+                                          "the kernel had before it: "));
+  CHECK_THAT(right.out, ContainsSubstring("check %r49: within the tolerance of the reference after "
+                                          "the kernel's own %r"));
+  CHECK(run_volute(run + "--fill normal:3").out != right.out);
+
+  // Whole numbers grow from layer to layer until no f32 holds them.
+  const Ran large = run_volute(run + "--fill random");
+  CHECK(large.status == 1);
+  CHECK(large.out == "");
+  CHECK_THAT(large.err, ContainsSubstring(" and have no finite bound: a sum on the way to them may "
+                                          "overflow\n"));
+  CHECK_THAT(large.err, ContainsSubstring("--fill normal draws numbers that stay of one size"));
+  const Ran allowed = run_volute(run + "--fill random --allow-unbounded");
+  CHECK(allowed.err == "");
+  CHECK(allowed.status == 0);
+  CHECK_THAT(allowed.out, ContainsSubstring(" and have no finite bound: "));
+}
+
 TEST_CASE("--check refuses what the reference takes too long for", "[run]") {
   const Ran ran = run_volute(
       "run -e 'program @p(%x: f32[n=1, c=512, h=64, w=64], %w: f32[o=512, i=512, h=3, w=3]) "
@@ -295,7 +332,11 @@ TEST_CASE("a fill, a target and a number of threads that make no sense are named
   };
   CHECK_THAT(refused("--fill noise"),
              StartsWith("error: --fill: 'noise' is not a way to fill a tensor\n"
-                        "it is zeros, ones, iota, random or random:SEED\n"));
+                        "it is zeros, ones, iota, random or random:SEED, or normal or "
+                        "normal:SEED\n"));
+  CHECK_THAT(
+      refused("--fill normal:x"),
+      StartsWith("error: --fill: the seed in 'normal:x' is not a whole number of 64 bits\n"));
   CHECK_THAT(refused("--target pentium9"), StartsWith("error: --target: "));
   CHECK(refused("--threads 0") == "error: --threads: '0' is not a number from 1 to 1024, or all\n");
   CHECK(refused("--threads two") ==
@@ -410,8 +451,8 @@ TEST_CASE("--check holds quantised chains to their steps and integers to themsel
       "return %y, %r, %q }' --fill random --check");
   CHECK(ran.err == "");
   CHECK(ran.status == 0);
-  CHECK_THAT(ran.out, ContainsSubstring("check %y: within the tolerance of the reference, all 648 "
-                                        "elements"));
+  CHECK_THAT(ran.out, ContainsSubstring("check %y: within the tolerance of the reference after the "
+                                        "kernel's own %r, all 648 elements"));
   const Ran exact =
       run_volute("run -e 'program @p(%x: u8[n=1, c=3, w=9], %w: i8[o=8, i=3, w=3]) "
                  "{\n%c = conv %x, %w {x_zero_point = 3}\n%y = requantize %c {scale = "

@@ -23,14 +23,20 @@ thread_local int64_t bytes_asked_for = 0;
 
 void* counted(size_t bytes) {
   bytes_asked_for += static_cast<int64_t>(bytes);
-  if (void* memory = std::malloc(bytes ? bytes : 1)) return memory;
+  return std::malloc(bytes ? bytes : 1);
+}
+void* counted_or_throw(size_t bytes) {
+  if (void* memory = counted(bytes)) return memory;
   throw std::bad_alloc();
 }
 
 } // namespace
 
-void* operator new(size_t bytes) { return counted(bytes); }
-void* operator new[](size_t bytes) { return counted(bytes); }
+// Each form: an address sanitizer's own would meet a delete that is not its own.
+void* operator new(size_t bytes) { return counted_or_throw(bytes); }
+void* operator new[](size_t bytes) { return counted_or_throw(bytes); }
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept { return counted(bytes); }
+void* operator new[](size_t bytes, const std::nothrow_t&) noexcept { return counted(bytes); }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t) noexcept { std::free(memory); }

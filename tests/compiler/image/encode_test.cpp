@@ -62,6 +62,7 @@ Image random_image(Dice& dice) {
     buffer.strides = random_list<int64_t>(dice);
     buffer.may_alias = random_list<int32_t>(dice);
     if (dice.once_in(3)) buffer.dims = {{random_affine(dice), random_affine(dice)}};
+    if (dice.once_in(3)) buffer.value = random_text(dice);
     image.buffers.push_back(std::move(buffer));
   }
   for (int64_t n = dice.between(0, 2); n > 0; --n)

@@ -105,6 +105,34 @@ TEST_CASE("poolings, depthwise and element-wise nests are counted likewise") {
        "flatten n, h, w, c; for nhwc by 32; registers nhwc 32 vector 16"});
 }
 
+TEST_CASE("taps that slide read each row once, and what is held for them once a tap") {
+  const auto depthwise = [](const std::string& x, const std::string& attributes) {
+    return "program @p(%x: f32[" + x + "], %w: f32[o=37, i=1, h=3, w=3]) { %y = conv %x, %w {" +
+           attributes + ", groups = 37} return %y }";
+  };
+  for (const char* attributes :
+       {"pad = 1", "pad = 0", "pad = 2, stride = 2", "stride = [4, 4], pad = 1",
+        "pad = [(0, 2), (1, 0)]", "pad = [2, 1], dilation = [2, 1]"}) {
+    check_counts(
+        {depthwise("n=2, h=11, w=13, c=37", attributes),
+         "parallel n, h; for c by 16, w by 3, kh, kw slide; registers w 3, c 16 vector 16"});
+    check_counts({depthwise("n=2, h=11, w=13, c=37", attributes),
+                  "for n, h, w by 2, c by 48, kh, kw slide; registers w 2, c 48 vector 16; pack "
+                  "weight"});
+    if (std::string(attributes).find("dilation") == std::string::npos)
+      check_counts({depthwise("n=2, c=37, h=11, w=13", attributes),
+                    "parallel n, c, h by 4; for w by 16, kw, kh slide; registers h 4, w 16 vector "
+                    "16; pack weight"});
+  }
+  check_counts({"program @p(%x: f32[n=1, h=9, w=11, c=37]) { %y = max_pool %x {kernel = 3, stride "
+                "= 2, pad = 1} return %y }",
+                "parallel n, h; for w by 2, c by 32, kh, kw slide; registers w 2, c 32 vector 16"});
+  // Eleven taps of three vectors are too many to be held beside the sums.
+  check_counts({"program @p(%x: f32[n=1, h=1, w=29, c=48], %w: f32[o=48, i=1, h=1, w=11]) { %y = "
+                "conv %x, %w {pad = [0, 5], groups = 48} return %y }",
+                "for n, h, w by 4, c by 48, kw slide; registers w 4, c 48 vector 16; pack weight"});
+}
+
 TEST_CASE("dot products count each product, and a group that is not whole as one step") {
   check_counts({"program @p(%x: u8[n=1, w=9, c=10], %w: i8[o=19, i=10, w=3]) { %y = conv %x, %w "
                 "return %y }",

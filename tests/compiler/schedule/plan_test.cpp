@@ -119,3 +119,57 @@ TEST_CASE("vdpbf16ps has a rate of its own on each CPU") {
   CHECK(rapids.dots_per_cycle(1) == rapids.fma_per_cycle);
   CHECK(parse_target("haswell").value().dots_per_cycle(1) == 0.5);
 }
+
+TEST_CASE("where taps slide, the image is read by rows and a weight is held for all of them") {
+  const std::string depthwise =
+      R"(program @p(%x: f32[n=1, c=6, h=9, w=37], %w: f32[o=6, i=1, h=3, w=3]) {
+    %y = conv %x, %w {pad = 1, groups = 6, stride = [2, 1]}
+    return %y })";
+  const std::string tile = "for c, h by 4, w by 32, kw, kh slide; registers h 4, w 32 vector 16";
+  const Planned p = plan_of(depthwise, tile);
+  REQUIRE(p.plan.slide);
+  CHECK(p.plan.slide->tile == 0);
+  CHECK(p.plan.slide->step == 2);
+  CHECK(p.plan.slide->rows(4) == 9);
+  CHECK(p.plan.slide->holds);
+  CHECK(p.read("x").sliding == PlannedRead::Sliding::rows);
+  CHECK(p.read("x").registers == 2); // of one row
+  CHECK(p.read("w").sliding == PlannedRead::Sliding::taps);
+  CHECK(p.read("w").registers == 3);
+  CHECK(p.plan.registers_needed(p.nest) == 4 * 2 + 2 + 3);
+  // On 16 registers they are not all held: 8 sums, 2 of a row, 3 taps are; 12 sums are too many.
+  const std::string smaller = "for c, h by 4, w by 16, kw, kh slide; registers h 4, w 16 vector 8";
+  CHECK(plan_of(depthwise, smaller, "x86-64-v3").plan.slide->holds);
+  const std::string larger = "for c, h by 6, w by 16, kw, kh slide; registers h 6, w 16 vector 8";
+  const Planned crowded = plan_of(depthwise, larger, "x86-64-v3");
+  CHECK(!crowded.plan.slide->holds);
+  CHECK(crowded.plan.registers_needed(crowded.nest) == 6 * 2 + 2 + 1);
+}
+
+TEST_CASE("taps that cannot slide are refused with the reason") {
+  const auto refusal = [](const std::string& attributes, const std::string& schedule) {
+    const ir::Nest nest =
+        lower(ir::parse("program @p(%x: f32[n=1, c=6, h=9, w=37], %w: f32[o=6, i=1, h=3, w=3]) { "
+                        "%y = conv %x, %w {groups = 6" +
+                        attributes + "} return %y }")
+                  .value())
+            .value()
+            .nests.back();
+    const auto plan =
+        resolve(parse_schedules(schedule).value().at(""), nest, parse_target("x86-64-v4").value());
+    return plan ? std::string("accepted") : plan.diagnostics().front().message;
+  };
+  using Catch::Matchers::ContainsSubstring;
+  CHECK(refusal("", "for c, h by 2, w, kw, kh slide; registers h 2") == "accepted");
+  CHECK_THAT(
+      refusal("", "for c, w by 16, h, kw, kh slide; registers w 16 vector 16"),
+      ContainsSubstring("for kh slide: the register tile has no axis beside the vector axis"));
+  CHECK_THAT(refusal("", "for c, h by 2, w, kh slide, kw; registers h 2"),
+             ContainsSubstring("for kh slide: it must be the innermost loop"));
+  CHECK_THAT(refusal("", "for c, h by 2, w, kh, kw slide; registers h 2"),
+             ContainsSubstring("do not meet the image at places that they share along h"));
+  CHECK_THAT(refusal(", dilation = 2", "for c, h by 2, w, kw, kh slide; registers h 2"),
+             ContainsSubstring("do not meet the image at places that they share along h"));
+  CHECK_THAT(refusal("", "for c, w, kw, kh, h slide; registers h 2"),
+             ContainsSubstring("for h slide: only taps slide"));
+}
