@@ -76,7 +76,8 @@ Cut cut_at(const Program& program, const Values& kept) {
 
 Expected<CheckedCall> check_call(const Program& program, const Values& inputs,
                                  const Values& outputs, const Values& kept,
-                                 const EvaluationBudget& budget, bool flushed) {
+                                 const EvaluationBudget& budget, bool flushed,
+                                 const Algorithms& algorithms) {
   Values stored = kept;
   stored.insert(outputs.begin(), outputs.end());
   const Cut cut = cut_at(program, stored);
@@ -84,7 +85,7 @@ Expected<CheckedCall> check_call(const Program& program, const Values& inputs,
   for (const auto& [name, tensor] : inputs) named[name] = &tensor;
   for (const auto& [name, input] : cut.inputs) named[input] = &stored.at(name);
   const Expected<std::map<std::string, Bounded>> wanted =
-      bounded_reference(cut.program, named, budget, flushed);
+      bounded_reference(cut.program, named, budget, flushed, algorithms);
   if (!wanted) return wanted.failure();
 
   const std::vector<std::set<std::string>> from = origins(cut);

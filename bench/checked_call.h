@@ -43,10 +43,11 @@ struct Cut {
 Cut cut_at(const ir::Program& program, const Values& kept);
 
 /// The call that made `outputs`, and `kept` on the way, of `inputs`. Refused as `bounded_reference`
-/// refuses; of what it takes, `budget` and `flushed` likewise.
+/// refuses; of what it takes, `budget`, `flushed` and `algorithms` likewise.
 Expected<CheckedCall> check_call(const ir::Program& program, const Values& inputs,
                                  const Values& outputs, const Values& kept,
-                                 const ir::EvaluationBudget& budget = {}, bool flushed = false);
+                                 const ir::EvaluationBudget& budget = {}, bool flushed = false,
+                                 const Algorithms& algorithms = {});
 
 /// What was kept, where all of it agrees: "49 values on the way, each against the reference of what
 /// the kernel had before it: 40 equal, 9 within the tolerance, the farthest %r17 with 0.12 of it".

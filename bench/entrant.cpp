@@ -57,8 +57,18 @@ Expected<Compiled> compile(std::string name, const ir::Program& program,
   return Compiled{std::move(name), std::move(*kernel), std::move(compiled->report), preparation};
 }
 
+Algorithms algorithms_of(const compiler::Report& report) {
+  Algorithms algorithms;
+  for (const compiler::StatementForms& statement : report.forms)
+    if (statement.reach > 0)
+      algorithms[statement.value] = {statement.error, statement.reach,
+                                     statement.keeps_whole_numbers};
+  return algorithms;
+}
+
 Expected<Entrant> enter(const Compiled& compiled, const ir::Program& program, Data& data) {
   Entrant entrant;
+  entrant.algorithms = algorithms_of(compiled.report);
   entrant.name = compiled.name;
   entrant.is_volute = true;
   entrant.preparation = compiled.preparation;

@@ -1,6 +1,7 @@
 // Who takes part in a benchmark of one program: each computes it on the same memory.
 #pragma once
 
+#include "bench/error_bound.h"
 #include "bench/measure.h"
 #include "bench/peer.h"
 #include "compiler/report/report.h"
@@ -44,6 +45,7 @@ struct Entrant {
   std::vector<Way> ways; // of Volute one
   Preparation preparation;
   double executed_multiply_adds = 0;
+  Algorithms algorithms;  // that are no direct sums
   bool is_volute = false; // by any schedule: what it computes is ours to answer for
 };
 
@@ -56,6 +58,9 @@ struct Compiled {
 };
 Expected<Compiled> compile(std::string name, const ir::Program& program,
                            const runtime::Session& session, const runtime::CompileOptions& options);
+
+/// What compilation tells of forms, as what is checked by it.
+Algorithms algorithms_of(const compiler::Report& report);
 
 /// Binds weights to what the data hold now. Weights and per-channel vectors, inputs without a
 /// batch, are constant from call to call.

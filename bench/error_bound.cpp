@@ -25,19 +25,21 @@ class Bound {
 public:
   Bound(const Program& program, const Statement& statement,
         const std::vector<const Uncertain*>& operands, const std::vector<const TensorData*>& values,
-        bool flushed)
+        bool flushed, const Algorithm* algorithm)
       : program_(program), statement_(statement), operands_(operands), values_(values),
         type_(program.type(statement.results[0])),
         unit_(type_.element == ElementType::f64 ? 0x1p-53 : 0x1p-24),
         largest_exact_(type_.element == ElementType::f64 ? 0x1p53 : 0x1p24),
         // Results below the smallest normal number are rounded to a fixed spacing, or flushed.
-        flushed_(flushed), tiny_(flushed                             ? least_normal(type_.element)
-                                 : type_.element == ElementType::f64 ? 0x1p-1070
-                                                                     : 0x1p-140) {}
+        flushed_(flushed), algorithm_(algorithm),
+        tiny_(flushed                             ? least_normal(type_.element)
+              : type_.element == ElementType::f64 ? 0x1p-1070
+                                                  : 0x1p-140) {}
 
   Expected<TensorData> run() {
     Expected<TensorData> error =
         std::visit([&](const auto& operation) { return of(operation); }, statement_.operation);
+    if (error && algorithm_) error = by_algorithm(*error);
     if (!error) return error;
     // Where a bound is no number nothing is known: infinity times a weight of 0, say, is NaN here
     // and no product at all in a kernel that knows the weight.
@@ -55,6 +57,20 @@ public:
   }
 
 private:
+  /// The largest within its reach, in its multiples of a direct sum's.
+  Expected<TensorData> by_algorithm(const TensorData& error) const {
+    const size_t rank = type_.spatial_axes().size();
+    if (rank == 0 || is_exact({y(), error})) return error;
+    Pool around;
+    around.kernel.assign(rank, 2 * algorithm_->reach + 1);
+    around.stride.assign(rank, 1), around.dilation.assign(rank, 1);
+    around.pad.sides.assign(rank, {algorithm_->reach, algorithm_->reach});
+    const Expected<TensorData> largest = apply(around, {error});
+    if (!largest) return largest.failure();
+    const double times = std::max(algorithm_->error, 1.0);
+    return map(*largest, [&](double e) { return times * e; });
+  }
+
   const Uncertain& operand(size_t i) const { return *operands_[i]; }
   const TensorData& y() const { return *values_[0]; }
   double largest_finite() const {
@@ -150,8 +166,9 @@ private:
     const double lost = pairs
                             ? terms * (0x1p-124 + 0x1p-126 * (largest(x.value) + largest(w.value)))
                             : lost_in(terms);
-    const bool whole = !is_normalised() && is_exact(x) && is_exact(w) && (!b || is_exact(*b)) &&
-                       is_whole(x.value) && is_whole(w.value) && (!b || is_whole(b->value));
+    const bool whole = (!algorithm_ || algorithm_->keeps_whole_numbers) && !is_normalised() &&
+                       is_exact(x) && is_exact(w) && (!b || is_exact(*b)) && is_whole(x.value) &&
+                       is_whole(w.value) && (!b || is_whole(b->value));
 
     std::vector<TensorData> magnitudes = {
         whole ? magnitude(x.value)
@@ -436,6 +453,7 @@ private:
   const TensorType& type_;
   const double unit_, largest_exact_;
   const bool flushed_;
+  const Algorithm* algorithm_; // null: a direct sum
   const double tiny_;
 };
 
@@ -444,8 +462,9 @@ private:
 Expected<std::vector<TensorData>> error_bounds(const Program& program, const Statement& statement,
                                                const std::vector<const Uncertain*>& operands,
                                                const std::vector<const TensorData*>& values,
-                                               bool flushed) {
-  Expected<TensorData> first = Bound(program, statement, operands, values, flushed).run();
+                                               bool flushed, const Algorithm* algorithm) {
+  Expected<TensorData> first =
+      Bound(program, statement, operands, values, flushed, algorithm).run();
   if (!first) return first.failure();
   std::vector<TensorData> errors = {std::move(*first)};
   // The place of a maximum: certain when the values are, anywhere when two of them may change

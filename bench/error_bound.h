@@ -17,12 +17,24 @@ struct Uncertain {
   ir::TensorData error;
 };
 
+/// How a convolution is computed where that is no direct sum: its errors in multiples of a direct
+/// sum's, and how far apart along each axis results are that have roundings in common. Within that
+/// distance the largest bound of a direct sum counts, so many times. It says what a form states
+/// (compiler/rewrites/form.h), no more: worst cases of such algorithms allow anything.
+struct Algorithm {
+  double error = 1;
+  int64_t reach = 0;
+  bool keeps_whole_numbers = true;
+};
+using Algorithms = std::map<std::string, Algorithm>; // by the name of the value that is made
+
 /// The error of each result of a statement, given its operands and the values of its results; with
 /// `flushed`, each number on the way that would be denormal may be 0 instead.
 Expected<std::vector<ir::TensorData>> error_bounds(const ir::Program& program,
                                                    const ir::Statement& statement,
                                                    const std::vector<const Uncertain*>& operands,
                                                    const std::vector<const ir::TensorData*>& values,
-                                                   bool flushed = false);
+                                                   bool flushed = false,
+                                                   const Algorithm* algorithm = nullptr);
 
 } // namespace volute::bench

@@ -89,7 +89,7 @@ bool is_finite(const TensorData& tensor) {
 
 Expected<std::map<std::string, Bounded>>
 bounded_reference(const Program& program, const std::map<std::string, const TensorData*>& inputs,
-                  const EvaluationBudget& budget, bool flushed) {
+                  const EvaluationBudget& budget, bool flushed, const Algorithms& algorithms) {
   // Returning a narrow value is one more reader of it, which may round it: then the results are
   // evaluated apart. Otherwise one evaluation serves.
   const bool apart = has_narrow_floats(program);
@@ -131,8 +131,10 @@ bounded_reference(const Program& program, const std::map<std::string, const Tens
           given(std::move(made.front()), program.type(id).element, flushed);
       continue;
     }
+    const auto algorithm = algorithms.find(program.name_of(statement.results.front()));
     Expected<std::vector<TensorData>> errors =
-        error_bounds(program, statement, operands, views, flushed);
+        error_bounds(program, statement, operands, views, flushed,
+                     algorithm == algorithms.end() ? nullptr : &algorithm->second);
     if (!errors) return errors.failure();
     for (size_t i = 0; i < made.size(); ++i)
       values[static_cast<size_t>(statement.results[i])] =

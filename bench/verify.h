@@ -15,6 +15,7 @@
 // layers the bound grows beyond use: checked_call.h begins it anew at what a kernel has stored.
 #pragma once
 
+#include "bench/error_bound.h"
 #include "ir/program.h"
 #include "ir/reference.h"
 #include "ir/tensor_data.h"
@@ -34,11 +35,13 @@ struct Bounded {
 
 /// The reference evaluation with tolerances, by the output's name. It takes about three
 /// evaluations, and `budget` is for each. With `flushed`, kernels may take denormal numbers for 0,
-/// those that they read and those that they would compute. Refused as ir::evaluate refuses.
+/// those that they read and those that they would compute. `algorithms` are those of the kernel
+/// that is compared. Refused as ir::evaluate refuses.
 Expected<std::map<std::string, Bounded>>
 bounded_reference(const ir::Program& program,
                   const std::map<std::string, const ir::TensorData*>& inputs,
-                  const ir::EvaluationBudget& budget = {}, bool flushed = false);
+                  const ir::EvaluationBudget& budget = {}, bool flushed = false,
+                  const Algorithms& algorithms = {});
 
 /// What comparing one result found.
 struct Agreement {

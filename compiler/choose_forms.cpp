@@ -33,6 +33,13 @@ const Form& direct() { return forms().front(); }
 // with little to compute, take the sum, whether they share bands or not.
 constexpr double far_bytes_per_cycle = 6;
 
+// Of a direct sum's cycles, both by arithmetic: with more, a form is not taken by it. It leaves
+// room for what arithmetic does not see.
+constexpr double most_of_direct = 0.8;
+// Cycles of a direct sum that is left as it is: nests cost their beginnings and ends, and compile
+// time.
+constexpr double little_work = 150e3;
+
 /// A statement that begins a nest, and what is fused into it.
 struct Head {
   const Fusion::Group& group;
@@ -268,6 +275,9 @@ private:
     told.chosen = best->name;
     told.sentence = best->sentence;
     told.error = error_of(*best, head);
+    told.value = formed_.program.name_of(head.result);
+    told.reach = best->reach;
+    told.keeps_whole_numbers = best->keeps_whole_numbers;
     formed_.statements.push_back(std::move(told));
     return best;
   }
@@ -283,13 +293,12 @@ private:
         report.error = error_of(form, head);
         if (report.error > request_.accuracy)
           report.refused = too_inaccurate(report.error);
-        else if (form.on_request)
-          report.refused = "it is taken where a schedule asks for it";
         else
           candidates.push_back(&form);
       }
       told.forms.push_back(std::move(report));
     }
+    if (const Form* clear = clearly_fastest(head, candidates, told)) return *clear;
     if (candidates.size() == 1) return *candidates.front();
     const Form* best = nullptr;
     double least = 0;
@@ -308,6 +317,33 @@ private:
       if (!best || cycles < least) best = form, least = cycles;
     }
     return *best;
+  }
+
+  /// Forms that arithmetic alone tells of are no candidates any more; the one of them that takes
+  /// the fewest cycles is taken, and nothing else looked at, where it takes clearly fewer than
+  /// direct.
+  const Form* clearly_fastest(const Head& head, std::vector<const Form*>& candidates,
+                              StatementForms& told) const {
+    const auto report_of = [&](const Form& form) -> FormReport& {
+      return *std::find_if(told.forms.begin(), told.forms.end(),
+                           [&](const FormReport& report) { return report.name == form.name; });
+    };
+    const Form* best = nullptr;
+    Form::Estimate least;
+    for (const Form* form : candidates) {
+      if (!form->estimate) continue;
+      const Form::Estimate estimate = form->estimate(head.alone, head.statement(), request_.target);
+      report_of(*form).refused = fmt::format("it would take {:.2f} times direct's cycles",
+                                             estimate.cycles / estimate.direct);
+      if (!best || estimate.cycles < least.cycles) best = form, least = estimate;
+    }
+    std::erase_if(candidates, [](const Form* form) { return form->estimate != nullptr; });
+    if (!best || least.cycles > most_of_direct * least.direct || least.direct < little_work)
+      return nullptr;
+    report_of(*best).refused.clear();
+    report_of(*best).cycles = least.cycles;
+    report_of(direct()).cycles = least.direct;
+    return best;
   }
 
   const FormRequest& request_;

@@ -1,4 +1,5 @@
 #include "bench/checked_call.h"
+#include "bench/entrant.h"
 #include "ir/denormals.h"
 #include "runtime/kernel.h"
 #include "tools/commands.h"
@@ -103,14 +104,15 @@ bench::Values values_of(const ir::Program& program, const std::vector<ir::ValueI
 /// Prints what the comparison found; stops with the way to see it again when it found a difference,
 /// or something of which nothing is known.
 void check(const Plan& plan, const std::vector<runtime::Tensor>& inputs,
-           const std::vector<runtime::Tensor>& outputs, const bench::Values& kept, bool flushed,
-           bool allow_unbounded, const Invocation& invocation) {
+           const std::vector<runtime::Tensor>& outputs, const bench::Values& kept,
+           const bench::Algorithms& algorithms, bool flushed, bool allow_unbounded,
+           const Invocation& invocation) {
   if (!flushed) warn_of_denormals(plan, inputs);
   const ir::Program& program = *plan.program;
   Progress progress("evaluating the reference");
   const auto checked = bench::check_call(program, values_of(program, program.inputs, inputs),
                                          values_of(program, program.outputs, outputs), kept,
-                                         {check_steps, 4e9}, flushed);
+                                         {check_steps, 4e9}, flushed, algorithms);
   if (!checked) {
     std::vector<Diagnostic> faults = checked.diagnostics();
     for (Diagnostic& fault : faults) fault.subject = "--check: " + fault.subject;
@@ -168,8 +170,10 @@ int run(const RunOptions& options, Invocation& invocation) {
     bench::Values on_the_way;
     for (const runtime::KeptValue& value : kept)
       on_the_way[value.name] = bench::data_of(value.value);
-    check(plan, inputs, outputs, on_the_way, *settings.compile.flush_denormals,
-          options.allow_unbounded, invocation);
+    const compiler::Stages seen = plan.source.value_of(
+        settings.session.inspect_loops(program, request_of(plan.source, program, settings)));
+    check(plan, inputs, outputs, on_the_way, bench::algorithms_of(seen.report),
+          *settings.compile.flush_denormals, options.allow_unbounded, invocation);
   }
   write_outputs(plan.outputs, by_name);
   for (const NamedFile& file : plan.outputs) {

@@ -61,6 +61,9 @@ struct StatementForms {
   std::vector<FormReport> forms; // of `auto` only
   std::string sentence;          // what the chosen one is
   double error = 0;              // of the chosen one
+  std::string value;             // that the convolution makes
+  int64_t reach = 0;             // Form's, of the chosen one
+  bool keeps_whole_numbers = true;
 };
 
 /// Elements that a step moves and does not compute: a copy, a reorder, sums beside a convolution.

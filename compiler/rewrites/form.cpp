@@ -21,7 +21,8 @@ constexpr Form winograd(std::string_view name, std::string_view sentence) {
   using Rows = WinogradForm<tile...>;
   // Filters are divided by 2 in tiles of 2 outputs, by 3 and 15 in tiles of 4.
   const bool is_exact = ((tile == 2) && ...);
-  return {name, sentence, Rows::obstacle, Rows::error, nullptr, Rows::lower, is_exact, true};
+  return {name,        sentence,       Rows::obstacle,          Rows::error, nullptr,
+          Rows::lower, Rows::estimate, std::max({tile...}) - 1, is_exact};
 }
 
 constexpr std::array table = {

@@ -36,10 +36,18 @@ struct Form {
   /// Asks for the statement that defines `result` to be lowered in this form; null: nothing to ask.
   void (*lower)(LowerOptions&, ir::ValueId result);
 
+  /// Cycles by arithmetic alone, on one core, of a statement to which it applies; null: its nests
+  /// are made, and theirs are predicted.
+  struct Estimate {
+    double cycles = 0, direct = 0; // of this form and of a direct sum
+  };
+  Estimate (*estimate)(const ir::Program&, const ir::Statement&, const Target&) = nullptr;
+
+  /// How far apart along each axis of space results are that have roundings in common: 0 where each
+  /// is a sum of its own.
+  int64_t reach = 0;
   /// Whether whole numbers whose direct sum is exact come out exact here too.
   bool keeps_whole_numbers = true;
-  /// Whether it is taken only where a schedule asks for it.
-  bool on_request = false;
 };
 
 /// Every form, the direct one first.

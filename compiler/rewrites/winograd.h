@@ -3,7 +3,7 @@
 // of 144. The nests are lower/winograd.cpp's.
 #pragma once
 
-#include "compiler/lower/lower.h"
+#include "compiler/rewrites/form.h"
 #include "compiler/target/target.h"
 #include "ir/program.h"
 
@@ -21,6 +21,10 @@ std::optional<std::string> winograd_obstacle(const ir::Program& program,
 double winograd_error(const ir::Program& program, const ir::Statement& statement,
                       const std::vector<int64_t>& tile);
 
+/// What a core spends on products, transforms and their way through memory.
+Form::Estimate winograd_estimate(const ir::Program& program, const ir::Statement& statement,
+                                 const Target& target, const std::vector<int64_t>& tile);
+
 /// The functions of a row of the table of forms.
 template <int64_t... tile>
 struct WinogradForm {
@@ -30,6 +34,10 @@ struct WinogradForm {
   }
   static double error(const ir::Program& program, const ir::Statement& statement) {
     return winograd_error(program, statement, {tile...});
+  }
+  static Form::Estimate estimate(const ir::Program& program, const ir::Statement& statement,
+                                 const Target& target) {
+    return winograd_estimate(program, statement, target, {tile...});
   }
   static void lower(LowerOptions& options, ir::ValueId result) {
     options.tiles[result] = {tile...};

@@ -479,8 +479,12 @@ private:
 
   void put_numbers(Schedule& schedule) const {
     schedule.pack.clear();
-    for (LoopDirective& loop : schedule.loops)
-      if (flat_.axis(loop.axis)->reduction) loop.by = loop.dot = 0, loop.unroll = loop.full;
+    for (LoopDirective& loop : schedule.loops) {
+      const NestAxis& axis = *flat_.axis(loop.axis);
+      if (!axis.reduction) continue;
+      loop.by = loop.dot = 0;
+      loop.unroll = constant_->moves_along(axis.var) ? LoopDirective::full : 1;
+    }
   }
 
   // ---- a schedule for a register tile -------------------------------------------------------

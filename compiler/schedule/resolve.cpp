@@ -606,7 +606,8 @@ private:
                    plan_.instruction.kind == Instruction::Kind::combine &&
                    !(plan_.vector && weight_->moves_along(plan_.tile[*plan_.vector].axis));
     for (const PlanLoop& loop : plan_.loops)
-      if (loop.reduction && nest_.axis_of(loop.axis).extent != Affine(1))
+      if (loop.reduction && weight_->moves_along(loop.axis) &&
+          nest_.axis_of(loop.axis).extent != Affine(1))
         numbers &= loop.tile == 1 && loop.unrolls_all;
     if (!numbers) return;
     plan_.weight = WeightUse::numbers;

@@ -163,7 +163,9 @@ private:
   bool has_numbers() const { return plan_.weight == WeightUse::numbers; }
   bool copies_taps() const { return plan_.weight != WeightUse::loaded; }
 
-  bool is_copied(Var tap) const { return copies_taps() && (has_numbers() || weight_->is_tap(tap)); }
+  bool is_copied(Var tap) const {
+    return copies_taps() && (has_numbers() ? weight_->moves_along(tap) : weight_->is_tap(tap));
+  }
 
   /// Of all elements that the code being written computes. Lanes are computed together, those too
   /// that the result does not take.

@@ -49,6 +49,34 @@ TEST_CASE("whole numbers with sums below 2^24 must be equal", "[verify]") {
              StartsWith("%y: equal to the reference, all 2 elements (exact"));
 }
 
+TEST_CASE("an algorithm's errors are so many times the largest bound within its reach",
+          "[verify]") {
+  const ir::Program program =
+      ir::parse("program @p(%x: f32[n=1, c=1, w=6], %w: f32[o=1, i=1, w=1]) "
+                "{ %y = conv %x, %w return %y }")
+          .value();
+  const ir::TensorData x = ir::tensor_of(program.type(program.inputs[0]), {1, 8, 1, 1, 1, 2}),
+                       w = ir::tensor_of(program.type(program.inputs[1]), {1});
+  const auto tolerance = [&](const Algorithms& algorithms) {
+    return bounded_reference(program, {{"x", &x}, {"w", &w}}, {}, false, algorithms)
+        .value()
+        .at("y")
+        .tolerance;
+  };
+  CHECK(tolerance({}) == Numbers(6, 0));
+  CHECK(tolerance({{"y", {3, 1, true}}}) == Numbers(6, 0));
+  const Numbers once = tolerance({{"y", {1, 0, false}}}),
+                within = tolerance({{"y", {3, 1, false}}});
+  CHECK(once[1] > 7 * once[0]);
+  CHECK(once[0] > 0);
+  // Each tolerance has, beside it, what is lost where the reference is stored.
+  for (const auto& [at, largest] : {std::pair(0, 1), {1, 1}, {2, 1}, {3, 2}, {4, 5}, {5, 5}}) {
+    const double times = within[static_cast<size_t>(at)] / once[static_cast<size_t>(largest)];
+    CHECK(times > 2);
+    CHECK(times < 3.5);
+  }
+}
+
 TEST_CASE("sums that can exceed 2^24 have the bound of their magnitudes, not of their value",
           "[verify]") {
   // 2^24 - 2^24 + ... : the result is small, the rounding is not.

@@ -183,6 +183,35 @@ TEST_CASE("the default accuracy takes every form of today") {
   CHECK(stages(narrow("bf16", "bf16"), "form conv_y dot"));
 }
 
+TEST_CASE(
+    "dense convolutions of many channels are computed in tiles, as large as accuracy allows") {
+  const auto chosen = [](int64_t inputs, int64_t outputs, int64_t size, double accuracy = 2,
+                         const std::string& target = "znver4") {
+    const std::string program = fmt::format(
+        "program @p(%x: f32[n=1, h={0}, w={0}, c={1}], %w: f32[o={2}, i={1}, h=3, w=3]) "
+        "{{\n  %y = conv %x, %w {{pad = 1}}\n  return %y\n}}\n",
+        size, inputs, outputs);
+    const compiler::Stages all = stages(program, "auto", target, accuracy).value();
+    const compiler::StatementForms& told = all.report.forms.front();
+    CHECK(told.value == "y");
+    CHECK((told.chosen == "direct") == (told.reach == 0));
+    if (told.chosen != "direct") {
+      CHECK(of(told, told.chosen).cycles < of(told, "direct").cycles);
+      CHECK(told.error <= accuracy);
+    }
+    return told.chosen;
+  };
+  CHECK(chosen(64, 64, 56) == "winograd4x4");
+  CHECK(chosen(64, 64, 56, 1.85) == "winograd2x4");
+  CHECK(chosen(64, 64, 56, 1) == "winograd2x2");
+  CHECK(chosen(64, 64, 56, 0) == "direct");
+  CHECK(chosen(128, 128, 28) == "winograd4x4");
+  CHECK(chosen(128, 128, 28, 2, "x86-64-v3") == "winograd4x4");
+  CHECK(chosen(3, 64, 112) == "direct");       // transforms of the result cost as much
+  CHECK(chosen(64, 64, 6) == "direct");        // too little work
+  CHECK(chosen(512, 512, 7) == "winograd2x2"); // a filter at more points would come from memory
+}
+
 TEST_CASE("a form that cannot be is refused with its line, its rule and those that can") {
   const auto refused = [](const std::string& program, const std::string& text,
                           double accuracy = 2) {
