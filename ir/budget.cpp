@@ -57,7 +57,9 @@ void check_time() {
 void check_budget() {
   check_time();
   if (is_limited && heap_bytes() - spending.bytes_before > spending.budget.bytes)
-    throw BudgetSpent{fmt::format("{} MiB of memory", spending.budget.bytes >> 20)};
+    throw BudgetSpent{spending.budget.bytes >> 20 > 0
+                          ? fmt::format("{} MiB of memory", spending.budget.bytes >> 20)
+                          : fmt::format("{} bytes of memory", spending.budget.bytes)};
 }
 
 } // namespace volute::ir

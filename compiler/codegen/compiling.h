@@ -28,7 +28,10 @@ private:
 
 /// To be called by a thread that may call exit() while another begins the first compile of all:
 /// then exit() waits for that beginning too, the only time at which it might come too early. The
-/// thread that loads the library, which is the one that main returns on, is watched from then on.
+/// thread that loads the library, which is the one that main returns on, is watched from then on,
+/// and so is each that makes a session. One that has done neither has no place from which it could
+/// be made to wait: LLVM's destructors are registered one by one in that beginning, and exit() runs
+/// the newest first.
 void watch_this_thread();
 
 } // namespace volute::compiler

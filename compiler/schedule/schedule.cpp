@@ -279,8 +279,8 @@ Expected<bool> parse_directive(Words& words, Schedules& schedules, std::string& 
     Expected<std::string> name = parse_axis(words, "nest");
     if (!name) return name.failure();
     const bool may_go_on = words.take(":");
+    if (nest.empty() && schedule == Schedule{}) schedules.erase(nest); // it had no section
     nest = *name;
-    if (schedule == Schedule{} && schedules.size() == 1) schedules.clear();
     if (!schedules.try_emplace(nest).second)
       return refuse(where, fmt::format("nest {} has a schedule already", nest));
     if (may_go_on) return true; // its first directive may stand on the same line

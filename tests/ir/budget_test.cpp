@@ -28,7 +28,7 @@ TEST_CASE("a walk without an end is ended by its budget") {
 }
 
 TEST_CASE("a walk that fills memory is ended by its budget") {
-#if !defined(__SANITIZE_ADDRESS__) // which keeps a heap of its own
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) // whose heap is their own
   std::vector<std::unique_ptr<std::vector<char>>> held;
   const BudgetScope scope({.seconds = 100, .bytes = 16 << 20});
   const auto fill = [&] {
@@ -42,6 +42,19 @@ TEST_CASE("a walk that fills memory is ended by its budget") {
   CHECK(held.size() < 8000);
 #endif
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST_CASE("a budget that is less than a MiB is told as it was given") {
+  const BudgetScope scope({.seconds = 100, .bytes = 4096});
+  const std::vector<char> held(1 << 16);
+  try {
+    check_budget();
+    FAIL("nothing was thrown");
+  } catch (const BudgetSpent& spent) {
+    CHECK(spent.what == "4096 bytes of memory");
+  }
+}
+#endif
 
 TEST_CASE("a budget is a thread's, for as long as its scope, and the outer scope's inside it") {
   count_walked(int64_t{1} << 40); // none

@@ -97,6 +97,18 @@ TEST_CASE("each nest may have a schedule of its own") {
   CHECK(s.at("b").pack == std::vector<compiler::OperandDirective>{{"weight"}});
 }
 
+TEST_CASE("a section without directives says that its nest is plain, wherever it stands") {
+  for (const char* text :
+       {"nest a:\nnest b:\nfor n", "nest b: for n\nnest a:", "nest a:\nnest b: for n"}) {
+    INFO(text);
+    const Schedules s = parse_schedules(text).value();
+    REQUIRE(s.size() == 2);
+    CHECK(s.at("a") == Schedule{});
+    CHECK(s.at("b").loops.size() == 1);
+  }
+  CHECK(parse_schedules("for n\nnest a:\nnest b:").value().size() == 3);
+}
+
 TEST_CASE("a nest's first directive may stand on the line of its name") {
   CHECK(parse_schedules("nest a: for n, o\npack weight\nnest b: nest c: for n").value() ==
         parse_schedules("nest a:\nfor n, o\npack weight\nnest b:\nnest c:\nfor n").value());
@@ -131,7 +143,8 @@ TEST_CASE("a printed schedule parses to itself") {
        {"", "for n, o by 2, kw unroll, kh unroll 3", "flatten h, w\nflatten n, c\nparallel n by 4",
         "registers w 4, o 16 vector 8\npack weight\nprefetch %0, w",
         "nest a:\nfor n\nnest b:\nparallel c by 3\nregisters c 3 vector 4", "form a dot",
-        "form b direct\nform a dot\nnest b:\nfor n", "form a dot\nfor n"}) {
+        "form b direct\nform a dot\nnest b:\nfor n", "form a dot\nfor n",
+        "nest a:\nnest b:\nfor n"}) {
     const Schedules parsed = parse_schedules(text).value();
     CHECK(parse_schedules(to_string(parsed)).value() == parsed);
   }
@@ -196,11 +209,11 @@ TEST_CASE("a text that is no schedule at all is not read to its end") {
 
 TEST_CASE("any bytes are a schedule or refused") {
   const std::vector<std::string> words = {
-      "for",      "parallel", "registers", "pack",       "weight", "nest", "flatten",
-      "prefetch", "vector",   "unroll",    "by",         "n",      "o",    "h",
-      "kw",       "i",        ",",         ";",          "\n",     ":",    "//",
-      "0",        "1",        "16",        "4294967296", "\x80",   "%",    "%0",
-      "\"",       "\t",       "conv_y",    "form",       "dot"};
+      "for",        "parallel", "registers", "pack",   "weight", "nest", "flatten", "prefetch",
+      "vector",     "unroll",   "by",        "n",      "o",      "h",    "kw",      "i",
+      ",",          ";",        "\n",        ":",      "//",     "0",    "1",       "16",
+      "4294967296", "\x80",     "%",         "%0",     "\"",     "\t",   "conv_y",  "form",
+      "dot",        "nest a:",  "nest b:",   "nest c:"};
   tests::Dice dice(1);
   int accepted = 0;
   for (int i = 0; i < 20'000; ++i) {
