@@ -92,6 +92,7 @@ compiler::Compiled compiled(const Layer& layer, const std::string& layout,
   compiler::CompileRequest request;
   request.target = compiler::parse_target(target).value();
   request.assembly = true;
+  request.accuracy = 0; // the direct sum
   return compiler::compile(ir::parse(text).value(), request).value();
 }
 
