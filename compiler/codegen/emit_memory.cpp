@@ -143,20 +143,26 @@ void ValueEmitter::fence() const {
 }
 
 void ValueEmitter::finish(const std::vector<llvm::Value**>& values) const {
+  // Vectors narrower than the widest have all registers by the instructions for that alone.
+  const bool has_all = target_.has_masks && target_.has("avx512vl");
+  const bool are_widest = std::all_of(values.begin(), values.end(), [&](llvm::Value** value) {
+    return (*value)->getType()->getPrimitiveSizeInBits().getFixedValue() == 512;
+  });
+  const int registers = has_all || are_widest ? target_.vector_registers : 16;
   const auto is_vector = [&](llvm::Value** value) {
     const auto* type = llvm::dyn_cast<llvm::FixedVectorType>((*value)->getType());
     const uint64_t bits = type ? type->getPrimitiveSizeInBits().getFixedValue() : 0;
     return bits >= 128 && std::has_single_bit(bits) &&
            bits <= 8 * static_cast<uint64_t>(target_.vector_bytes);
   };
-  if (values.empty() || std::ssize(values) >= target_.vector_registers ||
+  if (values.empty() || std::ssize(values) >= registers ||
       !std::all_of(values.begin(), values.end(), is_vector))
     return;
   std::vector<llvm::Type*> types;
   std::vector<llvm::Value*> operands;
   std::string outputs, inputs; // each output in the register of its input
   for (llvm::Value** value : values) {
-    outputs += target_.has_masks ? "=v," : "=x,"; // v: all 32, x: the first 16
+    outputs += registers > 16 ? "=v," : "=x,"; // v: all 32, x: the first 16
     inputs += std::to_string(operands.size()) + ",";
     types.push_back((*value)->getType());
     operands.push_back(*value);

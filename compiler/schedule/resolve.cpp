@@ -232,6 +232,12 @@ private:
   // ---- loops ----------------------------------------------------------------------------------
 
   void make_loops() {
+    for (const LoopDirective& loop : plan_.schedule.loops)
+      if (loop.slide && std::count_if(plan_.schedule.loops.begin(), plan_.schedule.loops.end(),
+                                      [&](const auto& l) { return l.axis == loop.axis; }) > 1)
+        return refuse(loop.at, fmt::format("for {0} slide: all taps slide at once, and there is "
+                                           "another loop over {0}",
+                                           loop.axis));
     std::vector<LoopDirective> kept;
     std::map<Var, int64_t> covered; // elements that one trip of the loops so far leaves
     const std::vector<LoopDirective>& all = plan_.schedule.loops;
@@ -361,12 +367,12 @@ private:
       if (covered_.count(axis.var)) continue;
       // The one tap of a kernel may lie in the padding still.
       if (axis.reduction && axis.extent == Affine(1) && constrained(axis.var)) {
-        const bool before_dot =
-            !plan_.schedule.loops.empty() && plan_.schedule.loops.back().dot != 0;
+        const std::vector<LoopDirective>& loops = plan_.schedule.loops;
+        const bool stays_last = !loops.empty() && (loops.back().dot != 0 || loops.back().slide);
         const LoopDirective loop{name, 1};
-        plan_.schedule.loops.insert(plan_.schedule.loops.end() - (before_dot ? 1 : 0), loop);
+        plan_.schedule.loops.insert(plan_.schedule.loops.end() - (stays_last ? 1 : 0), loop);
         add(loop, axis, 1, true);
-        if (before_dot) std::swap(plan_.loops.end()[-1], plan_.loops.end()[-2]);
+        if (stays_last) std::swap(plan_.loops.end()[-1], plan_.loops.end()[-2]);
       } else if (most_elements(nest_, axis) > plan_.held(axis.var)) {
         return refuse({},
                       fmt::format("axis {} of extent {} is in no loop", name,
@@ -425,7 +431,8 @@ private:
       };
       if (!plan_.loops[i].reduction) return no("only taps slide", "a register tile is unrolled");
       if (i + 1 != plan_.loops.size()) return no("it must be the innermost loop");
-      if (loop.dot || loop.by > 1) return no("all taps slide at once, without `by` or `dot`");
+      if (loop.dot || loop.by > 1 || loop.unroll != 1)
+        return no("all taps slide at once, without `by`, `dot` or `unroll`");
       Slide slide;
       slide.taps = plan_.loops[i].trips();
       std::vector<std::string> others;
@@ -442,7 +449,9 @@ private:
                   "add one to `registers`");
       if (!found)
         return no(fmt::format("its taps do not meet the image at places that they share along {}",
-                              fmt::join(others, " or ")));
+                              fmt::join(others, " or ")),
+                  "elements must be as far apart as taps, or a multiple of that, and run the same "
+                  "way");
       plan_.slide = slide;
     }
   }

@@ -6,8 +6,9 @@
 //     registers w 14, o 32 vector 16        the register tile: pixels by vectors of channels
 //     pack weight                           weights in the order the loops read them
 //     for h, kh, kw, i dot 4                products of bytes, added four at a time
-//     for kw, kh slide                      rows of the image loaded once for all taps that meet
-//     them compute conv_0 at h by 4              what 4 rows read is computed for them, in scratch
+//     for kw, kh slide                      a row of the image loaded once for all its taps
+//     registers o 3, i 16 vector 16         vectors along a sum, added up at the end
+//     compute conv_0 at h by 4              what 4 rows read is computed for them, in scratch
 //     prefetch x                            touch what the next tile reads while this one runs
 //     form conv_y separable                 the algorithm that computes a statement
 //
@@ -35,10 +36,9 @@ struct LoopDirective {
   int64_t by = 0;     // tile size; 0: the register tile's, or 1
   int64_t unroll = 1; // copies of the body per iteration; `full` for every iteration
   bool parallel = false;
-  int64_t dot = 0; // products added so many at a time by one instruction; then the tile size too
-  bool slide =
-      false;        // taps slide along the register tile: what several of them read is loaded once
-  Location at = {}; // in the text
+  int64_t dot = 0;    // products added so many at a time by one instruction; then the tile size too
+  bool slide = false; // along the register tile: what several taps read is loaded once
+  Location at = {};   // in the text
   bool operator==(const LoopDirective&) const = default;
 };
 

@@ -736,8 +736,9 @@ private:
       std::vector<Constraint> tests;
       for (const Constraint& c : nest_.constraints) {
         if (!c.value.depends_on(tap)) continue;
-        Affine value = c.value.substitute(tap, its_tap); // which leaves nothing of the axis
-        for (const Affine::Term& t : value.terms())
+        const Affine at = c.value.substitute(tap, its_tap); // which leaves nothing of the axis
+        Affine value = at;
+        for (const Affine::Term& t : at.terms())
           if (id(t.var) < state.places.size())
             value += (state.places[id(t.var)].base - Affine(t.var)) * t.coefficient;
         const Interval range = bounds(value, ranges_);

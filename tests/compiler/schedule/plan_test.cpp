@@ -175,6 +175,10 @@ TEST_CASE("taps that cannot slide are refused with the reason") {
              ContainsSubstring("do not meet the image at places that they share along h"));
   CHECK_THAT(refusal(", dilation = 2", "for c, h by 2, w, kw, kh slide; registers h 2"),
              ContainsSubstring("do not meet the image at places that they share along h"));
+  CHECK_THAT(refusal("", "for c, h by 2, w, kh by 2, kw, kh slide; registers h 2"),
+             ContainsSubstring("there is another loop over kh"));
+  CHECK_THAT(refusal("", "for c, h by 2, w, kh, kw, kh slide; registers h 2"),
+             ContainsSubstring("there is another loop over kh"));
   CHECK_THAT(refusal("", "for c, h by 2, w, kw, kh slide; registers h 2; pack x"),
              ContainsSubstring("for kh slide: x is packed, tap by tap, and has no rows"));
   CHECK_THAT(refusal("", "for c, w, kw, kh, h slide; registers h 2"),
