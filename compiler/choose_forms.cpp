@@ -2,6 +2,7 @@
 
 #include "compiler/lower/fuse.h"
 #include "compiler/nests/bands.h"
+#include "compiler/nests/domain_points.h"
 #include "compiler/nests/flatten.h"
 #include "compiler/rewrites/fold_tables.h"
 #include "compiler/rewrites/form.h"
@@ -278,6 +279,7 @@ private:
     told.value = formed_.program.name_of(head.result);
     told.reach = best->reach;
     told.keeps_whole_numbers = best->keeps_whole_numbers;
+    if (best != &direct() && best->reach > 0) told.multiply_adds = asked_of_direct(head);
     formed_.statements.push_back(std::move(told));
     return best;
   }
@@ -317,6 +319,13 @@ private:
       if (!best || cycles < least) best = form, least = cycles;
     }
     return *best;
+  }
+
+  static int64_t asked_of_direct(const Head& head) {
+    int64_t sum = 0;
+    const ir::NestProgram direct_nests = lower(head.alone, {}).value();
+    for (const ir::Nest& nest : direct_nests.nests) sum += multiply_adds_asked_for(nest);
+    return sum;
   }
 
   /// Forms that arithmetic alone tells of are no candidates any more; the one of them that takes

@@ -77,7 +77,17 @@ private:
   // ---- the work -----------------------------------------------------------------------------
 
   void count_work() {
-    for (const NestReport& nest : report_.nests) report_.multiply_adds += nest.multiply_adds;
+    // A statement asks for its direct sum, however few its form takes.
+    std::set<size_t> in_forms; // statements
+    for (const StatementForms& statement : report_.forms) {
+      report_.multiply_adds += statement.multiply_adds;
+      for (const NestReport& nest : report_.nests)
+        if (statement.multiply_adds > 0 && nest.name == statement.nest)
+          in_forms.insert(nest.statements.front());
+    }
+    for (const NestReport& nest : report_.nests)
+      if (nest.statements.empty() || !in_forms.count(nest.statements.front()))
+        report_.multiply_adds += nest.multiply_adds;
     for (const Buffer& buffer : loops_.buffers) {
       if (buffer.role != Buffer::Role::input && buffer.role != Buffer::Role::output) continue;
       report_.bytes +=

@@ -64,6 +64,8 @@ struct StatementForms {
   std::string value;             // that the convolution makes
   int64_t reach = 0;             // Form's, of the chosen one
   bool keeps_whole_numbers = true;
+  /// Of a form in tiles, those of the direct sum that is asked for, taps in the padding left out.
+  int64_t multiply_adds = 0;
 };
 
 /// Elements that a step moves and does not compute: a copy, a reorder, sums beside a convolution.
