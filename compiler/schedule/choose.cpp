@@ -45,7 +45,7 @@ constexpr int64_t elementwise_chunk = 4096; // elements of a work item
 
 // A schedule whose code is so many instructions longer must be a hundredth faster: it is compiled,
 // and kept in caches.
-constexpr double instructions_for_a_hundredth = 500;
+constexpr double instructions_for_a_hundredth = 500, most_hundredths = 3;
 
 /// Instructions, about, of what is made of a register's sum before it is stored.
 int64_t instructions_at_end(const Nest& nest) {
@@ -174,7 +174,8 @@ private:
     Cost cost;
     double instructions = 0;
     double weighed() const {
-      return cost.cycles * (1 + 0.01 * instructions / instructions_for_a_hundredth);
+      const double hundredths = instructions / instructions_for_a_hundredth;
+      return cost.cycles * (1 + 0.01 * std::min(hundredths, most_hundredths));
     }
   };
 
