@@ -294,13 +294,10 @@ private:
         for (const NestAxis& other : flat_.axes)
           if (other.reduction && other.var != tap.var && meets_border_with(other, v))
             copies *= other.extent.number();
-        int64_t last = 0;
-        for (int64_t tiles = 1; tiles <= extent / 2; ++tiles) {
-          const int64_t r = ceil_div(extent, tiles);
-          if (r == last || r > most_unrolled || r * copies > most_sliding) continue;
-          add(Tile{&v, size, &u, r, &tap}, Order::usual);
-          last = r;
-        }
+        const std::vector<int64_t> all = rows_of_tiles(u, most_unrolled);
+        for (auto rows = all.rbegin(); rows != all.rend(); ++rows)
+          if (ceil_div(extent, *rows) <= extent / 2 && *rows * copies <= most_sliding)
+            add(Tile{&v, size, &u, *rows, &tap}, Order::usual);
       }
     }
   }
@@ -316,12 +313,12 @@ private:
         continue;
       for (const NestAxis& u : flat_.axes) { // along which results are neighbours
         if (!may_be_unrolled(u) || stride_along(flat_, w.operand, w.index, u.var) != 1) continue;
-        for (const int64_t rows : rows_of_sums(u)) {
+        for (const int64_t rows : rows_of_tiles(u, most_sums)) {
           add_lanes_of_sums(v, u, rows, nullptr, 1);
           for (const NestAxis& other : flat_.axes)
             if (other.var != u.var && may_be_unrolled(other) &&
                 !(constrained(other) && constrained(u)))
-              for (const int64_t more : rows_of_sums(other))
+              for (const int64_t more : rows_of_tiles(other, most_sums))
                 if (more > 1 && rows * more <= most_sums)
                   add_lanes_of_sums(v, u, rows, &other, more);
         }
@@ -334,15 +331,13 @@ private:
   bool may_be_unrolled(const NestAxis& axis) const {
     return !axis.reduction && !shares_border(flat_, axis.var) && !is_shared(flat_, axis);
   }
-  static std::vector<int64_t> rows_of_sums(const NestAxis& axis) {
-    std::vector<int64_t> rows;
+  /// Rows of tiles, up to so many, that are no more than it takes for as few tiles.
+  static std::vector<int64_t> rows_of_tiles(const NestAxis& axis, int64_t most) {
     const int64_t extent = axis.extent.number();
-    for (int64_t tiles = extent; tiles >= 1; --tiles) {
-      const int64_t r = ceil_div(extent, tiles);
-      if (r > most_sums) break;
-      if (rows.empty() || rows.back() != r) rows.push_back(r);
-    }
-    return rows;
+    std::vector<int64_t> all;
+    for (int64_t rows = 1; rows <= std::min(most, extent); ++rows)
+      if (ceil_div(extent, ceil_div(extent, rows)) == rows) all.push_back(rows);
+    return all;
   }
   bool lies_in_a_row(const NestAxis& v) const {
     return std::all_of(reads_.begin(), reads_.end(), [&](const Read& read) {
