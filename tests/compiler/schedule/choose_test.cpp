@@ -35,9 +35,9 @@ TEST_CASE("vectors run along channels, the tile takes pixels and fits the regist
     CHECK(choice.schedule.registers.front().axis == "w");
     CHECK(choice.cycles == choice.candidates.front().cycles);
     CHECK(choice.refused == 0);
-    // The fewest cycles, but for a few hundredths that shorter code is worth.
+    // The fewest cycles, but for the three hundredths that shorter code may be worth.
     for (size_t i = 1; i < choice.candidates.size(); ++i)
-      CHECK(choice.candidates[i - 1].cycles <= 1.05 * choice.candidates[i].cycles);
+      CHECK(choice.candidates[i - 1].cycles <= 1.03 * choice.candidates[i].cycles);
   }
 }
 
