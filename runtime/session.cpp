@@ -4,12 +4,15 @@
 #include "compiler/compile.h"
 #include "ir/verify.h"
 #include "runtime/compiler_link.h"
+#include "runtime/disk_cache.h"
 #include "runtime/function_table.h"
 #include "runtime/key.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdio>
 
 namespace volute::runtime {
@@ -73,9 +76,11 @@ void say(const compiler::Image& image, const compiler::Report& r) {
 } // namespace
 
 struct Session::State {
-  State(const Options& session_options, Threads session_threads, Compile session_compile)
+  State(const Options& session_options, Threads session_threads, Compile session_compile,
+        std::unique_ptr<DiskCache> kernels_on_disk)
       : options(session_options), threads(std::move(session_threads)),
-        compile(std::move(session_compile)), cache(options.memory_cache_bytes) {}
+        compile(std::move(session_compile)), disk(std::move(kernels_on_disk)),
+        cache(options.memory_cache_bytes) {}
 
   /// The options in canonical form, so that one configuration has one key however it is written.
   Expected<CompileOptions> completed(const ir::Program& program,
@@ -84,12 +89,18 @@ struct Session::State {
   /// `made` with words about it, where they are wanted.
   Expected<Compiled> told(Expected<Compiled> made) const;
   Expected<compiler::Stages> told(Expected<compiler::Stages> made) const;
-  Expected<Kernel> kernel(const ir::Program& program, const CompileOptions& complete) const;
+  Expected<Kernel> kernel(const ir::Program& program, const CompileOptions& complete,
+                          const std::string& key);
+  std::optional<Kernel> kernel_on_disk(const CompileOptions& complete, const std::string& key);
+  Expected<Compiled> made(const ir::Program& program, const CompileOptions& complete,
+                          const std::string& key);
 
   const Options options;
   const Expected<std::string> target = canonical_target(options.target); // found once, not per call
   const Threads threads;
   const Compile compile;
+  const std::unique_ptr<DiskCache> disk; // null: nothing is kept from process to process
+  std::atomic<int64_t> loads{0};         // from there
   MemoryCache cache;
   FunctionTable functions;
 };
@@ -128,12 +139,48 @@ Expected<compiler::Stages> Session::State::told(Expected<compiler::Stages> made)
   return made;
 }
 
-Expected<Kernel> Session::State::kernel(const ir::Program& program,
-                                        const CompileOptions& complete) const {
-  const Expected<Compiled> compiled = told(compile(program, complete));
+std::optional<Kernel> Session::State::kernel_on_disk(const CompileOptions& complete,
+                                                     const std::string& key) {
+  if (!disk) return std::nullopt;
+  const auto start = std::chrono::steady_clock::now();
+  const std::optional<DiskCache::Found> found = disk->find(key);
+  if (!found) return std::nullopt;
+  Expected<Kernel> kernel = Kernel::load(found->image, threads, *complete.flush_denormals);
+  if (!kernel) return disk->refuse(key, kernel.diagnostics().front()), std::nullopt;
+  loads.fetch_add(1, std::memory_order_relaxed);
+  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+  if (options.verbose)
+    fmt::print(stderr, "volute: @{} found in {}: {} bytes of code, {:.2f} ms\n", found->image.name,
+               disk->path(), found->image.text_bytes, took.count());
+  return *kernel;
+}
+
+Expected<Compiled> Session::State::made(const ir::Program& program, const CompileOptions& complete,
+                                        const std::string& key) {
+  Expected<Compiled> compiled = told(compile(program, complete));
+  if (compiled && disk)
+    disk->store(key, compiler::to_string(compiled->stages.schedules), compiled->report,
+                compiled->image);
+  return compiled;
+}
+
+Expected<Kernel> Session::State::kernel(const ir::Program& program, const CompileOptions& complete,
+                                        const std::string& key) {
+  if (const std::optional<Kernel> kernel = kernel_on_disk(complete, key)) return *kernel;
+  const Expected<Compiled> compiled = made(program, complete, key);
   if (!compiled) return compiled.failure();
   return Kernel::load(compiled->image, threads, *complete.flush_denormals);
 }
+
+namespace {
+
+std::unique_ptr<DiskCache> disk_cache_of(const Options& options) {
+  std::string dir = options.cache_dir.value_or(default_cache_dir());
+  if (dir.empty() || options.disk_cache_bytes == 0) return nullptr;
+  return std::make_unique<DiskCache>(std::move(dir), options.disk_cache_bytes);
+}
+
+} // namespace
 
 Session::Session() : Session(options().value()) {}
 
@@ -141,25 +188,38 @@ Session::Session(const Options& options)
     : Session(options, std::move(Threads::pool(options.threads)).value()) {}
 
 Session::Session(const Options& options, Threads threads)
-    : Session(std::make_shared<State>(options, std::move(threads), runtime::compile)) {
+    : Session(std::make_shared<State>(options, std::move(threads), runtime::compile,
+                                      disk_cache_of(options))) {
   compiler::watch_this_thread();
 }
 
 Session::Session(const Options& options, Threads threads, CompileImage compile_image)
     : Session(std::make_shared<State>(options, std::move(threads),
-                                      with_image_alone(std::move(compile_image)))) {}
+                                      with_image_alone(std::move(compile_image)), nullptr)) {}
 
 Session::Session(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
 Expected<Kernel> Session::try_compile(const ir::Program& program, const CompileOptions& options) {
   const Expected<CompileOptions> complete = state_->completed(program, options);
   if (!complete) return complete.failure();
-  return state_->cache.get_or_compile(kernel_key(program, *complete),
-                                      [&] { return state_->kernel(program, *complete); });
+  const std::string key = kernel_key(program, *complete);
+  return state_->cache.get_or_compile(key, [&] { return state_->kernel(program, *complete, key); });
 }
 
 Kernel Session::compile(const ir::Program& program, const CompileOptions& options) {
   return std::move(try_compile(program, options)).value();
+}
+
+Expected<compiler::Report> Session::report(const ir::Program& program,
+                                           const CompileOptions& options) {
+  const Expected<CompileOptions> complete = state_->completed(program, options);
+  if (!complete) return complete.failure();
+  const std::string key = kernel_key(program, *complete);
+  if (state_->disk)
+    if (std::optional<compiler::Report> report = state_->disk->find_report(key)) return *report;
+  Expected<Compiled> compiled = state_->made(program, *complete, key);
+  if (!compiled) return compiled.failure();
+  return std::move(compiled->report);
 }
 
 Expected<CompileRequest> Session::request(const ir::Program& program,
@@ -222,6 +282,8 @@ void Session::remember(const FunctionKey& key, const Kernel& kernel) {
 MemoryCache::Counters Session::cache_counters() const {
   MemoryCache::Counters counters = state_->cache.counters();
   counters.hits += state_->functions.hits();
+  counters.loads = state_->loads.load(std::memory_order_relaxed);
+  counters.compiles -= counters.loads; // of those that were not found in memory
   return counters;
 }
 

@@ -5,7 +5,7 @@
 #include "bench/machine.h"
 #include "bench/page.h"
 #include "bench/report.h"
-#include "compiler/codegen/codegen.h"
+#include "compiler/image/generator.h"
 #include "ir/literals.h"
 #include "runtime/file.h"
 #include "runtime/replace_files.h"
@@ -178,8 +178,8 @@ int run_bench(BenchCommand command, Invocation& invocation) {
   options.is_cold = command.is_cold;
   options.fill = tasks.fill;
 
-  bench::Setting setting{std::string(version), compiler::llvm_version(), bench::cpu_report(),
-                         invocation.reproduction()};
+  bench::Setting setting{std::string(version), std::string(compiler::llvm_version()),
+                         bench::cpu_report(), invocation.reproduction()};
   name_peers(setting, options.against);
   const bool has_table = command.json != "-" && command.csv != "-";
   size_t width = 7;

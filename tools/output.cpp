@@ -94,4 +94,12 @@ void Progress::show() {
   if (is_shown_) fmt::print(stderr, "\r\x1b[K");
 }
 
+std::string human_bytes(int64_t bytes) {
+  const auto value = static_cast<double>(bytes);
+  if (bytes < 1 << 10) return fmt::format("{} B", bytes);
+  if (bytes < 1 << 20) return fmt::format("{:.1f} KiB", value / (1 << 10));
+  if (bytes < 1 << 30) return fmt::format("{:.1f} MiB", value / (1 << 20));
+  return fmt::format("{:.1f} GiB", value / (1 << 30));
+}
+
 } // namespace volute::tools

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstdint>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -17,6 +18,9 @@ void prepare_streams();
 /// failure, it has seen what it wanted.
 void print(std::string_view text);
 void flush();
+
+/// "3.4 MiB".
+std::string human_bytes(int64_t bytes);
 
 /// A line on standard error that says what is being done and for how long, once it takes longer
 /// than a second; only on a terminal, and gone when the work is done.
