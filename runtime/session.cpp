@@ -7,6 +7,7 @@
 #include "runtime/disk_cache.h"
 #include "runtime/function_table.h"
 #include "runtime/key.h"
+#include "runtime/tuned.h"
 
 #include <fmt/format.h>
 
@@ -14,6 +15,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <mutex>
 
 namespace volute::runtime {
 
@@ -63,6 +65,18 @@ void say_passes(const compiler::Report& report) {
                time.ms, time.verify_ms);
 }
 
+/// By what is asked for; where that was taken from measurements (its schedule has a note) and is
+/// refused, because they are of another version, by `auto`.
+template <class Asked, class Make>
+auto untuned_if_refused(const Asked& asked, const Make& make) {
+  auto made = make(asked);
+  if (made || asked.schedule_note.empty()) return made;
+  Asked untuned = asked;
+  untuned.schedule = "auto";
+  untuned.schedule_note = "";
+  return make(untuned);
+}
+
 void say(const compiler::Image& image, const compiler::Report& r) {
   const Expected<compiler::Target> target = compiler::parse_target(image.target);
   fmt::print(stderr,
@@ -86,6 +100,10 @@ struct Session::State {
   Expected<CompileOptions> completed(const ir::Program& program,
                                      const CompileOptions& compile_options) const;
   Expected<CompileOptions> completed(const CompileOptions& compile_options) const;
+  /// In place of `auto`, a schedule that was measured to be faster, where one is known.
+  void take_tuned(const ir::Program& program, CompileOptions& complete) const;
+  /// By the options' schedule; by `auto` where that was taken from measurements and does not fit.
+  Expected<Compiled> compile_by(const ir::Program& program, const CompileOptions& complete) const;
   /// `made` with words about it, where they are wanted.
   Expected<Compiled> told(Expected<Compiled> made) const;
   Expected<compiler::Stages> told(Expected<compiler::Stages> made) const;
@@ -103,6 +121,8 @@ struct Session::State {
   std::atomic<int64_t> loads{0};         // from there
   MemoryCache cache;
   FunctionTable functions;
+  mutable std::once_flag tuned_loaded;
+  mutable TunedSchedules tuned; // of the disk cache's folder, as they were at the first compile
 };
 
 Expected<CompileOptions> Session::State::completed(const ir::Program& program,
@@ -114,7 +134,31 @@ Expected<CompileOptions> Session::State::completed(const ir::Program& program,
   Expected<compiler::StridesByName> strides = compiler::checked_strides(program, complete->strides);
   if (!strides) return strides.failure();
   complete->strides = std::move(*strides);
+  if (complete->schedule == "auto") take_tuned(program, *complete);
   return complete;
+}
+
+void Session::State::take_tuned(const ir::Program& program, CompileOptions& complete) const {
+  if (!disk) return;
+  std::call_once(tuned_loaded, [this] {
+    Expected<TunedSchedules> found = TunedSchedules::load(disk->path());
+    if (found)
+      tuned = std::move(*found);
+    else
+      disk->warn(found.diagnostics().front());
+  });
+  const TunedSchedule* found = tuned.find(program, complete);
+  if (!found) return;
+  complete.schedule = found->schedule;
+  complete.schedule_name = "the tuned schedule";
+  complete.schedule_note =
+      fmt::format("tuned: measured {:.2f} times as fast as what the model chooses", found->faster);
+}
+
+Expected<Compiled> Session::State::compile_by(const ir::Program& program,
+                                              const CompileOptions& complete) const {
+  return untuned_if_refused(
+      complete, [&](const CompileOptions& options) { return compile(program, options); });
 }
 
 Expected<CompileOptions> Session::State::completed(const CompileOptions& compile_options) const {
@@ -157,7 +201,7 @@ std::optional<Kernel> Session::State::kernel_on_disk(const CompileOptions& compl
 
 Expected<Compiled> Session::State::made(const ir::Program& program, const CompileOptions& complete,
                                         const std::string& key) {
-  Expected<Compiled> compiled = told(compile(program, complete));
+  Expected<Compiled> compiled = told(compile_by(program, complete));
   if (compiled && disk)
     disk->store(key, compiler::to_string(compiled->stages.schedules), compiled->report,
                 compiled->image);
@@ -237,7 +281,8 @@ Expected<CompileRequest> Session::request(const CompileOptions& options) const {
 
 Expected<Compiled> Session::inspect(const ir::Program& program,
                                     const CompileRequest& request) const {
-  return state_->told(compiler::compile(program, request));
+  return state_->told(untuned_if_refused(
+      request, [&](const CompileRequest& asked) { return compiler::compile(program, asked); }));
 }
 
 Expected<Compiled> Session::inspect(const ir::NestProgram& nests,
@@ -252,7 +297,9 @@ Expected<Compiled> Session::inspect(const ir::LoopProgram& loops,
 
 Expected<compiler::Stages> Session::inspect_loops(const ir::Program& program,
                                                   const CompileRequest& request) const {
-  return state_->told(compiler::specialise_program(program, request));
+  return state_->told(untuned_if_refused(request, [&](const CompileRequest& asked) {
+    return compiler::specialise_program(program, asked);
+  }));
 }
 
 Expected<compiler::Stages> Session::inspect_loops(const ir::NestProgram& nests,

@@ -131,6 +131,7 @@ int run(Invocation& invocation) {
   add_run(app, invocation, actions);
   add_inspect(app, invocation, actions);
   add_bench(app, invocation, actions);
+  add_tune(app, invocation, actions);
   add_targets(app, actions);
   add_cache(app, actions);
   add_planned(app, actions);

@@ -24,7 +24,7 @@ using namespace ir;
 
 namespace {
 
-constexpr size_t candidates_reported = 6;
+constexpr size_t candidates_reported = 16; // those that measuring may begin with
 constexpr size_t tiles_reordered = 8; // of the cheapest
 // Straight-line multiply-adds in one body: more buys nothing and costs compile time (about 0.03 ms
 // each).

@@ -54,7 +54,7 @@ TEST_CASE("what has no effect yet, or is not built, stands under a heading that 
   };
   const std::vector<std::string> idle = {"--deterministic"};
   for (const Listed& listed :
-       {Listed{"", "Not built yet:", {"  compile ", "  tune "}},
+       {Listed{"", "Not built yet:", {"  compile "}},
         Listed{"inspect", "Not built yet:", {"--html"}}, Listed{"run", "Without effect yet:", idle},
         Listed{"inspect", "Without effect yet:", idle},
         Listed{"bench", "Without effect yet:", idle}}) {
@@ -85,12 +85,12 @@ TEST_CASE("a command that there is not is named, with those that there are", "[c
   const Ran ran = run_volute("rum examples/first.vlt");
   CHECK(ran.status == 2);
   CHECK(ran.err == "error: there is no command 'rum'\n"
-                   "did you mean run? the commands are run, inspect, bench, targets, cache, "
-                   "compile, tune\n");
+                   "did you mean run? the commands are run, inspect, bench, tune, targets, cache, "
+                   "compile\n");
 }
 
 TEST_CASE("what is coming says that it is not built yet", "[commands]") {
-  for (const std::string command : {"compile", "tune"}) {
+  for (const std::string command : {"compile"}) {
     const Ran ran = run_volute(command + " examples/first.vlt -o kernel.o");
     CHECK(ran.status == 1);
     CHECK_THAT(ran.err, StartsWith("error: volute " + command + ": not built yet\n"));
