@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace volute::runtime {
 
@@ -44,5 +45,9 @@ read_options(const std::function<std::optional<std::string>(std::string_view)>& 
 
 /// The process's environment, read once, at the first call.
 const Expected<Options>& options();
+/// The same with some options said by the caller, as texts: variables by the rest of their names in
+/// lower case, {"threads", "4"}; of two for one option the last counts. A name that there is not is
+/// refused, and every value that does not fit.
+Expected<Options> options_with(std::span<const std::pair<std::string, std::string>> given);
 
 } // namespace volute::runtime
