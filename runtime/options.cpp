@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -120,6 +121,16 @@ constexpr std::array<Row, 10> rows = {{
      read_switch<&Options::verbose>},
 }};
 
+constexpr std::string_view prefix = "VOLUTE_";
+
+/// "memory_cache" for VOLUTE_MEMORY_CACHE.
+std::string option_name(std::string_view variable) {
+  std::string name(variable.substr(prefix.size()));
+  for (char& c : name)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return name;
+}
+
 constexpr auto row_texts = [] {
   std::array<OptionRow, rows.size()> texts;
   for (size_t i = 0; i < rows.size(); ++i) texts[i] = rows[i].text;
@@ -192,6 +203,29 @@ const std::string& default_cache_dir() {
 const Expected<Options>& options() {
   static const auto& read = *new Expected<Options>(read_options(from_environment));
   return read;
+}
+
+Expected<Options> options_with(std::span<const std::pair<std::string, std::string>> given) {
+  const Expected<Options>& environment = runtime::options();
+  if (!environment) return environment;
+  Options options = *environment;
+  Failure failure;
+  for (const auto& [name, text] : given) {
+    const auto row = std::find_if(rows.begin(), rows.end(), [&, &name = name](const Row& each) {
+      return option_name(each.text.variable) == name;
+    });
+    if (row == rows.end()) {
+      std::string names;
+      for (const Row& each : rows)
+        names += (names.empty() ? "" : ", ") + option_name(each.text.variable);
+      failure.diagnostics.push_back(
+          {{}, name, "there is no such option", fmt::format("there are {}", names)});
+    } else if (const auto wanted = row->read(text, options)) {
+      failure.diagnostics.push_back({{}, name, fmt::format("'{}' is not {}", text, *wanted), ""});
+    }
+  }
+  if (!failure.diagnostics.empty()) return failure;
+  return options;
 }
 
 } // namespace volute::runtime

@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace volute::runtime {
 
@@ -56,5 +57,9 @@ const std::string& default_cache_dir();
 /// The process's environment, read once, at the first call. A process that has more rights than
 /// the user who started it takes nothing from there.
 const Expected<Options>& options();
+/// The same with some options said by the caller, as texts: variables by the rest of their names in
+/// lower case, {"threads", "4"}; of two for one option the last counts. A name that there is not is
+/// refused, and every value that does not fit.
+Expected<Options> options_with(std::span<const std::pair<std::string, std::string>> given);
 
 } // namespace volute::runtime

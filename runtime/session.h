@@ -16,9 +16,10 @@
 // compile: exit() waits for the compiles under way, and what would begin after that is refused.
 //
 // Whoever wants to see what the compiler did, or to compile for a machine that this one is not,
-// takes the same way in two steps:
+// takes the same way in two steps (from outside the repository, runtime/inspect_text.h has the
+// texts):
 //
-//     compiler::CompileRequest request = *session.request(program, options);
+//     compiler::CompileRequest request = *session.request(program, options); // compiler/compile.h
 //     request.assembly = true;
 //     compiler::Compiled seen = *session.inspect(program, request); // report, stages, texts, image
 //     volute::Kernel kernel = *session.load(seen.image);

@@ -5,7 +5,7 @@
 #include "runtime/cache_entry.h"
 #include "runtime/disk_cache.h"
 #include "runtime/key.h"
-#include "runtime/volute.h"
+#include "runtime/volute.hpp"
 #include "tests/runtime/failure_text.h"
 #include "tests/runtime/temporary_folder.h"
 #include "tests/support/catch.h"
