@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -56,6 +57,16 @@ std::optional<std::string> read_memory_cache(const std::string& text, Options& o
   return read_bytes(text, options.memory_cache_bytes);
 }
 
+std::optional<std::string> read_cache_dir(const std::string& text, Options& options) {
+  if (text.front() != '/') return "a whole path, from / on";
+  options.cache_dir = text;
+  return std::nullopt;
+}
+
+std::optional<std::string> read_disk_cache(const std::string& text, Options& options) {
+  return read_bytes(text, options.disk_cache_bytes);
+}
+
 std::optional<std::string> read_compile_seconds(const std::string& text, Options& options) {
   double number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -76,12 +87,17 @@ std::optional<std::string> read_switch(const std::string& text, Options& options
   return std::nullopt;
 }
 
+std::optional<std::string> from_environment(std::string_view name) {
+  const char* value = secure_getenv(std::string(name).c_str());
+  return value ? std::optional<std::string>(value) : std::nullopt;
+}
+
 struct Row {
   OptionRow text;
   Reader read;
 };
 
-constexpr std::array<Row, 8> rows = {{
+constexpr std::array<Row, 10> rows = {{
     {{"VOLUTE_THREADS", "1, 2, ... or all", "threads that run a kernel (1)"}, read_threads},
     {{"VOLUTE_TARGET", "native or CPU[+feature,-feature...]", "what to compile for (native)"},
      read_target},
@@ -90,6 +106,11 @@ constexpr std::array<Row, 8> rows = {{
     {{"VOLUTE_MEMORY_CACHE", "bytes, or 64M, 1G, ...",
       "what the kernels that a session keeps may take (256M)"},
      read_memory_cache},
+    {{"VOLUTE_CACHE_DIR", "a folder's whole path",
+      "where kernels are kept from process to process"},
+     read_cache_dir},
+    {{"VOLUTE_DISK_CACHE", "bytes, or 64M, 1G, ...", "what they may take there, 0 for none (1G)"},
+     read_disk_cache},
     {{"VOLUTE_COMPILE_SECONDS", "above 0", "processor time that compiling may take (10)"},
      read_compile_seconds},
     {{"VOLUTE_COMPILE_MEMORY", "bytes, or 64M, 1G, ...", "memory that compiling may take (1G)"},
@@ -99,6 +120,16 @@ constexpr std::array<Row, 8> rows = {{
     {{"VOLUTE_VERBOSE", "0 or 1", "what every compile made and took, on standard error (0)"},
      read_switch<&Options::verbose>},
 }};
+
+constexpr std::string_view prefix = "VOLUTE_";
+
+/// "memory_cache" for VOLUTE_MEMORY_CACHE.
+std::string option_name(std::string_view variable) {
+  std::string name(variable.substr(prefix.size()));
+  for (char& c : name)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return name;
+}
 
 constexpr auto row_texts = [] {
   std::array<OptionRow, rows.size()> texts;
@@ -149,13 +180,52 @@ read_options(const std::function<std::optional<std::string>(std::string_view)>& 
   return options;
 }
 
+std::string cache_dir_of(const std::function<std::optional<std::string>(std::string_view)>& get) {
+  struct Place {
+    std::string_view variable, below;
+  };
+  constexpr Place places[] = {
+      {"VOLUTE_CACHE_DIR", ""}, {"XDG_CACHE_HOME", "/volute"}, {"HOME", "/.cache/volute"}};
+  if (get("VOLUTE_DISK_CACHE") == "0") return "";
+  for (const Place& place : places)
+    if (const auto value = get(place.variable); value && value->starts_with('/'))
+      return *value + std::string(place.below);
+  return "";
+}
+
+// Never destroyed, both: threads may make sessions while the process ends.
+
+const std::string& default_cache_dir() {
+  static const auto& dir = *new std::string(cache_dir_of(from_environment));
+  return dir;
+}
+
 const Expected<Options>& options() {
-  // Never destroyed: threads may make sessions while the process ends.
-  static const auto& read = *new Expected<Options>(read_options([](std::string_view name) {
-    const char* value = std::getenv(std::string(name).c_str());
-    return value ? std::optional<std::string>(value) : std::nullopt;
-  }));
+  static const auto& read = *new Expected<Options>(read_options(from_environment));
   return read;
+}
+
+Expected<Options> options_with(std::span<const std::pair<std::string, std::string>> given) {
+  const Expected<Options>& environment = runtime::options();
+  if (!environment) return environment;
+  Options options = *environment;
+  Failure failure;
+  for (const auto& [name, text] : given) {
+    const auto row = std::find_if(rows.begin(), rows.end(), [&, &name = name](const Row& each) {
+      return option_name(each.text.variable) == name;
+    });
+    if (row == rows.end()) {
+      std::string names;
+      for (const Row& each : rows)
+        names += (names.empty() ? "" : ", ") + option_name(each.text.variable);
+      failure.diagnostics.push_back(
+          {{}, name, "there is no such option", fmt::format("there are {}", names)});
+    } else if (const auto wanted = row->read(text, options)) {
+      failure.diagnostics.push_back({{}, name, fmt::format("'{}' is not {}", text, *wanted), ""});
+    }
+  }
+  if (!failure.diagnostics.empty()) return failure;
+  return options;
 }
 
 } // namespace volute::runtime
