@@ -92,6 +92,7 @@ struct Report {
   double intensity() const {
     return bytes ? 2.0 * static_cast<double>(multiply_adds) / static_cast<double>(bytes) : 0;
   }
+  std::vector<std::string> sizes; // a line an axis: how a result's extent follows
   std::vector<NestReport> nests;
   std::vector<std::string> fusion;    // a sentence a statement: with what it runs, or why alone
   std::vector<std::string> bands;     // a sentence a pair of nests that could share a step
