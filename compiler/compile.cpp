@@ -2,6 +2,7 @@
 
 #include "compiler/codegen/codegen.h"
 #include "compiler/codegen/compiling.h"
+#include "compiler/image/generator.h"
 #include "compiler/image/places.h"
 #include "compiler/image/preparation.h"
 #include "compiler/lower/nest_builder.h"

@@ -9,6 +9,7 @@ Expected<compiler::CompileRequest> compile_request(const CompileOptions& options
   request.target = std::move(*target);
   request.schedule = options.schedule;
   request.schedule_name = options.schedule_name;
+  request.schedule_note = options.schedule_note;
   if (options.accuracy) request.accuracy = *options.accuracy;
   if (options.budget) request.budget = *options.budget;
   request.strides = options.strides;

@@ -1,5 +1,6 @@
 #include "runtime/key.h"
 
+#include "compiler/image/generator.h"
 #include "ir/print.h"
 
 #include <fmt/format.h>
@@ -29,10 +30,17 @@ constexpr size_t most_written = 4096;
 } // namespace
 
 std::string kernel_key(const ir::Program& program, const CompileOptions& options) {
-  std::string key = fmt::format("target {}\nschedule {}\naccuracy {}\ndeterministic {}\n",
+  std::string key = fmt::format("generator {}, LLVM {}\ntarget {}\nschedule {}\naccuracy {}\n"
+                                "deterministic {}\n",
+                                compiler::generator_version(), compiler::llvm_version(),
                                 on_one_line(options.target), on_one_line(options.schedule),
                                 options.accuracy.value(), options.deterministic);
   if (options.flush_denormals.value_or(false)) key += "denormals flushed\n";
+  return key + program_key(program, options);
+}
+
+std::string program_key(const ir::Program& program, const CompileOptions& options) {
+  std::string key;
   for (const auto& [name, strides] : options.strides)
     key += fmt::format("strides %{} [{}]\n", name, fmt::join(strides, ", "));
   ir::Program text = program;

@@ -57,6 +57,16 @@ std::optional<std::string> read_memory_cache(const std::string& text, Options& o
   return read_bytes(text, options.memory_cache_bytes);
 }
 
+std::optional<std::string> read_cache_dir(const std::string& text, Options& options) {
+  if (text.front() != '/') return "a whole path, from / on";
+  options.cache_dir = text;
+  return std::nullopt;
+}
+
+std::optional<std::string> read_disk_cache(const std::string& text, Options& options) {
+  return read_bytes(text, options.disk_cache_bytes);
+}
+
 std::optional<std::string> read_compile_seconds(const std::string& text, Options& options) {
   double number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -77,12 +87,17 @@ std::optional<std::string> read_switch(const std::string& text, Options& options
   return std::nullopt;
 }
 
+std::optional<std::string> from_environment(std::string_view name) {
+  const char* value = secure_getenv(std::string(name).c_str());
+  return value ? std::optional<std::string>(value) : std::nullopt;
+}
+
 struct Row {
   OptionRow text;
   Reader read;
 };
 
-constexpr std::array<Row, 8> rows = {{
+constexpr std::array<Row, 10> rows = {{
     {{"VOLUTE_THREADS", "1, 2, ... or all", "threads that run a kernel (1)"}, read_threads},
     {{"VOLUTE_TARGET", "native or CPU[+feature,-feature...]", "what to compile for (native)"},
      read_target},
@@ -91,6 +106,11 @@ constexpr std::array<Row, 8> rows = {{
     {{"VOLUTE_MEMORY_CACHE", "bytes, or 64M, 1G, ...",
       "what the kernels that a session keeps may take (256M)"},
      read_memory_cache},
+    {{"VOLUTE_CACHE_DIR", "a folder's whole path",
+      "where kernels are kept from process to process"},
+     read_cache_dir},
+    {{"VOLUTE_DISK_CACHE", "bytes, or 64M, 1G, ...", "what they may take there, 0 for none (1G)"},
+     read_disk_cache},
     {{"VOLUTE_COMPILE_SECONDS", "above 0", "processor time that compiling may take (10)"},
      read_compile_seconds},
     {{"VOLUTE_COMPILE_MEMORY", "bytes, or 64M, 1G, ...", "memory that compiling may take (1G)"},
@@ -160,12 +180,28 @@ read_options(const std::function<std::optional<std::string>(std::string_view)>& 
   return options;
 }
 
+std::string cache_dir_of(const std::function<std::optional<std::string>(std::string_view)>& get) {
+  struct Place {
+    std::string_view variable, below;
+  };
+  constexpr Place places[] = {
+      {"VOLUTE_CACHE_DIR", ""}, {"XDG_CACHE_HOME", "/volute"}, {"HOME", "/.cache/volute"}};
+  if (get("VOLUTE_DISK_CACHE") == "0") return "";
+  for (const Place& place : places)
+    if (const auto value = get(place.variable); value && value->starts_with('/'))
+      return *value + std::string(place.below);
+  return "";
+}
+
+// Never destroyed, both: threads may make sessions while the process ends.
+
+const std::string& default_cache_dir() {
+  static const auto& dir = *new std::string(cache_dir_of(from_environment));
+  return dir;
+}
+
 const Expected<Options>& options() {
-  // Never destroyed: threads may make sessions while the process ends.
-  static const auto& read = *new Expected<Options>(read_options([](std::string_view name) {
-    const char* value = std::getenv(std::string(name).c_str());
-    return value ? std::optional<std::string>(value) : std::nullopt;
-  }));
+  static const auto& read = *new Expected<Options>(read_options(from_environment));
   return read;
 }
 

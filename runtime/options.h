@@ -21,9 +21,13 @@ struct Options {
   std::string target = "native";                   // VOLUTE_TARGET
   double accuracy = 2;                             // VOLUTE_ACCURACY
   int64_t memory_cache_bytes = int64_t{256} << 20; // VOLUTE_MEMORY_CACHE
-  bool flush_denormals = false;                    // VOLUTE_FLUSH_DENORMALS
-  Budget budget = {};                              // VOLUTE_COMPILE_SECONDS, VOLUTE_COMPILE_MEMORY
-  bool verbose = false;                            // VOLUTE_VERBOSE
+  /// Where kernels are kept from process to process: a folder's whole path, or "" for nowhere.
+  /// Nothing: where the environment says, else the user's own (default_cache_dir).
+  std::optional<std::string> cache_dir = {};   // VOLUTE_CACHE_DIR
+  int64_t disk_cache_bytes = int64_t{1} << 30; // VOLUTE_DISK_CACHE; 0 keeps and finds nothing
+  bool flush_denormals = false;                // VOLUTE_FLUSH_DENORMALS
+  Budget budget = {};                          // VOLUTE_COMPILE_SECONDS, VOLUTE_COMPILE_MEMORY
+  bool verbose = false;                        // VOLUTE_VERBOSE
   bool operator==(const Options&) const = default;
 };
 
@@ -43,7 +47,15 @@ std::string options_help();
 Expected<Options>
 read_options(const std::function<std::optional<std::string>(std::string_view)>& get);
 
-/// The process's environment, read once, at the first call.
+/// The folder of `$VOLUTE_CACHE_DIR`, `$XDG_CACHE_HOME/volute` or `$HOME/.cache/volute`, the first
+/// that there is; "" where there is none, and where VOLUTE_DISK_CACHE is 0. What is no whole path,
+/// from / on, is as good as none; read_options refuses it as VOLUTE_CACHE_DIR.
+std::string cache_dir_of(const std::function<std::optional<std::string>(std::string_view)>& get);
+/// The same of the process's environment, read once.
+const std::string& default_cache_dir();
+
+/// The process's environment, read once, at the first call. A process that has more rights than
+/// the user who started it takes nothing from there.
 const Expected<Options>& options();
 /// The same with some options said by the caller, as texts: variables by the rest of their names in
 /// lower case, {"threads", "4"}; of two for one option the last counts. A name that there is not is

@@ -4,13 +4,18 @@
 #include "compiler/compile.h"
 #include "ir/verify.h"
 #include "runtime/compiler_link.h"
+#include "runtime/disk_cache.h"
 #include "runtime/function_table.h"
 #include "runtime/key.h"
+#include "runtime/tuned.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdio>
+#include <mutex>
 
 namespace volute::runtime {
 
@@ -60,6 +65,18 @@ void say_passes(const compiler::Report& report) {
                time.ms, time.verify_ms);
 }
 
+/// By what is asked for; where that was taken from measurements (its schedule has a note) and is
+/// refused, because they are of another version, by `auto`.
+template <class Asked, class Make>
+auto untuned_if_refused(const Asked& asked, const Make& make) {
+  auto made = make(asked);
+  if (made || asked.schedule_note.empty()) return made;
+  Asked untuned = asked;
+  untuned.schedule = "auto";
+  untuned.schedule_note = "";
+  return make(untuned);
+}
+
 void say(const compiler::Image& image, const compiler::Report& r) {
   const Expected<compiler::Target> target = compiler::parse_target(image.target);
   fmt::print(stderr,
@@ -73,25 +90,39 @@ void say(const compiler::Image& image, const compiler::Report& r) {
 } // namespace
 
 struct Session::State {
-  State(const Options& session_options, Threads session_threads, Compile session_compile)
+  State(const Options& session_options, Threads session_threads, Compile session_compile,
+        std::unique_ptr<DiskCache> kernels_on_disk)
       : options(session_options), threads(std::move(session_threads)),
-        compile(std::move(session_compile)), cache(options.memory_cache_bytes) {}
+        compile(std::move(session_compile)), disk(std::move(kernels_on_disk)),
+        cache(options.memory_cache_bytes) {}
 
   /// The options in canonical form, so that one configuration has one key however it is written.
   Expected<CompileOptions> completed(const ir::Program& program,
                                      const CompileOptions& compile_options) const;
   Expected<CompileOptions> completed(const CompileOptions& compile_options) const;
+  /// In place of `auto`, a schedule that was measured to be faster, where one is known.
+  void take_tuned(const ir::Program& program, CompileOptions& complete) const;
+  /// By the options' schedule; by `auto` where that was taken from measurements and does not fit.
+  Expected<Compiled> compile_by(const ir::Program& program, const CompileOptions& complete) const;
   /// `made` with words about it, where they are wanted.
   Expected<Compiled> told(Expected<Compiled> made) const;
   Expected<compiler::Stages> told(Expected<compiler::Stages> made) const;
-  Expected<Kernel> kernel(const ir::Program& program, const CompileOptions& complete) const;
+  Expected<Kernel> kernel(const ir::Program& program, const CompileOptions& complete,
+                          const std::string& key);
+  std::optional<Kernel> kernel_on_disk(const CompileOptions& complete, const std::string& key);
+  Expected<Compiled> made(const ir::Program& program, const CompileOptions& complete,
+                          const std::string& key);
 
   const Options options;
   const Expected<std::string> target = canonical_target(options.target); // found once, not per call
   const Threads threads;
   const Compile compile;
+  const std::unique_ptr<DiskCache> disk; // null: nothing is kept from process to process
+  std::atomic<int64_t> loads{0};         // from there
   MemoryCache cache;
   FunctionTable functions;
+  mutable std::once_flag tuned_loaded;
+  mutable TunedSchedules tuned; // of the disk cache's folder, as they were at the first compile
 };
 
 Expected<CompileOptions> Session::State::completed(const ir::Program& program,
@@ -103,7 +134,31 @@ Expected<CompileOptions> Session::State::completed(const ir::Program& program,
   Expected<compiler::StridesByName> strides = compiler::checked_strides(program, complete->strides);
   if (!strides) return strides.failure();
   complete->strides = std::move(*strides);
+  if (complete->schedule == "auto") take_tuned(program, *complete);
   return complete;
+}
+
+void Session::State::take_tuned(const ir::Program& program, CompileOptions& complete) const {
+  if (!disk) return;
+  std::call_once(tuned_loaded, [this] {
+    Expected<TunedSchedules> found = TunedSchedules::load(disk->path());
+    if (found)
+      tuned = std::move(*found);
+    else
+      disk->warn(found.diagnostics().front());
+  });
+  const TunedSchedule* found = tuned.find(program, complete);
+  if (!found) return;
+  complete.schedule = found->schedule;
+  complete.schedule_name = "the tuned schedule";
+  complete.schedule_note =
+      fmt::format("tuned: measured {:.2f} times as fast as what the model chooses", found->faster);
+}
+
+Expected<Compiled> Session::State::compile_by(const ir::Program& program,
+                                              const CompileOptions& complete) const {
+  return untuned_if_refused(
+      complete, [&](const CompileOptions& options) { return compile(program, options); });
 }
 
 Expected<CompileOptions> Session::State::completed(const CompileOptions& compile_options) const {
@@ -128,12 +183,48 @@ Expected<compiler::Stages> Session::State::told(Expected<compiler::Stages> made)
   return made;
 }
 
-Expected<Kernel> Session::State::kernel(const ir::Program& program,
-                                        const CompileOptions& complete) const {
-  const Expected<Compiled> compiled = told(compile(program, complete));
+std::optional<Kernel> Session::State::kernel_on_disk(const CompileOptions& complete,
+                                                     const std::string& key) {
+  if (!disk) return std::nullopt;
+  const auto start = std::chrono::steady_clock::now();
+  const std::optional<DiskCache::Found> found = disk->find(key);
+  if (!found) return std::nullopt;
+  Expected<Kernel> kernel = Kernel::load(found->image, threads, *complete.flush_denormals);
+  if (!kernel) return disk->refuse(key, kernel.diagnostics().front()), std::nullopt;
+  loads.fetch_add(1, std::memory_order_relaxed);
+  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+  if (options.verbose)
+    fmt::print(stderr, "volute: @{} found in {}: {} bytes of code, {:.2f} ms\n", found->image.name,
+               disk->path(), found->image.text_bytes, took.count());
+  return *kernel;
+}
+
+Expected<Compiled> Session::State::made(const ir::Program& program, const CompileOptions& complete,
+                                        const std::string& key) {
+  Expected<Compiled> compiled = told(compile_by(program, complete));
+  if (compiled && disk)
+    disk->store(key, compiler::to_string(compiled->stages.schedules), compiled->report,
+                compiled->image);
+  return compiled;
+}
+
+Expected<Kernel> Session::State::kernel(const ir::Program& program, const CompileOptions& complete,
+                                        const std::string& key) {
+  if (const std::optional<Kernel> kernel = kernel_on_disk(complete, key)) return *kernel;
+  const Expected<Compiled> compiled = made(program, complete, key);
   if (!compiled) return compiled.failure();
   return Kernel::load(compiled->image, threads, *complete.flush_denormals);
 }
+
+namespace {
+
+std::unique_ptr<DiskCache> disk_cache_of(const Options& options) {
+  std::string dir = options.cache_dir.value_or(default_cache_dir());
+  if (dir.empty() || options.disk_cache_bytes == 0) return nullptr;
+  return std::make_unique<DiskCache>(std::move(dir), options.disk_cache_bytes);
+}
+
+} // namespace
 
 Session::Session() : Session(options().value()) {}
 
@@ -141,25 +232,38 @@ Session::Session(const Options& options)
     : Session(options, std::move(Threads::pool(options.threads)).value()) {}
 
 Session::Session(const Options& options, Threads threads)
-    : Session(std::make_shared<State>(options, std::move(threads), runtime::compile)) {
+    : Session(std::make_shared<State>(options, std::move(threads), runtime::compile,
+                                      disk_cache_of(options))) {
   compiler::watch_this_thread();
 }
 
 Session::Session(const Options& options, Threads threads, CompileImage compile_image)
     : Session(std::make_shared<State>(options, std::move(threads),
-                                      with_image_alone(std::move(compile_image)))) {}
+                                      with_image_alone(std::move(compile_image)), nullptr)) {}
 
 Session::Session(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
 Expected<Kernel> Session::try_compile(const ir::Program& program, const CompileOptions& options) {
   const Expected<CompileOptions> complete = state_->completed(program, options);
   if (!complete) return complete.failure();
-  return state_->cache.get_or_compile(kernel_key(program, *complete),
-                                      [&] { return state_->kernel(program, *complete); });
+  const std::string key = kernel_key(program, *complete);
+  return state_->cache.get_or_compile(key, [&] { return state_->kernel(program, *complete, key); });
 }
 
 Kernel Session::compile(const ir::Program& program, const CompileOptions& options) {
   return std::move(try_compile(program, options)).value();
+}
+
+Expected<compiler::Report> Session::report(const ir::Program& program,
+                                           const CompileOptions& options) {
+  const Expected<CompileOptions> complete = state_->completed(program, options);
+  if (!complete) return complete.failure();
+  const std::string key = kernel_key(program, *complete);
+  if (state_->disk)
+    if (std::optional<compiler::Report> report = state_->disk->find_report(key)) return *report;
+  Expected<Compiled> compiled = state_->made(program, *complete, key);
+  if (!compiled) return compiled.failure();
+  return std::move(compiled->report);
 }
 
 Expected<CompileRequest> Session::request(const ir::Program& program,
@@ -177,7 +281,8 @@ Expected<CompileRequest> Session::request(const CompileOptions& options) const {
 
 Expected<Compiled> Session::inspect(const ir::Program& program,
                                     const CompileRequest& request) const {
-  return state_->told(compiler::compile(program, request));
+  return state_->told(untuned_if_refused(
+      request, [&](const CompileRequest& asked) { return compiler::compile(program, asked); }));
 }
 
 Expected<Compiled> Session::inspect(const ir::NestProgram& nests,
@@ -192,7 +297,9 @@ Expected<Compiled> Session::inspect(const ir::LoopProgram& loops,
 
 Expected<compiler::Stages> Session::inspect_loops(const ir::Program& program,
                                                   const CompileRequest& request) const {
-  return state_->told(compiler::specialise_program(program, request));
+  return state_->told(untuned_if_refused(request, [&](const CompileRequest& asked) {
+    return compiler::specialise_program(program, asked);
+  }));
 }
 
 Expected<compiler::Stages> Session::inspect_loops(const ir::NestProgram& nests,
@@ -222,6 +329,8 @@ void Session::remember(const FunctionKey& key, const Kernel& kernel) {
 MemoryCache::Counters Session::cache_counters() const {
   MemoryCache::Counters counters = state_->cache.counters();
   counters.hits += state_->functions.hits();
+  counters.loads = state_->loads.load(std::memory_order_relaxed);
+  counters.compiles -= counters.loads; // of those that were not found in memory
   return counters;
 }
 

@@ -4,6 +4,9 @@
 //     volute::Kernel kernel = session.compile(program);  // compiled once, found again after
 //     kernel.run({{"x", x}, {"w", w}}, {{"y", y}}).check();
 //
+// What one process has compiled the next finds on disk (Options::cache_dir, disk_cache.h): the same
+// code, by a key that names all that it depends on.
+//
 // A session may be used from any number of threads; a configuration that several ask for at once
 // is compiled once. Copies share everything. Every program is verified before anything else looks
 // at it, however it was made.
@@ -44,6 +47,7 @@ struct LoopProgram; // ir/loops.h
 namespace volute::compiler {
 struct CompileRequest; // compiler/compile.h
 struct Compiled;
+struct Report; // compiler/report/report.h
 struct Stages;
 } // namespace volute::compiler
 
@@ -74,6 +78,10 @@ public:
   Kernel compile(const ir::Program& program, const CompileOptions& options = {});
   /// The same with the failure as a value.
   Expected<Kernel> try_compile(const ir::Program& program, const CompileOptions& options = {});
+
+  /// What the compiler says of the kernel: the words of when it was made, if that is on disk; else
+  /// it is compiled now.
+  Expected<compiler::Report> report(const ir::Program& program, const CompileOptions& options = {});
 
   /// What this session's compiler is asked for: target and strides found right, settings filled in.
   Expected<compiler::CompileRequest> request(const ir::Program& program,

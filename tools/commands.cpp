@@ -1,6 +1,6 @@
 #include "tools/commands.h"
 
-#include "compiler/codegen/codegen.h"
+#include "compiler/image/generator.h"
 #include "compiler/target/target.h"
 #include "ir/literals.h"
 #include "ir/operators.h"
@@ -32,8 +32,9 @@ constexpr const char* examples = R"(Examples:
 )";
 
 std::string version_text() {
-  return fmt::format("volute {}, generator {}, LLVM {}, on {}", version, version,
-                     compiler::llvm_version(), compiler::short_text(compiler::host()));
+  return fmt::format("volute {}, generator {}, LLVM {}, on {}", version,
+                     compiler::generator_version(), compiler::llvm_version(),
+                     compiler::short_text(compiler::host()));
 }
 
 std::string footer() {
@@ -130,7 +131,9 @@ int run(Invocation& invocation) {
   add_run(app, invocation, actions);
   add_inspect(app, invocation, actions);
   add_bench(app, invocation, actions);
+  add_tune(app, invocation, actions);
   add_targets(app, actions);
+  add_cache(app, actions);
   add_planned(app, actions);
   check_command(app, invocation);
   const int status = dispatch(app, actions, invocation);

@@ -14,6 +14,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 
 namespace volute::tools {
 namespace {
@@ -61,6 +62,13 @@ int thread_count(const std::string& option) {
 
 } // namespace
 
+std::string whole_path(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path whole = std::filesystem::absolute(path, error);
+  if (error) refuse({{}, path, error.message(), ""});
+  return whole.lexically_normal().string();
+}
+
 void add_common_options(CLI::App& app, CommonOptions& options) {
   constexpr const char* group = "Options of run, inspect and bench";
   // Taken so that command lines last; an option leaves this group when it does something.
@@ -101,12 +109,24 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
                "Fix the algorithm and the order of summation whatever the batch;\n"
                "today both follow the schedule")
       ->group(without_effect);
-  app.add_option("--cache-dir", options.cache_dir,
-                 "Where compiled kernels are kept; today there is no cache on disk")
-      ->type_name("DIR")
-      ->group(without_effect);
-  app.add_flag("--no-cache", options.no_cache, "Compile anew; today that is always so")
-      ->group(without_effect);
+  CLI::Option* dir = app.add_option("--cache-dir", options.cache_dir,
+                                    "Where compiled kernels are kept (~/.cache/volute)");
+  dir->type_name("DIR")->group(group);
+  app.add_flag("--no-cache", options.no_cache, "Neither look for compiled kernels nor keep any")
+      ->excludes(dir)
+      ->group(group);
+}
+
+std::string kept_in(const std::string& dir) {
+  const Expected<runtime::Options>& environment = runtime::options();
+  if (!environment) throw Stop(exit_misused, render(environment.diagnostics(), "", ""));
+  std::string path =
+      dir.empty() ? environment->cache_dir.value_or(runtime::default_cache_dir()) : whole_path(dir);
+  if (path.empty())
+    throw Stop(exit_refused,
+               "error: kernels are kept nowhere: VOLUTE_DISK_CACHE is 0, or none of "
+               "VOLUTE_CACHE_DIR, XDG_CACHE_HOME and HOME names a folder\n--cache-dir names one\n");
+  return path;
 }
 
 Settings settings_of(const CommonOptions& options) {
@@ -131,6 +151,12 @@ Settings settings_of(const CommonOptions& options) {
       misuse(fmt::format("--compile-memory: '{}' is not a number of bytes, or of K, M or G of them",
                          options.compile_memory));
     session.budget.bytes = *bytes;
+  }
+  if (options.no_cache) session.cache_dir = "";
+  if (!options.cache_dir.empty()) {
+    session.cache_dir = whole_path(options.cache_dir);
+    if (session.disk_cache_bytes == 0)
+      session.disk_cache_bytes = runtime::Options().disk_cache_bytes;
   }
   const bool has_target = !options.target.empty();
   if (has_target) session.target = options.target;

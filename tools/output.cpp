@@ -94,4 +94,23 @@ void Progress::show() {
   if (is_shown_) fmt::print(stderr, "\r\x1b[K");
 }
 
+std::string human_bytes(int64_t bytes) {
+  const auto value = static_cast<double>(bytes);
+  if (bytes < 1 << 10) return fmt::format("{} B", bytes);
+  if (bytes < 1 << 20) return fmt::format("{:.1f} KiB", value / (1 << 10));
+  if (bytes < 1 << 30) return fmt::format("{:.1f} MiB", value / (1 << 20));
+  return fmt::format("{:.1f} GiB", value / (1 << 30));
+}
+
+std::string place_in_line(size_t done, size_t all, double seconds) {
+  constexpr size_t width = 20;
+  if (all == 1) return "";
+  const std::string left =
+      done == 0 ? ""
+                : fmt::format(", {:.0f} s left", seconds / static_cast<double>(done) *
+                                                     static_cast<double>(all - done));
+  const size_t full = width * done / all;
+  return fmt::format("[{:#<{}}{:.<{}}] {}/{}{}: ", "", full, "", width - full, done + 1, all, left);
+}
+
 } // namespace volute::tools

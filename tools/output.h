@@ -2,6 +2,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstdint>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -17,6 +18,9 @@ void prepare_streams();
 /// failure, it has seen what it wanted.
 void print(std::string_view text);
 void flush();
+
+/// "3.4 MiB".
+std::string human_bytes(int64_t bytes);
 
 /// A line on standard error that says what is being done and for how long, once it takes longer
 /// than a second; only on a terminal, and gone when the work is done.
@@ -40,5 +44,9 @@ private:
   bool is_over_ = false, is_shown_ = false;
   std::thread thread_;
 };
+
+/// "[####......] 8/20, 40 s left: " in front of what is done now, the eighth of twenty things;
+/// `seconds` is what those before took. Nothing where there is only one.
+std::string place_in_line(size_t done, size_t all, double seconds);
 
 } // namespace volute::tools

@@ -13,10 +13,6 @@ void add_planned(CLI::App& app, Actions& actions) {
   constexpr Planned planned[] = {
       {"compile", "an object file and a C header for a program",
        "`volute inspect FILE --stage asm` shows the code that it would hold"},
-      {"tune", "times the most promising schedules and remembers the best",
-       "`volute inspect FILE --stage report` shows the candidates, and --schedule tries one"},
-      {"cache", "lists, checks and clears the compiled kernels on disk",
-       "nothing is kept on disk yet, every process compiles its own"},
   };
   for (const Planned& p : planned) {
     CLI::App* sub = app.add_subcommand(p.name, p.does);

@@ -5,7 +5,6 @@
 #include "compiler/codegen/machine.h"
 
 #include <fmt/format.h>
-#include <llvm/Config/llvm-config.h>
 #include <llvm/IR/AssemblyAnnotationWriter.h>
 #include <llvm/IR/DebugInfo.h>
 #include <llvm/IR/DiagnosticInfo.h>
@@ -48,8 +47,6 @@ std::vector<int32_t> argument_slots(const std::vector<ir::Buffer>& buffers) {
   }
   return slots;
 }
-
-std::string llvm_version() { return LLVM_VERSION_STRING; }
 
 // ---- generation -------------------------------------------------------------------------------
 

@@ -83,7 +83,4 @@ Expected<Code> generate(const ir::LoopProgram& program, const Target& target,
 /// intermediate buffers in order; -1 for those that the caller does not pass (tables).
 std::vector<int32_t> argument_slots(const std::vector<ir::Buffer>& buffers);
 
-/// "19.1.7", a part of every cache key.
-std::string llvm_version();
-
 } // namespace volute::compiler

@@ -1,3 +1,4 @@
+#include "compiler/image/generator.h"
 #include "runtime/key.h"
 #include "tests/runtime/hand_assembled.h"
 #include "tests/support/catch.h"
@@ -27,7 +28,10 @@ const CompileOptions plain{"haswell", "auto", 2, false};
 TEST_CASE("a key names what the code depends on, then the program") {
   const std::string key = kernel_key(constant_program("w.npy", std::byte{1}), plain);
   CHECK(key.substr(0, key.find("constant")) ==
-        "target haswell\nschedule auto\naccuracy 2\ndeterministic false\n");
+        "generator " + std::string(compiler::generator_version()) + ", LLVM " +
+            std::string(compiler::llvm_version()) +
+            "\ntarget haswell\nschedule auto\naccuracy 2\ndeterministic false\n");
+  CHECK(compiler::generator_version().size() == 16);
   CHECK(key.find("constant %w xxh3:") != std::string::npos);
   CHECK(key.find("program @k") != std::string::npos);
 }

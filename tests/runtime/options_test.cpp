@@ -31,6 +31,8 @@ TEST_CASE("every variable is read") {
                                  {"VOLUTE_TARGET", "haswell"},
                                  {"VOLUTE_ACCURACY", "0.5"},
                                  {"VOLUTE_MEMORY_CACHE", "64M"},
+                                 {"VOLUTE_CACHE_DIR", "/var/kernels"},
+                                 {"VOLUTE_DISK_CACHE", "2G"},
                                  {"VOLUTE_COMPILE_SECONDS", "2.5"},
                                  {"VOLUTE_COMPILE_MEMORY", "3M"},
                                  {"VOLUTE_VERBOSE", "1"}});
@@ -38,6 +40,8 @@ TEST_CASE("every variable is read") {
   CHECK(options.target == "haswell");
   CHECK(options.accuracy == 0.5);
   CHECK(options.memory_cache_bytes == 64 << 20);
+  CHECK(options.cache_dir == "/var/kernels");
+  CHECK(options.disk_cache_bytes == int64_t{2} << 30);
   CHECK(!options.flush_denormals);
   CHECK(read({{"VOLUTE_FLUSH_DENORMALS", "1"}})->flush_denormals);
   CHECK(!read({{"VOLUTE_FLUSH_DENORMALS", "1"}})->verbose);
@@ -78,6 +82,24 @@ TEST_CASE("every variable is listed once, begins with VOLUTE_ and says what it d
   }
   CHECK(static_cast<size_t>(std::count(help.begin(), help.end(), '\n')) ==
         runtime::option_rows().size());
+}
+
+TEST_CASE("kernels are kept where the first variable that names a folder says") {
+  const auto dir = [](const std::map<std::string, std::string, std::less<>>& environment) {
+    return runtime::cache_dir_of([&](std::string_view name) -> std::optional<std::string> {
+      const auto found = environment.find(name);
+      if (found == environment.end()) return std::nullopt;
+      return found->second;
+    });
+  };
+  CHECK(dir({{"VOLUTE_CACHE_DIR", "/a"}, {"XDG_CACHE_HOME", "/b"}, {"HOME", "/c"}}) == "/a");
+  CHECK(dir({{"VOLUTE_CACHE_DIR", ""}, {"XDG_CACHE_HOME", "/b"}, {"HOME", "/c"}}) == "/b/volute");
+  CHECK(dir({{"XDG_CACHE_HOME", "b"}, {"HOME", "/c"}}) == "/c/.cache/volute");
+  CHECK(dir({{"HOME", "c"}}) == "");
+  CHECK(dir({}) == "");
+  CHECK(dir({{"VOLUTE_DISK_CACHE", "0"}, {"HOME", "/c"}}) == "");
+  CHECK(failure_text(read({{"VOLUTE_CACHE_DIR", "kernels"}})) ==
+        "VOLUTE_CACHE_DIR: 'kernels' is not a whole path, from / on");
 }
 
 TEST_CASE("a caller says options by name, and the environment says the rest") {

@@ -19,7 +19,7 @@ TEST_CASE("--version names Volute, its generator and LLVM, and the build file ag
   CHECK(ran.status == 0);
   CHECK(std::regex_match(
       ran.out,
-      std::regex("volute 0\\.1\\.0, generator 0\\.1\\.0, LLVM 19\\.[0-9.]+, on [^\n]+\n")));
+      std::regex("volute 0\\.1\\.0, generator [0-9a-f]{16}, LLVM 19\\.[0-9.]+, on [^\n]+\n")));
   CHECK_THAT(read_file(VOLUTE_SOURCE_DIR "/CMakeLists.txt"),
              ContainsSubstring("VERSION " + std::string(volute::tools::version)));
 }
@@ -30,7 +30,8 @@ TEST_CASE("--help lists every command and every environment variable", "[command
   CHECK(ran.err == "");
   for (const char* word :
        {"run", "inspect", "bench", "targets", "compile", "tune", "cache", "VOLUTE_THREADS",
-        "VOLUTE_TARGET", "VOLUTE_ACCURACY", "VOLUTE_MEMORY_CACHE", "VOLUTE_VERBOSE", "Exit status"})
+        "VOLUTE_TARGET", "VOLUTE_ACCURACY", "VOLUTE_MEMORY_CACHE", "VOLUTE_CACHE_DIR",
+        "VOLUTE_DISK_CACHE", "VOLUTE_VERBOSE", "Exit status"})
     CHECK_THAT(ran.out, ContainsSubstring(word));
 }
 
@@ -51,11 +52,10 @@ TEST_CASE("what has no effect yet, or is not built, stands under a heading that 
     std::string command, heading;
     std::vector<std::string> under;
   };
-  const std::vector<std::string> idle = {"--deterministic", "--cache-dir", "--no-cache"};
+  const std::vector<std::string> idle = {"--deterministic"};
   for (const Listed& listed :
-       {Listed{"", "Not built yet:", {"  compile ", "  tune ", "  cache "}},
-        Listed{"inspect", "Not built yet:", {"--html"}}, Listed{"run", "Without effect yet:", idle},
-        Listed{"inspect", "Without effect yet:", idle},
+       {Listed{"", "Not built yet:", {"  compile "}},
+        Listed{"run", "Without effect yet:", idle}, Listed{"inspect", "Without effect yet:", idle},
         Listed{"bench", "Without effect yet:", idle}}) {
     const std::string help = run_volute(listed.command + " --help").out;
     INFO(help);
@@ -83,14 +83,13 @@ TEST_CASE("nothing at all is answered by the help, as a mistake", "[commands]") 
 TEST_CASE("a command that there is not is named, with those that there are", "[commands]") {
   const Ran ran = run_volute("rum examples/first.vlt");
   CHECK(ran.status == 2);
-  CHECK(ran.err ==
-        "error: there is no command 'rum'\n"
-        "did you mean run? the commands are run, inspect, bench, targets, compile, tune, "
-        "cache\n");
+  CHECK(ran.err == "error: there is no command 'rum'\n"
+                   "did you mean run? the commands are run, inspect, bench, tune, targets, cache, "
+                   "compile\n");
 }
 
 TEST_CASE("what is coming says that it is not built yet", "[commands]") {
-  for (const std::string command : {"compile", "tune", "cache"}) {
+  for (const std::string command : {"compile"}) {
     const Ran ran = run_volute(command + " examples/first.vlt -o kernel.o");
     CHECK(ran.status == 1);
     CHECK_THAT(ran.err, StartsWith("error: volute " + command + ": not built yet\n"));
