@@ -189,7 +189,7 @@ def set_default_session(session: Session) -> None:
 
     with _default_lock:
         _default = session
-        functional._kernels.clear()
+        functional._forget_kernels()
 
 
 class Value:

@@ -290,8 +290,6 @@ def _first(module: nn.Module) -> Fused:
 
 
 def _batch_norm(module: nn.Module) -> _Step:
-    if module.running_mean is None:
-        raise _Left("its batch norm has no running statistics")
     mean, var = _dense(module.running_mean), _dense(module.running_var)
     scale = torch.ones_like(mean) if module.weight is None else _dense(module.weight)
     shift = torch.zeros_like(mean) if module.bias is None else _dense(module.bias)
@@ -333,8 +331,9 @@ def _follows(module: nn.Module) -> Optional[_Step]:
     """What can be computed where the value is made, or nothing."""
     if _has_hooks(module):
         return None
-    if type(module) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d) and module.running_mean is not None:
-        return _batch_norm(module)
+    if type(module) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d):
+        # One that takes the batch's own statistics is no constant.
+        return None if module.training or module.running_mean is None else _batch_norm(module)
     make = _activations.get(type(module))
     return make(module) if make else None
 
