@@ -10,7 +10,6 @@
 
 namespace volute::runtime {
 
-/// How a program is compiled; what is left empty is as the session has it.
 struct CompileOptions {
   std::string target = "";       // "native" or CPU[+feature,-feature...]; empty: the session's
   std::string schedule = "auto"; // "auto", "naive" or directives

@@ -57,7 +57,6 @@ concept TensorOrView = std::same_as<std::remove_cvref_t<T>, TensorRef> ||
     std::same_as<std::remove_cvref_t<T>, TensorView> ||
     std::same_as<std::remove_cvref_t<T>, MutableTensorView>;
 
-/// A compiled kernel. Immutable, cheap to copy, called from any number of threads.
 class Kernel {
 public:
   // Copied and never moved from: every object is a kernel that can be called.

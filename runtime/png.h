@@ -18,7 +18,6 @@
 
 namespace volute::runtime {
 
-/// Of a picture, in pixels.
 struct PngSize {
   int64_t width = 0, height = 0;
   int64_t channels = 1; // 1 or 3, alpha not counted

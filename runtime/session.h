@@ -59,7 +59,6 @@ class FunctionKey; // function_key.h
 using CompileImage =
     std::function<Expected<compiler::Image>(const ir::Program&, const CompileOptions&)>;
 
-/// Where kernels are compiled and kept. Copies share everything; any thread may use any of them.
 class Session {
 public:
   // Copied and never moved from: every object is a session that can be used.

@@ -14,7 +14,6 @@
 
 namespace volute::runtime {
 
-/// How a call ended.
 enum class StatusCode : int32_t {
   ok = 0,
   // A step in an image returns this when the data hold an index outside their range (max_unpool).
@@ -26,7 +25,6 @@ enum class StatusCode : int32_t {
   step_failed, // a step returned a code that this runtime does not know
 };
 
-/// A code, and the words of a failure.
 class [[nodiscard]] Status {
 public:
   Status() noexcept = default;

@@ -16,7 +16,6 @@
 
 namespace volute::runtime {
 
-/// A tensor that lies in the caller's memory, as plain data.
 struct TensorRef {
   void* data = nullptr;                // its first element; written to only when `writable`
   const ir::Extent* extents = nullptr; // `rank` of them, in memory order, outermost first

@@ -19,7 +19,6 @@ namespace volute::runtime {
 /// all of them are done: tbb::parallel_for, OpenMP, or a pool of the caller's own.
 using ParallelFor = std::function<void(int64_t count, const std::function<void(int64_t)>& body)>;
 
-/// Threads that run the pieces of a kernel's work; copies are the same threads.
 class Threads {
 public:
   /// The caller's thread.
