@@ -5,7 +5,9 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 # Which headers are public, and where they are included from; and with them all that they include.
-set(VOLUTE_PUBLIC_HEADERS capi/volute.h:volute.h runtime/volute.hpp:volute.hpp)
+set(VOLUTE_PUBLIC_HEADERS
+    capi/volute.h:volute.h runtime/volute.hpp:volute.hpp runtime/threads_openmp.h:threads_openmp.hpp
+    runtime/threads_tbb.h:threads_tbb.hpp)
 
 # The same spelling works inside the build: examples and tests are written as a user writes. Headers
 # are the repository's own there, which name each other from its root.
@@ -161,5 +163,3 @@ add_custom_target(
   COMMAND ${CMAKE_COMMAND} -DBUILD=${PROJECT_BINARY_DIR} -P
           ${PROJECT_SOURCE_DIR}/cmake/Uninstall.cmake
   VERBATIM)
-
-include(VolutePackages)

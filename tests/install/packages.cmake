@@ -22,7 +22,7 @@ foreach(package IN LISTS packages)
   run(dpkg-deb -x ${package} ${WORK}/root)
 endforeach()
 list(SORT names)
-if(NOT names MATCHES "^libvolute-dev;libvolute[0-9.]+;volute$")
+if(NOT names MATCHES "^libvolute-dev;libvolute[0-9.]+(;python3-volute)?;volute$")
   message(FATAL_ERROR "the packages are ${names}")
 endif()
 list(GET names 1 library)
@@ -49,3 +49,10 @@ run(${WORK}/root/usr/bin/volute run -e
        %y = max_pool %x {kernel = 2}
        return %y
      }")
+if(PYTHON)
+  set(ENV{PYTHONPATH} ${WORK}/root/usr/lib/python3/dist-packages)
+  unset(ENV{LD_LIBRARY_PATH}) # it knows where its library is
+  run(${PYTHON} -c "import volute, numpy
+y = volute.max_pool1d(numpy.array([[[1, 2, 3, 4]]], 'f4'), 2)
+assert y.tolist() == [[[2, 4]]] and volute.__file__.startswith('${WORK}'), volute.__file__")
+endif()
