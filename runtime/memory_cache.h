@@ -34,6 +34,7 @@ public:
     int64_t hits = 0;      // found
     int64_t compiles = 0;  // not found: compiled, with or without success
     int64_t loads = 0;     // not found here, but on disk (a session's)
+    int64_t stores = 0;    // put there (a session's)
     int64_t waits = 0;     // not found, but somebody was compiling it
     int64_t failures = 0;  // of the compiles
     int64_t evictions = 0; // let go to stay within the limit

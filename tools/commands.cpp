@@ -132,6 +132,7 @@ int run(Invocation& invocation) {
   add_inspect(app, invocation, actions);
   add_bench(app, invocation, actions);
   add_targets(app, actions);
+  add_compile(app, invocation, actions);
   add_cache(app, actions);
   add_planned(app, actions);
   check_command(app, invocation);

@@ -11,8 +11,6 @@ void add_planned(CLI::App& app, Actions& actions) {
     const char *name, *does, *instead;
   };
   constexpr Planned planned[] = {
-      {"compile", "an object file and a C header for a program",
-       "`volute inspect FILE --stage asm` shows the code that it would hold"},
       {"tune", "times the most promising schedules and remembers the best",
        "`volute inspect FILE --stage report` shows the candidates, and --schedule tries one"},
   };
