@@ -26,8 +26,14 @@ endif()
 
 set(complete YES)
 set(objects "")
-foreach(layer IN ITEMS volute_ir volute_target volute_image volute_compiler
-              volute_codegen volute_runtime)
+set(codegen "")
+set(llvm "")
+if(VOLUTE_COMPILER_INSIDE)
+  set(codegen volute_codegen)
+  set(llvm volute_llvm)
+endif()
+foreach(layer IN ITEMS volute_ir volute_target volute_image volute_compiler ${codegen}
+              volute_runtime)
   get_target_property(kind ${layer} TYPE)
   if(kind STREQUAL STATIC_LIBRARY)
     list(APPEND objects $<TARGET_OBJECTS:${layer}>)
@@ -53,8 +59,11 @@ if(complete AND VOLUTE_HEADER)
               $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/volute>)
   target_compile_features(volute_shared INTERFACE cxx_std_20)
   target_link_libraries(
-    volute_shared PRIVATE volute_llvm fmt::fmt PNG::PNG pthreadpool::pthreadpool xxhash::xxhash
+    volute_shared PRIVATE ${llvm} fmt::fmt PNG::PNG pthreadpool::pthreadpool xxhash::xxhash
                           Threads::Threads ${CMAKE_DL_LIBS})
+
+  # Kernels and threads outlive whoever has loaded the library.
+  target_link_options(volute_shared PRIVATE LINKER:-z,nodelete)
 
   set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/volute)
   install(TARGETS volute_shared EXPORT volute LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -1,8 +1,8 @@
 #include "runtime/session.h"
 
-#include "compiler/codegen/compiling.h"
 #include "compiler/compile.h"
 #include "ir/verify.h"
+#include "runtime/compiler_library.h"
 #include "runtime/compiler_link.h"
 #include "runtime/disk_cache.h"
 #include "runtime/function_table.h"
@@ -54,6 +54,14 @@ Compile with_image_alone(CompileImage compile_image) {
   };
 }
 
+Compile with_library(const std::string& path) {
+  return [path](const ir::Program& program, const CompileOptions& options) -> Expected<Compiled> {
+    const Expected<CompileRequest> request = compile_request(options);
+    if (!request) return request.failure();
+    return runtime::compile(path, program, *request);
+  };
+}
+
 /// What each pass took.
 void say_passes(const compiler::Report& report) {
   size_t widest = 0;
@@ -100,7 +108,9 @@ struct Session::State {
   const Threads threads;
   const Compile compile;
   const std::unique_ptr<DiskCache> disk; // null: nothing is kept from process to process
-  std::atomic<int64_t> loads{0};         // from there
+  std::atomic<int64_t> loads{0};         // of kernels from there
+  std::atomic<int64_t> reports{0};       // of reports alone
+  std::atomic<int64_t> stores{0};
   MemoryCache cache;
   FunctionTable functions;
 };
@@ -158,9 +168,10 @@ std::optional<Kernel> Session::State::kernel_on_disk(const CompileOptions& compl
 Expected<Compiled> Session::State::made(const ir::Program& program, const CompileOptions& complete,
                                         const std::string& key) {
   Expected<Compiled> compiled = told(compile(program, complete));
-  if (compiled && disk)
-    disk->store(key, compiler::to_string(compiled->stages.schedules), compiled->report,
-                compiled->image);
+  if (compiled && disk && compiler_is_as_named(options.compiler) &&
+      disk->store(key, compiler::to_string(compiled->stages.schedules), compiled->report,
+                  compiled->image))
+    stores.fetch_add(1, std::memory_order_relaxed);
   return compiled;
 }
 
@@ -188,9 +199,9 @@ Session::Session(const Options& options)
     : Session(options, std::move(Threads::pool(options.threads)).value()) {}
 
 Session::Session(const Options& options, Threads threads)
-    : Session(std::make_shared<State>(options, std::move(threads), runtime::compile,
+    : Session(std::make_shared<State>(options, std::move(threads), with_library(options.compiler),
                                       disk_cache_of(options))) {
-  compiler::watch_this_thread();
+  watch_this_thread();
 }
 
 Session::Session(const Options& options, Threads threads, CompileImage compile_image)
@@ -216,7 +227,10 @@ Expected<compiler::Report> Session::report(const ir::Program& program,
   if (!complete) return complete.failure();
   const std::string key = kernel_key(program, *complete);
   if (state_->disk)
-    if (std::optional<compiler::Report> report = state_->disk->find_report(key)) return *report;
+    if (std::optional<compiler::Report> report = state_->disk->find_report(key)) {
+      state_->reports.fetch_add(1, std::memory_order_relaxed);
+      return *report;
+    }
   Expected<Compiled> compiled = state_->made(program, *complete, key);
   if (!compiled) return compiled.failure();
   return std::move(compiled->report);
@@ -237,17 +251,17 @@ Expected<CompileRequest> Session::request(const CompileOptions& options) const {
 
 Expected<Compiled> Session::inspect(const ir::Program& program,
                                     const CompileRequest& request) const {
-  return state_->told(compiler::compile(program, request));
+  return state_->told(runtime::compile(state_->options.compiler, program, request));
 }
 
 Expected<Compiled> Session::inspect(const ir::NestProgram& nests,
                                     const CompileRequest& request) const {
-  return state_->told(compiler::compile(nests, request));
+  return state_->told(runtime::compile(state_->options.compiler, nests, request));
 }
 
 Expected<Compiled> Session::inspect(const ir::LoopProgram& loops,
                                     const CompileRequest& request) const {
-  return state_->told(compiler::compile(loops, request));
+  return state_->told(runtime::compile(state_->options.compiler, loops, request));
 }
 
 Expected<compiler::Stages> Session::inspect_loops(const ir::Program& program,
@@ -284,8 +298,12 @@ MemoryCache::Counters Session::cache_counters() const {
   counters.hits += state_->functions.hits();
   counters.loads = state_->loads.load(std::memory_order_relaxed);
   counters.compiles -= counters.loads; // of those that were not found in memory
+  counters.loads += state_->reports.load(std::memory_order_relaxed);
+  counters.stores = state_->stores.load(std::memory_order_relaxed);
   return counters;
 }
+
+std::string Session::cache_dir() const { return state_->disk ? state_->disk->path() : ""; }
 
 void Session::clear_cache() {
   state_->functions.clear();

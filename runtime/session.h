@@ -112,6 +112,8 @@ public:
   void remember(const FunctionKey& key, const Kernel& kernel);
 
   MemoryCache::Counters cache_counters() const;
+  /// The folder where kernels are kept from process to process; "" for none.
+  std::string cache_dir() const;
   /// Lets go of every kernel that nobody else holds.
   void clear_cache();
   const Threads& threads() const;

@@ -3,6 +3,7 @@
 #include "ir/literals.h"
 #include "ir/operators.h"
 #include "ir/print.h"
+#include "runtime/compiler_link.h"
 #include "tools/commands.h"
 #include "tools/common_options.h"
 #include "tools/output.h"
@@ -77,9 +78,18 @@ void check_stage(const std::string& wanted) {
            fmt::format("the stages are {}", fmt::join(names, ", ")));
 }
 
+/// All of them; stops where there is no compiler.
+std::vector<compiler::Pass> passes() {
+  const Expected<runtime::Options>& environment = runtime::options();
+  Expected<std::vector<compiler::Pass>> all =
+      runtime::all_passes(environment ? environment->compiler : "");
+  if (!all) refuse(all.diagnostics().front());
+  return std::move(*all);
+}
+
 void check_pass(const std::string& wanted) {
   std::vector<std::string_view> names;
-  for (const compiler::Pass& pass : compiler::all_passes()) names.push_back(pass.name);
+  for (const compiler::Pass& pass : passes()) names.push_back(pass.name);
   if (wanted == "all" || std::find(names.begin(), names.end(), wanted) != names.end()) return;
   const auto near = ir::nearest_word(wanted, names);
   misuse(fmt::format("--after: there is no pass {}", ir::quoted(wanted)),
@@ -221,7 +231,7 @@ private:
 
 int inspect(const InspectOptions& options, Invocation& invocation) {
   if (options.passes) {
-    print(compiler::to_string(compiler::all_passes()));
+    print(compiler::to_string(passes()));
     return exit_done;
   }
   check_stage(options.stage);
