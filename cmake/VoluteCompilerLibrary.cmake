@@ -13,12 +13,24 @@ if(VOLUTE_SANITIZE)
 endif()
 option(VOLUTE_COMPILER_INSIDE "Link the compiler into every program, LLVM with it" ${inside})
 
-# From the folder of programs to that of libraries, in an installation.
-file(RELATIVE_PATH libraries_from_bin /prefix/${CMAKE_INSTALL_BINDIR} /prefix/${CMAKE_INSTALL_LIBDIR})
+# From the folder of programs, or that of libraries, to others of an installation.
+foreach(way IN ITEMS BINDIR:LIBDIR BINDIR:DATADIR LIBDIR:DATADIR)
+  string(REPLACE ":" ";" both ${way})
+  list(GET both 0 from)
+  list(GET both 1 to)
+  file(RELATIVE_PATH from_${from}_to_${to} /prefix/${CMAKE_INSTALL_${from}}
+       /prefix/${CMAKE_INSTALL_${to}})
+endforeach()
 set_source_files_properties(
-  runtime/compiler_library.cpp
-  PROPERTIES COMPILE_DEFINITIONS
-             "VOLUTE_LIBRARIES_FROM_BIN=\"${libraries_from_bin}\"$<$<BOOL:${VOLUTE_COMPILER_INSIDE}>:;VOLUTE_COMPILER_INSIDE>")
+  runtime/own_folder.cpp
+  PROPERTIES
+    COMPILE_DEFINITIONS
+    "VOLUTE_LIBRARIES_FROM_BIN=\"${from_BINDIR_to_LIBDIR}\";VOLUTE_DATA_FROM_BIN=\"${from_BINDIR_to_DATADIR}\";VOLUTE_DATA_FROM_LIBRARIES=\"${from_LIBDIR_to_DATADIR}\""
+)
+if(VOLUTE_COMPILER_INSIDE)
+  set_source_files_properties(runtime/compiler_library.cpp PROPERTIES COMPILE_DEFINITIONS
+                                                                      VOLUTE_COMPILER_INSIDE)
+endif()
 
 if(VOLUTE_COMPILER_INSIDE)
   target_link_libraries(volute_runtime PUBLIC volute_codegen)
@@ -68,5 +80,8 @@ target_link_options(
   LINKER:--as-needed LINKER:-z,defs)
 # Whoever runs anything that may compile needs it built.
 add_dependencies(volute_runtime volute_compiler_library)
+if(TARGET installable)
+  add_dependencies(installable volute_compiler_library)
+endif()
 install(TARGETS volute_compiler_library LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
                                                 COMPONENT library)

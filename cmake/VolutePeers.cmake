@@ -20,7 +20,9 @@ function(volute_add_peer name package header library)
   target_include_directories(volute_peer_${name} SYSTEM PRIVATE ${VOLUTE_PEER_${name}_INCLUDE})
   target_link_libraries(volute_peer_${name} PRIVATE volute_peer ${VOLUTE_PEER_${name}_LIBRARY})
   target_compile_options(volute_peer_${name} PRIVATE ${VOLUTE_WARNINGS})
-  install(TARGETS volute_peer_${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/volute/peers)
+  # Only those that were built: quickstart builds them when it is asked to.
+  install(TARGETS volute_peer_${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/volute/peers
+                                              COMPONENT tool OPTIONAL)
   set(peers_built ${peers_built} ${name} PARENT_SCOPE)
 endfunction()
 

@@ -36,7 +36,7 @@ constexpr double far_bytes_per_cycle = 6;
 
 // Of a direct sum's cycles, both by arithmetic: with more, a form is not taken by it. It leaves
 // room for what arithmetic does not see.
-constexpr double most_of_direct = 0.8;
+constexpr double most_of_direct = 0.7;
 // Cycles of a direct sum that is left as it is: nests cost their beginnings and ends, and compile
 // time.
 constexpr double little_work = 150e3;

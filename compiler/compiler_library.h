@@ -15,6 +15,7 @@ struct CompilerLibrary {
   Expected<Compiled> (*compile_program)(const ir::Program&, const CompileRequest&);
   Expected<Compiled> (*compile_nests)(const ir::NestProgram&, const CompileRequest&);
   Expected<Compiled> (*compile_loops)(const ir::LoopProgram&, const CompileRequest&);
+  Expected<LlvmListing> (*list_llvm)(const ir::LoopProgram&, const Target&);
   std::span<const Pass> (*passes_to_code)();
   /// A thread ends, which may be one that has called exit(); and what exit() does before it comes
   /// to LLVM's objects: codegen/compiling.h.

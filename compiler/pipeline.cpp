@@ -424,6 +424,7 @@ Expected<Stages> run_from(size_t first, Stages start, const CompileRequest& requ
     return refused;
   }
   for (const PassTime& pass : made->report.passes) made->report.lower_ms += pass.total_ms();
+  made->report.schedule_note = request.schedule_note;
   return made;
 }
 

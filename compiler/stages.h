@@ -35,6 +35,7 @@ struct CompileRequest {
   Target target = host();
   std::string schedule = "auto";          // auto, naive, or a schedule's text
   std::string schedule_name = "schedule"; // what messages call that text
+  std::string schedule_note = "";         // what the report says of where it comes from
   /// The largest error that a form may make, in multiples of direct f32's (rewrites/form.h).
   double accuracy = 2;
   /// Of inputs and outputs that are not dense, by name, in elements; `compile` checks them.

@@ -1,10 +1,12 @@
 #include "ir/memory_text.h"
 #include "ir/nest.h"
+#include "ir/nests_text.h"
 #include "ir/value_text.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <set>
 
 namespace volute::ir {
@@ -26,6 +28,7 @@ public:
     text_ += fmt::format(
         "nest {}{} {{\n", nest_.name,
         nest_.kind == NestKind::compute ? "" : fmt::format(" as {}", to_string(nest_.kind)));
+    sources_.resize(nest_.origin.empty() ? 1 : 2);
     if (!nest_.parameters.empty()) line(fmt::format("for any {}", parameters()));
     for (const View& operand : nest_.operands) line(to_string(operand, buffers_, nest_.vars));
     for (size_t i = 0; i < nest_.tables.size(); ++i)
@@ -33,12 +36,14 @@ public:
     print_roles();
     print_domain();
     for (const Accumulator& a : nest_.accumulators) {
+      say({a.initial});
       const std::string value = print_value(a.initial, a.type);
       line(fmt::format("{}{} = {}", name_text(a.name),
                        a.type == ElementType::f32 ? "" : fmt::format(": {}", to_string(a.type)),
                        value));
     }
     for (const Accumulator& a : nest_.accumulators) {
+      say({a.update});
       const std::string value = print_value(a.update, a.type);
       line(fmt::format("{} <- {}", name_text(a.name), value));
     }
@@ -46,8 +51,23 @@ public:
     return text_ + "}\n";
   }
 
+  /// By line of what print() gave: the sources of its values' nodes.
+  const std::vector<std::set<SourceId>>& sources() const { return sources_; }
+
 private:
-  void line(const std::string& text) { text_ += fmt::format("  {}\n", text); }
+  void line(const std::string& text) {
+    text_ += fmt::format("  {}\n", text);
+    sources_.push_back(said_);
+  }
+
+  /// The lines from here on say these values.
+  void say(const std::vector<Expr>& values) {
+    said_.clear();
+    for (const Expr& value : values)
+      visit(value, [&](const ExprNode& node) {
+        if (node.source != no_source) said_.insert(node.source);
+      });
+  }
 
   /// The value's text, behind lines that name what stands in it several times.
   std::string print_value(const Expr& value, ElementType type) {
@@ -60,9 +80,11 @@ private:
     const ElementType type = nest_.operands.at(static_cast<size_t>(write.operand)).element;
     const std::string place = this->place(write.operand, write.index);
     if (!write.offset) {
+      say({write.value});
       const std::string value = print_value(write.value, type);
       return line(fmt::format("{} = {}", place, value));
     }
+    say({write.offset, write.value});
     const ValueTexts texts = value_texts(
         {{write.offset, {ElementType::i64, 1}}, {write.value, {type, 1}}}, names_, taken_);
     for (const std::string& let : texts.lets) line(let);
@@ -139,6 +161,8 @@ private:
   ExprNames names_;
   std::set<std::string> taken_;
   std::string text_;
+  std::set<SourceId> said_;
+  std::vector<std::set<SourceId>> sources_;
 };
 
 } // namespace
@@ -151,11 +175,38 @@ std::string to_string(const Nest& nest, const NestProgram& program) {
   return NestPrinter(nest, program.buffers, &program.nests).print();
 }
 
-std::string to_string(const NestProgram& program) {
-  std::string text = fmt::format("nests {}\n", program.name) + to_string(program.parameters);
-  if (!program.buffers.empty()) text += "\n" + buffer_lines(program.buffers, program.parameters);
-  for (const Nest& nest : program.nests) text += "\n" + to_string(nest, program);
-  return text + data_sections(program.buffers);
+std::string to_string(const NestProgram& program) { return text_of(program).text; }
+
+NestsText text_of(const NestProgram& program) {
+  NestsText all;
+  const auto add = [&](const std::string& text) {
+    all.text += text;
+    all.lines.resize(static_cast<size_t>(std::count(all.text.begin(), all.text.end(), '\n')));
+  };
+  const auto sources_of = [&](size_t statement) {
+    return statement < program.sources.size() ? program.sources[statement] : Sources();
+  };
+  add(fmt::format("nests {}\n", program.name) + to_string(program.parameters));
+  if (!program.buffers.empty()) add("\n" + buffer_lines(program.buffers, program.parameters));
+  for (size_t i = 0; i < program.nests.size(); ++i) {
+    const Nest& nest = program.nests[i];
+    Sources whole;
+    for (const size_t statement : nest.statements) whole.add(sources_of(statement));
+    NestPrinter printer(nest, program.buffers, &program.nests);
+    add("\n");
+    const size_t begin = all.lines.size();
+    add(printer.print());
+    for (size_t at = begin; at < all.lines.size(); ++at) {
+      NestsText::Line& line = all.lines[at];
+      line.nest = static_cast<int>(i);
+      if (at - begin < printer.sources().size())
+        for (const SourceId source : printer.sources()[at - begin])
+          line.sources.add(sources_of(static_cast<size_t>(source)));
+      if (line.sources.empty()) line.sources = whole;
+    }
+  }
+  add(data_sections(program.buffers));
+  return all;
 }
 
 } // namespace volute::ir

@@ -32,6 +32,9 @@ struct CompileOptions {
   std::optional<Budget> budget = {};
   /// What messages call the schedule's text; no part of a kernel's key.
   std::string schedule_name = "schedule";
+  /// What the report says of where the schedule comes from; no part of a kernel's key. Set by a
+  /// session that was asked for `auto` and knows a schedule that was measured to be faster.
+  std::string schedule_note = "";
 
   /// The same, for views like this one: `session.compile(program, CompileOptions{}.like("x", x))`.
   [[nodiscard]] CompileOptions like(const std::string& name, const TensorView& view) const;

@@ -1,19 +1,18 @@
 #include "runtime/compiler_library.h"
 
 #include "compiler/image/generator.h"
+#include "runtime/own_folder.h"
 
-#include <climits>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <atomic>
 #include <cstdlib>
 #include <dlfcn.h>
-#include <link.h>
 #include <mutex>
 #include <new>
-#include <optional>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
 
@@ -24,36 +23,25 @@ using compiler::CompilerLibrary;
 
 #ifndef VOLUTE_COMPILER_INSIDE
 
-constexpr const char* file_name = "libvolute-compiler.so";
-
-std::string whole_path(const std::string& path) {
-  char whole[PATH_MAX];
-  return realpath(path.c_str(), whole) ? whole : path;
-}
-
-/// The folder of the library or program that this code is in.
-std::string own_folder() {
-  static const char here = 0;
-  Dl_info info{};
-  link_map* map = nullptr;
-  const bool is_found = dladdr1(&here, &info, reinterpret_cast<void**>(&map), RTLD_DL_LINKMAP) != 0;
-  // The program's own entry has no name in the list of what is loaded.
-  const bool is_program = !is_found || !map || !map->l_name || map->l_name[0] == '\0';
-  const std::string file = whole_path(is_program ? "/proc/self/exe" : map->l_name);
-  return file.substr(0, file.rfind('/'));
-}
-
-std::vector<std::string> places(const std::string& path) {
-  if (!path.empty()) return {path};
-  const std::string own = own_folder();
-  return {own + "/" + file_name, own + "/lib/" + file_name, own + "/../lib/" + file_name,
-          own + "/" VOLUTE_LIBRARIES_FROM_BIN "/" + file_name};
+/// Whether anybody but this user and root could have put the file there: a program may lie in a
+/// folder of everybody's, and what it loads from beside itself becomes part of it.
+bool may_be_of_others(const std::string& file) {
+  for (const std::string& path : {file.substr(0, file.rfind('/')), file}) {
+    struct stat status;
+    if (stat(path.c_str(), &status) != 0 || (status.st_mode & S_IWOTH) != 0 ||
+        (status.st_uid != geteuid() && status.st_uid != 0))
+      return true;
+  }
+  return false;
 }
 
 Expected<const CompilerLibrary*> load(const std::string& path) {
-  const std::vector<std::string> tried = places(path);
+  const std::vector<std::string> tried = path.empty() ? places_of_compiler() : std::vector{path};
   for (const std::string& place : tried) {
     if (access(place.c_str(), F_OK) != 0) continue;
+    if (path.empty() && may_be_of_others(place))
+      return fail("compiler", fmt::format("{} or its folder may be written by others", place),
+                  "VOLUTE_COMPILER names it where it shall be believed");
     void* library = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!library) {
       const char* words = dlerror();
@@ -68,8 +56,8 @@ Expected<const CompilerLibrary*> load(const std::string& path) {
   }
   return fail("compiler",
               fmt::format("there is no compiler here, and this kernel is not among those on disk: "
-                          "{} is not {}",
-                          file_name, fmt::join(tried, ", nor ")),
+                          "libvolute-compiler.so is not {}",
+                          fmt::join(tried, ", nor ")),
               "VOLUTE_COMPILER names it where it is");
 }
 

@@ -12,6 +12,7 @@ Expected<compiler::CompileRequest> compile_request(const CompileOptions& options
   request.target = std::move(*target);
   request.schedule = options.schedule;
   request.schedule_name = options.schedule_name;
+  request.schedule_note = options.schedule_note;
   if (options.accuracy) request.accuracy = *options.accuracy;
   if (options.budget) request.budget = *options.budget;
   request.strides = options.strides;
@@ -45,6 +46,13 @@ Expected<compiler::Compiled> compile(const std::string& library, const ir::NestP
 Expected<compiler::Compiled> compile(const std::string& library, const ir::LoopProgram& loops,
                                      const compiler::CompileRequest& request) {
   return compiled(library, loops, request, &compiler::CompilerLibrary::compile_loops);
+}
+
+Expected<compiler::LlvmListing> list_llvm(const std::string& path, const ir::LoopProgram& loops,
+                                          const compiler::Target& target) {
+  const Expected<const compiler::CompilerLibrary*> library = compiler_library(path);
+  if (!library) return library.failure();
+  return (*library)->list_llvm(loops, target);
 }
 
 Expected<std::vector<compiler::Pass>> all_passes(const std::string& path) {

@@ -23,6 +23,9 @@ Expected<compiler::Compiled> compile(const std::string& library, const ir::NestP
 Expected<compiler::Compiled> compile(const std::string& library, const ir::LoopProgram& loops,
                                      const compiler::CompileRequest& request);
 
+Expected<compiler::LlvmListing> list_llvm(const std::string& library, const ir::LoopProgram& loops,
+                                          const compiler::Target& target);
+
 /// The table of all passes, those of the code generator among them.
 Expected<std::vector<compiler::Pass>> all_passes(const std::string& library);
 

@@ -2,6 +2,7 @@
 
 #include "compiler/image/encode.h"
 #include "compiler/report/encode_report.h"
+#include "ir/literals.h"
 #include "runtime/cache_entry.h"
 
 #include <fmt/format.h>
@@ -24,7 +25,7 @@ void warn_on_standard_error(const Diagnostic& reason) {
   const std::string hint = reason.hint.empty() ? "" : fmt::format(" ({})", reason.hint);
   const std::string text = fmt::format("volute: warning: kernels on disk: {}: {}{}\n",
                                        reason.subject, reason.message, hint);
-  std::fputs(text.c_str(), stderr); // where there is nobody to tell, nobody is told
+  std::fputs(ir::shown(text).c_str(), stderr); // where there is nobody to tell, nobody is told
 }
 
 } // namespace

@@ -42,12 +42,12 @@ public:
   void refuse(const std::string& key, const Diagnostic& reason);
 
   const std::string& path() const { return path_; }
+  void warn(const Diagnostic& reason);
 
 private:
   std::optional<CacheFolder> folder(bool make);
   std::optional<CacheFolder::File> read(const std::string& key);
   void keep_within_limit(const CacheFolder& folder, int64_t added);
-  void warn(const Diagnostic& reason);
 
   const std::string path_;
   const int64_t limit_bytes_;

@@ -36,6 +36,11 @@ std::string kernel_key(const ir::Program& program, const CompileOptions& options
                                 on_one_line(options.target), on_one_line(options.schedule),
                                 options.accuracy.value(), options.deterministic);
   if (options.flush_denormals.value_or(false)) key += "denormals flushed\n";
+  return key + program_key(program, options);
+}
+
+std::string program_key(const ir::Program& program, const CompileOptions& options) {
+  std::string key;
   for (const auto& [name, strides] : options.strides)
     key += fmt::format("strides %{} [{}]\n", name, fmt::join(strides, ", "));
   ir::Program text = program;

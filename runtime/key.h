@@ -24,5 +24,7 @@ namespace volute::runtime {
 
 /// `options` are complete: a session has filled in what was left to it.
 std::string kernel_key(const ir::Program& program, const CompileOptions& options);
+/// The part of it that says what is compiled: strides, constants, program.
+std::string program_key(const ir::Program& program, const CompileOptions& options);
 
 } // namespace volute::runtime

@@ -52,6 +52,9 @@ public:
   /// key: that is refused.
   Expected<Kernel> get_or_compile(const std::string& key, const Compile& compile);
 
+  /// The kernel of the key if it is there; counted as a hit.
+  std::optional<Kernel> find(const std::string& key);
+
   /// Lets kernels go while all together take more than they may: since their number was last
   /// changed, calls at one time may have needed more workspaces. Takes no lock when there are none.
   void keep_within_limit();
@@ -75,7 +78,7 @@ private:
   };
   using Entries = std::unordered_map<std::string, Entry>;
 
-  std::optional<Kernel> find(const std::string& key, std::vector<Kernel>& dropped);
+  std::optional<Kernel> look_up(const std::string& key, std::vector<Kernel>& dropped);
   void hold(Entries::value_type& entry, const Kernel& kernel, std::vector<Kernel>& dropped);
   void make_room(int64_t bytes, std::vector<Kernel>& dropped);
   void evict_oldest(std::vector<Kernel>& dropped);

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -62,6 +63,18 @@ std::optional<std::string> read_cache_dir(const std::string& text, Options& opti
   return std::nullopt;
 }
 
+std::optional<std::string> read_shared_cache(const std::string& text, Options& options) {
+  std::vector<std::string> folders;
+  for (size_t at = 0; at <= text.size();) {
+    const size_t end = std::min(text.find(':', at), text.size());
+    folders.push_back(text.substr(at, end - at));
+    if (!folders.back().starts_with('/')) return "whole paths, from / on, with : between";
+    at = end + 1;
+  }
+  options.shared_caches = std::move(folders);
+  return std::nullopt;
+}
+
 std::optional<std::string> read_compiler(const std::string& text, Options& options) {
   if (text.front() != '/') return "a whole path, from / on";
   options.compiler = text;
@@ -102,7 +115,7 @@ struct Row {
   Reader read;
 };
 
-constexpr std::array<Row, 11> rows = {{
+constexpr std::array<Row, 12> rows = {{
     {{"VOLUTE_THREADS", "1, 2, ... or all", "threads that run a kernel (1)"}, read_threads},
     {{"VOLUTE_TARGET", "native or CPU[+feature,-feature...]", "what to compile for (native)"},
      read_target},
@@ -116,6 +129,9 @@ constexpr std::array<Row, 11> rows = {{
      read_cache_dir},
     {{"VOLUTE_DISK_CACHE", "bytes, or 64M, 1G, ...", "what they may take there, 0 for none (1G)"},
      read_disk_cache},
+    {{"VOLUTE_SHARED_CACHE", "folders' whole paths, a : between",
+      "kernels that others have made, read and not written"},
+     read_shared_cache},
     {{"VOLUTE_COMPILER", "a file's whole path",
       "libvolute-compiler.so, where it is not beside Volute"},
      read_compiler},
@@ -128,6 +144,16 @@ constexpr std::array<Row, 11> rows = {{
     {{"VOLUTE_VERBOSE", "0 or 1", "what every compile made and took, on standard error (0)"},
      read_switch<&Options::verbose>},
 }};
+
+constexpr std::string_view prefix = "VOLUTE_";
+
+/// "memory_cache" for VOLUTE_MEMORY_CACHE.
+std::string option_name(std::string_view variable) {
+  std::string name(variable.substr(prefix.size()));
+  for (char& c : name)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return name;
+}
 
 constexpr auto row_texts = [] {
   std::array<OptionRow, rows.size()> texts;
@@ -201,6 +227,29 @@ const std::string& default_cache_dir() {
 const Expected<Options>& options() {
   static const auto& read = *new Expected<Options>(read_options(from_environment));
   return read;
+}
+
+Expected<Options> options_with(std::span<const std::pair<std::string, std::string>> given) {
+  const Expected<Options>& environment = runtime::options();
+  if (!environment) return environment;
+  Options options = *environment;
+  Failure failure;
+  for (const auto& [name, text] : given) {
+    const auto row = std::find_if(rows.begin(), rows.end(), [&, &name = name](const Row& each) {
+      return option_name(each.text.variable) == name;
+    });
+    if (row == rows.end()) {
+      std::string names;
+      for (const Row& each : rows)
+        names += (names.empty() ? "" : ", ") + option_name(each.text.variable);
+      failure.diagnostics.push_back(
+          {{}, name, "there is no such option", fmt::format("there are {}", names)});
+    } else if (const auto wanted = row->read(text, options)) {
+      failure.diagnostics.push_back({{}, name, fmt::format("'{}' is not {}", text, *wanted), ""});
+    }
+  }
+  if (!failure.diagnostics.empty()) return failure;
+  return options;
 }
 
 } // namespace volute::runtime

@@ -11,6 +11,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace volute::runtime {
 
@@ -24,6 +26,9 @@ struct Options {
   /// Nothing: where the environment says, else the user's own (default_cache_dir).
   std::optional<std::string> cache_dir = {};   // VOLUTE_CACHE_DIR
   int64_t disk_cache_bytes = int64_t{1} << 30; // VOLUTE_DISK_CACHE; 0 keeps and finds nothing
+  /// Folders of kernels that others have made, by whole paths: looked into after cache_dir, never
+  /// written. Nothing: what came with the installation.
+  std::optional<std::vector<std::string>> shared_caches = {}; // VOLUTE_SHARED_CACHE
   /// The library that compiles, loaded once in a process; "": the one that is beside this.
   std::string compiler;         // VOLUTE_COMPILER
   bool flush_denormals = false; // VOLUTE_FLUSH_DENORMALS
@@ -58,5 +63,9 @@ const std::string& default_cache_dir();
 /// The process's environment, read once, at the first call. A process that has more rights than
 /// the user who started it takes nothing from there.
 const Expected<Options>& options();
+/// The same with some options said by the caller, as texts: variables by the rest of their names in
+/// lower case, {"threads", "4"}; of two for one option the last counts. A name that there is not is
+/// refused, and every value that does not fit.
+Expected<Options> options_with(std::span<const std::pair<std::string, std::string>> given);
 
 } // namespace volute::runtime

@@ -16,9 +16,10 @@
 // compile: exit() waits for the compiles under way, and what would begin after that is refused.
 //
 // Whoever wants to see what the compiler did, or to compile for a machine that this one is not,
-// takes the same way in two steps:
+// takes the same way in two steps (from outside the repository, runtime/inspect_text.h has the
+// texts):
 //
-//     compiler::CompileRequest request = *session.request(program, options);
+//     compiler::CompileRequest request = *session.request(program, options); // compiler/compile.h
 //     request.assembly = true;
 //     compiler::Compiled seen = *session.inspect(program, request); // report, stages, texts, image
 //     volute::Kernel kernel = *session.load(seen.image);
@@ -31,7 +32,9 @@
 #include "runtime/kernel.h"
 #include "runtime/memory_cache.h"
 #include "runtime/options.h"
+#include "runtime/pending_kernel.h"
 #include "runtime/threads.h"
+#include "runtime/tiered_kernel.h"
 
 #include <cstdint>
 #include <functional>
@@ -46,8 +49,10 @@ struct LoopProgram; // ir/loops.h
 namespace volute::compiler {
 struct CompileRequest; // compiler/compile.h
 struct Compiled;
-struct Report; // compiler/report/report.h
+struct LlvmListing; // compiler/report/listing.h
+struct Report;      // compiler/report/report.h
 struct Stages;
+struct Target; // compiler/target/target.h
 } // namespace volute::compiler
 
 namespace volute::runtime {
@@ -78,6 +83,17 @@ public:
   /// The same with the failure as a value.
   Expected<Kernel> try_compile(const ir::Program& program, const CompileOptions& options = {});
 
+  /// The same by another thread, of which there are as many as processors at most, and none when
+  /// there is nothing to do. Every refusal is a value of get().
+  PendingKernel compile_async(const ir::Program& program, const CompileOptions& options = {});
+  /// A kernel that can be called at once: the good one where it is known, else one of plain loops,
+  /// whose place the good one takes when it is ready (tiered_kernel.h). A deterministic one is
+  /// compiled here and now, for its bits must not change.
+  Expected<TieredKernel> try_compile_tiered(const ir::Program& program,
+                                            const CompileOptions& options = {});
+  /// The same; throws Error with the reasons of a refusal.
+  TieredKernel compile_tiered(const ir::Program& program, const CompileOptions& options = {});
+
   /// What the compiler says of the kernel: the words of when it was made, if that is on disk; else
   /// it is compiled now.
   Expected<compiler::Report> report(const ir::Program& program, const CompileOptions& options = {});
@@ -102,6 +118,9 @@ public:
                                            const compiler::CompileRequest& request) const;
   Expected<compiler::Stages> inspect_loops(const ir::LoopProgram& loops,
                                            const compiler::CompileRequest& request) const;
+  /// The LLVM IR of loops, and where each of its lines comes from.
+  Expected<compiler::LlvmListing> list_llvm(const ir::LoopProgram& loops,
+                                            const compiler::Target& target) const;
   /// Makes an image callable, on this session's threads. Nothing enters the cache.
   Expected<Kernel> load(const compiler::Image& image) const;
 

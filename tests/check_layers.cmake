@@ -31,8 +31,11 @@ forbid(compiler EXCEPT "^compiler/compile\\.cpp$" MATCHING "${include}compiler/c
        BECAUSE "only compile.cpp calls code generation: the rest does without LLVM")
 forbid(compiler/codegen MATCHING "${include}(runtime|tools|bench)/"
        BECAUSE "codegen/ stands on ir/ and compiler/")
-forbid(runtime MATCHING "${include}(tools|bench)/" BECAUSE "runtime/ stands below the tools")
-forbid(ir compiler runtime tools bench MATCHING "${include}llvm"
+forbid(runtime MATCHING "${include}(capi|tools|bench)/" BECAUSE "runtime/ stands below the tools")
+forbid(capi MATCHING "${include}(tools|bench|compiler/codegen)/"
+       BECAUSE "capi/ stands on the runtime's public interface")
+forbid(tools bench MATCHING "${include}capi/" BECAUSE "capi/ is for programs outside")
+forbid(ir compiler runtime capi tools bench MATCHING "${include}llvm"
        BECAUSE "LLVM's headers belong to compiler/codegen/")
 forbid(ir compiler
        MATCHING

@@ -141,18 +141,6 @@ void name_peers(bench::Setting& setting, const std::vector<std::string>& against
   }
 }
 
-/// "[####......] 8/20, 40 s left: "
-std::string place_in_line(size_t done, size_t all, double seconds) {
-  constexpr size_t width = 20;
-  if (all == 1) return "";
-  const std::string left =
-      done == 0 ? ""
-                : fmt::format(", {:.0f} s left", seconds / static_cast<double>(done) *
-                                                     static_cast<double>(all - done));
-  const size_t full = width * done / all;
-  return fmt::format("[{:#<{}}{:.<{}}] {}/{}{}: ", "", full, "", width - full, done + 1, all, left);
-}
-
 int run_bench(BenchCommand command, Invocation& invocation) {
   if (!(command.seconds > 0 && command.seconds <= 3600))
     misuse(fmt::format("--seconds: {} is not above 0 and at most 3600", command.seconds));

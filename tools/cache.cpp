@@ -50,16 +50,9 @@ struct Place {
 };
 
 Place place_of(const CacheOptions& options) {
-  const Expected<runtime::Options>& environment = runtime::options();
-  if (!environment) throw Stop(exit_misused, render(environment.diagnostics(), "", ""));
   Place place;
-  place.path = options.dir.empty() ? environment->cache_dir.value_or(runtime::default_cache_dir())
-                                   : whole_path(options.dir);
-  place.limit_bytes = environment->disk_cache_bytes;
-  if (place.path.empty())
-    throw Stop(exit_refused,
-               "error: kernels are kept nowhere: VOLUTE_DISK_CACHE is 0, or none of "
-               "VOLUTE_CACHE_DIR, XDG_CACHE_HOME and HOME names a folder\n--cache-dir names one\n");
+  place.path = kept_in(options.dir);
+  place.limit_bytes = runtime::options()->disk_cache_bytes;
   Expected<std::optional<CacheFolder>> folder = CacheFolder::open(place.path, false);
   if (!folder) refuse(folder.diagnostics().front());
   place.folder = std::move(*folder);

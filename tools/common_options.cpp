@@ -117,6 +117,18 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
       ->group(group);
 }
 
+std::string kept_in(const std::string& dir) {
+  const Expected<runtime::Options>& environment = runtime::options();
+  if (!environment) throw Stop(exit_misused, render(environment.diagnostics(), "", ""));
+  std::string path =
+      dir.empty() ? environment->cache_dir.value_or(runtime::default_cache_dir()) : whole_path(dir);
+  if (path.empty())
+    throw Stop(exit_refused,
+               "error: kernels are kept nowhere: VOLUTE_DISK_CACHE is 0, or none of "
+               "VOLUTE_CACHE_DIR, XDG_CACHE_HOME and HOME names a folder\n--cache-dir names one\n");
+  return path;
+}
+
 Settings settings_of(const CommonOptions& options) {
   const Expected<runtime::Options>& environment = runtime::options();
   if (!environment) throw Stop(exit_misused, render(environment.diagnostics(), "", ""));

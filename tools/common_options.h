@@ -28,6 +28,9 @@ void add_common_options(CLI::App& app, CommonOptions& options);
 
 /// Of a folder that need not be there yet, from / on.
 std::string whole_path(const std::string& path);
+/// Where kernels and measured schedules are kept: `dir`, or where it is empty what the environment
+/// says. Stops where that is nowhere.
+std::string kept_in(const std::string& dir);
 
 /// The same with the environment and @file read: a session, and how it shall compile. Stops on what
 /// makes no sense, and when the system has not got the threads.

@@ -4,6 +4,7 @@
 #include "compiler/image/c_interface.h"
 #include "compiler/report/report.h"
 #include "ir/literals.h"
+#include "runtime/background.h"
 #include "runtime/file.h"
 #include "runtime/replace_files.h"
 #include "tools/commands.h"
@@ -16,7 +17,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <span>
 
 namespace volute::tools {
@@ -109,25 +113,44 @@ int fill_cache(const CompileCommand& command, const std::vector<ProgramSource>& 
     throw Stop(exit_refused, "error: kernels are kept nowhere, so there is nothing to fill: "
                              "VOLUTE_DISK_CACHE is 0, or none of VOLUTE_CACHE_DIR, XDG_CACHE_HOME "
                              "and HOME names a folder\n--cache-dir names one\n");
-  int64_t programs = 0;
-  const int64_t found_before = settings.session.cache_counters().loads;
+  std::vector<std::pair<const ProgramSource*, const ir::Program*>> programs;
   for (const ProgramSource& source : sources) {
     const ir::Program* entry =
         command.source.entry.empty() ? nullptr : &source.entry(command.source.entry);
-    for (const ir::Program& program : source.all()) {
-      if (entry && entry != &program) continue;
-      const Progress progress(fmt::format("compiling @{}", program.name));
-      source.value_of(settings.session.report(program, settings.compile));
-      ++programs;
-    }
+    for (const ir::Program& program : source.all())
+      if (!entry || entry == &program) programs.emplace_back(&source, &program);
   }
+  // By as many threads as there are processors; what is refused is told of the first.
+  std::vector<std::optional<Expected<compiler::Report>>> reports(programs.size());
+  std::mutex mutex; // guards what follows
+  std::condition_variable changed;
+  size_t left = programs.size();
+  {
+    Progress progress(fmt::format("compiling {} programs", programs.size()));
+    for (size_t i = 0; i < programs.size(); ++i)
+      runtime::in_background(
+          [&, i] {
+            try {
+              reports[i] = settings.session.report(*programs[i].second, settings.compile);
+            } catch (const Error& error) {
+              reports[i] = Failure{error.diagnostics()};
+            }
+            const std::lock_guard lock(mutex);
+            --left;
+            changed.notify_one();
+          },
+          runtime::available_threads());
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return left == 0; });
+  }
+  for (size_t i = 0; i < programs.size(); ++i) programs[i].first->value_of(std::move(*reports[i]));
   const auto counters = settings.session.cache_counters();
-  const int64_t found = counters.loads - found_before;
-  print(fmt::format("{} kernel{} in {}: {} compiled, {} there already\n", programs,
-                    programs == 1 ? "" : "s", folder, programs - found, found));
-  if (counters.stores < programs - found)
-    throw Stop(exit_refused, fmt::format("error: {} of them could not be kept\n",
-                                         programs - found - counters.stores));
+  const int64_t all = std::ssize(programs), compiled = all - counters.loads;
+  print(fmt::format("{} kernel{} in {}: {} compiled, {} there already\n", all, all == 1 ? "" : "s",
+                    folder, compiled, counters.loads));
+  if (counters.stores < compiled)
+    throw Stop(exit_refused,
+               fmt::format("error: {} of them could not be kept\n", compiled - counters.stores));
   return exit_done;
 }
 

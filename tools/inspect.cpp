@@ -1,11 +1,15 @@
+#include "bench/json.h"
 #include "compiler/compile.h"
 #include "compiler/report/annotate.h"
 #include "ir/literals.h"
 #include "ir/operators.h"
 #include "ir/print.h"
 #include "runtime/compiler_link.h"
+#include "runtime/file.h"
+#include "runtime/replace_files.h"
 #include "tools/commands.h"
 #include "tools/common_options.h"
+#include "tools/inspect_page.h"
 #include "tools/output.h"
 #include "tools/stop.h"
 
@@ -20,6 +24,8 @@
 
 namespace volute::tools {
 namespace {
+
+constexpr size_t longest_record = size_t{1} << 28;
 
 struct Stage {
   std::string_view name, what;
@@ -60,7 +66,7 @@ struct InspectOptions {
   std::string stage = "report";
   std::string after; // a pass, or all
   bool passes = false;
-  std::string html;
+  std::string html, measured;
   bool bare = false;
 };
 
@@ -174,14 +180,26 @@ public:
     to_code();
   }
 
-private:
-  static std::string header(std::string_view words, bool first = false) {
-    return fmt::format("{}==== {}\n\n", first ? "" : "\n", words);
+  /// All of it, as a page.
+  std::string page(const Invocation& invocation, const std::optional<Measured>& measured) {
+    const Progress progress(fmt::format("compiling @{}", name()));
+    request_.assembly = request_.spills = true;
+    const compiler::Compiled compiled = to_code();
+    const compiler::LlvmListing llvm =
+        source_.value_of(session_.list_llvm(compiled.stages.loops, request_.target));
+    return inspect_page(compiled, llvm, request_.target,
+                        {source_.name, invocation.reproduction(), measured});
   }
 
   const std::string& name() const {
     return std::visit([](const auto* given) -> const std::string& { return given->name; }, given_);
   }
+
+private:
+  static std::string header(std::string_view words, bool first = false) {
+    return fmt::format("{}==== {}\n\n", first ? "" : "\n", words);
+  }
+
   std::string text_given() const {
     return std::visit([](const auto* given) { return ir::to_string(*given); }, given_);
   }
@@ -229,6 +247,32 @@ private:
   compiler::CompileRequest request_;
 };
 
+/// What `volute bench --json` has recorded of a program.
+std::optional<Measured> measured(const InspectOptions& options, const std::string& name) {
+  if (options.measured.empty()) return std::nullopt;
+  const auto value_of = [&](auto expected) {
+    if (!expected) throw Stop(exit_refused, render(expected.diagnostics(), "", ""));
+    return std::move(*expected);
+  };
+  const runtime::OpenFile file = value_of(runtime::open_to_read(options.measured));
+  const std::string text = value_of(runtime::read_text(file.get(), options.measured, longest_record,
+                                                       "record of `volute bench --json`"));
+  const bench::Recorded run = value_of(bench::read_json(text));
+  for (const bench::Recorded::Program& program : run.programs)
+    for (const bench::Recorded::Time& time : program.times)
+      if (program.name == name && time.by == "volute")
+        return Measured{time.median, program.peak_flops, run.machine};
+  throw Stop(exit_refused,
+             fmt::format("error: {}: it has no time of @{}\n", options.measured, name));
+}
+
+void write_page(const InspectOptions& options, const std::string& page) {
+  const Status written = runtime::replace_file(options.html, [&](std::FILE* file) {
+    return runtime::write_bytes(file, options.html, page.data(), page.size());
+  });
+  if (!written.ok()) throw Stop(exit_refused, render(written.failure().diagnostics, "", ""));
+}
+
 int inspect(const InspectOptions& options, Invocation& invocation) {
   if (options.passes) {
     print(compiler::to_string(passes()));
@@ -237,8 +281,8 @@ int inspect(const InspectOptions& options, Invocation& invocation) {
   check_stage(options.stage);
   if (!options.after.empty()) check_pass(options.after);
   if (!options.html.empty())
-    throw Stop(exit_refused, "error: volute inspect --html: not built yet\n"
-                             "--stage prints each level as text\n");
+    if (const auto place = runtime::place_to_write(options.html); !place)
+      throw Stop(exit_refused, render(place.diagnostics(), "", ""));
   if (options.file.empty() == !options.source.has_expression)
     misuse(options.file.empty()
                ? "there is no program: give a FILE, - for standard input, or -e TEXT"
@@ -248,6 +292,10 @@ int inspect(const InspectOptions& options, Invocation& invocation) {
                                    ? source_from_text(options.source.expression)
                                    : read_source(options.file, invocation);
   Inspection inspection(source, options.source.entry, settings, options.bare);
+  if (!options.html.empty()) {
+    write_page(options, inspection.page(invocation, measured(options, inspection.name())));
+    return exit_done;
+  }
   if (options.after == "all")
     inspection.print_after_each();
   else
@@ -274,9 +322,16 @@ void add_inspect(CLI::App& app, Invocation& invocation, Actions& actions) {
       ->excludes(stage);
   sub->add_flag("--passes", options->passes, "The table of passes, in the order in which they run");
   add_common_options(*sub, options->common);
-  sub->add_option("--html", options->html, "All stages side by side, in one page")
+  CLI::Option* html =
+      sub->add_option("--html", options->html,
+                      "Write a page: all stages side by side, line by line what became of\n"
+                      "what, the loops in the order in which they run, and the facts")
+          ->type_name("FILE")
+          ->excludes(stage);
+  sub->add_option("--measured", options->measured,
+                  "--html: the time of a call, as `volute bench --json FILE` has recorded it")
       ->type_name("FILE")
-      ->group("Not built yet");
+      ->needs(html);
   actions.emplace_back(sub, [options, &invocation] { return inspect(*options, invocation); });
 }
 

@@ -102,4 +102,15 @@ std::string human_bytes(int64_t bytes) {
   return fmt::format("{:.1f} GiB", value / (1 << 30));
 }
 
+std::string place_in_line(size_t done, size_t all, double seconds) {
+  constexpr size_t width = 20;
+  if (all == 1) return "";
+  const std::string left =
+      done == 0 ? ""
+                : fmt::format(", {:.0f} s left", seconds / static_cast<double>(done) *
+                                                     static_cast<double>(all - done));
+  const size_t full = width * done / all;
+  return fmt::format("[{:#<{}}{:.<{}}] {}/{}{}: ", "", full, "", width - full, done + 1, all, left);
+}
+
 } // namespace volute::tools

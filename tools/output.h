@@ -45,4 +45,8 @@ private:
   std::thread thread_;
 };
 
+/// "[####......] 8/20, 40 s left: " in front of what is done now, the eighth of twenty things;
+/// `seconds` is what those before took. Nothing where there is only one.
+std::string place_in_line(size_t done, size_t all, double seconds);
+
 } // namespace volute::tools

@@ -74,10 +74,6 @@ struct CodegenRequest {
 Expected<Listing> list(const ir::LoopProgram& program, const Target& target, bool data = true);
 
 /// The LLVM IR as text, and where each of its lines comes from.
-struct LlvmListing {
-  std::string text;
-  std::vector<CodePlace> places; // by line; line 0 for what is no instruction
-};
 Expected<LlvmListing> list_llvm(const ir::LoopProgram& program, const Target& target);
 
 /// All of it at once.

@@ -1,3 +1,4 @@
+#include "compiler/codegen/codegen.h"
 #include "compiler/codegen/compiling.h"
 #include "compiler/compiler_library.h"
 #include "compiler/image/generator.h"
@@ -20,8 +21,8 @@ const char* loaded_llvm() {
   return text.c_str();
 }
 
-constexpr CompilerLibrary library = {compile,    compile,       compile,    passes_to_code,
-                                     end_thread, end_compiling, loaded_llvm};
+constexpr CompilerLibrary library = {compile,        compile,    compile,       list_llvm,
+                                     passes_to_code, end_thread, end_compiling, loaded_llvm};
 
 } // namespace
 } // namespace volute::compiler

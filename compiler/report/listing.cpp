@@ -163,11 +163,21 @@ bool only_reads(std::string_view mnemonic) {
                                            "div", "imul", "idiv", "push"});
 }
 
+/// Of a multiply-add, by the register that it adds to.
+int64_t products_of(std::string_view name, std::string_view sum) {
+  const int64_t bytes = vector_bytes(sum);
+  if (starts_with_any(name, {"pdpbusd", "pmaddubsw"})) return bytes;
+  if (starts_with_any(name, {"pdpwssd", "dpbf16ps", "pmaddwd"})) return bytes / 2;
+  if (name.ends_with("ss") || name.ends_with("sd")) return 1;
+  return bytes / (name.ends_with("pd") ? 8 : 4);
+}
+
 } // namespace
 
 void CodeWork::add(const CodeWork& other) {
   instructions += other.instructions;
   multiply_adds += other.multiply_adds;
+  products += other.products;
   multiplications += other.multiplications;
   loads += other.loads, load_bytes += other.load_bytes;
   stores += other.stores, store_bytes += other.store_bytes;
@@ -182,6 +192,7 @@ CodeWork work_of(std::string_view instruction, bool frame) {
   work.instructions = 1;
   work.multiply_adds = starts_with_any(name, {"fmadd", "fmsub", "fnmadd", "fnmsub", "pdpbusd",
                                               "pdpwssd", "dpbf16ps", "pmaddwd", "pmaddubsw"});
+  if (work.multiply_adds > 0) work.products = products_of(name, parts.operands.back());
   work.multiplications = starts_with_any(name, {"mulps", "mulpd", "mulss", "mulsd"});
   const auto memory = std::find_if(parts.operands.begin(), parts.operands.end(), is_memory);
   if (memory == parts.operands.end() || accesses_nothing(parts.mnemonic)) return work;

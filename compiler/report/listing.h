@@ -33,6 +33,7 @@ struct CodePlace {
 struct CodeWork {
   int64_t instructions = 0;
   int64_t multiply_adds = 0;   // instructions: fused ones, and dot products
+  int64_t products = 0;        // of elements, that those multiply
   int64_t multiplications = 0; // of floats, where they are not fused
   int64_t loads = 0, load_bytes = 0;
   int64_t stores = 0, store_bytes = 0;
@@ -77,5 +78,11 @@ struct Listing {
 
 /// Reads what LLVM wrote of a module with lines (emit_lines.h).
 Listing listing_of(std::string_view assembly, ir::LoopsText loops, const ir::LoopProgram& program);
+
+/// The LLVM IR as text, and where each of its lines comes from.
+struct LlvmListing {
+  std::string text;
+  std::vector<CodePlace> places; // by line; line 0 for what is no instruction
+};
 
 } // namespace volute::compiler

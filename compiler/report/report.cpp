@@ -146,6 +146,7 @@ std::string to_string(const Report& report) {
   std::string text = fmt::format("program @{}\n", report.program);
   row(text, "target", short_target(report.target));
   if (!report.llvm.empty()) row(text, "LLVM", report.llvm);
+  if (!report.schedule_note.empty()) row(text, "schedule", report.schedule_note);
   row(text, "parameters", grouped(report.parameters));
   row(text, "multiply-adds", work_text(report));
   row(text, "bytes", grouped(report.bytes) + " (inputs and outputs, each once)");

@@ -84,8 +84,9 @@ struct PassTime {
 
 struct Report {
   std::string program, target;
-  std::string llvm;       // version
-  int64_t parameters = 0; // elements of operands without a batch: weights, biases, factors
+  std::string llvm;          // version
+  std::string schedule_note; // where the schedule comes from, where that is not plain
+  int64_t parameters = 0;    // elements of operands without a batch: weights, biases, factors
   int64_t multiply_adds = 0;
   int64_t bytes = 0; // inputs and outputs, each once
   double intensity() const {

@@ -24,7 +24,7 @@ using namespace ir;
 
 namespace {
 
-constexpr size_t candidates_reported = 6;
+constexpr size_t candidates_reported = 16; // those that measuring may begin with
 constexpr size_t tiles_reordered = 8; // of the cheapest
 // Straight-line multiply-adds in one body: more buys nothing and costs compile time (about 0.03 ms
 // each).
@@ -451,6 +451,10 @@ private:
       ++refused_;
       return;
     }
+    if (!plan->packed.empty() && comes_in_bursts(*plan)) {
+      schedule.prefetch.push_back({flat_.operands[static_cast<size_t>(flat_.weight)].name});
+      plan = resolve(schedule, *facts_, target_, weight);
+    }
     if (plan->registers_needed(flat_) > target_.vector_registers - 1) return;
     if (plan->slide && !plan->slide->holds) return;
     if (plan->tile_registers() > 1 && plan->tile_registers() * at_end_ > most_at_ends) return;
@@ -459,6 +463,17 @@ private:
     const double code = instructions(*plan);
     scored_.push_back({tile, std::move(schedule), std::move(*plan), std::move(cost), code});
   }
+
+  /// Whether the weight comes from beyond L2, a panel at a time for a few tiles each: the first of
+  /// them waits. Of many tiles the first is no matter.
+  bool comes_in_bursts(const Plan& plan) const {
+    if (plan.slide || plan.across || operand_bytes(flat_.weight) <= target_.l2_bytes / 2)
+      return false;
+    const std::optional<Panels> found =
+        panels(flat_, plan, plan.packed.front().operand, target_.line_bytes);
+    return found && found->tiles <= most_tiles_waiting;
+  }
+  static constexpr int64_t most_tiles_waiting = 16;
 
   /// Whether the weight's numbers stand in the code: it is small, one number serves all lanes, and
   /// the copies are not too many.

@@ -61,8 +61,9 @@ constexpr double not_hidden = 0.06;      // of the term that comes next to the w
 constexpr double lane_store = 10.0;
 constexpr double evicted_load = 3.0; // of a line that is met again, from L2
 constexpr double l2_bytes_per_cycle = 32.0, l3_bytes_per_cycle = 16.0;
-constexpr double waited_for = 0.2; // of the cycles in which bytes come from L3, however few
-constexpr double usable = 0.9;     // of a cache, by one kernel's operands
+constexpr double waited_for = 0.2;  // of the cycles in which bytes come from L3, however few
+constexpr double most_streams = 10; // that prefetchers follow: of more rows, each waits as often
+constexpr double usable = 0.9;      // of a cache, by one kernel's operands
 
 struct TileSizes { // one kind of tile: whole, or the last one of an axis
   double tiles = 1;
@@ -115,7 +116,7 @@ public:
     for (const TileSizes& size : sizes) add_tiles(size, tiles_elsewhere * size.tiles);
     add("borders", border_cycles());
     add("sums", partial_sum_cycles());
-    add("waited", waited_for * l3_cycles_);
+    add("waited", waited_for * l3_cycles_ * std::max(1.0, rows_at_a_time() / most_streams));
     add("rows", row_requests(footprint));
     for (const char* besides : {"tiles", "loops", "stores", "borders", "sums", "waited", "rows"})
       cost_.cycles += cost_.term(besides);
@@ -436,6 +437,12 @@ private:
       cycles += std::max(0.0, near - far) * near_row;
     }
     return cycles;
+  }
+
+  /// Rows of the image that a tile walks side by side.
+  double rows_at_a_time() const {
+    if (!plan_.slide) return 1;
+    return static_cast<double>(plan_.slide->rows(plan_.tile[plan_.slide->tile].registers()));
   }
 
   int64_t element_bytes(int32_t operand) const {

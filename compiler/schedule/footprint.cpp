@@ -37,12 +37,12 @@ Footprint::Traffic lines_under(std::vector<Run> runs, int64_t element_bytes, int
 
 Footprint::Footprint(const Nest& nest, const Plan& plan, const Target& target)
     : nest_(nest), plan_(plan), line_bytes_(target.line_bytes), page_bytes_(target.page_bytes) {
-  const bool widened = plan.instruction.kind == Instruction::Kind::combine;
   for (const PlannedRead& read : plan.reads) {
     const PackedLayout* packed = plan.packed_layout_of(read.read.operand);
-    const ElementType element = nest.operands[static_cast<size_t>(read.read.operand)].element;
     add(read.read.operand, read.read.index,
-        size_of(packed && widened ? nest.accumulators.front().type : element), packed);
+        packed ? plan.packed_bytes(nest, read.read.operand)
+               : size_of(nest.operands[static_cast<size_t>(read.read.operand)].element),
+        packed);
   }
   for (const Write& w : nest.writes)
     add(w.operand, w.index, size_of(nest.operands[static_cast<size_t>(w.operand)].element),

@@ -32,6 +32,12 @@ const PackedLayout* Plan::packed_layout_of(int32_t operand) const {
   return nullptr;
 }
 
+int64_t Plan::packed_bytes(const Nest& nest, int32_t operand) const {
+  return size_of(instruction.kind == Instruction::Kind::combine
+                     ? nest.accumulators.front().type
+                     : nest.operands[static_cast<size_t>(operand)].element);
+}
+
 std::optional<size_t> Plan::loop_placing(Var axis) const {
   for (size_t i = loops.size(); i-- > 0;)
     if (loops[i].axis == axis) return i;

@@ -138,6 +138,7 @@ struct Plan {
   WeightUse weight = WeightUse::loaded;
   double density = 1;          // the share of multiply-adds that are not left out
   std::vector<Stream> streams; // what is prefetched
+  std::vector<Panels> panels;  // ... of packed operands
 
   /// Registers of one accumulator's tile.
   int64_t tile_registers() const;
@@ -145,6 +146,8 @@ struct Plan {
   int64_t registers_needed(const ir::Nest& nest) const;
   /// Of an operand, null when it is read as it lies.
   const PackedLayout* packed_layout_of(int32_t operand) const;
+  /// Of one of its elements; it is widened as it is packed where the instruction takes no other.
+  int64_t packed_bytes(const ir::Nest& nest, int32_t operand) const;
   /// The innermost loop over an axis; it places the register tile along it.
   std::optional<size_t> loop_placing(ir::Var axis) const;
   /// Elements of an axis that the register tile holds.

@@ -695,8 +695,13 @@ private:
                                         [&](const View& v) { return v.name == directive.operand; });
       if (operand == nest_.operands.end())
         return refuse(directive.at, name + ": this nest has no such operand");
-      if (plan_.packed_layout_of(static_cast<int32_t>(operand - nest_.operands.begin())))
-        return refuse(directive.at, name + ": it is packed, so that it is read in order");
+      const auto number = static_cast<int32_t>(operand - nest_.operands.begin());
+      if (!plan_.packed_layout_of(number) || plan_.slide) continue;
+      std::optional<Panels> found = panels(nest_, plan_, number, target_.line_bytes);
+      if (!found)
+        return refuse(directive.at, name + ": it is packed in the order in which it is read, and "
+                                           "only one tile reads each panel of it");
+      plan_.panels.push_back(std::move(*found));
     }
     if (plan_.schedule.prefetch.empty()) return;
     if (plan_.slide)

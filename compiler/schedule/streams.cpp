@@ -22,7 +22,7 @@ Expected<std::vector<Stream>> streams(const Nest& nest, const Plan& plan) {
     const auto directive = std::find_if(wanted.begin(), wanted.end(), [&](const auto& directive) {
       return directive.operand == operand;
     });
-    if (directive == wanted.end()) continue;
+    if (directive == wanted.end() || plan.packed_layout_of(read.operand)) continue;
     const auto stride = [&](Var axis) {
       return stride_along(nest, read.operand, read.index, axis);
     };
@@ -60,6 +60,32 @@ Expected<std::vector<Stream>> streams(const Nest& nest, const Plan& plan) {
     }
     found.push_back(std::move(stream));
   }
+  return found;
+}
+
+std::optional<Panels> panels(const Nest& nest, const Plan& plan, int32_t operand,
+                             int64_t line_bytes) {
+  const PackedLayout& layout = *plan.packed_layout_of(operand);
+  const auto moves = [&](const PlanLoop& loop) {
+    return std::any_of(layout.dimensions.begin(), layout.dimensions.end(),
+                       [&](const PackedLayout::Dimension& d) { return d.axis == loop.axis; });
+  };
+  Panels found;
+  found.operand = operand;
+  int64_t step = 1; // elements of one step
+  for (const PackedLayout::Dimension& d : layout.dimensions)
+    if (d.loop < 0) step *= d.count;
+  found.panel = step;
+  for (const PackedLayout::Dimension& d : layout.dimensions)
+    if (d.loop >= 0 && static_cast<size_t>(d.loop) >= plan.first_tap()) found.panel *= d.count;
+  for (size_t i = plan.first_tap(); i-- > 0 && !moves(plan.loops[i]);) {
+    found.turns.push_back({i, found.tiles});
+    found.tiles *= plan.loops[i].trips();
+  }
+  if (found.tiles == 1) return std::nullopt;
+  const int64_t bytes = plan.packed_bytes(nest, operand);
+  found.line = line_bytes / bytes;
+  found.share = ceil_div(ceil_div(step * bytes, line_bytes), found.tiles);
   return found;
 }
 

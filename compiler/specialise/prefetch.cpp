@@ -25,8 +25,26 @@ Stmt Prefetcher::row(const Stream& stream, const Affine& begin) const {
   return block(std::move(lines));
 }
 
-Stmt Prefetcher::at_tap(const std::vector<Affine>& base) const {
+/// A tile's share of what the next panel has for this step. More tiles than there are lines ask for
+/// what comes later: a branch in the innermost loop would cost more than lines asked for twice.
+Stmt Prefetcher::share(const Panels& panels, const std::vector<Affine>& loops) const {
+  const PackedLayout& layout = *plan_.packed_layout_of(panels.operand);
+  Affine turn, place = panels.panel;
+  for (const Panels::Turn& t : panels.turns) turn += loops[t.loop] * t.tiles;
+  int64_t stride = 1;
+  for (size_t d = layout.dimensions.size(); d-- > 0; stride *= layout.dimensions[d].count)
+    if (const int32_t loop = layout.dimensions[d].loop; loop >= 0)
+      place += loops[static_cast<size_t>(loop)] * stride;
+  place += turn * (panels.share * panels.line);
+  std::vector<Stmt> lines;
+  for (int64_t l = 0; l < panels.share; ++l)
+    lines.push_back(stmt(Prefetch{panels.operand, place + Affine(l * panels.line)}));
+  return block(std::move(lines));
+}
+
+Stmt Prefetcher::at_tap(const std::vector<Affine>& base, const std::vector<Affine>& loops) const {
   std::vector<Stmt> stmts;
+  for (const Panels& panels : plan_.panels) stmts.push_back(share(panels, loops));
   for (const Stream& stream : plan_.streams) {
     const bool in_turns = stream.turns_loop >= 0 && stream.trip_loop >= 0;
     if (stream.lines == 0)

@@ -994,7 +994,7 @@ private:
       updates = {SourceGiver(source())(dot(d->ways, acc(d->type, 0), d->image, packed_weight()))};
     Stmt code =
         writer(state, base, true).write(updates, in_frame(nest_, frame_), set_accumulators());
-    code = block({std::move(code), prefetcher_.at_tap(base)});
+    code = block({std::move(code), prefetcher_.at_tap(base, state.loops)});
     for (const Constraint& c : state.guarded)
       code = stmt(When{c.value, 0, c.extent.number(), code});
     return counted(std::move(code));

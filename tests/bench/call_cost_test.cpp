@@ -3,7 +3,7 @@
 #include "compiler/compile.h"
 #include "ir/parse.h"
 #include "runtime/executable_memory.h"
-#include "runtime/volute.h"
+#include "runtime/volute.hpp"
 #include "tests/support/catch.h"
 
 #include <array>

@@ -21,15 +21,18 @@ TEST_CASE("the documents' links lead to files of the repository", "[docs]") {
   }
 }
 
-TEST_CASE("C++ in the documents is taken from examples that are compiled and run", "[docs]") {
+TEST_CASE("C and C++ in the documents are taken from examples that are compiled and run",
+          "[docs]") {
   std::string compiled;
-  for (const auto& entry : std::filesystem::directory_iterator(in_source("examples/cpp")))
-    if (entry.path().extension() == ".cpp") compiled += read_file(entry.path().string());
+  for (const char* folder : {"examples/cpp", "examples/c"})
+    for (const auto& entry : std::filesystem::directory_iterator(in_source(folder)))
+      if (entry.path().extension() == ".cpp" || entry.path().extension() == ".c")
+        compiled += read_file(entry.path().string());
   size_t blocks = 0;
   for (const std::string& path : documents()) {
     const std::vector<std::string> lines = lines_of(read_file(in_source(path)));
     for (const CodeBlock& block : code_blocks(lines)) {
-      if (block.info != "cpp") continue;
+      if (block.info != "cpp" && block.info != "c") continue;
       INFO(path << ":" << block.begin);
       CHECK(compiled.find(text_of(lines, block)) != std::string::npos);
       ++blocks;

@@ -6,7 +6,7 @@
 // each: it multiplies by its number. Prints what was compiled, found and let go, and what the
 // process holds; exits with 1 when a result was wrong, 2 when one was refused.
 #include "ir/parse.h"
-#include "runtime/volute.h"
+#include "runtime/volute.hpp"
 #include "tests/runtime/memory_map.h"
 
 #include <fmt/format.h>

@@ -1,7 +1,7 @@
 // How functions find their kernels: by plain numbers, whichever thread asks, and only as long as
 // the session's cache holds them.
 #include "runtime/function_table.h"
-#include "runtime/volute.h"
+#include "runtime/volute.hpp"
 #include "tests/runtime/hand_assembled.h"
 #include "tests/support/catch.h"
 

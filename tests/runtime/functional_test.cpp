@@ -3,7 +3,7 @@
 #include "ir/parse.h"
 #include "ir/reference.h"
 #include "runtime/functional.h"
-#include "runtime/volute.h"
+#include "runtime/volute.hpp"
 #include "tests/support/catch.h"
 
 #include <cstring>

@@ -3,7 +3,7 @@
 #include "ir/parse.h"
 #include "runtime/png.h"
 #include "runtime/replace_files.h"
-#include "runtime/volute.h"
+#include "runtime/volute.hpp"
 #include "tests/runtime/failure_text.h"
 #include "tests/support/catch.h"
 

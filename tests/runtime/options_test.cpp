@@ -101,3 +101,22 @@ TEST_CASE("kernels are kept where the first variable that names a folder says") 
   CHECK(failure_text(read({{"VOLUTE_CACHE_DIR", "kernels"}})) ==
         "VOLUTE_CACHE_DIR: 'kernels' is not a whole path, from / on");
 }
+
+TEST_CASE("a caller says options by name, and the environment says the rest") {
+  using Given = std::vector<std::pair<std::string, std::string>>;
+  const auto with = [](Given given) { return runtime::options_with(given); };
+  CHECK(*with({}) == *runtime::options());
+  runtime::Options wanted = *runtime::options();
+  wanted.threads = 3;
+  wanted.memory_cache_bytes = 64 << 20;
+  wanted.budget.seconds = 2;
+  CHECK(*with({{"threads", "7"},
+               {"memory_cache", "64M"},
+               {"compile_seconds", "2"},
+               {"threads", "3"}}) == wanted);
+  CHECK(failure_text(with({{"threads", ""}})) ==
+        "threads: '' is not a number from 1 to 1024, or all");
+  CHECK(failure_text(with({{"VOLUTE_THREADS", "1"}}))
+            .find("VOLUTE_THREADS: there is no such option (there are threads, ") == 0);
+  CHECK(with({{"a", "1"}, {"verbose", "2"}}).diagnostics().size() == 2);
+}

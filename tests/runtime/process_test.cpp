@@ -1,6 +1,6 @@
 // What a process does besides calling kernels: it forks, and it ends.
 #include "ir/parse.h"
-#include "runtime/volute.h"
+#include "runtime/volute.hpp"
 #include "tests/support/catch.h"
 
 #include <chrono>

@@ -3,7 +3,7 @@
 //
 //     second_llvm LIBRARY before|after      it comes before Volute's, or after it
 #include "ir/parse.h"
-#include "runtime/volute.h"
+#include "runtime/volute.hpp"
 
 #include <cstdio>
 #include <cstring>

@@ -62,6 +62,34 @@ TEST_CASE("without the compiler, kernels on disk run, and a miss says what is mi
   CHECK(run_volute("targets", nowhere).status == 0);
 }
 
+TEST_CASE("kernels made for all users serve those who have no compiler", "[compiler_library]") {
+  const TemporaryFolder temporary;
+  const std::string theirs = temporary / "theirs", run = "run examples/first.vlt --verbose";
+  const std::string given = "VOLUTE_SHARED_CACHE=/nowhere/at/all:" + theirs;
+  REQUIRE(
+      run_volute("compile examples/first.vlt --target x86-64-v2 --cache-dir " + theirs).status ==
+      0);
+  const Ran found = run_volute(run, given + " VOLUTE_DISK_CACHE=1G VOLUTE_CACHE_DIR='" +
+                                        temporary / "own" + "' VOLUTE_COMPILER=/nowhere/c.so");
+  CHECK(found.status == 0);
+  CHECK_THAT(found.err, ContainsSubstring("@first found in " + theirs));
+  CHECK_THAT(found.out, StartsWith("%y: "));
+  CHECK(!std::filesystem::exists(temporary / "own"));
+  // A compiler makes a better one, which is kept in the user's own folder.
+  const Ran better = run_volute(run + " --cache-dir " + temporary / "own", given);
+  CHECK(better.err.find("found in") == std::string::npos);
+  CHECK_THAT(run_volute(run + " --cache-dir " + temporary / "own", given).err,
+             ContainsSubstring("@first found in " + temporary / "own"));
+  // Who asks for that target gets it from there, and what others may write is not believed.
+  CHECK_THAT(run_volute(run + " --target x86-64-v2 --cache-dir " + temporary / "own", given).err,
+             ContainsSubstring("@first found in " + theirs));
+  std::filesystem::permissions(theirs, std::filesystem::perms::all);
+  const Ran refused =
+      run_volute(run + " --target x86-64-v2 --cache-dir " + temporary / "own", given);
+  CHECK(refused.status == 0);
+  CHECK_THAT(refused.err, ContainsSubstring("volute: warning: kernels on disk: " + theirs));
+}
+
 TEST_CASE("what is not the compiler is not taken for it", "[compiler_library]") {
   const auto refused = [](const std::string& file) {
     const Ran ran = run_volute("run examples/first.vlt", "VOLUTE_COMPILER='" + file + "'");
@@ -87,6 +115,10 @@ TEST_CASE("the compiler is found beside what it is installed with", "[compiler_l
     CHECK_THAT(miss, ContainsSubstring(place));
   std::filesystem::create_symlink(VOLUTE_COMPILER_LIBRARY, lib + "/libvolute-compiler.so");
   CHECK_THAT(output_of(run), StartsWith("%y: "));
+  // Not from where others could have put it, as in a folder like /tmp.
+  std::filesystem::create_symlink(VOLUTE_COMPILER_LIBRARY, bin + "/libvolute-compiler.so");
+  std::filesystem::permissions(bin, std::filesystem::perms::all);
+  CHECK_THAT(output_of(run), ContainsSubstring("may be written by others"));
 }
 
 TEST_CASE("a second LLVM in the process neither disturbs nor is disturbed", "[compiler_library]") {

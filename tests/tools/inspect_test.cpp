@@ -281,14 +281,6 @@ TEST_CASE("faults in a text of nests or loops are shown at their places", "[insp
   CHECK_THAT(refused("nests first", "nests"), StartsWith(file + ":1:6: error: expected"));
 }
 
-TEST_CASE("the page is not built yet, and says so", "[inspect]") {
-  const TemporaryFolder folder;
-  const Ran ran = run_volute("inspect examples/stem.vlt --html " + folder / "out.html");
-  CHECK(ran.status == 1);
-  CHECK_THAT(ran.err, StartsWith("error: volute inspect --html: not built yet\n"));
-  CHECK(folder.files() == 0);
-}
-
 TEST_CASE("inspect wants one program", "[inspect]") {
   CHECK_THAT(run_volute("inspect").err, StartsWith("error: there is no program"));
   CHECK_THAT(run_volute("inspect examples/stem.vlt -e 'program @p() {}'").err,

@@ -1,23 +1,16 @@
 // The page of --html in a real browser, where there is one.
 #include "tests/support/catch.h"
+#include "tests/tools/browser.h"
 #include "tests/tools/run_tool.h"
 
 #include <cstdlib>
+#include <string>
 
 using Catch::Matchers::ContainsSubstring;
+using volute::tests::browser;
 using volute::tests::read_file;
 using volute::tests::run_volute;
 using volute::tests::TemporaryFolder;
-
-namespace {
-
-std::string browser() {
-  for (const char* name : {"chromium-headless-shell", "chromium", "google-chrome"})
-    if (std::system(("command -v " + std::string(name) + " > /dev/null").c_str()) == 0) return name;
-  return "";
-}
-
-} // namespace
 
 TEST_CASE("a browser draws the page, in both themes, without a word on its console", "[page]") {
   const std::string chromium = browser();

@@ -75,3 +75,21 @@ TEST_CASE("of a tile that is one block of memory, a line is asked for at each ta
       prefetch x + 192*hw_t + 6*i + 192
 )");
 }
+
+TEST_CASE(
+    "tiles that read the same panel of a packed weight ask for the next one, each its share") {
+  // Four lines of 16 channels a step, two for each of two tiles. A panel is 32 steps of them.
+  CHECK(loops("f32[n=1, c=32, h=2, w=10]",
+              "parallel o by 64; for h, w by 10, i; registers w 10, o 64 vector 16; "
+              "pack weight; prefetch w") == R"(  for h in 0..2:
+    for i in 0..32:
+      prefetch w_packed + 32*h + 64*i + 2048
+      prefetch w_packed + 32*h + 64*i + 2064
+)");
+  // There are more tiles than lines: those that come later ask for what comes later.
+  CHECK(loops(first, "flatten h, w; parallel hw by 320, o by 32; for hw by 10, i; registers hw 10, "
+                     "o 32 vector 16; pack weight; prefetch w") == R"(  for hw_t_2 in 0..32:
+    for i in 0..32:
+      prefetch w_packed + 1024*o_t + 16*hw_t_2 + 32*i + 1024
+)");
+}

@@ -1,6 +1,7 @@
-// The one header that most programs need.
+// The C++ interface: the one header that most programs need. <volute/volute.h> brings it too, beside
+// the C interface.
 //
-//     #include <volute/volute.h>
+//     #include <volute/volute.hpp>
 //
 //     volute::Session session;                                // host CPU
 //     auto program = volute::ir::parse(text);                 // or volute::ir::Builder
@@ -16,6 +17,7 @@
 #include "ir/parse.h"
 #include "ir/print.h"
 #include "runtime/functional.h"
+#include "runtime/inspect_text.h"
 #include "runtime/kernel.h"
 #include "runtime/npy.h"
 #include "runtime/png.h"

@@ -1,0 +1,49 @@
+#include "runtime/inspect_text.h"
+
+#include "compiler/compile.h"
+#include "compiler/report/annotate.h"
+#include "ir/literals.h"
+#include "ir/print.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+namespace volute::runtime {
+namespace {
+
+constexpr std::string_view stages[] = {"program", "nest", "schedule", "loops",
+                                       "llvm",    "asm",  "report"};
+
+} // namespace
+
+std::span<const std::string_view> inspection_stages() { return stages; }
+
+Expected<std::string> inspect_text(const Session& session, const ir::Program& program,
+                                   std::string_view stage, const CompileOptions& options) {
+  if (std::find(std::begin(stages), std::end(stages), stage) == std::end(stages))
+    return fail("stage", fmt::format("there is no stage {}", ir::quoted(stage)),
+                fmt::format("the stages are {}", fmt::join(stages, ", ")));
+  Expected<compiler::CompileRequest> request = session.request(program, options);
+  if (!request) return request.failure();
+  if (stage == "program") return ir::to_string(program);
+  if (stage == "nest" || stage == "schedule" || stage == "loops") { // need no LLVM
+    const Expected<compiler::Stages> made = session.inspect_loops(program, *request);
+    if (!made) return made.failure();
+    if (stage == "nest") return ir::to_string(made->nests);
+    if (stage == "schedule") return compiler::to_string(made->schedules);
+    return ir::to_string(made->loops);
+  }
+  request->llvm_text = stage == "llvm";
+  request->assembly = stage == "asm";
+  request->spills = stage == "report";
+  const Expected<compiler::Compiled> made = session.inspect(program, *request);
+  if (!made) return made.failure();
+  if (stage == "llvm") return made->llvm;
+  if (stage == "asm")
+    return compiler::annotated(*made->listing, made->stages.loops, made->stages.written);
+  return compiler::to_string(made->report);
+}
+
+} // namespace volute::runtime

@@ -1,0 +1,29 @@
+// What becomes of a program on its way to machine code, as text:
+//
+//     std::puts(volute::inspect_text(session, program, "asm").value().c_str());
+#pragma once
+
+#include "ir/diagnostic.h"
+#include "ir/program.h"
+#include "runtime/compile_options.h"
+#include "runtime/session.h"
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace volute::runtime {
+
+/// The stages in order: program, nest, schedule, loops, llvm, asm, report.
+std::span<const std::string_view> inspection_stages();
+
+/// A stage's text, as `volute inspect --stage` prints it. Compiles anew, for any target; nothing
+/// enters the session's cache.
+Expected<std::string> inspect_text(const Session& session, const ir::Program& program,
+                                   std::string_view stage, const CompileOptions& options = {});
+
+} // namespace volute::runtime
+
+namespace volute {
+using runtime::inspect_text;
+} // namespace volute

@@ -1,0 +1,51 @@
+# Makes the Debian packages, unpacks them as dpkg would, and has a program in C built and run against
+# what they hold.  cmake -DBUILD=... -DSOURCE=... -DWORK=... -DCC=... -P packages.cmake
+cmake_minimum_required(VERSION 3.25)
+
+function(run)
+  execute_process(COMMAND ${ARGV} COMMAND_ERROR_IS_FATAL ANY)
+endfunction()
+function(read_from variable)
+  execute_process(COMMAND ${ARGN} OUTPUT_VARIABLE text OUTPUT_STRIP_TRAILING_WHITESPACE
+                  COMMAND_ERROR_IS_FATAL ANY)
+  set(${variable} "${text}" PARENT_SCOPE)
+endfunction()
+
+file(REMOVE_RECURSE ${WORK})
+run(${CMAKE_CPACK_COMMAND} --config ${BUILD}/CPackConfig.cmake -B ${WORK}/packages)
+file(GLOB packages ${WORK}/packages/*.deb)
+set(names "")
+foreach(package IN LISTS packages)
+  read_from(name dpkg-deb -f ${package} Package)
+  read_from(depends_${name} dpkg-deb -f ${package} Depends)
+  list(APPEND names ${name})
+  run(dpkg-deb -x ${package} ${WORK}/root)
+endforeach()
+list(SORT names)
+if(NOT names MATCHES "^libvolute-dev;libvolute[0-9.]+;volute$")
+  message(FATAL_ERROR "the packages are ${names}")
+endif()
+list(GET names 1 library)
+foreach(name IN ITEMS ${library} volute)
+  if(NOT depends_${name} MATCHES "libllvm19" OR NOT depends_${name} MATCHES "libfmt")
+    message(SEND_ERROR "${name} does not say what it needs: ${depends_${name}}")
+  endif()
+endforeach()
+if(NOT depends_libvolute-dev MATCHES "${library} \\(= ")
+  message(SEND_ERROR "libvolute-dev does not want its library: ${depends_libvolute-dev}")
+endif()
+
+# Loadable as it was unpacked, and enough to build against.
+file(GLOB_RECURSE found ${WORK}/root/usr/lib*/libvolute.so)
+list(GET found 0 link)
+cmake_path(GET link PARENT_PATH lib)
+set(ENV{LD_LIBRARY_PATH} ${lib})
+run(${CC} -Wall -Wextra -Werror -I${WORK}/root/usr/include ${SOURCE}/consumer.c -o ${WORK}/consumer
+    -L${lib} -lvolute)
+run(${WORK}/consumer)
+run(${WORK}/root/usr/bin/volute run -e
+    "program @p() {
+       %x = const [1, 2, 3, 4] : f32[n=1, c=1, w=4]
+       %y = max_pool %x {kernel = 2}
+       return %y
+     }")
