@@ -78,10 +78,7 @@ target_link_libraries(volute_compiler_library PRIVATE ${llvm} fmt::fmt ${CMAKE_D
 target_link_options(
   volute_compiler_library PRIVATE LINKER:--version-script=${symbols} LINKER:--gc-sections
   LINKER:--as-needed LINKER:-z,defs)
-# Whoever runs anything that may compile needs it built.
+# Whoever builds anything that may compile builds it too: what is installed, above all.
 add_dependencies(volute_runtime volute_compiler_library)
-if(TARGET installable)
-  add_dependencies(installable volute_compiler_library)
-endif()
 install(TARGETS volute_compiler_library LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
                                                 COMPONENT library)

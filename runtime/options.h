@@ -30,7 +30,7 @@ struct Options {
   /// written. Nothing: what came with the installation.
   std::optional<std::vector<std::string>> shared_caches = {}; // VOLUTE_SHARED_CACHE
   /// The library that compiles, loaded once in a process; "": the one that is beside this.
-  std::string compiler;         // VOLUTE_COMPILER
+  std::string compiler = "";    // VOLUTE_COMPILER
   bool flush_denormals = false; // VOLUTE_FLUSH_DENORMALS
   Budget budget = {};           // VOLUTE_COMPILE_SECONDS, VOLUTE_COMPILE_MEMORY
   bool verbose = false;         // VOLUTE_VERBOSE

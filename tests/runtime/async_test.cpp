@@ -28,13 +28,13 @@ ir::Program layer(int64_t width) {
 struct Data {
   explicit Data(const ir::Program& program)
       : x(*Tensor::allocate(program.values[0].type)), w(*Tensor::allocate(program.values[1].type)),
-        y(*Tensor::allocate(program.type(program.outputs[0]))), expected(y) {
+        y(*Tensor::allocate(program.type(program.outputs[0]))),
+        expected(*Tensor::allocate(y.type())) {
     runtime::fill(x, {runtime::Fill::Kind::random, 1});
     runtime::fill(w, {runtime::Fill::Kind::random, 2});
     CompileOptions plain;
     plain.schedule = "naive";
     Session session(runtime::Options{});
-    expected = *Tensor::allocate(y.type());
     session.compile(program, plain)(x, w, expected).check();
   }
   bool is_right(const Tensor& result) const {

@@ -48,7 +48,7 @@ TEST_CASE("without the compiler, kernels on disk run, and a miss says what is mi
   CHECK(miss.out == "");
   CHECK(miss.err == "examples/first.vlt: error: compiler: there is no compiler here, and this "
                     "kernel is not among those on disk: libvolute-compiler.so is not "
-                    "/nowhere/c.so\nhelp: VOLUTE_COMPILER names it where it is\n");
+                    "/nowhere/c.so (VOLUTE_COMPILER names it where it is)\n");
   const Ran made = run_volute(run);
   CHECK(made.status == 0);
   const Ran found = run_volute(run, nowhere);
