@@ -9,9 +9,12 @@
 #include "runtime/replace_files.h"
 #include "tools/commands.h"
 #include "tools/common_options.h"
+#include "tools/highlight.h"
 #include "tools/inspect_page.h"
 #include "tools/output.h"
+#include "tools/report_json.h"
 #include "tools/stop.h"
+#include "tools/text_diff.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -56,6 +59,11 @@ Examples:
   volute inspect examples/stem.vlt --stage schedule > mine.txt
   volute inspect examples/stem.vlt --stage report --schedule @mine.txt
   volute inspect examples/stem.vlt --after place_bands
+  volute inspect examples/stem.vlt --after all --changes
+  volute inspect examples/stem.vlt --diff auto naive
+  volute inspect examples/stem.vlt --stage asm --diff haswell skylake-avx512
+  volute inspect examples/stem.vlt --json
+  volute inspect examples/stem.vlt --html stem.html
   volute inspect examples/stem.vlt --stage nest | volute inspect - --stage loops)";
 }
 
@@ -63,11 +71,13 @@ struct InspectOptions {
   SourceOptions source;
   CommonOptions common;
   std::string file;
-  std::string stage = "report";
+  std::string stage; // empty: the report, or of a difference the loops
   std::string after; // a pass, or all
   bool passes = false;
   std::string html, measured;
-  bool bare = false;
+  bool bare = false, json = false, changes = false;
+  std::vector<std::string> diff; // two schedules or targets
+  std::string colour = "auto";
 };
 
 std::string whole_lines(std::string text) {
@@ -123,37 +133,56 @@ public:
       misuse(fmt::format("{} holds the {} of {}", source.name, holds_, name()));
   }
 
-  std::string stage(const std::string& wanted) {
+  /// A text and the language that it is in.
+  struct Part {
+    std::string stage, text;
+  };
+  /// The one of a stage, or all of them.
+  std::vector<Part> stage(const std::string& wanted) {
     std::vector<std::string_view> seen; // in order
     for (const Stage& stage : stages)
       if (stage.name == first_stage_ || !seen.empty()) seen.push_back(stage.name);
-    if (std::get_if<const ir::Program*>(&given_) && wanted == "program") return text_given();
+    if (std::get_if<const ir::Program*>(&given_) && wanted == "program")
+      return {{wanted, text_given()}};
     const Progress progress(fmt::format("compiling @{}", name()));
     if (wanted == "nest" || wanted == "schedule" || wanted == "loops") { // need no LLVM
       check_is_there(wanted, seen);
-      return text_of(wanted, to_loops());
+      return {{wanted, text_of(wanted, to_loops())}};
     }
     check_is_there(wanted, seen);
     request_.llvm_text = wanted == "llvm" || wanted == "all";
     request_.assembly = wanted == "asm" || wanted == "all";
     request_.spills = wanted == "report";
     const compiler::Compiled compiled = to_code();
-    if (wanted != "all") return text_of(wanted, compiled);
-    std::string text;
+    if (wanted != "all") return {{wanted, text_of(wanted, compiled)}};
+    std::vector<Part> all;
     for (const std::string_view each : seen)
-      text += header(each, text.empty()) + whole_lines(text_of(each, compiled));
-    return text;
+      all.push_back({std::string(each), text_of(each, compiled)});
+    return all;
   }
 
-  /// What a pass makes. Nothing that comes after it is run, or stands in the way.
-  std::string after(const std::string& pass) {
+  /// The report for programs to read.
+  std::string report_json() {
+    const Progress progress(fmt::format("compiling @{}", name()));
+    request_.spills = true;
+    return json_of(to_code().report)
+        .dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  }
+
+  /// What a pass makes, or what it has changed. Nothing that comes after it is run, or stands in
+  /// the way.
+  std::string after(const std::string& pass, bool changes = false) {
     struct Seen {
       std::string text;
     };
     std::string first;
+    std::map<std::string_view, std::string> last = {{holds_, text_given()}}; // by level
     request_.watch = [&](const compiler::Pass& ran, const compiler::Stages& value) {
       if (first.empty()) first = ran.name;
-      if (ran.name == pass) throw Seen{ran.makes.text(value)};
+      if (ran.name != pass && !changes) return;
+      std::string text = ran.makes.text(value);
+      if (ran.name == pass) throw Seen{changes ? changed(last, ran, text) : text};
+      last[ran.makes.name] = std::move(text);
     };
     request_.assembly = pass == "assembly";
     const Progress progress(fmt::format("compiling @{}", name()));
@@ -167,14 +196,18 @@ public:
   }
 
   /// What each pass makes, as it is made: of one that fails, everything before it is there.
-  void print_after_each() {
+  void print_after_each(bool changes, bool in_colour) {
     std::map<std::string_view, std::string> last = {{holds_, text_given()}}; // by level
     print(header("given", true) + last.begin()->second);
     request_.watch = [&](const compiler::Pass& pass, const compiler::Stages& value) {
       std::string text = whole_lines(pass.makes.text(value));
       const bool same = text == last[pass.makes.name] || text == last[pass.takes];
       print(header(fmt::format("{}: {}", pass.name, pass.sentence)));
-      print(same ? "unchanged\n" : text.empty() ? "nothing\n" : text);
+      const std::string shown = same           ? "unchanged\n"
+                                : text.empty() ? "nothing\n"
+                                : changes      ? changed(last, pass, text)
+                                               : text;
+      print(in_colour && changes && !same ? highlighted_diff(shown) : shown);
       last[pass.makes.name] = std::move(text);
     };
     to_code();
@@ -195,9 +228,21 @@ public:
     return std::visit([](const auto* given) -> const std::string& { return given->name; }, given_);
   }
 
-private:
   static std::string header(std::string_view words, bool first = false) {
     return fmt::format("{}==== {}\n\n", first ? "" : "\n", words);
+  }
+
+private:
+  /// What differs from the last text of the pass's level, or of the one that it takes where both
+  /// are one language (nests and pieces); all of it where it is the first of its level.
+  static std::string changed(const std::map<std::string_view, std::string>& last,
+                             const compiler::Pass& pass, const std::string& text) {
+    const auto own = last.find(pass.makes.name);
+    const auto taken = last.find(pass.makes.name == "pieces" ? pass.takes : pass.makes.name);
+    const auto before = own != last.end() ? own : taken;
+    if (before == last.end()) return text;
+    const std::string diff = unified_diff(before->second, text);
+    return diff.empty() ? "unchanged\n" : diff;
   }
 
   std::string text_given() const {
@@ -273,12 +318,79 @@ void write_page(const InspectOptions& options, const std::string& page) {
   if (!written.ok()) throw Stop(exit_refused, render(written.failure().diagnostics, "", ""));
 }
 
+/// The language that a pass's text is in.
+std::string language_after(const std::string& pass) {
+  for (const compiler::Pass& each : compiler::all_passes())
+    if (each.name == pass) {
+      const std::string_view level = each.makes.name;
+      return level == "nests" || level == "pieces" ? "nest"
+             : level == "schedules"                ? "schedule"
+             : level == "LLVM IR"                  ? "llvm"
+             : level == "assembly"                 ? "asm"
+                                                   : std::string(level);
+    }
+  return "";
+}
+
+void print_stages(const std::vector<Inspection::Part>& parts, bool in_colour) {
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (parts.size() > 1) print(Inspection::header(parts[i].stage, i == 0));
+    const std::string text = whole_lines(parts[i].text);
+    print(in_colour ? highlighted(parts[i].stage, text) : text);
+  }
+}
+
+/// The command's options with one of --diff's two in the place of the schedule or the target.
+CommonOptions with(CommonOptions options, const std::string& side) {
+  const Expected<compiler::Target> target = compiler::parse_target(side);
+  if (target) {
+    options.target = side;
+    return options;
+  }
+  const bool is_schedule = side == "auto" || side == "naive" || side.starts_with("@") ||
+                           side.find_first_of(" \n;") != std::string::npos;
+  if (!is_schedule)
+    misuse(fmt::format("--diff: {} is neither a schedule nor a target", ir::quoted(side)),
+           fmt::format("schedules are auto, naive, a text or @FILE; of targets: {}",
+                       target.diagnostics().front().hint));
+  options.schedule = side;
+  return options;
+}
+
+void print_diff(const InspectOptions& options, const ProgramSource& source, bool in_colour) {
+  std::vector<std::vector<Inspection::Part>> sides;
+  for (const std::string& side : options.diff) {
+    const Settings settings = settings_of(with(options.common, side));
+    Inspection inspection(source, options.source.entry, settings, /*bare=*/true);
+    if (options.after.empty())
+      sides.push_back(inspection.stage(options.stage.empty() ? "loops" : options.stage));
+    else
+      sides.push_back({{options.after, inspection.after(options.after)}});
+  }
+  for (size_t i = 0; i < sides[0].size(); ++i) {
+    const Inspection::Part &before = sides[0][i], &after = sides[1][i];
+    if (sides[0].size() > 1) print(Inspection::header(before.stage, i == 0));
+    const std::string diff = unified_diff(whole_lines(before.text), whole_lines(after.text));
+    const std::string text = diff.empty()
+                                 ? "no difference\n"
+                                 : fmt::format("--- {} of {}\n+++ {} of {}\n{}", before.stage,
+                                               options.diff[0], after.stage, options.diff[1], diff);
+    print(in_colour ? highlighted_diff(text) : text);
+  }
+}
+
 int inspect(const InspectOptions& options, Invocation& invocation) {
   if (options.passes) {
     print(compiler::to_string(passes()));
     return exit_done;
   }
-  check_stage(options.stage);
+  if (!options.stage.empty()) check_stage(options.stage);
+  if (options.json && !options.stage.empty() && options.stage != "report")
+    misuse(fmt::format("--json is of the report, and --stage asks for {}", options.stage));
+  if (options.after == "all" && !options.diff.empty())
+    misuse("--diff compares what one pass makes, and --after says all");
+  if (options.changes && options.after.empty())
+    misuse("--changes is for --after PASS, or --after all");
   if (!options.after.empty()) check_pass(options.after);
   if (!options.html.empty())
     if (const auto place = runtime::place_to_write(options.html); !place)
@@ -287,20 +399,30 @@ int inspect(const InspectOptions& options, Invocation& invocation) {
     misuse(options.file.empty()
                ? "there is no program: give a FILE, - for standard input, or -e TEXT"
                : "a FILE and -e are two programs, and one is inspected");
-  const Settings settings = settings_of(options.common);
   const ProgramSource source = options.source.has_expression
                                    ? source_from_text(options.source.expression)
                                    : read_source(options.file, invocation);
+  const bool in_colour = wants_colour(options.colour);
+  if (!options.diff.empty()) {
+    print_diff(options, source, in_colour);
+    return exit_done;
+  }
+  const Settings settings = settings_of(options.common);
   Inspection inspection(source, options.source.entry, settings, options.bare);
   if (!options.html.empty()) {
     write_page(options, inspection.page(invocation, measured(options, inspection.name())));
-    return exit_done;
+  } else if (options.json) {
+    print(inspection.report_json() + "\n");
+  } else if (options.after == "all") {
+    inspection.print_after_each(options.changes, in_colour);
+  } else if (!options.after.empty()) {
+    const std::string text = whole_lines(inspection.after(options.after, options.changes));
+    print(in_colour ? options.changes ? highlighted_diff(text)
+                                      : highlighted(language_after(options.after), text)
+                    : text);
+  } else {
+    print_stages(inspection.stage(options.stage.empty() ? "report" : options.stage), in_colour);
   }
-  if (options.after == "all")
-    inspection.print_after_each();
-  else
-    print(whole_lines(options.after.empty() ? inspection.stage(options.stage)
-                                            : inspection.after(options.after)));
   return exit_done;
 }
 
@@ -320,6 +442,7 @@ void add_inspect(CLI::App& app, Invocation& invocation, Actions& actions) {
   sub->add_option("--after", options->after, "What a pass makes, or all that each makes")
       ->type_name("PASS")
       ->excludes(stage);
+  sub->add_flag("--changes", options->changes, "--after: only the lines that the pass has changed");
   sub->add_flag("--passes", options->passes, "The table of passes, in the order in which they run");
   add_common_options(*sub, options->common);
   CLI::Option* html =
@@ -328,6 +451,19 @@ void add_inspect(CLI::App& app, Invocation& invocation, Actions& actions) {
                       "what, the loops in the order in which they run, and the facts")
           ->type_name("FILE")
           ->excludes(stage);
+  sub->add_option("--diff", options->diff,
+                  "What differs between two schedules or targets, A and B, at a stage\n"
+                  "(loops) or after a pass; each is what --schedule or --target takes")
+      ->type_name("A B")
+      ->expected(2)
+      ->excludes(html);
+  sub->add_flag("--json", options->json, "The report for programs to read")
+      ->excludes(html)
+      ->excludes("--diff");
+  sub->add_option("--color", options->colour,
+                  "Words of the languages in colour: auto (on a terminal), always, never")
+      ->type_name("WHEN")
+      ->check(CLI::IsMember({"auto", "always", "never"}));
   sub->add_option("--measured", options->measured,
                   "--html: the time of a call, as `volute bench --json FILE` has recorded it")
       ->type_name("FILE")

@@ -68,6 +68,7 @@ Json json_of(const Report& report) {
   json["operations"] = 2 * report.multiply_adds;
   json["bytes"] = report.bytes;
   json["intensity"] = report.intensity();
+  json["sizes"] = report.sizes;
   json["fusion"] = report.fusion;
   json["bands"] = report.bands;
   json["forms"] = Json::array();

@@ -2,6 +2,7 @@
 
 #include "compiler/lower/fuse.h"
 #include "compiler/report/integer_bound.h"
+#include "compiler/report/sizes.h"
 #include "ir/def_use.h"
 #include "ir/denormals.h"
 #include "ir/infer.h"
@@ -50,6 +51,7 @@ public:
     find_nests();
     report_.program = written_.name;
     report_.target = to_string(target_);
+    report_.sizes = sizes_written_out(written_);
     count_work();
     tell_fusion();
     for (const Statement& statement : written_.statements) tell_operator(statement);

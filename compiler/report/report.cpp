@@ -149,10 +149,14 @@ std::string to_string(const Report& report) {
   if (!report.schedule_note.empty()) row(text, "schedule", report.schedule_note);
   row(text, "parameters", grouped(report.parameters));
   row(text, "multiply-adds", work_text(report));
+  if (report.multiply_adds > 0)
+    row(text, "operations", grouped(2 * report.multiply_adds) + " (a multiply-add is two)");
   row(text, "bytes", grouped(report.bytes) + " (inputs and outputs, each once)");
   row(text, "intensity",
       fmt::format("{:.2f} floating-point operations a byte", report.intensity()));
 
+  if (!report.sizes.empty()) text += "\nsizes\n";
+  for (const std::string& line : report.sizes) text += fmt::format("  {}\n", line);
   if (!report.fusion.empty() || !report.bands.empty()) text += "\nfusion\n";
   for (const std::string& sentence : report.fusion) text += fmt::format("  {}\n", sentence);
   for (const std::string& sentence : report.bands) text += fmt::format("  {}\n", sentence);

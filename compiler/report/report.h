@@ -34,8 +34,9 @@ struct NestReport {
   std::optional<Spills> spills;       // found in the code, where it was at hand as a listing
   std::vector<size_t> statements;     // as ir::Nest::statements
   double cycles = 0;                  // predicted by the model, of this schedule, given or chosen
-  std::string register_tile;          // "14 x 2 of f32x16"
-  std::string products;               // of narrow elements: how many at a time, by what
+  bool is_of_weight = false; // made of a weight alone: not on every call, where that is bound
+  std::string register_tile; // "14 x 2 of f32x16"
+  std::string products;      // of narrow elements: how many at a time, by what
   int64_t code_bytes = 0;
   struct Packed {
     std::string operand;
@@ -92,6 +93,7 @@ struct Report {
   double intensity() const {
     return bytes ? 2.0 * static_cast<double>(multiply_adds) / static_cast<double>(bytes) : 0;
   }
+  std::vector<std::string> sizes; // a line an axis: how a result's extent follows
   std::vector<NestReport> nests;
   std::vector<std::string> fusion;    // a sentence a statement: with what it runs, or why alone
   std::vector<std::string> bands;     // a sentence a pair of nests that could share a step

@@ -57,9 +57,9 @@ TEST_CASE("the fastest schedule is found, verified and given on one line", "[tun
   REQUIRE(tuning);
   CHECK(tuning->start == start);
   CHECK(tuning->schedule == wanted);
-  CHECK(tuning->faster == 2);
-  CHECK(tuning->start_seconds == 0.002);
-  CHECK(tuning->best_seconds == 0.001);
+  CHECK(tuning->faster == Approx(2));
+  CHECK(tuning->start_seconds == Approx(0.002));
+  CHECK(tuning->best_seconds == Approx(0.001));
   CHECK(tuning->trials.size() >= 6);
   CHECK(!has(tuning->schedule, "\n"));
   CHECK(compiler::parse_schedules(tuning->schedule).has_value());
@@ -89,9 +89,9 @@ TEST_CASE("where nothing is faster, nothing is kept", "[tune]") {
   const Expected<Tuning> tuning = bench.tune(layer());
   REQUIRE(tuning);
   CHECK(tuning->schedule.empty());
-  CHECK(tuning->faster == 1);
+  CHECK(tuning->faster == Approx(1));
   CHECK(!tuning->trials.empty());
-  for (const Trial& trial : tuning->trials) CHECK((trial.to_before == 2 || !trial.refused.empty()));
+  for (const Trial& trial : tuning->trials) CHECK((trial.to_before == Approx(2) || !trial.refused.empty()));
 }
 
 TEST_CASE("forms are tried as far as the accuracy allows", "[tune]") {
@@ -112,7 +112,7 @@ TEST_CASE("forms are tried as far as the accuracy allows", "[tune]") {
     for (const std::string& schedule : bench.called) any |= has(schedule, "winograd");
     CHECK(any == (accuracy > 0));
     CHECK(has(tuning->start, "winograd") == (accuracy > 0));
-    if (accuracy > 0) CHECK(tuning->faster == 1.5);
+    if (accuracy > 0) CHECK(tuning->faster == Approx(1.5));
     CHECK(!has(tuning->schedule, "winograd"));
   }
 }

@@ -49,7 +49,7 @@ TEST_CASE("a benchmark verifies, times and compares", "[bench]") {
   }
   CHECK(program.at("contenders").at(0).at("name") == "volute");
   CHECK(program.at("contenders").at(1).at("volute_is_faster") > 0);
-  CHECK(json.at("command").get<std::string>().rfind("volute bench -e", 0) == 0);
+  CHECK(json.at("command").get<std::string>().find("volute bench -e") != std::string::npos);
 }
 
 TEST_CASE("volute alone is a benchmark too, and a pool has no multiply-adds", "[bench]") {

@@ -1,6 +1,9 @@
 #include "tests/support/catch.h"
 #include "tests/tools/run_tool.h"
 
+#include <nlohmann/json.hpp>
+
+#include <cstdlib>
 #include <filesystem>
 #include <regex>
 #include <sstream>
@@ -309,4 +312,83 @@ TEST_CASE("forms are printed, taken back, and bounded by an accuracy", "[inspect
   const Ran refused = run_volute(edges + "--accuracy 0 --schedule @" + (folder / "mine.txt"));
   CHECK(refused.status == 1);
   CHECK_THAT(refused.err, ContainsSubstring("form conv_smooth separable: its error is up to"));
+}
+
+TEST_CASE("two schedules or targets are compared at any stage", "[inspect]") {
+  const std::string stem = "inspect examples/stem.vlt ";
+  const Ran targets = run_volute(stem + "--stage schedule --diff haswell skylake-avx512");
+  CHECK(targets.status == 0);
+  CHECK_THAT(targets.out,
+             StartsWith("--- schedule of haswell\n+++ schedule of skylake-avx512\n@@ "));
+  CHECK_THAT(targets.out, ContainsSubstring(" vector 16\n"));
+  const Ran schedules = run_volute(stem + "--target haswell --diff auto naive");
+  CHECK_THAT(schedules.out, StartsWith("--- loops of auto\n+++ loops of naive\n"));
+  CHECK(run_volute(stem + "--target haswell --diff naive naive").out == "no difference\n");
+  CHECK_THAT(run_volute(stem + "--stage asm --diff haswell skylake-avx512").out,
+             ContainsSubstring("%zmm"));
+  CHECK_THAT(run_volute(stem + "--after place_bands --diff haswell skylake-avx512").out,
+             StartsWith("--- place_bands of haswell\n") || StartsWith("no difference\n"));
+  const Ran wrong = run_volute(stem + "--diff haswel auto");
+  CHECK(wrong.status == 2);
+  CHECK_THAT(wrong.err, ContainsSubstring("'haswel' is neither a schedule nor a target"));
+  CHECK_THAT(wrong.err, ContainsSubstring("nearest known one is haswell"));
+  CHECK(run_volute(stem + "--diff auto").status == 2);
+}
+
+TEST_CASE("of a pass only what it has changed is shown where that is asked for", "[inspect]") {
+  const std::string pooled = "inspect examples/stem.vlt --target haswell ";
+  const std::string whole = run_volute(pooled + "--after cut_bands").out;
+  const std::string changed = run_volute(pooled + "--after cut_bands --changes").out;
+  CHECK(changed.size() < whole.size() * 2);
+  CHECK((changed.starts_with("@@ ") || changed == "unchanged\n"));
+  CHECK(run_volute(pooled + "--after split_fma --changes").out == "unchanged\n");
+  // What begins a level is all there is of it.
+  CHECK(run_volute(pooled + "--after lower --changes").out ==
+        run_volute(pooled + "--after lower").out);
+  const std::string all = run_volute(pooled + "--after all --changes").out;
+  CHECK_THAT(all, ContainsSubstring("==== number_loops: "));
+  CHECK(all.size() < run_volute(pooled + "--after all").out.size());
+  CHECK(run_volute(pooled + "--changes").status == 2);
+}
+
+TEST_CASE("the report is there for programs to read, with sizes written out", "[inspect]") {
+  const Ran ran = run_volute("inspect examples/stem.vlt --json --target haswell");
+  CHECK(ran.status == 0);
+  const nlohmann::json report = nlohmann::json::parse(ran.out);
+  CHECK(report["program"] == "stem");
+  CHECK(report["target"] == "haswell");
+  CHECK(report["parameters"] == 9472);
+  CHECK(report["operations"] == 2 * report["multiply_adds"].get<int64_t>());
+  CHECK(report["nests"].size() >= 1);
+  CHECK(report["nests"][0]["candidates"].size() > 1);
+  CHECK(report["nests"][0]["registers"]["available"] == 16);
+  CHECK(report["nests"][0]["spills"].contains("reloads"));
+  CHECK(report["forms"][0]["forms"].size() > 1);
+  CHECK(report["sizes"][0] == "%0: h = w = floor((224 + 3 + 3 - (7 - 1) - 1) / 2) + 1 = 112");
+  CHECK_THAT(run_volute("inspect examples/stem.vlt --target haswell").out,
+             ContainsSubstring(
+                 "\nsizes\n  %0: h = w = floor((224 + 3 + 3 - (7 - 1) - 1) / 2) + 1 = 112\n"));
+  CHECK(run_volute("inspect examples/stem.vlt --json --stage loops").status == 2);
+}
+
+TEST_CASE("colours are for terminals, and leave the text as it is", "[inspect]") {
+  const auto plain = [](std::string text) {
+    for (size_t at = 0; (at = text.find('\x1b', at)) != std::string::npos;)
+      text.erase(at, text.find('m', at) - at + 1);
+    return text;
+  };
+  for (const std::string name : {"program", "nest", "schedule", "loops", "llvm", "asm"}) {
+    CAPTURE(name);
+    const std::string text = stage(name, "--target haswell");
+    CHECK(text.find('\x1b') == std::string::npos);
+    const std::string coloured = stage(name, "--target haswell --color always");
+    CHECK(coloured.find('\x1b') != std::string::npos);
+    CHECK(plain(coloured) == text);
+  }
+  if (std::system("command -v script > /dev/null") != 0) return;
+  const std::string on_terminal =
+      "script -qec \"'" VOLUTE_TOOL "' inspect examples/stem.vlt --stage program\" /dev/null #";
+  CHECK_THAT(run_volute("", "TERM=xterm " + on_terminal).out, ContainsSubstring("\x1b[35mprogram"));
+  CHECK(run_volute("", "NO_COLOR=1 TERM=xterm " + on_terminal).out.find('\x1b') ==
+        std::string::npos);
 }
