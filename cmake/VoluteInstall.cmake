@@ -29,8 +29,14 @@ endif()
 
 set(complete YES)
 set(objects "")
-foreach(layer IN ITEMS volute_ir volute_target volute_image volute_compiler volute_codegen
-                       volute_runtime volute_capi)
+set(codegen "")
+set(llvm "")
+if(VOLUTE_COMPILER_INSIDE)
+  set(codegen volute_codegen)
+  set(llvm volute_llvm)
+endif()
+foreach(layer IN ITEMS volute_ir volute_target volute_image volute_compiler ${codegen}
+              volute_runtime volute_capi)
   get_target_property(kind ${layer} TYPE)
   if(kind STREQUAL STATIC_LIBRARY)
     list(APPEND objects $<TARGET_OBJECTS:${layer}>)
@@ -57,12 +63,15 @@ if(complete)
   # An installed one asks for it only where there is a C++ compiler: voluteConfig.cmake.
   target_compile_features(volute_shared INTERFACE $<BUILD_INTERFACE:cxx_std_20>)
   target_link_libraries(
-    volute_shared PRIVATE volute_llvm fmt::fmt PNG::PNG pthreadpool::pthreadpool xxhash::xxhash
+    volute_shared PRIVATE ${llvm} fmt::fmt PNG::PNG pthreadpool::pthreadpool xxhash::xxhash
                           Threads::Threads ${CMAKE_DL_LIBS})
   set(VOLUTE_SYMBOLS ${PROJECT_SOURCE_DIR}/cmake/libvolute.map)
   target_link_options(volute_shared PRIVATE "LINKER:--version-script=${VOLUTE_SYMBOLS}")
   set_target_properties(volute_shared PROPERTIES LINK_DEPENDS ${VOLUTE_SYMBOLS})
   add_dependencies(volute_libraries volute_shared)
+
+  # Kernels and threads outlive whoever has loaded the library.
+  target_link_options(volute_shared PRIVATE LINKER:-z,nodelete)
 
   install(
     TARGETS volute_shared

@@ -25,6 +25,8 @@
 namespace volute::compiler {
 
 class Generation;
+struct CInterface;
+struct Image;
 struct Listing;
 struct Pass;
 struct Stages;
@@ -40,6 +42,8 @@ struct CompileRequest {
   StridesByName strides;
   /// What compiling may take before it is given up.
   Budget budget;
+  /// What the functions of an object file begin with, that is made besides; empty: none is.
+  std::string object_name;
   bool llvm_text = false; // keep the LLVM IR as text
   bool assembly = false;  // keep the assembly, with where each instruction comes from
   bool spills = false;    // count what the code keeps on the stack, for the report
@@ -62,7 +66,10 @@ struct Stages {
   std::shared_ptr<Generation> generation; // of code, on its way
   std::string llvm, assembly;             // as text, on request
   std::shared_ptr<const Listing> listing; // the assembly, on request
-  double aside_ms = 0;                    // CPU time that only looking took
+  /// Of the object file that is asked for: its functions, and the tables that they are made from.
+  std::shared_ptr<const CInterface> interface;
+  std::shared_ptr<const Image> tables;
+  double aside_ms = 0; // CPU time that only looking took
   Report report;
 
   Asked asked;           // which schedules

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace volute::runtime {
 
@@ -25,9 +26,14 @@ struct Options {
   /// Nothing: where the environment says, else the user's own (default_cache_dir).
   std::optional<std::string> cache_dir = {};   // VOLUTE_CACHE_DIR
   int64_t disk_cache_bytes = int64_t{1} << 30; // VOLUTE_DISK_CACHE; 0 keeps and finds nothing
-  bool flush_denormals = false;                // VOLUTE_FLUSH_DENORMALS
-  Budget budget = {};                          // VOLUTE_COMPILE_SECONDS, VOLUTE_COMPILE_MEMORY
-  bool verbose = false;                        // VOLUTE_VERBOSE
+  /// Folders of kernels that others have made, by whole paths: looked into after cache_dir, never
+  /// written. Nothing: what came with the installation.
+  std::optional<std::vector<std::string>> shared_caches = {}; // VOLUTE_SHARED_CACHE
+  /// The library that compiles, loaded once in a process; "": the one that is beside this.
+  std::string compiler = "";    // VOLUTE_COMPILER
+  bool flush_denormals = false; // VOLUTE_FLUSH_DENORMALS
+  Budget budget = {};           // VOLUTE_COMPILE_SECONDS, VOLUTE_COMPILE_MEMORY
+  bool verbose = false;         // VOLUTE_VERBOSE
   bool operator==(const Options&) const = default;
 };
 

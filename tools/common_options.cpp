@@ -70,7 +70,7 @@ std::string whole_path(const std::string& path) {
 }
 
 void add_common_options(CLI::App& app, CommonOptions& options) {
-  constexpr const char* group = "Options of run, inspect and bench";
+  constexpr const char* group = "Options of run, compile, inspect and bench";
   // Taken so that command lines last; an option leaves this group when it does something.
   constexpr const char* without_effect = "Without effect yet";
   app.add_option("--target", options.target,
