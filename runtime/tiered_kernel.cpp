@@ -51,8 +51,15 @@ Expected<TieredKernel> TieredKernel::try_bind(const std::string& input,
     const auto made = parent.lock();
     if (!made || !made->result)
       return finish(*pending, std::nullopt, made ? made->exception : nullptr);
-    const Expected<Kernel>& good = *made->result;
-    finish(*pending, good ? good->try_bind(input, *weight) : good, nullptr);
+    std::optional<Expected<Kernel>> bound;
+    std::exception_ptr exception;
+    try {
+      const Expected<Kernel>& good = *made->result;
+      bound = good ? good->try_bind(input, *weight) : good;
+    } catch (...) { // out of memory: told to who waits, as a compile's would be
+      exception = std::current_exception();
+    }
+    finish(*pending, std::move(bound), exception);
   });
   return TieredKernel(*bound, PendingKernel(pending));
 }
