@@ -38,9 +38,10 @@ Expected<Kernel> TieredKernel::wait() const {
 
 Expected<TieredKernel> TieredKernel::try_bind(const std::string& input,
                                               const TensorView& view) const {
+  const bool was_final = is_final(); // asked first: the other may come between
   const Expected<Kernel> bound = now().try_bind(input, view);
   if (!bound) return bound.failure();
-  if (is_final()) return TieredKernel(*bound);
+  if (was_final) return TieredKernel(*bound);
   Expected<Tensor> copy = Tensor::allocate(view.type());
   if (!copy) return copy.failure();
   copy_elements(view.type(), view.data(), view.strides(), copy->data(), {});
