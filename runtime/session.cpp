@@ -372,7 +372,9 @@ Expected<TieredKernel> Session::try_compile_tiered(const ir::Program& program,
   const std::string key = kernel_key(program, *complete);
   std::optional<Kernel> good = state_->cache.find(key);
   const bool is_quick_enough = complete->deterministic || complete->schedule == "naive";
-  if (!good && !is_quick_enough) good = state_->kernel_on_disk(*complete, key);
+  if (!good && !is_quick_enough)
+    if (const std::optional<Kernel> found = state_->kernel_on_disk(*complete, key))
+      good = *state_->cache.get_or_compile(key, [&] { return Expected<Kernel>(*found); });
   if (good) return TieredKernel(*good);
   if (is_quick_enough) {
     const Expected<Kernel> kernel = try_compile(program, options);

@@ -38,9 +38,10 @@ Expected<Kernel> TieredKernel::wait() const {
 
 Expected<TieredKernel> TieredKernel::try_bind(const std::string& input,
                                               const TensorView& view) const {
+  const bool was_final = is_final(); // asked first: the other may come between
   const Expected<Kernel> bound = now().try_bind(input, view);
   if (!bound) return bound.failure();
-  if (is_final()) return TieredKernel(*bound);
+  if (was_final) return TieredKernel(*bound);
   Expected<Tensor> copy = Tensor::allocate(view.type());
   if (!copy) return copy.failure();
   copy_elements(view.type(), view.data(), view.strides(), copy->data(), {});
@@ -51,8 +52,15 @@ Expected<TieredKernel> TieredKernel::try_bind(const std::string& input,
     const auto made = parent.lock();
     if (!made || !made->result)
       return finish(*pending, std::nullopt, made ? made->exception : nullptr);
-    const Expected<Kernel>& good = *made->result;
-    finish(*pending, good ? good->try_bind(input, *weight) : good, nullptr);
+    std::optional<Expected<Kernel>> bound;
+    std::exception_ptr exception;
+    try {
+      const Expected<Kernel>& good = *made->result;
+      bound = good ? good->try_bind(input, *weight) : good;
+    } catch (...) { // out of memory: told to who waits, as a compile's would be
+      exception = std::current_exception();
+    }
+    finish(*pending, std::move(bound), exception);
   });
   return TieredKernel(*bound, PendingKernel(pending));
 }

@@ -152,7 +152,10 @@ Settings settings_of(const CommonOptions& options) {
                          options.compile_memory));
     session.budget.bytes = *bytes;
   }
-  if (options.no_cache) session.cache_dir = "";
+  if (options.no_cache) {
+    session.cache_dir = "";
+    session.shared_caches.emplace();
+  }
   if (!options.cache_dir.empty()) {
     session.cache_dir = whole_path(options.cache_dir);
     if (session.disk_cache_bytes == 0)

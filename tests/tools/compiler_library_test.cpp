@@ -83,6 +83,8 @@ TEST_CASE("kernels made for all users serve those who have no compiler", "[compi
   // Who asks for that target gets it from there, and what others may write is not believed.
   CHECK_THAT(run_volute(run + " --target x86-64-v2 --cache-dir " + temporary / "own", given).err,
              ContainsSubstring("@first found in " + theirs));
+  CHECK(run_volute(run + " --target x86-64-v2 --no-cache", given).err.find("found in") ==
+        std::string::npos);
   std::filesystem::permissions(theirs, std::filesystem::perms::all);
   const Ran refused =
       run_volute(run + " --target x86-64-v2 --cache-dir " + temporary / "own", given);
