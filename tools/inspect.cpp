@@ -320,7 +320,7 @@ void write_page(const InspectOptions& options, const std::string& page) {
 
 /// The language that a pass's text is in.
 std::string language_after(const std::string& pass) {
-  for (const compiler::Pass& each : compiler::all_passes())
+  for (const compiler::Pass& each : passes())
     if (each.name == pass) {
       const std::string_view level = each.makes.name;
       return level == "nests" || level == "pieces" ? "nest"
