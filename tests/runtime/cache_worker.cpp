@@ -6,6 +6,7 @@
 // each: it multiplies by its number. Prints what was compiled, found and let go, and what the
 // process holds; exits with 1 when a result was wrong, 2 when one was refused.
 #include "ir/parse.h"
+#include "runtime/disk_cache.h"
 #include "runtime/volute.hpp"
 #include "tests/runtime/memory_map.h"
 
@@ -31,6 +32,21 @@ ir::Program program(int number) {
                                 number));
 }
 
+[[noreturn]] void store_for_ever(const std::string& folder, int threads, int64_t limit_bytes,
+                                 unsigned seed) {
+  runtime::DiskCache cache(folder, limit_bytes);
+  const auto store = [&](unsigned thread) {
+    std::mt19937 random(seed * 1000 + thread);
+    compiler::Image image;
+    image.bytes.assign(3 << 20, std::byte{static_cast<unsigned char>(seed)});
+    while (true) cache.store(fmt::format("key {}", random() % 16), "", {}, image);
+  };
+  std::vector<std::thread> others;
+  for (int t = 1; t < threads; ++t) others.emplace_back(store, static_cast<unsigned>(t));
+  store(0);
+  std::abort();
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -40,6 +56,8 @@ int main(int argc, char** argv) {
   const int thread_count = std::atoi(argv[2]), kernels = std::atoi(argv[3]);
   const auto seed = static_cast<unsigned>(std::atoi(argv[4]));
   if (argc > 5) options.disk_cache_bytes = std::atoll(argv[5]);
+  if (kernels == 0)
+    store_for_ever(*options.cache_dir, thread_count, options.disk_cache_bytes, seed);
   options.memory_cache_bytes = argc > 6 ? std::atoll(argv[6]) : 0;
 
   std::atomic<int> wrong{0}, refused{0};
