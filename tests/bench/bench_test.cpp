@@ -191,6 +191,9 @@ TEST_CASE("every peer that is here computes what the reference does, or says why
        "  %y = avg_pool %x {kernel = 3, stride = 1, pad = 1, count_include_pad = false}\n"
        "  return %y\n}",
        {"onednn", "xnnpack", "onnxruntime", "halide"}},
+      {"program @global(%x: f32[n=1, c=20, h=7, w=7]) {\n"
+       "  %y = global_avg_pool %x\n  return %y\n}",
+       {"onednn", "xnnpack", "onnxruntime", "halide"}},
       {"program @bytes(%x: u8[n=1, h=6, w=6, c=8], %w: i8[o=16, i=8, h=3, w=3]) {\n"
        "  %y = conv %x, %w {pad = 1}\n  return %y\n}",
        {"onnxruntime"}},
