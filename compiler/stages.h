@@ -25,6 +25,7 @@
 namespace volute::compiler {
 
 class Generation;
+struct DebugObject;
 struct Listing;
 struct Pass;
 struct Stages;
@@ -42,7 +43,9 @@ struct CompileRequest {
   Budget budget;
   bool llvm_text = false; // keep the LLVM IR as text
   bool assembly = false;  // keep the assembly, with where each instruction comes from
-  bool spills = false;    // count what the code keeps on the stack, for the report
+  /// Where debuggers are to find the text of the loops: makes a DebugObject. Empty: none.
+  std::string debug_folder = "";
+  bool spills = false; // count what the code keeps on the stack, for the report
   /// Sees the value after each pass; what it throws ends the compilation there.
   std::function<void(const Pass&, const Stages&)> watch = nullptr;
 };
@@ -62,6 +65,7 @@ struct Stages {
   std::shared_ptr<Generation> generation; // of code, on its way
   std::string llvm, assembly;             // as text, on request
   std::shared_ptr<const Listing> listing; // the assembly, on request
+  std::shared_ptr<DebugObject> debug;     // on request
   double aside_ms = 0;                    // CPU time that only looking took
   Report report;
 

@@ -1,5 +1,7 @@
 #include "runtime/compiler_link.h"
 
+#include "runtime/tell_tools.h"
+
 namespace volute::runtime {
 
 Expected<compiler::CompileRequest> compile_request(const CompileOptions& options) {
@@ -13,6 +15,7 @@ Expected<compiler::CompileRequest> compile_request(const CompileOptions& options
   if (options.accuracy) request.accuracy = *options.accuracy;
   if (options.budget) request.budget = *options.budget;
   request.strides = options.strides;
+  if (wants_debug_objects()) request.debug_folder = debug_folder();
   return request;
 }
 

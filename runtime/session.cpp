@@ -7,6 +7,8 @@
 #include "runtime/disk_cache.h"
 #include "runtime/function_table.h"
 #include "runtime/key.h"
+#include "runtime/log.h"
+#include "runtime/tell_tools.h"
 #include "runtime/tuned.h"
 
 #include <fmt/format.h>
@@ -56,35 +58,18 @@ Compile with_image_alone(CompileImage compile_image) {
   };
 }
 
-/// What each pass took.
-void say_passes(const compiler::Report& report) {
-  size_t widest = 0;
-  for (const compiler::PassTime& time : report.passes) widest = std::max(widest, time.pass.size());
-  for (const compiler::PassTime& time : report.passes)
-    fmt::print(stderr, "volute:   {:{}} {:8.2f} ms, verified in {:.2f}\n", time.pass, widest,
-               time.ms, time.verify_ms);
-}
-
 /// By what is asked for; where that was taken from measurements (its schedule has a note) and is
 /// refused, because they are of another version, by `auto`.
 template <class Asked, class Make>
-auto untuned_if_refused(const Asked& asked, const Make& make) {
+auto untuned_if_refused(const Asked& asked, const std::string& program, const Log& log,
+                        const Make& make) {
   auto made = make(asked);
   if (made || asked.schedule_note.empty()) return made;
+  log.fell_back(program, asked.schedule_name, made.diagnostics().front());
   Asked untuned = asked;
   untuned.schedule = "auto";
   untuned.schedule_note = "";
   return make(untuned);
-}
-
-void say(const compiler::Image& image, const compiler::Report& r) {
-  const Expected<compiler::Target> target = compiler::parse_target(image.target);
-  fmt::print(stderr,
-             "volute: @{} for {}: {} bytes of code, {} of workspace, {:.1f} ms (lower {:.1f}, "
-             "emit {:.1f}, object {:.1f}, link {:.1f})\n",
-             image.name, target ? compiler::short_text(*target) : "any machine", r.text_bytes,
-             r.workspace_bytes, r.total_ms(), r.lower_ms, r.emit_ms, r.object_ms, r.link_ms);
-  say_passes(r);
 }
 
 } // namespace
@@ -114,6 +99,7 @@ struct Session::State {
                           const std::string& key);
 
   const Options options;
+  const Log log{options.verbose, options.verbose_json};
   const Expected<std::string> target = canonical_target(options.target); // found once, not per call
   const Threads threads;
   const Compile compile;
@@ -157,8 +143,9 @@ void Session::State::take_tuned(const ir::Program& program, CompileOptions& comp
 
 Expected<Compiled> Session::State::compile_by(const ir::Program& program,
                                               const CompileOptions& complete) const {
-  return untuned_if_refused(
-      complete, [&](const CompileOptions& options) { return compile(program, options); });
+  return untuned_if_refused(complete, program.name, log, [&](const CompileOptions& options) {
+    return compile(program, options);
+  });
 }
 
 Expected<CompileOptions> Session::State::completed(const CompileOptions& compile_options) const {
@@ -174,18 +161,19 @@ Expected<CompileOptions> Session::State::completed(const CompileOptions& compile
 }
 
 Expected<Compiled> Session::State::told(Expected<Compiled> made) const {
-  if (made && options.verbose) say(made->image, made->report);
+  if (made) log.compiled(made->image, made->report);
   return made;
 }
 
 Expected<compiler::Stages> Session::State::told(Expected<compiler::Stages> made) const {
-  if (made && options.verbose) say_passes(made->report);
+  if (made) log.lowered(made->report);
   return made;
 }
 
 std::optional<Kernel> Session::State::kernel_on_disk(const CompileOptions& complete,
                                                      const std::string& key) {
-  if (!disk) return std::nullopt;
+  // What is kept there has no line table for a debugger.
+  if (!disk || wants_debug_objects()) return std::nullopt;
   const auto start = std::chrono::steady_clock::now();
   const std::optional<DiskCache::Found> found = disk->find(key);
   if (!found) return std::nullopt;
@@ -193,9 +181,7 @@ std::optional<Kernel> Session::State::kernel_on_disk(const CompileOptions& compl
   if (!kernel) return disk->refuse(key, kernel.diagnostics().front()), std::nullopt;
   loads.fetch_add(1, std::memory_order_relaxed);
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
-  if (options.verbose)
-    fmt::print(stderr, "volute: @{} found in {}: {} bytes of code, {:.2f} ms\n", found->image.name,
-               disk->path(), found->image.text_bytes, took.count());
+  log.found_on_disk(found->image, disk->path(), took.count());
   return *kernel;
 }
 
@@ -247,7 +233,20 @@ Expected<Kernel> Session::try_compile(const ir::Program& program, const CompileO
   const Expected<CompileOptions> complete = state_->completed(program, options);
   if (!complete) return complete.failure();
   const std::string key = kernel_key(program, *complete);
-  return state_->cache.get_or_compile(key, [&] { return state_->kernel(program, *complete, key); });
+  const auto make = [&] { return state_->kernel(program, *complete, key); };
+  if (!state_->log.is_on(1)) return state_->cache.get_or_compile(key, make);
+
+  const auto start = std::chrono::steady_clock::now();
+  const int64_t evictions = state_->cache.counters().evictions;
+  bool is_found = true;
+  Expected<Kernel> kernel =
+      state_->cache.get_or_compile(key, [&] { return is_found = false, make(); });
+  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+  if (!kernel) state_->log.refused(program.name, kernel.diagnostics().front());
+  if (kernel && is_found) state_->log.found_in_memory(program.name, took.count());
+  const MemoryCache::Counters now = state_->cache.counters();
+  state_->log.let_go(now.evictions - evictions, now.bytes);
+  return kernel;
 }
 
 Kernel Session::compile(const ir::Program& program, const CompileOptions& options) {
@@ -281,8 +280,10 @@ Expected<CompileRequest> Session::request(const CompileOptions& options) const {
 
 Expected<Compiled> Session::inspect(const ir::Program& program,
                                     const CompileRequest& request) const {
-  return state_->told(untuned_if_refused(
-      request, [&](const CompileRequest& asked) { return compiler::compile(program, asked); }));
+  return state_->told(
+      untuned_if_refused(request, program.name, state_->log, [&](const CompileRequest& asked) {
+        return compiler::compile(program, asked);
+      }));
 }
 
 Expected<Compiled> Session::inspect(const ir::NestProgram& nests,
@@ -297,9 +298,10 @@ Expected<Compiled> Session::inspect(const ir::LoopProgram& loops,
 
 Expected<compiler::Stages> Session::inspect_loops(const ir::Program& program,
                                                   const CompileRequest& request) const {
-  return state_->told(untuned_if_refused(request, [&](const CompileRequest& asked) {
-    return compiler::specialise_program(program, asked);
-  }));
+  return state_->told(
+      untuned_if_refused(request, program.name, state_->log, [&](const CompileRequest& asked) {
+        return compiler::specialise_program(program, asked);
+      }));
 }
 
 Expected<compiler::Stages> Session::inspect_loops(const ir::NestProgram& nests,

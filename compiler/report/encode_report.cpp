@@ -47,11 +47,11 @@ struct FieldsOf<PassTime> {
 template <>
 struct FieldsOf<Report> {
   static auto of(auto& r) {
-    return std::tie(r.program, r.target, r.llvm, r.parameters, r.multiply_adds, r.bytes, r.nests,
-                    r.schedule_note, r.fusion, r.bands, r.forms, r.operators, r.prepared, r.denormals, r.copies,
-                    r.text_bytes, r.constant_bytes, r.workspace_bytes, r.intermediate_bytes,
-                    r.thread_scratch_bytes, r.passes, r.lower_ms, r.emit_ms, r.object_ms, r.link_ms,
-                    r.cpu_ms);
+    return std::tie(r.program, r.target, r.llvm, r.parameters, r.multiply_adds, r.bytes, r.sizes,
+                    r.nests, r.schedule_note, r.fusion, r.bands, r.forms, r.operators, r.prepared,
+                    r.denormals, r.copies, r.text_bytes, r.constant_bytes, r.workspace_bytes,
+                    r.intermediate_bytes, r.thread_scratch_bytes, r.passes, r.lower_ms, r.emit_ms,
+                    r.object_ms, r.link_ms, r.cpu_ms);
   }
 };
 
