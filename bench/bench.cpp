@@ -233,6 +233,17 @@ void count(const std::vector<Runner>& runners, const CounterSystem& system, Benc
         c.counts = counters->of(candidate_of(*runner.way).repeat, c.timing.repetitions);
 }
 
+/// What the model says of the nests that run on every call. The peak of its multiply-adds tells the
+/// clock of the core. Of one thread on this CPU.
+double predicted_seconds(const compiler::Report& report, double peak_flops, int threads) {
+  const compiler::Target& host = compiler::host();
+  if (threads != 1 || peak_flops <= 0 || report.target != compiler::to_string(host)) return 0;
+  double cycles = 0;
+  for (const compiler::NestReport& nest : report.nests)
+    if (!nest.is_of_weight) cycles += nest.cycles;
+  return cycles * 2 * host.lanes(4) * host.fma_per_cycle / peak_flops;
+}
+
 } // namespace
 
 std::vector<std::string> contender_names() {
@@ -332,6 +343,7 @@ Expected<Benchmark> benchmark(const ir::Program& program, const BenchOptions& op
     result.bound.peak *= faster;
     result.bound.arithmetic /= faster;
   }
+  result.predicted = predicted_seconds(result.report, result.peak_flops, result.threads);
   return result;
 }
 

@@ -75,6 +75,7 @@ struct Benchmark {
   std::string verification; // a sentence
   Bound bound;              // of the unit's peak in the rounds that count
   double peak_flops = 0;    // of one core in f32, in those rounds; 0 without one
+  double predicted = 0; // seconds by the model of this CPU, at the clock of those rounds; 0: none
   int threads = 1;
   bool is_cold = false;
   int64_t rounds = 0, dipped = 0; // kept, and measured again

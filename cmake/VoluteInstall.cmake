@@ -38,6 +38,8 @@ foreach(layer IN ITEMS volute_ir volute_target volute_image volute_compiler volu
 endforeach()
 
 add_custom_target(installable)
+add_custom_target(volute_libraries) # what is loaded, and no more
+add_dependencies(installable volute_libraries)
 if(complete)
   add_library(volute_shared SHARED ${objects})
   add_library(volute::volute ALIAS volute_shared)
@@ -58,7 +60,7 @@ if(complete)
   set(VOLUTE_SYMBOLS ${PROJECT_SOURCE_DIR}/cmake/libvolute.map)
   target_link_options(volute_shared PRIVATE "LINKER:--version-script=${VOLUTE_SYMBOLS}")
   set_target_properties(volute_shared PROPERTIES LINK_DEPENDS ${VOLUTE_SYMBOLS})
-  add_dependencies(installable volute_shared)
+  add_dependencies(volute_libraries volute_shared)
 
   install(
     TARGETS volute_shared

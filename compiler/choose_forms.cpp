@@ -3,6 +3,7 @@
 #include "compiler/lower/fuse.h"
 #include "compiler/nests/bands.h"
 #include "compiler/nests/domain_points.h"
+#include "compiler/nests/facts.h"
 #include "compiler/nests/flatten.h"
 #include "compiler/rewrites/fold_tables.h"
 #include "compiler/rewrites/form.h"
@@ -107,11 +108,6 @@ double far_cycles(const ir::Nest& nest, const std::vector<ir::Buffer>& buffers,
       bytes += static_cast<double>(size);
   }
   return bytes / far_bytes_per_cycle;
-}
-
-/// Whether a nest is made of a weight alone, when that is bound.
-bool is_of_weight(const ir::Nest& nest) {
-  return nest.kind == ir::NestKind::offset || nest.kind == ir::NestKind::filter_transform;
 }
 
 double cycles_of(const Program& program, const LowerOptions& options, const Target& target) {

@@ -51,9 +51,9 @@ Whole requantize(const Quantize& op, const Whole& x, const TensorType& type) {
 Real dequantize(const Quantize& op, const Whole& x, const TensorType& type) {
   Real y(type);
   for_each_point(type, [&](const Point& p) {
-    const double scale = round_to(computing_type(type.element), entry(op.scale, p.c));
-    const auto zero_point = static_cast<double>(entry(op.zero_point, p.c));
-    y.set(p, (static_cast<double>(x.at(p)) - zero_point) * scale);
+    const ElementType computing = computing_type(type.element);
+    const double scale = round_to(computing, entry(op.scale, p.c));
+    y.set(p, round_integer_to(computing, x.at(p) - entry(op.zero_point, p.c)) * scale);
   });
   return y;
 }

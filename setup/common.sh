@@ -20,10 +20,11 @@ give_up() {
 
 packages_in() { sed -e 's/#.*//' -e 's/[[:space:]]*$//' -e '/^$/d' "$root/setup/$1"; }
 
-# What is needed, and with peers=yes what the benchmark compares with.
+# What is needed, with peers=yes what the benchmark compares with, with python=yes what Python takes.
 wanted_packages() {
   packages_in packages
   [ "${peers:-no}" = no ] || packages_in peers
+  [ "${python:-no}" = no ] || packages_in python
 }
 
 apt_has() { apt-cache policy "$1" 2>/dev/null | grep -q '^ *Candidate: [^(]'; }

@@ -28,4 +28,8 @@ NestFacts::NestFacts(const Nest& nest)
   if (read != reads_.end()) weight_ = *read;
 }
 
+bool is_of_weight(const Nest& nest) {
+  return nest.kind == NestKind::offset || nest.kind == NestKind::filter_transform;
+}
+
 } // namespace volute::compiler

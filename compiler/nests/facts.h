@@ -47,4 +47,7 @@ private:
   std::vector<OfAxis> axes_; // by Var::id
 };
 
+/// Whether a nest is made of a weight alone, and so when that is bound.
+bool is_of_weight(const ir::Nest& nest);
+
 } // namespace volute::compiler

@@ -21,8 +21,8 @@ struct FieldsOf<NestReport> {
   static auto of(auto& n) {
     return std::tie(n.name, n.origin, n.schedule, n.why, n.candidates, n.multiply_adds,
                     n.executed_multiply_adds, n.registers, n.registers_needed,
-                    n.registers_available, n.spills, n.statements, n.cycles, n.register_tile,
-                    n.products, n.code_bytes, n.packed, n.work_items);
+                    n.registers_available, n.spills, n.statements, n.cycles, n.is_of_weight,
+                    n.register_tile, n.products, n.code_bytes, n.packed, n.work_items);
   }
 };
 template <>
@@ -47,8 +47,8 @@ struct FieldsOf<PassTime> {
 template <>
 struct FieldsOf<Report> {
   static auto of(auto& r) {
-    return std::tie(r.program, r.target, r.llvm, r.parameters, r.multiply_adds, r.bytes, r.sizes,
-                    r.nests, r.schedule_note, r.fusion, r.bands, r.forms, r.operators, r.prepared,
+    return std::tie(r.program, r.target, r.llvm, r.parameters, r.multiply_adds, r.bytes, r.nests,
+                    r.schedule_note, r.sizes, r.fusion, r.bands, r.forms, r.operators, r.prepared,
                     r.denormals, r.copies, r.text_bytes, r.constant_bytes, r.workspace_bytes,
                     r.intermediate_bytes, r.thread_scratch_bytes, r.passes, r.lower_ms, r.emit_ms,
                     r.object_ms, r.link_ms, r.cpu_ms);

@@ -1,6 +1,7 @@
 #include "compiler/report/nest_report.h"
 
 #include "compiler/nests/domain_points.h"
+#include "compiler/nests/facts.h"
 #include "compiler/schedule/cost_model.h"
 #include "compiler/schedule/parameters.h"
 
@@ -41,6 +42,7 @@ NestReport report_of(const Nest& piece, const Nest& whole, const Plan& plan, con
   report.candidates = choice.candidates;
   const Cost cost = predict(at_least(piece), plan, target);
   report.cycles = cost.cycles;
+  report.is_of_weight = is_of_weight(piece);
   report.registers_needed = plan.registers_needed(piece);
   report.registers_available = target.vector_registers;
   report.statements = piece.statements;

@@ -34,8 +34,9 @@ struct NestReport {
   std::optional<Spills> spills;       // found in the code, where it was at hand as a listing
   std::vector<size_t> statements;     // as ir::Nest::statements
   double cycles = 0;                  // predicted by the model, of this schedule, given or chosen
-  std::string register_tile;          // "14 x 2 of f32x16"
-  std::string products;               // of narrow elements: how many at a time, by what
+  bool is_of_weight = false; // made of a weight alone: not on every call, where that is bound
+  std::string register_tile; // "14 x 2 of f32x16"
+  std::string products;      // of narrow elements: how many at a time, by what
   int64_t code_bytes = 0;
   struct Packed {
     std::string operand;

@@ -829,7 +829,11 @@ private:
     const std::optional<size_t> loop = plan_.loop_placing(axis);
     const Affine tile_index = loop ? state.loops[*loop] : Affine(0);
     const int64_t by = loop ? plan_.loops[*loop].tile : 0;
-    const int64_t origin = (state.places[id(axis)].base - tile_index * by).number(); // tiled once
+    const Affine start = state.places[id(axis)].base - tile_index * by;
+    // Inside a tile of an outer loop that is not at the border: one that is stands by itself, at a
+    // constant place (`tiles`).
+    if (!start.is_constant()) return block({});
+    const int64_t origin = start.number();
     const Interval tiles = bounds(tile_index, ranges_);
     struct Group {
       int64_t first, end;

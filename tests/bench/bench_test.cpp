@@ -145,6 +145,7 @@ TEST_CASE("the bound is that of the ceilings, by the clock of the rounds", "[ben
   REQUIRE(found);
   CHECK(found->bound.operations == 2.0 * 4 * 4 * 16 * 16);
   CHECK(found->bound.peak == Approx(found->peak_flops));
+  CHECK(found->predicted > 0);
   CHECK(found->bound.traffic == Approx((4 * 36 + 144) * 4 / 20e9));
 }
 

@@ -12,12 +12,12 @@ function(read_from variable)
   set(${variable} "${text}" PARENT_SCOPE)
 endfunction()
 
-# The list of what somebody has installed from this build stays theirs.
+# The lists of what somebody has installed from this build stay theirs.
 file(REMOVE_RECURSE ${WORK})
-set(manifest ${BUILD}/install_manifest.txt)
-if(EXISTS ${manifest})
-  file(RENAME ${manifest} ${WORK}.manifest)
-endif()
+file(GLOB manifests RELATIVE ${BUILD} ${BUILD}/install_manifest*.txt)
+foreach(manifest IN LISTS manifests)
+  file(RENAME ${BUILD}/${manifest} ${BUILD}/kept_${manifest})
+endforeach()
 set(prefix ${WORK}/prefix)
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix})
 
@@ -116,9 +116,9 @@ endif()
 
 # And away again.
 run(${CMAKE_COMMAND} -DBUILD=${BUILD} -P ${SOURCE}/../../cmake/Uninstall.cmake)
-if(EXISTS ${WORK}.manifest)
-  file(RENAME ${WORK}.manifest ${manifest})
-endif()
+foreach(manifest IN LISTS manifests)
+  file(RENAME ${BUILD}/kept_${manifest} ${BUILD}/${manifest})
+endforeach()
 file(GLOB_RECURSE left LIST_DIRECTORIES false ${prefix}/*)
 if(left)
   message(SEND_ERROR "uninstalling left ${left}")

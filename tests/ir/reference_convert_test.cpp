@@ -78,6 +78,11 @@ TEST_CASE("scales and zero points may differ by channel", "[reference][quantize]
 TEST_CASE("dequantize subtracts without wrapping", "[reference][quantize]") {
   CHECK(between("i8", "f32", "dequantize", " {scale = 2, zero_point = 127}", {-128, 127}) ==
         Numbers{-510, 0});
+  // Nor does i32, whose difference is then an f32 as every frame takes it: 2^31 + 128 is 2^31.
+  CHECK(between("i32", "f32", "dequantize", " {scale = 0.1, zero_point = 128}", {-2147483648LL}) ==
+        Numbers{static_cast<double>(-2147483648.0f * 0.1f)});
+  CHECK(between("i32", "f64", "dequantize", " {scale = 0.5, zero_point = 128}", {-2147483648LL}) ==
+        Numbers{-1073741888});
 }
 
 TEST_CASE("requantize multiplies once, in f32", "[reference][quantize]") {
