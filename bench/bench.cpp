@@ -4,6 +4,7 @@
 #include "bench/cold.h"
 #include "bench/made_up.h"
 #include "compiler/target/target.h"
+#include "ir/parse.h"
 #include "ir/print.h"
 #include "runtime/made_up.h"
 
@@ -257,6 +258,20 @@ std::vector<std::string> built_contenders() {
   for (const PeerEntry& entry : known_peers())
     if (is_built(entry.name)) names.emplace_back(entry.name);
   return names;
+}
+
+double call_overhead(const runtime::Session& session) {
+  const auto program = ir::parse("program @one(%x: f32[n=1, c=1, w=1]) {\n"
+                                 "  %y = relu %x\n  return %y\n}");
+  runtime::Session compiling = session;
+  const runtime::Kernel kernel = compiling.compile(*program);
+  const runtime::Tensor x = *runtime::Tensor::allocate(kernel.type("x"));
+  runtime::Tensor y = *runtime::Tensor::allocate(kernel.type("y"));
+  MeasureOptions few;
+  few.minimum_seconds = 0.01;
+  return measure({candidate("call", [&] { kernel(x, y).check(); })}, few, thread_seconds)
+      .front()
+      .median();
 }
 
 Expected<Benchmark> benchmark(const ir::Program& program, const BenchOptions& options) {

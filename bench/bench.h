@@ -84,6 +84,9 @@ struct Benchmark {
   std::vector<Contender> contenders; // volute first
 };
 
+/// Seconds that a call takes beside its kernel's work: those of a kernel for a single element.
+double call_overhead(const runtime::Session& session);
+
 /// Times the program, or says what is wrong: it is refused, or Volute computes something else.
 Expected<Benchmark> benchmark(const ir::Program& program, const BenchOptions& options);
 

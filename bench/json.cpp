@@ -143,6 +143,7 @@ std::string json(const std::vector<Benchmark>& benchmarks, const Setting& settin
     j["ceilings_of_a_core"] = json_of(*setting.ceilings);
     j["ceilings_drift"] = setting.ceilings_drift;
   }
+  if (setting.call_overhead > 0) j["call_overhead_seconds"] = setting.call_overhead;
   j["programs"] = Json::array();
   for (const Benchmark& b : benchmarks) j["programs"].push_back(json_of(b));
   return j.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -51,6 +51,8 @@ const std::vector<PeerEntry>& known_peers() {
       {"xnnpack", "XNNPACK", "libxnnpack-dev"},
       {"torch", "PyTorch's libtorch", "libtorch-dev"},
       {"opencv", "OpenCV", "libopencv-dnn-dev"},
+      {"onnxruntime", "ONNX Runtime", "libonnxruntime-dev"},
+      {"halide", "Halide", "libhalide19-dev"},
   };
   return all;
 }

@@ -198,6 +198,10 @@ std::string head(const Setting& setting, int threads, bool is_cold) {
                           level.store / 1e9, &level == &c->levels.back() ? "" : ",");
     text += '\n';
   }
+  if (setting.call_overhead > 0)
+    text +=
+        fmt::format("a call of a kernel costs {:.0f} ns beside its work, which count in its time\n",
+                    1e9 * setting.call_overhead);
   return text;
 }
 

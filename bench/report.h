@@ -17,6 +17,7 @@ struct Setting {
   std::vector<std::string> peers = {};   // "oneDNN 2.6.3"
   std::vector<std::string> missing = {}; // "torch (libtorch-dev)"
   std::optional<Ceilings> ceilings = {};
+  double call_overhead = 0;  // seconds; 0: not measured
   double ceilings_drift = 0; // between the begin and the end of the run
 };
 

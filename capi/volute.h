@@ -1,4 +1,5 @@
-/* Volute from C: programs in, kernels out.
+/** \file
+ * Volute from C: programs in, kernels out.
  *
  *     #include <volute/volute.h>
  *
@@ -57,17 +58,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Version of this header, as volute_version() tells that of the library. */
+/** Version of this header, as volute_version() tells that of the library: the first number. */
 #define VOLUTE_VERSION_MAJOR 0
+/** The second number. */
 #define VOLUTE_VERSION_MINOR 1
+/** The third number. */
 #define VOLUTE_VERSION_PATCH 0
 
+/** What every function here is declared with: it is one of the library's. */
 #if defined(__GNUC__)
 #define VOLUTE_API __attribute__((visibility("default")))
 #else
 #define VOLUTE_API
 #endif
 
+/** That nothing is thrown, said to C++. */
 #ifdef __cplusplus
 #define VOLUTE_NOEXCEPT noexcept
 extern "C" {
@@ -105,8 +110,10 @@ typedef struct volute_error volute_error;
 
 /** One of the things that are wrong. The strings are the error's, never NULL. */
 typedef struct volute_diagnostic {
-  /** Place in the text that was parsed, 1-based, in bytes; 0 where there is none. */
-  int32_t line, column;
+  /** Line in the text that was parsed, from 1; 0 where there is no place. */
+  int32_t line;
+  /** Column there, in bytes, from 1. */
+  int32_t column;
   /** What is at fault: an operator, "%x", "schedule", an option; may be "". */
   const char* subject;
   /** The rule with its numbers: "groups = 2 does not divide the input's 63 channels". */
@@ -170,7 +177,9 @@ enum {
 
 /** One extent in memory: `h=56` is {VOLUTE_H, 56}. */
 typedef struct volute_extent {
+  /** Which axis, or part of one that is split. */
   volute_axis axis;
+  /** How many positions it has. */
   int64_t size;
 } volute_extent;
 
@@ -187,7 +196,9 @@ typedef struct volute_tensor {
   const volute_extent* extents;
   /** `rank` of them: elements (not bytes) between neighbours along each extent; NULL: dense. */
   const int64_t* strides;
+  /** How many extents there are. */
   int32_t rank;
+  /** What the elements are. */
   volute_element element;
   /** Outputs ask for it. */
   bool writable;
@@ -195,7 +206,9 @@ typedef struct volute_tensor {
 
 /** A tensor and the name of the input or output that it is for, as "x". */
 typedef struct volute_named_tensor {
+  /** As the program has it, without its %. */
   const char* name;
+  /** Its memory. */
   volute_tensor tensor;
 } volute_named_tensor;
 
@@ -212,7 +225,10 @@ VOLUTE_API int64_t volute_element_bytes(volute_element element) VOLUTE_NOEXCEPT;
  *  none. A name that there is not, or a value that does not fit, is refused with those that there
  *  are. */
 typedef struct volute_option {
-  const char *name, *value;
+  /** Which setting. */
+  const char* name;
+  /** Its value, as text. */
+  const char* value;
 } volute_option;
 
 /* ---- programs -------------------------------------------------------------------------------- */
@@ -314,11 +330,13 @@ VOLUTE_API volute_status volute_compile(volute_session* session, const volute_pr
 /** What becomes of a program on its way to machine code, as text: compiles anew, for any target,
  *  and keeps nothing.
  *
+ *  \param session  whose settings hold, and whose threads are of no matter
+ *  \param program  what to compile
+ *  \param options  as of volute_compile
  *  \param stage  "program", "nest", "schedule", "loops", "llvm", "asm" or "report", as of
  *                `volute inspect --stage`
  *  \param text   receives the text, which is the caller's: volute_string_free
- *
- *  The others as of volute_compile. */
+ *  \param error  receives why not, or may be NULL */
 VOLUTE_API volute_status volute_inspect(const volute_session* session,
                                         const volute_program* program, const volute_option* options,
                                         const char* stage, char** text,
@@ -328,6 +346,7 @@ VOLUTE_API volute_status volute_inspect(const volute_session* session,
 
 /** Calls a kernel by position: the fast path.
  *
+ *  \param kernel     what to call
  *  \param arguments  the inputs that are not bound, then the outputs, in the program's order. Each
  *                    has exactly the type (and the strides) that the kernel was compiled for and is
  *                    aligned to one element; outputs are `writable`. An output shares no byte with
@@ -356,6 +375,7 @@ VOLUTE_API volute_status volute_kernel_run(const volute_kernel* kernel,
 /** A kernel to which an input is a constant: weights are packed here and not on each call, and all
  *  that follows from what is bound is computed once. The kernel itself stays as it is.
  *
+ *  \param kernel  to what
  *  \param input   name of the input, as "w"
  *  \param tensor  its value, of any strides; it is copied, as far as calls need it
  *  \param bound   receives the new kernel

@@ -5,7 +5,9 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 # Which headers are public, and where they are included from; and with them all that they include.
-set(VOLUTE_PUBLIC_HEADERS capi/volute.h:volute.h runtime/volute.hpp:volute.hpp)
+set(VOLUTE_PUBLIC_HEADERS
+    capi/volute.h:volute.h runtime/volute.hpp:volute.hpp runtime/threads_openmp.h:threads_openmp.hpp
+    runtime/threads_tbb.h:threads_tbb.hpp)
 
 # The same spelling works inside the build: examples and tests are written as a user writes. Headers
 # are the repository's own there, which name each other from its root.
@@ -27,8 +29,14 @@ endif()
 
 set(complete YES)
 set(objects "")
-foreach(layer IN ITEMS volute_ir volute_target volute_image volute_compiler volute_codegen
-                       volute_runtime volute_capi)
+set(codegen "")
+set(llvm "")
+if(VOLUTE_COMPILER_INSIDE)
+  set(codegen volute_codegen)
+  set(llvm volute_llvm)
+endif()
+foreach(layer IN ITEMS volute_ir volute_target volute_image volute_compiler ${codegen}
+              volute_runtime volute_capi)
   get_target_property(kind ${layer} TYPE)
   if(kind STREQUAL STATIC_LIBRARY)
     list(APPEND objects $<TARGET_OBJECTS:${layer}>)
@@ -55,12 +63,15 @@ if(complete)
   # An installed one asks for it only where there is a C++ compiler: voluteConfig.cmake.
   target_compile_features(volute_shared INTERFACE $<BUILD_INTERFACE:cxx_std_20>)
   target_link_libraries(
-    volute_shared PRIVATE volute_llvm fmt::fmt PNG::PNG pthreadpool::pthreadpool xxhash::xxhash
+    volute_shared PRIVATE ${llvm} fmt::fmt PNG::PNG pthreadpool::pthreadpool xxhash::xxhash
                           Threads::Threads ${CMAKE_DL_LIBS})
   set(VOLUTE_SYMBOLS ${PROJECT_SOURCE_DIR}/cmake/libvolute.map)
   target_link_options(volute_shared PRIVATE "LINKER:--version-script=${VOLUTE_SYMBOLS}")
   set_target_properties(volute_shared PROPERTIES LINK_DEPENDS ${VOLUTE_SYMBOLS})
   add_dependencies(volute_libraries volute_shared)
+
+  # Kernels and threads outlive whoever has loaded the library.
+  target_link_options(volute_shared PRIVATE LINKER:-z,nodelete)
 
   install(
     TARGETS volute_shared
@@ -161,5 +172,3 @@ add_custom_target(
   COMMAND ${CMAKE_COMMAND} -DBUILD=${PROJECT_BINARY_DIR} -P
           ${PROJECT_SOURCE_DIR}/cmake/Uninstall.cmake
   VERBATIM)
-
-include(VolutePackages)

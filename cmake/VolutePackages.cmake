@@ -1,5 +1,6 @@
 # `cpack` in the build folder makes the Debian packages: libvolute0.1 (the library), libvolute-dev
-# (headers, CMake package, pkg-config) and volute (the command line).
+# (headers, CMake package, pkg-config), volute (the command line) and, where it is built,
+# python3-volute.
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME volute)
 set(CPACK_PACKAGE_VENDOR Volute)
@@ -27,6 +28,17 @@ set(CPACK_COMPONENT_TOOL_DESCRIPTION "${PROJECT_DESCRIPTION}: the command line."
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_TOOL_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "${library_package} (= ${PROJECT_VERSION})")
+# The tool is linked with none of it, and loads the compiler that is in there.
+set(CPACK_DEBIAN_TOOL_PACKAGE_DEPENDS "${library_package} (= ${PROJECT_VERSION})")
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_CONTROL_EXTRA ${PROJECT_BINARY_DIR}/debian/triggers)
+if(TARGET volute_python)
+  list(APPEND CPACK_COMPONENTS_ALL python)
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_NAME python3-volute)
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_SECTION python)
+  set(CPACK_COMPONENT_PYTHON_DESCRIPTION "${PROJECT_DESCRIPTION}: the Python package.")
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS
+      "python3 (>= 3.11), python3-numpy, ${library_package} (= ${PROJECT_VERSION})")
+  set(CPACK_DEBIAN_PYTHON_PACKAGE_SUGGESTS "python3-torch")
+endif()
 file(WRITE ${PROJECT_BINARY_DIR}/debian/triggers "activate-noawait ldconfig\n")
 include(CPack)

@@ -54,6 +54,8 @@ target_include_directories(volute_python SYSTEM PRIVATE ${VOLUTE_PYTHON_INCLUDE}
 target_link_libraries(volute_python PRIVATE volute_shared)
 target_compile_options(volute_python PRIVATE ${VOLUTE_WARNINGS})
 
+add_dependencies(installable volute_python)
+
 # By itself (cmake --install ... --component python): where Debian keeps Python's packages.
 set(python_packages lib/python3/dist-packages)
 install(TARGETS volute_python LIBRARY DESTINATION ${python_packages}/volute COMPONENT python

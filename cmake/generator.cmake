@@ -17,6 +17,7 @@ namespace volute::compiler {
 
 std::string_view generator_version() noexcept { return "@generator@"; }
 std::string_view llvm_version() noexcept { return "@LLVM@"; }
+const char* build_id() noexcept { return "@generator@, LLVM @LLVM@, @BUILD@"; }
 
 } // namespace volute::compiler
 ]])

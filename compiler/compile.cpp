@@ -2,6 +2,7 @@
 
 #include "compiler/codegen/codegen.h"
 #include "compiler/codegen/compiling.h"
+#include "compiler/image/c_interface.h"
 #include "compiler/image/generator.h"
 #include "compiler/image/places.h"
 #include "compiler/image/preparation.h"
@@ -232,7 +233,8 @@ constexpr Level image_level = {"image", unverified, [](const Stages& s) {
 
 Expected<Stages> into_llvm(Stages s, Request request) {
   LoopsText text;
-  if (const std::string& folder = request.debug_folder; !folder.empty()) {
+  // An object file that is asked for is linked by others, and has none of it.
+  if (const std::string& folder = request.debug_folder; !folder.empty() && !s.interface) {
     LoopProgram without_data = s.loops;
     for (Buffer& buffer : without_data.buffers) buffer.data = nullptr;
     text = text_of(without_data);
@@ -243,6 +245,7 @@ Expected<Stages> into_llvm(Stages s, Request request) {
       Generation::emit(s.loops, request.target, s.debug ? &text : nullptr, request.debug_folder);
   if (!generation) return generation.failure();
   s.generation = std::make_shared<Generation>(std::move(*generation));
+  if (s.interface) s.generation->add_interface(*s.interface, *s.tables);
   if (request.llvm_text) s.llvm = s.generation->llvm_text();
   return s;
 }
@@ -356,6 +359,17 @@ Expected<Compiled> generated(Stages stages, const CompileRequest& request, doubl
   if (unshared_bytes(residents) > most_workspace_bytes)
     return fail(stages.loops.name, "the results between its steps take more than 2^62 bytes");
   allow_in_place(image, stages);
+  image.name = stages.loops.name;
+  image.target = to_string(request.target);
+  image.parameters = stages.loops.parameters;
+  for (const Step& step : stages.loops.steps)
+    image.thread_scratch_bytes = std::max(image.thread_scratch_bytes, step.scratch_bytes);
+  if (!request.object_name.empty()) {
+    const Expected<CInterface> interface = c_interface(image, request.object_name);
+    if (!interface) return interface.failure();
+    stages.interface = std::make_shared<const CInterface>(*interface);
+    stages.tables = std::make_shared<const Image>(image);
+  }
 
   Expected<Stages> made = run(code_passes, std::move(stages), request);
   if (!made) return made.failure();
@@ -373,12 +387,13 @@ Expected<Compiled> generated(Stages stages, const CompileRequest& request, doubl
   Code& code = generation->code();
   const LoopProgram& loops = compiled.stages.loops;
 
-  image.name = loops.name;
   image.debug = compiled.stages.debug;
-  image.target = to_string(request.target);
   image.bytes = std::move(code.bytes);
   image.text_bytes = code.text_bytes;
-  image.parameters = loops.parameters;
+  if (compiled.stages.interface) {
+    compiled.object = generation->object();
+    compiled.header = c_header(*compiled.stages.interface, image);
+  }
   std::unordered_map<std::string_view, NestReport*> reports;
   for (NestReport& report : compiled.report.nests) reports.emplace(report.name, &report);
   for (size_t i = 0; i < loops.steps.size(); ++i) {
@@ -388,7 +403,6 @@ Expected<Compiled> generated(Stages stages, const CompileRequest& request, doubl
     image.steps[i].symbol = kernel_name(
         loops, i, compiled.stages.written, request.target,
         std::span<const std::byte>(image.bytes).subspan(code.entries[i], code.sizes[i]));
-    image.thread_scratch_bytes = std::max(image.thread_scratch_bytes, step.scratch_bytes);
     if (const auto report = reports.find(step.name); report != reports.end())
       report->second->code_bytes = static_cast<int64_t>(code.sizes[i]);
   }

@@ -13,6 +13,9 @@ struct Compiled {
   Report report;
   Stages stages;
   std::string llvm, assembly; // on request
+  /// On request: an ELF file to be linked, and the C header that says what is in it.
+  std::vector<std::byte> object;
+  std::string header;
   /// On request: the assembly, each instruction with its line of the loops and its statement.
   std::shared_ptr<const Listing> listing;
 };

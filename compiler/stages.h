@@ -25,7 +25,9 @@
 namespace volute::compiler {
 
 class Generation;
+struct CInterface;
 struct DebugObject;
+struct Image;
 struct Listing;
 struct Pass;
 struct Stages;
@@ -41,6 +43,8 @@ struct CompileRequest {
   StridesByName strides;
   /// What compiling may take before it is given up.
   Budget budget;
+  /// What the functions of an object file begin with, that is made besides; empty: none is.
+  std::string object_name;
   bool llvm_text = false; // keep the LLVM IR as text
   bool assembly = false;  // keep the assembly, with where each instruction comes from
   /// Where debuggers are to find the text of the loops: makes a DebugObject. Empty: none.
@@ -66,7 +70,10 @@ struct Stages {
   std::string llvm, assembly;             // as text, on request
   std::shared_ptr<const Listing> listing; // the assembly, on request
   std::shared_ptr<DebugObject> debug;     // on request
-  double aside_ms = 0;                    // CPU time that only looking took
+  /// Of the object file that is asked for: its functions, and the tables that they are made from.
+  std::shared_ptr<const CInterface> interface;
+  std::shared_ptr<const Image> tables;
+  double aside_ms = 0; // CPU time that only looking took
   Report report;
 
   Asked asked;           // which schedules

@@ -158,6 +158,11 @@ Status CacheFolder::publish(const std::string& name, std::span<const std::byte> 
   }
   if (fd < 0) return failed(EEXIST);
   Held file(fd);
+  // Whoever may read the folder may read what is in it: a user's own is nobody else's, one that
+  // root makes for all has the mode that root gave it. Whatever the umask, nobody else may write.
+  struct stat folder;
+  const mode_t readers = fstat(*folder_, &folder) == 0 ? folder.st_mode & 0044 : 0;
+  if (fchmod(fd, 0600 | readers) != 0) return failed(errno);
   for (size_t put = 0; put < bytes.size();) {
     const ssize_t more = ::write(fd, bytes.data() + put, bytes.size() - put);
     if (more < 0 && errno == EINTR) continue;

@@ -39,7 +39,7 @@ public:
   Expected<std::optional<File>> read(const std::string& name, size_t limit = SIZE_MAX) const;
   /// Notes that a file was used now. Where that is not allowed, nothing happens.
   void mark_used(const std::string& name) const;
-  /// In the place of what is there, if anything is.
+  /// In the place of what is there, if anything is. Others may read it if they may read the folder.
   Status publish(const std::string& name, std::span<const std::byte> bytes) const;
   /// Whether it was there and is not now.
   bool remove(const std::string& name) const;

@@ -1,5 +1,7 @@
 #include "runtime/compiler_link.h"
 
+#include "compiler/image/generator.h"
+#include "runtime/compiler_library.h"
 #include "runtime/tell_tools.h"
 
 namespace volute::runtime {
@@ -19,10 +21,55 @@ Expected<compiler::CompileRequest> compile_request(const CompileOptions& options
   return request;
 }
 
-Expected<compiler::Compiled> compile(const ir::Program& program, const CompileOptions& options) {
-  const Expected<compiler::CompileRequest> request = compile_request(options);
-  if (!request) return request.failure();
-  return compiler::compile(program, *request);
+namespace {
+
+template <class Source>
+Expected<compiler::Compiled>
+compiled(const std::string& path, const Source& source, const compiler::CompileRequest& request,
+         Expected<compiler::Compiled> (*compiler::CompilerLibrary::*compile)(
+             const Source&, const compiler::CompileRequest&)) {
+  const Expected<const compiler::CompilerLibrary*> library = compiler_library(path);
+  if (!library) return library.failure();
+  return ((*library)->*compile)(source, request);
+}
+
+} // namespace
+
+Expected<compiler::Compiled> compile(const std::string& library, const ir::Program& program,
+                                     const compiler::CompileRequest& request) {
+  return compiled(library, program, request, &compiler::CompilerLibrary::compile_program);
+}
+
+Expected<compiler::Compiled> compile(const std::string& library, const ir::NestProgram& nests,
+                                     const compiler::CompileRequest& request) {
+  return compiled(library, nests, request, &compiler::CompilerLibrary::compile_nests);
+}
+
+Expected<compiler::Compiled> compile(const std::string& library, const ir::LoopProgram& loops,
+                                     const compiler::CompileRequest& request) {
+  return compiled(library, loops, request, &compiler::CompilerLibrary::compile_loops);
+}
+
+Expected<compiler::LlvmListing> list_llvm(const std::string& path, const ir::LoopProgram& loops,
+                                          const compiler::Target& target) {
+  const Expected<const compiler::CompilerLibrary*> library = compiler_library(path);
+  if (!library) return library.failure();
+  return (*library)->list_llvm(loops, target);
+}
+
+Expected<std::vector<compiler::Pass>> all_passes(const std::string& path) {
+  const Expected<const compiler::CompilerLibrary*> library = compiler_library(path);
+  if (!library) return library.failure();
+  std::vector<compiler::Pass> table;
+  for (const std::span<const compiler::Pass> part :
+       {compiler::passes_to_loops(), (*library)->passes_to_code()})
+    for (const compiler::Pass& pass : part) table.push_back(pass);
+  return table;
+}
+
+bool compiler_is_as_named(const std::string& path) {
+  const Expected<const compiler::CompilerLibrary*> library = compiler_library(path);
+  return library && (*library)->llvm_version() == compiler::llvm_version();
 }
 
 } // namespace volute::runtime

@@ -2,6 +2,7 @@
 
 #include "compiler/image/encode.h"
 #include "compiler/report/encode_report.h"
+#include "ir/literals.h"
 #include "runtime/cache_entry.h"
 
 #include <fmt/format.h>
@@ -24,7 +25,7 @@ void warn_on_standard_error(const Diagnostic& reason) {
   const std::string hint = reason.hint.empty() ? "" : fmt::format(" ({})", reason.hint);
   const std::string text = fmt::format("volute: warning: kernels on disk: {}: {}{}\n",
                                        reason.subject, reason.message, hint);
-  std::fputs(text.c_str(), stderr); // where there is nobody to tell, nobody is told
+  std::fputs(ir::shown(text).c_str(), stderr); // where there is nobody to tell, nobody is told
 }
 
 } // namespace
@@ -90,17 +91,18 @@ void DiskCache::refuse(const std::string& key, const Diagnostic& reason) {
   warn({{}, path_ + "/" + entry_name(key), reason.message, "it is made anew"});
 }
 
-void DiskCache::store(const std::string& key, std::string_view schedule,
+bool DiskCache::store(const std::string& key, std::string_view schedule,
                       const compiler::Report& report, const compiler::Image& image) {
   const std::optional<CacheFolder> into = folder(true);
-  if (!into) return;
+  if (!into) return false;
   const std::vector<std::byte> bytes = encode_entry(key, schedule, report, image);
-  if (static_cast<int64_t>(bytes.size()) > limit_bytes_) return;
+  if (static_cast<int64_t>(bytes.size()) > limit_bytes_) return false;
   if (const Status status = into->publish(entry_name(key), bytes); !status) {
     warn(status.failure().diagnostics.front());
-    return;
+    return false;
   }
   keep_within_limit(*into, static_cast<int64_t>(bytes.size()));
+  return true;
 }
 
 // To count is to look at every file, so it is done when it may matter: at the first store, which

@@ -35,7 +35,8 @@ public:
   std::optional<Found> find(const std::string& key);
   /// What the compiler said when it made the kernel.
   std::optional<compiler::Report> find_report(const std::string& key);
-  void store(const std::string& key, std::string_view schedule, const compiler::Report& report,
+  /// Whether it was kept.
+  bool store(const std::string& key, std::string_view schedule, const compiler::Report& report,
              const compiler::Image& image);
   /// Of what was found something that cannot be used after all: told like all else.
   void refuse(const std::string& key, const Diagnostic& reason);

@@ -8,7 +8,7 @@ namespace volute::runtime {
 // Kernels leave the cache through `dropped`, which its functions' callers destroy after the lock
 // is released: unmapping takes the system's time, and nobody need wait for it.
 
-std::optional<Kernel> MemoryCache::find(const std::string& key, std::vector<Kernel>& dropped) {
+std::optional<Kernel> MemoryCache::look_up(const std::string& key, std::vector<Kernel>& dropped) {
   const auto found = entries_.find(key);
   if (found == entries_.end()) return std::nullopt;
   Entry& entry = found->second;
@@ -79,12 +79,20 @@ void MemoryCache::forget_dead() {
   swept_entries_ = entries_.size();
 }
 
+std::optional<Kernel> MemoryCache::find(const std::string& key) {
+  std::vector<Kernel> dropped;
+  const std::lock_guard lock(mutex_);
+  std::optional<Kernel> kernel = look_up(key, dropped);
+  if (kernel) ++counters_.hits;
+  return kernel;
+}
+
 Expected<Kernel> MemoryCache::get_or_compile(const std::string& key, const Compile& compile) {
   std::vector<Kernel> dropped;
   auto flight = std::make_shared<Flight>();
   {
     std::unique_lock lock(mutex_);
-    if (std::optional<Kernel> kernel = find(key, dropped)) {
+    if (std::optional<Kernel> kernel = look_up(key, dropped)) {
       ++counters_.hits;
       return *kernel;
     }

@@ -34,6 +34,7 @@ public:
     int64_t hits = 0;      // found
     int64_t compiles = 0;  // not found: compiled, with or without success
     int64_t loads = 0;     // not found here, but on disk (a session's)
+    int64_t stores = 0;    // put there (a session's)
     int64_t waits = 0;     // not found, but somebody was compiling it
     int64_t failures = 0;  // of the compiles
     int64_t evictions = 0; // let go to stay within the limit
@@ -50,6 +51,9 @@ public:
   /// exception out of `compile` reaches everyone who waited. `compile` must not ask for its own
   /// key: that is refused.
   Expected<Kernel> get_or_compile(const std::string& key, const Compile& compile);
+
+  /// The kernel of the key if it is there; counted as a hit.
+  std::optional<Kernel> find(const std::string& key);
 
   /// Lets kernels go while all together take more than they may: since their number was last
   /// changed, calls at one time may have needed more workspaces. Takes no lock when there are none.
@@ -74,7 +78,7 @@ private:
   };
   using Entries = std::unordered_map<std::string, Entry>;
 
-  std::optional<Kernel> find(const std::string& key, std::vector<Kernel>& dropped);
+  std::optional<Kernel> look_up(const std::string& key, std::vector<Kernel>& dropped);
   void hold(Entries::value_type& entry, const Kernel& kernel, std::vector<Kernel>& dropped);
   void make_room(int64_t bytes, std::vector<Kernel>& dropped);
   void evict_oldest(std::vector<Kernel>& dropped);

@@ -63,6 +63,24 @@ std::optional<std::string> read_cache_dir(const std::string& text, Options& opti
   return std::nullopt;
 }
 
+std::optional<std::string> read_shared_cache(const std::string& text, Options& options) {
+  std::vector<std::string> folders;
+  for (size_t at = 0; at <= text.size();) {
+    const size_t end = std::min(text.find(':', at), text.size());
+    folders.push_back(text.substr(at, end - at));
+    if (!folders.back().starts_with('/')) return "whole paths, from / on, with : between";
+    at = end + 1;
+  }
+  options.shared_caches = std::move(folders);
+  return std::nullopt;
+}
+
+std::optional<std::string> read_compiler(const std::string& text, Options& options) {
+  if (text.front() != '/') return "a whole path, from / on";
+  options.compiler = text;
+  return std::nullopt;
+}
+
 std::optional<std::string> read_disk_cache(const std::string& text, Options& options) {
   return read_bytes(text, options.disk_cache_bytes);
 }
@@ -124,7 +142,7 @@ struct Row {
   Reader read;
 };
 
-constexpr std::array<Row, 12> rows = {{
+constexpr std::array<Row, 14> rows = {{
     {{"VOLUTE_THREADS", "1, 2, ... or all", "threads that run a kernel (1)"}, read_threads},
     {{"VOLUTE_TARGET", "native or CPU[+feature,-feature...]", "what to compile for (native)"},
      read_target},
@@ -138,6 +156,12 @@ constexpr std::array<Row, 12> rows = {{
      read_cache_dir},
     {{"VOLUTE_DISK_CACHE", "bytes, or 64M, 1G, ...", "what they may take there, 0 for none (1G)"},
      read_disk_cache},
+    {{"VOLUTE_SHARED_CACHE", "folders' whole paths, a : between",
+      "kernels that others have made, read and not written"},
+     read_shared_cache},
+    {{"VOLUTE_COMPILER", "a file's whole path",
+      "libvolute-compiler.so, where it is not beside Volute"},
+     read_compiler},
     {{"VOLUTE_COMPILE_SECONDS", "above 0", "processor time that compiling may take (10)"},
      read_compile_seconds},
     {{"VOLUTE_COMPILE_MEMORY", "bytes, or 64M, 1G, ...", "memory that compiling may take (1G)"},

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace volute::runtime {
 
@@ -25,10 +26,15 @@ struct Options {
   /// Nothing: where the environment says, else the user's own (default_cache_dir).
   std::optional<std::string> cache_dir = {};   // VOLUTE_CACHE_DIR
   int64_t disk_cache_bytes = int64_t{1} << 30; // VOLUTE_DISK_CACHE; 0 keeps and finds nothing
-  bool flush_denormals = false;                // VOLUTE_FLUSH_DENORMALS
-  Budget budget = {};                          // VOLUTE_COMPILE_SECONDS, VOLUTE_COMPILE_MEMORY
-  int verbose = 0;                             // VOLUTE_VERBOSE: how much is told (log.h)
-  bool verbose_json = false;                   // and whether for programs to read
+  /// Folders of kernels that others have made, by whole paths: looked into after cache_dir, never
+  /// written. Nothing: what came with the installation.
+  std::optional<std::vector<std::string>> shared_caches = {}; // VOLUTE_SHARED_CACHE
+  /// The library that compiles, loaded once in a process; "": the one that is beside this.
+  std::string compiler = "";    // VOLUTE_COMPILER
+  bool flush_denormals = false; // VOLUTE_FLUSH_DENORMALS
+  Budget budget = {};           // VOLUTE_COMPILE_SECONDS, VOLUTE_COMPILE_MEMORY
+  int verbose = 0;              // VOLUTE_VERBOSE: how much is told (log.h)
+  bool verbose_json = false;    // and whether for programs to read
   /// Who is told of kernels as they are loaded: profilers, debuggers.
   enum class Profile : uint8_t { none, map, jitdump };
   Profile profile = Profile::none; // VOLUTE_PROFILE

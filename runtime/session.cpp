@@ -1,13 +1,15 @@
 #include "runtime/session.h"
 
-#include "compiler/codegen/compiling.h"
 #include "compiler/compile.h"
 #include "ir/verify.h"
+#include "runtime/background.h"
+#include "runtime/compiler_library.h"
 #include "runtime/compiler_link.h"
 #include "runtime/disk_cache.h"
 #include "runtime/function_table.h"
 #include "runtime/key.h"
 #include "runtime/log.h"
+#include "runtime/own_folder.h"
 #include "runtime/tell_tools.h"
 #include "runtime/tuned.h"
 
@@ -18,6 +20,7 @@
 #include <chrono>
 #include <cstdio>
 #include <mutex>
+#include <unistd.h>
 
 namespace volute::runtime {
 
@@ -58,6 +61,24 @@ Compile with_image_alone(CompileImage compile_image) {
   };
 }
 
+/// Ends a compile between two passes; nobody's refusal.
+struct Cancelled {};
+/// Of the compile that this thread is in for somebody who may give it up.
+thread_local const std::atomic<bool>* cancel_flag = nullptr;
+
+Compile with_library(const std::string& path) {
+  return [path](const ir::Program& program, const CompileOptions& options) -> Expected<Compiled> {
+    const Expected<CompileRequest> request = compile_request(options);
+    if (!request) return request.failure();
+    CompileRequest watched = *request;
+    if (const std::atomic<bool>* flag = cancel_flag)
+      watched.watch = [flag](const compiler::Pass&, const compiler::Stages&) {
+        if (flag->load(std::memory_order_relaxed)) throw Cancelled();
+      };
+    return runtime::compile(path, program, watched);
+  };
+}
+
 /// By what is asked for; where that was taken from measurements (its schedule has a note) and is
 /// refused, because they are of another version, by `auto`.
 template <class Asked, class Make>
@@ -76,10 +97,11 @@ auto untuned_if_refused(const Asked& asked, const std::string& program, const Lo
 
 struct Session::State {
   State(const Options& session_options, Threads session_threads, Compile session_compile,
-        std::unique_ptr<DiskCache> kernels_on_disk)
+        std::unique_ptr<DiskCache> kernels_on_disk,
+        std::vector<std::unique_ptr<DiskCache>> kernels_of_others)
       : options(session_options), threads(std::move(session_threads)),
         compile(std::move(session_compile)), disk(std::move(kernels_on_disk)),
-        cache(options.memory_cache_bytes) {}
+        shared(std::move(kernels_of_others)), cache(options.memory_cache_bytes) {}
 
   /// The options in canonical form, so that one configuration has one key however it is written.
   Expected<CompileOptions> completed(const ir::Program& program,
@@ -94,7 +116,15 @@ struct Session::State {
   Expected<compiler::Stages> told(Expected<compiler::Stages> made) const;
   Expected<Kernel> kernel(const ir::Program& program, const CompileOptions& complete,
                           const std::string& key);
+  /// The kernel from memory, from disk or from the compiler, with words about it likewise.
+  Expected<Kernel> found_or_made(const ir::Program& program, const CompileOptions& complete,
+                                 const std::string& key);
   std::optional<Kernel> kernel_on_disk(const CompileOptions& complete, const std::string& key);
+  /// One that others have made for a CPU that this one has all instructions of.
+  std::optional<Kernel> kernel_of_others(const ir::Program& program,
+                                         const CompileOptions& complete);
+  std::optional<Kernel> found_in(DiskCache& folder, const CompileOptions& complete,
+                                 const std::string& key);
   Expected<Compiled> made(const ir::Program& program, const CompileOptions& complete,
                           const std::string& key);
 
@@ -104,7 +134,10 @@ struct Session::State {
   const Threads threads;
   const Compile compile;
   const std::unique_ptr<DiskCache> disk; // null: nothing is kept from process to process
-  std::atomic<int64_t> loads{0};         // from there
+  const std::vector<std::unique_ptr<DiskCache>> shared; // looked into after that, never written
+  std::atomic<int64_t> loads{0};                        // of kernels from there
+  std::atomic<int64_t> reports{0};                      // of reports alone
+  std::atomic<int64_t> stores{0};
   MemoryCache cache;
   FunctionTable functions;
   mutable std::once_flag tuned_loaded;
@@ -170,27 +203,54 @@ Expected<compiler::Stages> Session::State::told(Expected<compiler::Stages> made)
   return made;
 }
 
-std::optional<Kernel> Session::State::kernel_on_disk(const CompileOptions& complete,
-                                                     const std::string& key) {
-  // What is kept there has no line table for a debugger.
-  if (!disk || wants_debug_objects()) return std::nullopt;
+std::optional<Kernel> Session::State::found_in(DiskCache& folder, const CompileOptions& complete,
+                                               const std::string& key) {
   const auto start = std::chrono::steady_clock::now();
-  const std::optional<DiskCache::Found> found = disk->find(key);
+  const std::optional<DiskCache::Found> found = folder.find(key);
   if (!found) return std::nullopt;
   Expected<Kernel> kernel = Kernel::load(found->image, threads, *complete.flush_denormals);
-  if (!kernel) return disk->refuse(key, kernel.diagnostics().front()), std::nullopt;
+  if (!kernel) return folder.refuse(key, kernel.diagnostics().front()), std::nullopt;
   loads.fetch_add(1, std::memory_order_relaxed);
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
-  log.found_on_disk(found->image, disk->path(), took.count());
+  log.found_on_disk(found->image, folder.path(), took.count());
   return *kernel;
+}
+
+std::optional<Kernel> Session::State::kernel_on_disk(const CompileOptions& complete,
+                                                     const std::string& key) {
+  if (wants_debug_objects()) return std::nullopt; // what is kept there has no lines
+  if (disk)
+    if (std::optional<Kernel> kernel = found_in(*disk, complete, key)) return kernel;
+  for (const std::unique_ptr<DiskCache>& folder : shared)
+    if (std::optional<Kernel> kernel = found_in(*folder, complete, key)) return kernel;
+  return std::nullopt;
+}
+
+std::optional<Kernel> Session::State::kernel_of_others(const ir::Program& program,
+                                                       const CompileOptions& complete) {
+  // Whoever names a target wants code for that and no other.
+  if (shared.empty() || complete.target != compiler::to_string(compiler::host()))
+    return std::nullopt;
+  for (const char* name : {"x86-64-v4", "x86-64-v3", "x86-64-v2"}) {
+    const Expected<compiler::Target> target = compiler::parse_target(name);
+    if (!target || !compiler::runs_on(*target, compiler::host())) continue;
+    CompileOptions other = complete;
+    other.target = compiler::to_string(*target);
+    if (!other.schedule_note.empty()) other.schedule = "auto"; // it was measured for this one
+    const std::string key = kernel_key(program, other);
+    for (const std::unique_ptr<DiskCache>& folder : shared)
+      if (std::optional<Kernel> kernel = found_in(*folder, complete, key)) return kernel;
+  }
+  return std::nullopt;
 }
 
 Expected<Compiled> Session::State::made(const ir::Program& program, const CompileOptions& complete,
                                         const std::string& key) {
   Expected<Compiled> compiled = told(compile_by(program, complete));
-  if (compiled && disk)
-    disk->store(key, compiler::to_string(compiled->stages.schedules), compiled->report,
-                compiled->image);
+  if (compiled && disk && compiler_is_as_named(options.compiler) &&
+      disk->store(key, compiler::to_string(compiled->stages.schedules), compiled->report,
+                  compiled->image))
+    stores.fetch_add(1, std::memory_order_relaxed);
   return compiled;
 }
 
@@ -198,8 +258,28 @@ Expected<Kernel> Session::State::kernel(const ir::Program& program, const Compil
                                         const std::string& key) {
   if (const std::optional<Kernel> kernel = kernel_on_disk(complete, key)) return *kernel;
   const Expected<Compiled> compiled = made(program, complete, key);
-  if (!compiled) return compiled.failure();
-  return Kernel::load(compiled->image, threads, *complete.flush_denormals);
+  if (compiled) return Kernel::load(compiled->image, threads, *complete.flush_denormals);
+  if (!compiler_library(options.compiler))
+    if (const std::optional<Kernel> kernel = kernel_of_others(program, complete)) return *kernel;
+  return compiled.failure();
+}
+
+Expected<Kernel> Session::State::found_or_made(const ir::Program& program,
+                                               const CompileOptions& complete,
+                                               const std::string& key) {
+  const auto make = [&] { return kernel(program, complete, key); };
+  if (!log.is_on(1)) return cache.get_or_compile(key, make);
+
+  const auto start = std::chrono::steady_clock::now();
+  const int64_t evictions = cache.counters().evictions;
+  bool is_found = true;
+  Expected<Kernel> found = cache.get_or_compile(key, [&] { return is_found = false, make(); });
+  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+  if (!found) log.refused(program.name, found.diagnostics().front());
+  if (found && is_found) log.found_in_memory(program.name, took.count());
+  const MemoryCache::Counters now = cache.counters();
+  log.let_go(now.evictions - evictions, now.bytes);
+  return found;
 }
 
 namespace {
@@ -210,6 +290,18 @@ std::unique_ptr<DiskCache> disk_cache_of(const Options& options) {
   return std::make_unique<DiskCache>(std::move(dir), options.disk_cache_bytes);
 }
 
+std::vector<std::unique_ptr<DiskCache>> caches_of_others(const Options& options) {
+  std::vector<std::unique_ptr<DiskCache>> caches;
+  if (options.disk_cache_bytes == 0) return caches;
+  const bool is_default = !options.shared_caches;
+  for (const std::string& dir : is_default ? places_of_kernels() : *options.shared_caches) {
+    // What nobody has named need not be there.
+    if (is_default && access(dir.c_str(), X_OK) != 0) continue;
+    caches.push_back(std::make_unique<DiskCache>(dir, options.disk_cache_bytes));
+  }
+  return caches;
+}
+
 } // namespace
 
 Session::Session() : Session(options().value()) {}
@@ -218,14 +310,15 @@ Session::Session(const Options& options)
     : Session(options, std::move(Threads::pool(options.threads)).value()) {}
 
 Session::Session(const Options& options, Threads threads)
-    : Session(std::make_shared<State>(options, std::move(threads), runtime::compile,
-                                      disk_cache_of(options))) {
-  compiler::watch_this_thread();
+    : Session(std::make_shared<State>(options, std::move(threads), with_library(options.compiler),
+                                      disk_cache_of(options), caches_of_others(options))) {
+  watch_this_thread();
 }
 
 Session::Session(const Options& options, Threads threads, CompileImage compile_image)
     : Session(std::make_shared<State>(options, std::move(threads),
-                                      with_image_alone(std::move(compile_image)), nullptr)) {}
+                                      with_image_alone(std::move(compile_image)), nullptr,
+                                      std::vector<std::unique_ptr<DiskCache>>())) {}
 
 Session::Session(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
@@ -233,20 +326,81 @@ Expected<Kernel> Session::try_compile(const ir::Program& program, const CompileO
   const Expected<CompileOptions> complete = state_->completed(program, options);
   if (!complete) return complete.failure();
   const std::string key = kernel_key(program, *complete);
-  const auto make = [&] { return state_->kernel(program, *complete, key); };
-  if (!state_->log.is_on(1)) return state_->cache.get_or_compile(key, make);
+  while (true) try {
+      return state_->found_or_made(program, *complete, key);
+    } catch (const Cancelled&) {
+      // By somebody who asked for the same kernel, and needs it no more: this one does.
+      if (cancel_flag && cancel_flag->load()) throw;
+    }
+}
 
-  const auto start = std::chrono::steady_clock::now();
-  const int64_t evictions = state_->cache.counters().evictions;
-  bool is_found = true;
-  Expected<Kernel> kernel =
-      state_->cache.get_or_compile(key, [&] { return is_found = false, make(); });
-  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
-  if (!kernel) state_->log.refused(program.name, kernel.diagnostics().front());
-  if (kernel && is_found) state_->log.found_in_memory(program.name, took.count());
-  const MemoryCache::Counters now = state_->cache.counters();
-  state_->log.let_go(now.evictions - evictions, now.bytes);
-  return kernel;
+namespace {
+
+/// The result for somebody who may give it up, by `ask` on this thread.
+Expected<Kernel> unless_cancelled(const std::atomic<bool>& flag, const std::string& name,
+                                  const std::function<Expected<Kernel>()>& ask) {
+  struct Scope {
+    explicit Scope(const std::atomic<bool>& flag) { cancel_flag = &flag; }
+    ~Scope() { cancel_flag = nullptr; }
+  };
+  if (!flag.load()) try {
+      const Scope scope(flag);
+      return ask();
+    } catch (const Cancelled&) {
+    }
+  return fail(name, "its compilation was cancelled");
+}
+
+} // namespace
+
+PendingKernel Session::compile_async(const ir::Program& program, const CompileOptions& options) {
+  const auto state = std::make_shared<PendingKernel::State>();
+  in_background(
+      [session = *this, program, options, state]() mutable {
+        std::optional<Expected<Kernel>> result;
+        std::exception_ptr exception;
+        try {
+          result = unless_cancelled(state->is_cancelled, program.name,
+                                    [&] { return session.try_compile(program, options); });
+        } catch (...) {
+          exception = std::current_exception();
+        }
+        finish(*state, std::move(result), exception);
+      },
+      available_threads());
+  return PendingKernel(state);
+}
+
+Expected<TieredKernel> Session::try_compile_tiered(const ir::Program& program,
+                                                   const CompileOptions& options) {
+  const Expected<CompileOptions> complete = state_->completed(program, options);
+  if (!complete) return complete.failure();
+  const std::string key = kernel_key(program, *complete);
+  std::optional<Kernel> good = state_->cache.find(key);
+  const bool is_quick_enough = complete->deterministic || complete->schedule == "naive";
+  if (!good && !is_quick_enough)
+    if (const std::optional<Kernel> found = state_->kernel_on_disk(*complete, key))
+      good = *state_->cache.get_or_compile(key, [&] { return Expected<Kernel>(*found); });
+  if (good) return TieredKernel(*good);
+  if (is_quick_enough) {
+    const Expected<Kernel> kernel = try_compile(program, options);
+    if (!kernel) return kernel.failure();
+    return TieredKernel(*kernel);
+  }
+  PendingKernel pending = compile_async(program, options);
+  if (const std::optional<Kernel> theirs = state_->kernel_of_others(program, *complete))
+    return TieredKernel(*theirs, std::move(pending));
+  CompileOptions plain = options;
+  plain.schedule = "naive";
+  const Expected<Kernel> quick = try_compile(program, plain);
+  if (quick) return TieredKernel(*quick, std::move(pending));
+  const Expected<Kernel> only = pending.get(); // of some programs plain loops are too much code
+  if (!only) return only.failure();
+  return TieredKernel(*only);
+}
+
+TieredKernel Session::compile_tiered(const ir::Program& program, const CompileOptions& options) {
+  return std::move(try_compile_tiered(program, options)).value();
 }
 
 Kernel Session::compile(const ir::Program& program, const CompileOptions& options) {
@@ -259,7 +413,10 @@ Expected<compiler::Report> Session::report(const ir::Program& program,
   if (!complete) return complete.failure();
   const std::string key = kernel_key(program, *complete);
   if (state_->disk)
-    if (std::optional<compiler::Report> report = state_->disk->find_report(key)) return *report;
+    if (std::optional<compiler::Report> report = state_->disk->find_report(key)) {
+      state_->reports.fetch_add(1, std::memory_order_relaxed);
+      return *report;
+    }
   Expected<Compiled> compiled = state_->made(program, *complete, key);
   if (!compiled) return compiled.failure();
   return std::move(compiled->report);
@@ -282,18 +439,18 @@ Expected<Compiled> Session::inspect(const ir::Program& program,
                                     const CompileRequest& request) const {
   return state_->told(
       untuned_if_refused(request, program.name, state_->log, [&](const CompileRequest& asked) {
-        return compiler::compile(program, asked);
+        return runtime::compile(state_->options.compiler, program, asked);
       }));
 }
 
 Expected<Compiled> Session::inspect(const ir::NestProgram& nests,
                                     const CompileRequest& request) const {
-  return state_->told(compiler::compile(nests, request));
+  return state_->told(runtime::compile(state_->options.compiler, nests, request));
 }
 
 Expected<Compiled> Session::inspect(const ir::LoopProgram& loops,
                                     const CompileRequest& request) const {
-  return state_->told(compiler::compile(loops, request));
+  return state_->told(runtime::compile(state_->options.compiler, loops, request));
 }
 
 Expected<compiler::Stages> Session::inspect_loops(const ir::Program& program,
@@ -312,6 +469,11 @@ Expected<compiler::Stages> Session::inspect_loops(const ir::NestProgram& nests,
 Expected<compiler::Stages> Session::inspect_loops(const ir::LoopProgram& loops,
                                                   const CompileRequest& request) const {
   return state_->told(compiler::finish_loops(loops, request));
+}
+
+Expected<compiler::LlvmListing> Session::list_llvm(const ir::LoopProgram& loops,
+                                                   const compiler::Target& target) const {
+  return runtime::list_llvm(state_->options.compiler, loops, target);
 }
 
 Expected<Kernel> Session::load(const compiler::Image& image) const {
@@ -333,8 +495,12 @@ MemoryCache::Counters Session::cache_counters() const {
   counters.hits += state_->functions.hits();
   counters.loads = state_->loads.load(std::memory_order_relaxed);
   counters.compiles -= counters.loads; // of those that were not found in memory
+  counters.loads += state_->reports.load(std::memory_order_relaxed);
+  counters.stores = state_->stores.load(std::memory_order_relaxed);
   return counters;
 }
+
+std::string Session::cache_dir() const { return state_->disk ? state_->disk->path() : ""; }
 
 void Session::clear_cache() {
   state_->functions.clear();

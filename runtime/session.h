@@ -32,7 +32,9 @@
 #include "runtime/kernel.h"
 #include "runtime/memory_cache.h"
 #include "runtime/options.h"
+#include "runtime/pending_kernel.h"
 #include "runtime/threads.h"
+#include "runtime/tiered_kernel.h"
 
 #include <cstdint>
 #include <functional>
@@ -47,8 +49,10 @@ struct LoopProgram; // ir/loops.h
 namespace volute::compiler {
 struct CompileRequest; // compiler/compile.h
 struct Compiled;
-struct Report; // compiler/report/report.h
+struct LlvmListing; // compiler/report/listing.h
+struct Report;      // compiler/report/report.h
 struct Stages;
+struct Target; // compiler/target/target.h
 } // namespace volute::compiler
 
 namespace volute::runtime {
@@ -79,6 +83,17 @@ public:
   /// The same with the failure as a value.
   Expected<Kernel> try_compile(const ir::Program& program, const CompileOptions& options = {});
 
+  /// The same by another thread, of which there are as many as processors at most, and none when
+  /// there is nothing to do. Every refusal is a value of get().
+  PendingKernel compile_async(const ir::Program& program, const CompileOptions& options = {});
+  /// A kernel that can be called at once: the good one where it is known, else one of plain loops,
+  /// whose place the good one takes when it is ready (tiered_kernel.h). A deterministic one is
+  /// compiled here and now, for its bits must not change.
+  Expected<TieredKernel> try_compile_tiered(const ir::Program& program,
+                                            const CompileOptions& options = {});
+  /// The same; throws Error with the reasons of a refusal.
+  TieredKernel compile_tiered(const ir::Program& program, const CompileOptions& options = {});
+
   /// What the compiler says of the kernel: the words of when it was made, if that is on disk; else
   /// it is compiled now.
   Expected<compiler::Report> report(const ir::Program& program, const CompileOptions& options = {});
@@ -103,6 +118,9 @@ public:
                                            const compiler::CompileRequest& request) const;
   Expected<compiler::Stages> inspect_loops(const ir::LoopProgram& loops,
                                            const compiler::CompileRequest& request) const;
+  /// The LLVM IR of loops, and where each of its lines comes from.
+  Expected<compiler::LlvmListing> list_llvm(const ir::LoopProgram& loops,
+                                            const compiler::Target& target) const;
   /// Makes an image callable, on this session's threads. Nothing enters the cache.
   Expected<Kernel> load(const compiler::Image& image) const;
 
@@ -113,6 +131,8 @@ public:
   void remember(const FunctionKey& key, const Kernel& kernel);
 
   MemoryCache::Counters cache_counters() const;
+  /// The folder where kernels are kept from process to process; "" for none.
+  std::string cache_dir() const;
   /// Lets go of every kernel that nobody else holds.
   void clear_cache();
   const Threads& threads() const;

@@ -181,6 +181,7 @@ int run_bench(BenchCommand command, Invocation& invocation) {
   {
     Progress progress("measuring the machine");
     setting.ceilings = options.ceilings = bench::measure_ceilings();
+    setting.call_overhead = bench::call_overhead(options.session);
     if (has_table) {
       const int threads = options.session.threads().count();
       progress.print_above(bench::head(setting, threads, options.is_cold) + "\n" +

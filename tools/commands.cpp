@@ -133,8 +133,8 @@ int run(Invocation& invocation) {
   add_bench(app, invocation, actions);
   add_tune(app, invocation, actions);
   add_targets(app, actions);
+  add_compile(app, invocation, actions);
   add_cache(app, actions);
-  add_planned(app, actions);
   check_command(app, invocation);
   const int status = dispatch(app, actions, invocation);
   flush();

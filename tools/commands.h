@@ -20,9 +20,8 @@ void add_inspect(CLI::App& app, Invocation& invocation, Actions& actions);
 void add_bench(CLI::App& app, Invocation& invocation, Actions& actions);
 void add_tune(CLI::App& app, Invocation& invocation, Actions& actions);
 void add_targets(CLI::App& app, Actions& actions);
+void add_compile(CLI::App& app, Invocation& invocation, Actions& actions);
 void add_cache(CLI::App& app, Actions& actions);
-/// compile: named, and refused, so that nobody looks for it in vain.
-void add_planned(CLI::App& app, Actions& actions);
 
 /// The whole of `volute`: what main does. Nothing escapes.
 int run_command_line(int argc, const char* const* argv);

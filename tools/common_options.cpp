@@ -70,7 +70,7 @@ std::string whole_path(const std::string& path) {
 }
 
 void add_common_options(CLI::App& app, CommonOptions& options) {
-  constexpr const char* group = "Options of run, inspect and bench";
+  constexpr const char* group = "Options of run, compile, inspect and bench";
   // Taken so that command lines last; an option leaves this group when it does something.
   constexpr const char* without_effect = "Without effect yet";
   app.add_option("--target", options.target,
@@ -152,7 +152,10 @@ Settings settings_of(const CommonOptions& options) {
                          options.compile_memory));
     session.budget.bytes = *bytes;
   }
-  if (options.no_cache) session.cache_dir = "";
+  if (options.no_cache) {
+    session.cache_dir = "";
+    session.shared_caches.emplace();
+  }
   if (!options.cache_dir.empty()) {
     session.cache_dir = whole_path(options.cache_dir);
     if (session.disk_cache_bytes == 0)

@@ -1,4 +1,5 @@
-// The options that run, inspect and bench share: what to compile for, how, and on what to run.
+// The options that run, compile, inspect and bench share: what to compile for, how, and on what to
+// run.
 #pragma once
 
 #include "compiler/compile.h"

@@ -1,10 +1,10 @@
 #include "bench/json.h"
-#include "compiler/codegen/codegen.h"
 #include "compiler/compile.h"
 #include "compiler/report/annotate.h"
 #include "ir/literals.h"
 #include "ir/operators.h"
 #include "ir/print.h"
+#include "runtime/compiler_link.h"
 #include "runtime/file.h"
 #include "runtime/replace_files.h"
 #include "tools/commands.h"
@@ -94,9 +94,18 @@ void check_stage(const std::string& wanted) {
            fmt::format("the stages are {}", fmt::join(names, ", ")));
 }
 
+/// All of them; stops where there is no compiler.
+std::vector<compiler::Pass> passes() {
+  const Expected<runtime::Options>& environment = runtime::options();
+  Expected<std::vector<compiler::Pass>> all =
+      runtime::all_passes(environment ? environment->compiler : "");
+  if (!all) refuse(all.diagnostics().front());
+  return std::move(*all);
+}
+
 void check_pass(const std::string& wanted) {
   std::vector<std::string_view> names;
-  for (const compiler::Pass& pass : compiler::all_passes()) names.push_back(pass.name);
+  for (const compiler::Pass& pass : passes()) names.push_back(pass.name);
   if (wanted == "all" || std::find(names.begin(), names.end(), wanted) != names.end()) return;
   const auto near = ir::nearest_word(wanted, names);
   misuse(fmt::format("--after: there is no pass {}", ir::quoted(wanted)),
@@ -210,7 +219,7 @@ public:
     request_.assembly = request_.spills = true;
     const compiler::Compiled compiled = to_code();
     const compiler::LlvmListing llvm =
-        source_.value_of(compiler::list_llvm(compiled.stages.loops, request_.target));
+        source_.value_of(session_.list_llvm(compiled.stages.loops, request_.target));
     return inspect_page(compiled, llvm, request_.target,
                         {source_.name, invocation.reproduction(), measured});
   }
@@ -311,7 +320,7 @@ void write_page(const InspectOptions& options, const std::string& page) {
 
 /// The language that a pass's text is in.
 std::string language_after(const std::string& pass) {
-  for (const compiler::Pass& each : compiler::all_passes())
+  for (const compiler::Pass& each : passes())
     if (each.name == pass) {
       const std::string_view level = each.makes.name;
       return level == "nests" || level == "pieces" ? "nest"
@@ -372,7 +381,7 @@ void print_diff(const InspectOptions& options, const ProgramSource& source, bool
 
 int inspect(const InspectOptions& options, Invocation& invocation) {
   if (options.passes) {
-    print(compiler::to_string(compiler::all_passes()));
+    print(compiler::to_string(passes()));
     return exit_done;
   }
   if (!options.stage.empty()) check_stage(options.stage);

@@ -1,7 +1,6 @@
 // Everything about one compilation as a page to look at: one file that needs nothing else.
 #pragma once
 
-#include "compiler/codegen/codegen.h"
 #include "compiler/compile.h"
 
 #include <optional>

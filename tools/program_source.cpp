@@ -95,8 +95,12 @@ std::string Invocation::reproduction() const {
     if (const char* value = std::getenv(std::string(row.variable).c_str()); value && *value)
       line += fmt::format("{}={} ", row.variable, shell_quoted(value));
   line += "volute";
-  for (const std::string& word : words)
-    line += word == "-" ? " -e " + shell_quoted(input_text) : " " + shell_quoted(word);
+  for (size_t i = 0; i < words.size(); ++i) {
+    // The - of these is where to write.
+    const bool is_output = i > 0 && (words[i - 1] == "--json" || words[i - 1] == "--csv");
+    const bool is_input = words[i] == "-" && !is_output;
+    line += is_input ? " -e " + shell_quoted(input_text) : " " + shell_quoted(words[i]);
+  }
   return line;
 }
 

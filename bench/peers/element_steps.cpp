@@ -71,14 +71,6 @@ Expected<naive::Elements> elements_of(const Step& step, const Problem& problem, 
 
 } // namespace
 
-int64_t stride_of(const ir::TensorType& type, ir::Axis axis) {
-  if (!type.has(axis)) return 0;
-  int64_t stride = 1;
-  for (size_t i = type.extents.size(); i-- > 0 && type.extents[i].axis != axis;)
-    stride *= type.extents[i].size;
-  return stride;
-}
-
 Expected<const float*> floats_of(const Operand& operand, const Tensors& tensors,
                                  std::vector<std::vector<float>>& copies) {
   if (!operand.constant) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "bench/peer.h"
+#include "bench/peers/layouts.h"
 #include "bench/peers/naive_loops.h"
 #include "bench/problem.h"
 
@@ -26,10 +27,6 @@ private:
   std::vector<One> steps_;
   std::vector<std::vector<float>> constants_; // that steps read
 };
-
-/// Distance in elements between neighbours along an axis of a type without split axes; 0 without
-/// it.
-int64_t stride_of(const ir::TensorType& type, ir::Axis axis);
 
 /// An operand's memory: the caller's, or a copy of the program's constant.
 Expected<const float*> floats_of(const Operand& operand, const Tensors& tensors,

@@ -130,22 +130,6 @@ public:
   std::vector<std::vector<float>> constants;
 };
 
-/// Channels first or last, and the same of the result; nothing of other orders.
-std::optional<bool> is_channels_last(const ir::TensorType& x, const ir::TensorType& y) {
-  const auto order = [](const ir::TensorType& type) -> std::optional<bool> {
-    std::vector<Axis> first = {Axis::n, Axis::c}, last = {Axis::n}, have;
-    for (const Axis axis : type.spatial_axes()) first.push_back(axis), last.push_back(axis);
-    last.push_back(Axis::c);
-    for (const ir::Extent& extent : type.extents) have.push_back(extent.axis);
-    if (have == first) return false;
-    if (have == last) return true;
-    return std::nullopt;
-  };
-  const std::optional<bool> of_x = order(x), of_y = order(y);
-  if (!of_x || of_x != of_y) return std::nullopt;
-  return of_x;
-}
-
 Expected<Ways> ways_of(const Problem& p, const Tensors& tensors, int threads) {
   if (p.kind != Problem::Kind::conv) return fail("im2col", "it is for convolutions");
   if (p.padding_mode != ir::PadMode::zeros) return fail("im2col", "it pads with zeros");
@@ -154,8 +138,9 @@ Expected<Ways> ways_of(const Problem& p, const Tensors& tensors, int threads) {
     if (type->element != ir::ElementType::f32)
       return fail("im2col",
                   fmt::format("OpenBLAS multiplies f32, not {}", ir::to_string(type->element)));
-  const std::optional<bool> channels_last = is_channels_last(p.x.type, p.y_type);
-  if (!channels_last) return fail("im2col", "it takes channels first or channels last");
+  const bool is_first = is_channels_first(p.x.type) && is_channels_first(p.y_type);
+  if (!is_first && !(is_channels_last(p.x.type) && is_channels_last(p.y_type)))
+    return fail("im2col", "it takes channels first or channels last");
 
   auto ready = std::make_unique<Im2Col>();
   Im2Col& c = *ready;
@@ -171,7 +156,7 @@ Expected<Ways> ways_of(const Problem& p, const Tensors& tensors, int threads) {
   c.w = p.windows.back();
   c.kernel_h = c.h.kernel, c.kernel_w = c.w.kernel;
   c.out_h = c.h.output, c.out_w = c.w.output;
-  c.channels_last = *channels_last;
+  c.channels_last = !is_first;
   c.x = *x, c.y = *y;
   const int64_t in_pixels = c.h.input * c.w.input, out_pixels = c.out_h * c.out_w;
   const int64_t in_channels = c.groups * c.inputs, out_channels = c.groups * c.outputs;

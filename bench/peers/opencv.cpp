@@ -20,35 +20,10 @@ namespace {
 
 using ir::Axis;
 
-bool is_channels_first(const ir::TensorType& type) {
-  std::vector<Axis> wanted = {Axis::n, Axis::c}, have;
-  for (const Axis axis : type.spatial_axes()) wanted.push_back(axis);
-  for (const ir::Extent& extent : type.extents) have.push_back(extent.axis);
-  return have == wanted || (type.size(Axis::c) == 1 && type.parts(Axis::c) == 1);
-}
-
-bool is_channels_last(const ir::TensorType& type) {
-  std::vector<Axis> wanted = {Axis::n}, have;
-  for (const Axis axis : type.spatial_axes()) wanted.push_back(axis);
-  wanted.push_back(Axis::c);
-  for (const ir::Extent& extent : type.extents) have.push_back(extent.axis);
-  return have == wanted;
-}
-
 std::vector<int> shape_of(const ir::TensorType& type, bool is_last) {
-  std::vector<int> shape = {static_cast<int>(type.size(Axis::n))};
-  const auto channels = static_cast<int>(type.size(Axis::c));
-  if (!is_last) shape.push_back(channels);
-  for (const Axis axis : type.spatial_axes()) shape.push_back(static_cast<int>(type.size(axis)));
-  if (is_last) shape.push_back(channels);
-  return shape;
-}
-
-bool is_weight_in_order(const ir::TensorType& type) {
-  std::vector<Axis> wanted = {Axis::o, Axis::i}, have;
-  for (const Axis axis : type.spatial_axes()) wanted.push_back(axis);
-  for (const ir::Extent& extent : type.extents) have.push_back(extent.axis);
-  return have == wanted;
+  const std::vector<int64_t> sizes =
+      sizes_of(type, is_last ? channels_last_axes(type) : channels_first_axes(type));
+  return {sizes.begin(), sizes.end()};
 }
 
 /// A layer that brings channels from behind space to before it, or back.
@@ -65,6 +40,17 @@ void add_permute(cv::dnn::Net& net, const char* name, size_t spatial_axes, bool 
 
 cv::Mat matrix(const std::vector<int>& shape, const float* memory) {
   return cv::Mat(shape, CV_32F, const_cast<float*>(memory)); // it is only read
+}
+
+/// A copy of the weights, outputs by inputs by space.
+cv::Mat weight_of(const Problem& p, const float* from) {
+  const ir::TensorType& type = p.w->type;
+  std::vector<Axis> order = {Axis::o, Axis::i};
+  for (const Axis axis : type.spatial_axes()) order.push_back(axis);
+  const std::vector<int64_t> sizes = sizes_of(type, order);
+  const auto ordered = in_order(type, reinterpret_cast<const std::byte*>(from), order);
+  return matrix({sizes.begin(), sizes.end()}, reinterpret_cast<const float*>(ordered.data()))
+      .clone();
 }
 
 /// A network of one layer, which keeps its result.
@@ -136,10 +122,7 @@ Expected<std::unique_ptr<PreparedPeer>> network(const Problem& p, const float* x
     layer.set("num_output", static_cast<int>(p.output_channels()));
     layer.set("group", static_cast<int>(p.groups));
     layer.set("bias_term", p.b.has_value());
-    std::vector<int> shape = {static_cast<int>(p.output_channels()),
-                              static_cast<int>(p.inputs_per_group)};
-    for (const ir::Window& window : p.windows) shape.push_back(static_cast<int>(window.kernel));
-    layer.blobs.push_back(matrix(shape, *w).clone());
+    layer.blobs.push_back(weight_of(p, *w));
     if (p.b) {
       const Expected<const float*> b = floats_of(*p.b, tensors, ready->constants);
       if (!b) return b.failure();
@@ -186,9 +169,8 @@ Expected<std::unique_ptr<PreparedPeer>> filter(const Problem& p, const float* x,
   };
   ready->x = image(x);
   ready->y = image(y);
-  ready->kernel = cv::Mat(static_cast<int>(rows.kernel), static_cast<int>(columns.kernel), CV_32F,
-                          const_cast<float*>(*w))
-                      .clone();
+  ready->kernel = weight_of(p, *w).reshape(1, {static_cast<int>(rows.kernel), // of the one channel
+                                               static_cast<int>(columns.kernel)});
   return std::unique_ptr<PreparedPeer>(std::move(ready));
 }
 
@@ -215,8 +197,6 @@ Expected<Ways> ways_of(const Problem& p, const Tensors& tensors, int threads) {
   const bool is_first = is_channels_first(p.x.type) && is_channels_first(p.y_type);
   if (!is_first && !(is_channels_last(p.x.type) && is_channels_last(p.y_type)))
     return fail("opencv", "this peer asks it for channels first, or last");
-  if (p.w && !is_weight_in_order(p.w->type))
-    return fail("opencv", "this peer gives it weights in the order o, i, space");
   if (p.kind != Problem::Kind::conv)
     for (const ir::Window& w : p.windows)
       if (w.dilation != 1) return fail("opencv", "its pooling has no dilation");

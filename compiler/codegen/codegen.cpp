@@ -1,6 +1,7 @@
 #include "compiler/codegen/codegen.h"
 
 #include "compiler/codegen/emit.h"
+#include "compiler/codegen/emit_interface.h"
 #include "compiler/codegen/link.h"
 #include "compiler/codegen/machine.h"
 
@@ -79,6 +80,10 @@ Expected<Generation> Generation::emit(const ir::LoopProgram& program, const Targ
   throw;
 } catch (const Error& error) {
   return Failure{error.diagnostics()};
+}
+
+void Generation::add_interface(const CInterface& interface, const Image& image) {
+  emit_interface(*state_->module, interface, image, state_->target);
 }
 
 std::vector<Diagnostic> Generation::verify() const {

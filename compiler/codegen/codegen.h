@@ -14,6 +14,9 @@
 
 namespace volute::compiler {
 
+struct CInterface; // image/c_interface.h
+struct Image;      // image/image.h
+
 /// Linked code, position independent: text, then on a page of its own the constants it reads.
 struct Code {
   std::vector<std::byte> bytes;
@@ -38,6 +41,8 @@ public:
   Generation& operator=(Generation&&) noexcept;
   ~Generation();
 
+  /// Adds the functions of an object file, for the steps of the image: what is seen of it then.
+  void add_interface(const CInterface& interface, const Image& image);
   /// Faults of the IR, of which there are none.
   std::vector<Diagnostic> verify() const;
   std::string llvm_text() const;
@@ -74,10 +79,6 @@ struct CodegenRequest {
 Expected<Listing> list(const ir::LoopProgram& program, const Target& target, bool data = true);
 
 /// The LLVM IR as text, and where each of its lines comes from.
-struct LlvmListing {
-  std::string text;
-  std::vector<CodePlace> places; // by line; line 0 for what is no instruction
-};
 Expected<LlvmListing> list_llvm(const ir::LoopProgram& program, const Target& target);
 
 /// All of it at once.

@@ -50,12 +50,7 @@ void prepare(const Target& target) {
 // when it is first met would be destroyed before wait_for_others runs. Another thread may be ending
 // alone.
 struct Watch {
-  ~Watch() {
-    if (gettid() == getpid())
-      wait_for_others();
-    else if (own == 0)
-      preparing.wait(true);
-  }
+  ~Watch() { end_thread(); }
 };
 
 // The thread that loads the library, which ends the process when main returns: it may never
@@ -81,6 +76,15 @@ Compiling::Compiling(const Target& target) {
 void watch_this_thread() {
   static thread_local const Watch watch;
   (void)&watch;
+}
+
+void end_compiling() { wait_for_others(); }
+
+void end_thread() {
+  if (gettid() == getpid())
+    wait_for_others();
+  else if (own == 0)
+    preparing.wait(true);
 }
 
 Compiling::~Compiling() {

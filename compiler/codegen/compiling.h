@@ -34,4 +34,9 @@ private:
 /// the newest first.
 void watch_this_thread();
 
+/// What is done when a watched thread ends, and when the process does: for whoever was there before
+/// this was loaded, and watches threads itself (runtime/compiler_library.h).
+void end_thread();
+void end_compiling();
+
 } // namespace volute::compiler

@@ -79,4 +79,10 @@ struct Listing {
 /// Reads what LLVM wrote of a module with lines (emit_lines.h).
 Listing listing_of(std::string_view assembly, ir::LoopsText loops, const ir::LoopProgram& program);
 
+/// The LLVM IR as text, and where each of its lines comes from.
+struct LlvmListing {
+  std::string text;
+  std::vector<CodePlace> places; // by line; line 0 for what is no instruction
+};
+
 } // namespace volute::compiler

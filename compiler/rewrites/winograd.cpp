@@ -136,7 +136,9 @@ Form::Estimate winograd_estimate(const ir::Program& program, const ir::Statement
   const double filter = 4 * points * channels * static_cast<double>(outputs);
   const double between = 4 * tiles * points * (channels + parts * static_cast<double>(outputs));
   const auto l2 = static_cast<double>(target.l2_bytes), l3 = static_cast<double>(target.l3_bytes);
-  const auto rows = static_cast<double>(ir::ceil_div(windows.front().output, tile.front()));
+  const auto rows = // bands are of one image's
+      static_cast<double>(program.type(statement.results[0]).size(Axis::n) *
+                          ir::ceil_div(windows.front().output, tile.front()));
   const double bands = between <= l2 ? 1 : std::min(rows, between / (0.75 * l2));
   const double way =
       filter <= 0.75 * l2 ? 0 : bands * filter / (filter <= l3 / 2 ? from_near : from_far);

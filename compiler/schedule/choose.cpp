@@ -25,7 +25,7 @@ using namespace ir;
 namespace {
 
 constexpr size_t candidates_reported = 16; // those that measuring may begin with
-constexpr size_t tiles_reordered = 8; // of the cheapest
+constexpr size_t tiles_reordered = 8;      // of the cheapest
 // Straight-line multiply-adds in one body: more buys nothing and costs compile time (about 0.03 ms
 // each).
 constexpr int64_t most_straight_line = 48;
@@ -109,6 +109,7 @@ public:
     }
     sort();
     try_other_orders();
+    try_blocks();
     const Scored& best = scored_.front();
     choice.schedule = best.schedule;
     choice.cycles = best.cost.cycles;
@@ -166,6 +167,7 @@ private:
     const NestAxis* u = nullptr; // the unrolled one, if any
     int64_t rows = 1;
     const NestAxis* tap = nullptr; // whose taps slide along it, if any do
+    bool operator==(const Tile&) const = default;
   };
   struct Scored {
     Tile tile;
@@ -224,6 +226,62 @@ private:
     for (const Tile& tile : tiles)
       if (tile.v) add(tile, Order::turned);
     sort();
+  }
+
+  /// Where neither image nor weight stays in L2, part of the channels that are summed up at a time:
+  /// a block of the image, one of the weight and the sums that wait stay there together.
+  void try_blocks() {
+    const int64_t l2 = target_.l2_bytes;
+    if (is_banded_ || flat_.weight < 0 || flat_.accumulators.size() != 1 || input_bytes() <= l2 ||
+        operand_bytes(flat_.weight) <= l2)
+      return;
+    const NestAxis *summed = nullptr, *made = nullptr; // channels
+    for (const NestAxis& axis : flat_.axes)
+      if (axis.role == AxisRole::channel && !constrained(axis))
+        (axis.reduction ? summed : made) = &axis;
+    if (!summed || !made) return;
+    std::vector<Tile> tiles;
+    for (size_t i = 0; i < std::min(tiles_reordered, scored_.size()); ++i)
+      if (const Tile& tile = scored_[i].tile;
+          tile.v && !tile.tap && !scored_[i].plan.across && (tile.v == made || tile.u == made) &&
+          std::find(tiles.begin(), tiles.end(), tile) == tiles.end()) // of both orders of loops
+        tiles.push_back(tile);
+    for (const Tile& tile : tiles)
+      for (int64_t block = 32; block <= 256 && 2 * block <= summed->extent.number(); block *= 2)
+        for (const int64_t panels : {1, 2, 4})
+          for (const bool space_inside : {false, true})
+            score(tile, blocked(tile, *summed, block, *made, panels, space_inside));
+    sort();
+  }
+
+  /// A schedule whose items are some panels of output channels, and whose sums wait between blocks
+  /// of the channels that are summed up.
+  Schedule blocked(const Tile& tile, const NestAxis& summed, int64_t block, const NestAxis& made,
+                   int64_t panels, bool space_inside) const {
+    Schedule schedule = build(tile, Order::usual);
+    schedule.prefetch.clear();
+    std::vector<LoopDirective> items, space, taps;
+    for (LoopDirective loop : schedule.loops) {
+      const NestAxis& axis = *flat_.axis(loop.axis);
+      if (axis.reduction) {
+        taps.push_back(loop);
+      } else if (is_space(axis)) {
+        loop.parallel = false;
+        space.push_back(loop);
+      } else if (axis.var != made.var) {
+        items.push_back(loop);
+      }
+    }
+    LoopDirective channels{name(made)};
+    const int64_t panel = tile.v == &made ? tile.size : tile.rows;
+    items.push_back({name(made), panel * panels, 1, true});
+    items.push_back({name(summed), block});
+    if (space_inside && panels > 1) items.push_back(channels);
+    items.insert(items.end(), space.begin(), space.end());
+    if (!space_inside && panels > 1) items.push_back(channels);
+    items.insert(items.end(), taps.begin(), taps.end());
+    schedule.loops = std::move(items);
+    return schedule;
   }
 
   const std::string& name(const NestAxis& axis) const {

@@ -155,7 +155,8 @@ class Session(_volute.Session):
     """
 
     def __new__(cls, **options: Any) -> "Session":
-        return super().__new__(cls, _options(options))
+        made: Session = super().__new__(cls, _options(options))  # type: ignore[assignment]
+        return made
 
     def __init__(self, **options: Any) -> None:
         self._given = options
@@ -189,7 +190,7 @@ def set_default_session(session: Session) -> None:
 
     with _default_lock:
         _default = session
-        functional._kernels.clear()
+        functional._forget_kernels()
 
 
 class Value:
@@ -332,7 +333,9 @@ class Program(_volute.Program):
         folder: Union[str, "os.PathLike[str]", None] = None,
         entry: Optional[str] = None,
     ) -> "Program":
-        return super().__new__(cls, text, name, None if folder is None else os.fspath(folder), entry)
+        where = None if folder is None else os.fspath(folder)
+        made: Program = super().__new__(cls, text, name, where, entry)  # type: ignore[assignment]
+        return made
 
     @classmethod
     def read(cls, path: Union[str, "os.PathLike[str]"], entry: Optional[str] = None) -> "Program":

@@ -23,6 +23,7 @@ array([[12., 18., 12.],
 from __future__ import annotations
 
 import re
+import threading
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 from . import _volute
@@ -103,6 +104,7 @@ def _rank(array: Array) -> int:
 
 
 _kernels: Dict[Any, Kernel] = {}
+_kernels_lock = threading.Lock()  # for who changes it; a call only looks
 _most_kernels = 4096  # which hold some kilobytes each
 
 
@@ -136,10 +138,16 @@ def _placeless(name: str, error: Error) -> Error:
 
 def _make(key: Any, options: Tuple[Any, ...], arrays: Tuple[Array, ...]) -> Kernel:
     kernel = options[0].compile(arrays, *options[1:])
-    if len(_kernels) >= _most_kernels:  # the one that came first goes
-        _kernels.pop(next(iter(_kernels)), None)
-    _kernels[key] = kernel
+    with _kernels_lock:
+        while len(_kernels) >= _most_kernels:  # the one that came first goes
+            del _kernels[next(iter(_kernels))]
+        _kernels[key] = kernel
     return kernel
+
+
+def _forget_kernels() -> None:
+    with _kernels_lock:
+        _kernels.clear()
 
 
 def _call(options: Tuple[Any, ...], arrays: Tuple[Array, ...], out: Optional[Array] = None) -> Any:

@@ -211,7 +211,7 @@ def _dense(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().clone(memory_format=torch.contiguous_format)
 
 
-def _conv(module: nn.Module, spatial: int) -> Fused:
+def _conv(module: Any, spatial: int) -> Fused:
     transposed = isinstance(module, (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d))
     weights = {"w": _dense(module.weight)}
     if module.bias is not None:
@@ -244,7 +244,7 @@ def _listed(value: Any) -> Any:
     return list(value) if isinstance(value, (tuple, list)) else value
 
 
-def _max_pool(module: nn.Module, spatial: int) -> Fused:
+def _max_pool(module: Any, spatial: int) -> Fused:
     if module.return_indices:
         raise _Left("gives indices")
     return _pool(f"max_pool{spatial}d", spatial, "max_pool", kernel=_listed(module.kernel_size),
@@ -252,14 +252,14 @@ def _max_pool(module: nn.Module, spatial: int) -> Fused:
                  dilation=_listed(module.dilation), ceil_mode=module.ceil_mode)
 
 
-def _avg_pool(module: nn.Module, spatial: int) -> Fused:
+def _avg_pool(module: Any, spatial: int) -> Fused:
     return _pool(f"avg_pool{spatial}d", spatial, "avg_pool", kernel=_listed(module.kernel_size),
                  stride=_listed(module.stride), pad=_listed(module.padding), ceil_mode=module.ceil_mode,
                  count_include_pad=module.count_include_pad,
                  divisor=getattr(module, "divisor_override", None))
 
 
-def _adaptive_avg_pool(module: nn.Module, spatial: int) -> Fused:
+def _adaptive_avg_pool(module: Any, spatial: int) -> Fused:
     size = _listed(module.output_size)
     if isinstance(size, list) and None in size:
         raise _Left("its output size follows the input's")
@@ -289,9 +289,7 @@ def _first(module: nn.Module) -> Fused:
     return make(module, spatial)
 
 
-def _batch_norm(module: nn.Module) -> _Step:
-    if module.running_mean is None:
-        raise _Left("its batch norm has no running statistics")
+def _batch_norm(module: Any) -> _Step:
     mean, var = _dense(module.running_mean), _dense(module.running_var)
     scale = torch.ones_like(mean) if module.weight is None else _dense(module.weight)
     shift = torch.zeros_like(mean) if module.bias is None else _dense(module.bias)
@@ -329,12 +327,13 @@ _methods = {"relu": "relu", "relu_": "relu", "sigmoid": "sigmoid", "tanh": "tanh
 _additions = (operator.add, operator.iadd, torch.add)
 
 
-def _follows(module: nn.Module) -> Optional[_Step]:
+def _follows(module: Any) -> Optional[_Step]:
     """What can be computed where the value is made, or nothing."""
     if _has_hooks(module):
         return None
-    if type(module) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d) and module.running_mean is not None:
-        return _batch_norm(module)
+    if type(module) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d):
+        # One that takes the batch's own statistics is no constant.
+        return None if module.training or module.running_mean is None else _batch_norm(module)
     make = _activations.get(type(module))
     return make(module) if make else None
 
@@ -370,7 +369,7 @@ def optimize(module: nn.Module) -> nn.Module:
     """
     if module.training:
         raise ValueError("volute.torch.optimize is for inference: call module.eval() first")
-    made = copy.deepcopy(module)
+    made: Any = copy.deepcopy(module)
     told = _Report()
     try:
         hooked = [name for name, m in made.named_modules() if _has_hooks(m) and not _is_leaf(m)]

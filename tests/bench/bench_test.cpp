@@ -158,38 +158,42 @@ TEST_CASE("every peer that is here computes what the reference does, or says why
   const Case cases[] = {
       {"program @conv(%x: f32[n=2, c=8, h=9, w=7], %w: f32[o=16, i=8, h=3, w=3], %b: f32[o=16]) {\n"
        "  %0 = conv %x, %w, %b {stride = 2, pad = 1}\n  %y = relu %0\n  return %y\n}",
-       {"onednn", "im2col", "opencv"}},
+       {"onednn", "im2col", "xnnpack", "opencv", "onnxruntime", "halide"}},
       {"program @last(%x: f32[n=2, h=9, w=7, c=8], %w: f32[o=16, i=8, h=3, w=3], %b: f32[o=16]) {\n"
        "  %0 = conv %x, %w, %b {pad = 1}\n  %y = relu6 %0\n  return %y\n}",
-       {"onednn", "im2col", "xnnpack", "opencv"}},
+       {"onednn", "im2col", "xnnpack", "opencv", "onnxruntime", "halide"}},
       {"program @point(%x: f32[n=1, h=4, w=5, c=6], %w: f32[o=8, i=6, h=1, w=1]) {\n"
        "  %0 = conv %x, %w\n  %y = silu %0\n  return %y\n}",
-       {"onednn", "im2col"}},
+       {"onednn", "im2col", "onnxruntime", "halide"}},
       {"program @grouped(%x: f32[n=1, c=8, h=6, w=6], %w: f32[o=16, i=2, h=3, w=3]) {\n"
        "  %y = conv %x, %w {pad = 1, groups = 4}\n  return %y\n}",
-       {"onednn", "im2col"}},
+       {"onednn", "im2col", "onnxruntime"}},
       {"program @depthwise(%x: f32[n=1, h=6, w=6, c=16], %w: f32[o=16, i=1, h=3, w=3],"
        " %b: f32[o=16]) {\n  %y = conv %x, %w, %b {pad = 1, groups = 16}\n  return %y\n}",
-       {"onednn", "im2col", "xnnpack"}},
+       {"onednn", "im2col", "xnnpack", "onnxruntime", "halide"}},
+      {"program @picture(%x: f32[n=2, c=16, h=9, w=9], %w: f32[o=16, h=3, w=3, i=1],"
+       " %b: f32[o=16]) {\n  %0 = conv %x, %w, %b {pad = 1, stride = 2, groups = 16}\n"
+       "  %y = relu6 %0\n  return %y\n}",
+       {"onednn", "im2col", "xnnpack", "opencv", "onnxruntime", "halide"}},
       {"program @line(%x: f32[n=1, c=5, w=20], %w: f32[o=7, i=5, w=3]) {\n"
        "  %y = conv %x, %w {pad = [(4, 0)], dilation = 2}\n  return %y\n}",
-       {"onednn", "im2col"}},
+       {"onednn", "im2col", "onnxruntime", "halide"}},
       {"program @solid(%x: f32[n=1, c=3, d=4, h=5, w=6], %w: f32[o=4, i=3, d=3, h=3, w=3]) {\n"
        "  %y = conv %x, %w {pad = 1}\n  return %y\n}",
-       {"onednn"}},
+       {"onednn", "onnxruntime"}},
       {"program @up(%x: f32[n=1, h=4, w=4, c=6], %w: f32[i=6, o=5, h=4, w=4], %b: f32[o=5]) {\n"
        "  %0 = conv_transpose %x, %w, %b {stride = 2, pad = 1}\n  %y = relu %0\n  return %y\n}",
-       {"onednn", "xnnpack"}},
+       {"onednn", "xnnpack", "onnxruntime"}},
       {"program @max(%x: f32[n=1, h=8, w=8, c=16]) {\n"
        "  %y = max_pool %x {kernel = 3, stride = 2, pad = 1}\n  return %y\n}",
-       {"onednn", "xnnpack", "opencv"}},
+       {"onednn", "xnnpack", "opencv", "onnxruntime", "halide"}},
       {"program @average(%x: f32[n=1, c=16, h=8, w=8]) {\n"
        "  %y = avg_pool %x {kernel = 3, stride = 1, pad = 1, count_include_pad = false}\n"
        "  return %y\n}",
-       {"onednn"}},
+       {"onednn", "xnnpack", "onnxruntime", "halide"}},
       {"program @bytes(%x: u8[n=1, h=6, w=6, c=8], %w: i8[o=16, i=8, h=3, w=3]) {\n"
        "  %y = conv %x, %w {pad = 1}\n  return %y\n}",
-       {}},
+       {"onnxruntime"}},
       {"program @halves(%x: bf16[n=1, h=6, w=6, c=16], %w: bf16[o=16, i=16, h=3, w=3]) {\n"
        "  %y = conv %x, %w {pad = 1}\n  return %y\n}",
        {}},

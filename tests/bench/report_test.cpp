@@ -49,6 +49,7 @@ Benchmark pool() {
 Setting setting() {
   Setting s{"1.2.3", "19.1.7", "a machine", "volute bench"};
   s.peers = {"oneDNN 2.6.3"};
+  s.call_overhead = 47e-9;
   s.missing = {"torch (libtorch-dev)"};
   s.ceilings =
       Ceilings{100e9, 200e9,  400e9, {{"L1", 32768, 200e9, 100e9}, {"memory", 0, 20e9, 10e9}},
@@ -85,7 +86,8 @@ TEST_CASE("the head says what is measured with", "[report]") {
       "a machine\nVolute 1.2.3, LLVM 19.1.7, oneDNN 2.6.3; 2 threads, caches emptied before every "
       "call\nnot in this build: torch (libtorch-dev); ./quickstart --peers\n"
       "a core's peaks: 100.0 GFLOP/s (fma), 200 GFLOP/s of bf16 (dot2), 400 GOP/s of bytes (dot4)\n"
-      "loads and stores, GB/s: L1 200 and 100, memory 20 and 10\n");
+      "loads and stores, GB/s: L1 200 and 100, memory 20 and 10\n"
+      "a call of a kernel costs 47 ns beside its work, which count in its time\n");
 }
 
 TEST_CASE("the table has a line a contender, the bound, and what was spent once", "[report]") {

@@ -23,5 +23,12 @@ int main() {
     std::fprintf(stderr, "y[%d] is %g, not %g\n", i, y.as<float>()[i], expected[i]);
     return 1;
   }
+  // What is refused in the library is caught here, by its type.
+  try {
+    (void)kernel.type("z");
+    return 1;
+  } catch (const volute::Error& error) {
+    if (error.diagnostics().empty()) return 1;
+  }
   std::puts("an installed Volute compiled and ran a kernel");
 }

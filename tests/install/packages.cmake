@@ -22,17 +22,22 @@ foreach(package IN LISTS packages)
   run(dpkg-deb -x ${package} ${WORK}/root)
 endforeach()
 list(SORT names)
-if(NOT names MATCHES "^libvolute-dev;libvolute[0-9.]+;volute$")
+if(NOT names MATCHES "^libvolute-dev;libvolute[0-9.]+(;python3-volute)?;volute$")
   message(FATAL_ERROR "the packages are ${names}")
 endif()
 list(GET names 1 library)
 foreach(name IN ITEMS ${library} volute)
-  if(NOT depends_${name} MATCHES "libllvm19" OR NOT depends_${name} MATCHES "libfmt")
+  if(NOT depends_${name} MATCHES "libfmt")
     message(SEND_ERROR "${name} does not say what it needs: ${depends_${name}}")
   endif()
 endforeach()
-if(NOT depends_libvolute-dev MATCHES "${library} \\(= ")
-  message(SEND_ERROR "libvolute-dev does not want its library: ${depends_libvolute-dev}")
+foreach(name IN ITEMS libvolute-dev volute)
+  if(NOT depends_${name} MATCHES "${library} \\(= ")
+    message(SEND_ERROR "${name} does not want the library: ${depends_${name}}")
+  endif()
+endforeach()
+if(depends_volute MATCHES "libllvm")
+  message(SEND_ERROR "volute is linked with LLVM: ${depends_volute}")
 endif()
 
 # Loadable as it was unpacked, and enough to build against.
@@ -49,3 +54,10 @@ run(${WORK}/root/usr/bin/volute run -e
        %y = max_pool %x {kernel = 2}
        return %y
      }")
+if(PYTHON)
+  set(ENV{PYTHONPATH} ${WORK}/root/usr/lib/python3/dist-packages)
+  unset(ENV{LD_LIBRARY_PATH}) # it knows where its library is
+  run(${PYTHON} -c "import volute, numpy
+y = volute.max_pool1d(numpy.array([[[1, 2, 3, 4]]], 'f4'), 2)
+assert y.tolist() == [[[2, 4]]] and volute.__file__.startswith('${WORK}'), volute.__file__")
+endif()

@@ -82,6 +82,16 @@ if(PKG_CONFIG)
   run(${CXX} -std=c++20 -Wall -Wextra -Werror ${SOURCE}/consumer.cpp -o ${WORK}/with_pkg_config
       ${flags} ${rpath})
   run(${WORK}/with_pkg_config)
+  execute_process(
+    COMMAND ${CXX} -std=c++20 -Wall -Wextra -Werror -fopenmp ${SOURCE}/openmp.cpp -o ${WORK}/openmp
+            ${flags} ${rpath} RESULT_VARIABLE failed ERROR_VARIABLE errors)
+  if(errors MATCHES "lomp|omp\\.h") # Clang's OpenMP is a package of its own
+    message(STATUS "this compiler has no OpenMP: its adaptor is left out")
+  elseif(failed)
+    message(SEND_ERROR "openmp.cpp: ${errors}")
+  else()
+    run(${WORK}/openmp)
+  endif()
   # The C interface alone, as C++ of any standard.
   file(WRITE ${WORK}/c_only.cpp "#define VOLUTE_C_ONLY
 #include <volute/volute.h>

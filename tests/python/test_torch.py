@@ -214,6 +214,16 @@ class Optimized(unittest.TestCase):
             self.assertEqual(found.dtype, wanted.dtype)
             torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
 
+    def test_batch_norms_that_are_no_constants_are_left(self):
+        for norm in (nn.BatchNorm2d(4, track_running_stats=False).eval(), nn.BatchNorm2d(4).train()):
+            net = nn.Sequential(nn.Conv2d(3, 4, 1), norm)
+            net.training = False
+            net[0].eval()
+            x = torch.randn(2, 3, 5, 5)
+            fast = volute.torch.optimize(net)
+            self.assertEqual(fast._volute_report.taken[0][1].steps(), ["conv2d"])
+            self.assertIn("1: BatchNorm2d is neither", volute.torch.report(fast))
+
     def test_hooks_are_kept(self):
         seen = []
         net = nn.Sequential(Block(4), nn.Conv2d(4, 4, 1)).eval()

@@ -222,6 +222,15 @@ TEST_CASE("a folder or file that others may write is not believed") {
   }
   chmod(folder.c_str(), 0755);
   CHECK(fresh(folder) == found);
+  // A folder that others may read, they may read to some end; the umask is not asked.
+  const mode_t before = umask(0077);
+  CHECK(fresh(folder, 4) == made);
+  umask(before);
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    struct stat status;
+    REQUIRE(stat(entry.path().c_str(), &status) == 0);
+    CHECK((status.st_mode & 0777) == (entry.path() == file ? 0600 : 0644));
+  }
   if (!is_root()) return;
   REQUIRE(chown(file.c_str(), 1234, 0) == 0);
   CHECK(fresh(folder) == made);

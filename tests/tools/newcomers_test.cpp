@@ -2,10 +2,13 @@
 #include "tests/support/catch.h"
 #include "tests/tools/run_tool.h"
 
+#include <nlohmann/json.hpp>
+
 #include <string>
 #include <vector>
 
 using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::EndsWith;
 using volute::tests::Ran;
 using volute::tests::read_file;
 using volute::tests::run_volute;
@@ -94,7 +97,11 @@ TEST_CASE("--json - is standard output", "[newcomers]") {
   CHECK(ran.err == "");
   CHECK(ran.status == 0);
   CHECK(ran.out.front() == '{');
-  CHECK(ran.out.find("\"programs\"") != std::string::npos);
+  const auto json = nlohmann::json::parse(ran.out);
+  CHECK(json.at("programs").size() == 1);
+  CHECK(json.at("call_overhead_seconds") > 0);
+  // Not a program on standard input.
+  CHECK_THAT(json.at("command").get<std::string>(), EndsWith("--seconds 0.02 --json -"));
   CHECK(!std::filesystem::exists(VOLUTE_SOURCE_DIR "/-"));
 }
 

@@ -41,6 +41,31 @@ TEST_CASE("vectors run along channels, the tile takes pixels and fits the regist
   }
 }
 
+TEST_CASE("where neither image nor weight stays in L2, channels are summed up a block at a time") {
+  const auto is_blocked = [](int channels, const char* layout) {
+    const std::string image = std::string(layout) == "last"
+                                  ? fmt::format("f32[n=1, h=33, w=33, c={}]", channels)
+                                  : fmt::format("f32[n=1, c={}, h=33, w=33]", channels);
+    const Choice choice = choice_for(
+        fmt::format("program @p(%x: {}, %w: f32[o=256, i={}, h=3, w=3]) {{ %y = conv %x, %w "
+                    "{{dilation = 6, pad = 6}} return %y }}",
+                    image, channels),
+        "znver4");
+    CHECK(choice.refused == 0);
+    // A loop over them stands outside of those over pixels.
+    size_t pixels = 0, sums = choice.schedule.loops.size();
+    for (size_t i = 0; i < choice.schedule.loops.size(); ++i) {
+      const std::string& axis = choice.schedule.loops[i].axis;
+      if (axis == "h" || axis == "w") pixels = i;
+      if (axis == "i") sums = std::min(sums, i);
+    }
+    return sums < pixels;
+  };
+  CHECK(is_blocked(2048, "first"));
+  CHECK(!is_blocked(64, "first"));
+  CHECK(!is_blocked(64, "last"));
+}
+
 TEST_CASE("a dot product of bf16 is predicted faster than widening where its instruction is") {
   const std::string program =
       "program @p(%x: bf16[n=1, h=28, w=28, c=128], %w: bf16[o=128, i=128, h=3, w=3]) { %y = conv "
