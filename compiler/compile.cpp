@@ -8,6 +8,7 @@
 #include "compiler/image/preparation.h"
 #include "compiler/lower/nest_builder.h"
 #include "compiler/nests/in_place.h"
+#include "compiler/report/kernel_name.h"
 #include "compiler/report/spills.h"
 #include "compiler/within_budget.h"
 #include "ir/effects.h"
@@ -171,7 +172,11 @@ std::vector<ImageStep> image_steps(const LoopProgram& program, const Program& fr
   std::vector<ImageStep> steps;
   for (const Step& step : program.steps) {
     const Effects touched = effects(step);
-    steps.push_back({step.name, 0, 0, passed(touched.reads, slots), passed(touched.writes, slots)});
+    ImageStep placed;
+    placed.name = step.name;
+    placed.reads = passed(touched.reads, slots);
+    placed.writes = passed(touched.writes, slots);
+    steps.push_back(std::move(placed));
     set_work(steps.back(), step, program);
     steps.back().places = places.of(step);
   }
@@ -227,7 +232,17 @@ constexpr Level image_level = {"image", unverified, [](const Stages& s) {
                                }};
 
 Expected<Stages> into_llvm(Stages s, Request request) {
-  Expected<Generation> generation = Generation::emit(s.loops, request.target);
+  LoopsText text;
+  // An object file that is asked for is linked by others, and has none of it.
+  if (const std::string& folder = request.debug_folder; !folder.empty() && !s.interface) {
+    LoopProgram without_data = s.loops;
+    for (Buffer& buffer : without_data.buffers) buffer.data = nullptr;
+    text = text_of(without_data);
+    s.debug =
+        std::make_shared<DebugObject>(DebugObject{{}, folder, source_name(s.loops), text.text});
+  }
+  Expected<Generation> generation =
+      Generation::emit(s.loops, request.target, s.debug ? &text : nullptr, request.debug_folder);
   if (!generation) return generation.failure();
   s.generation = std::make_shared<Generation>(std::move(*generation));
   if (s.interface) s.generation->add_interface(*s.interface, *s.tables);
@@ -257,6 +272,7 @@ Expected<Stages> into_object(Stages s, Request request) {
                                                  request.budget.seconds, instructions));
   const Expected<bool> made = s.generation->make_object();
   if (!made) return made.failure();
+  if (s.debug) s.debug->elf = s.generation->object();
   return s;
 }
 
@@ -371,6 +387,7 @@ Expected<Compiled> generated(Stages stages, const CompileRequest& request, doubl
   Code& code = generation->code();
   const LoopProgram& loops = compiled.stages.loops;
 
+  image.debug = compiled.stages.debug;
   image.bytes = std::move(code.bytes);
   image.text_bytes = code.text_bytes;
   if (compiled.stages.interface) {
@@ -382,6 +399,10 @@ Expected<Compiled> generated(Stages stages, const CompileRequest& request, doubl
   for (size_t i = 0; i < loops.steps.size(); ++i) {
     const Step& step = loops.steps[i];
     image.steps[i].entry = code.entries[i];
+    image.steps[i].size = code.sizes[i];
+    image.steps[i].symbol = kernel_name(
+        loops, i, compiled.stages.written, request.target,
+        std::span<const std::byte>(image.bytes).subspan(code.entries[i], code.sizes[i]));
     if (const auto report = reports.find(step.name); report != reports.end())
       report->second->code_bytes = static_cast<int64_t>(code.sizes[i]);
   }

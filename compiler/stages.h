@@ -26,6 +26,7 @@ namespace volute::compiler {
 
 class Generation;
 struct CInterface;
+struct DebugObject;
 struct Image;
 struct Listing;
 struct Pass;
@@ -46,7 +47,9 @@ struct CompileRequest {
   std::string object_name;
   bool llvm_text = false; // keep the LLVM IR as text
   bool assembly = false;  // keep the assembly, with where each instruction comes from
-  bool spills = false;    // count what the code keeps on the stack, for the report
+  /// Where debuggers are to find the text of the loops: makes a DebugObject. Empty: none.
+  std::string debug_folder = "";
+  bool spills = false; // count what the code keeps on the stack, for the report
   /// Sees the value after each pass; what it throws ends the compilation there.
   std::function<void(const Pass&, const Stages&)> watch = nullptr;
 };
@@ -66,6 +69,7 @@ struct Stages {
   std::shared_ptr<Generation> generation; // of code, on its way
   std::string llvm, assembly;             // as text, on request
   std::shared_ptr<const Listing> listing; // the assembly, on request
+  std::shared_ptr<DebugObject> debug;     // on request
   /// Of the object file that is asked for: its functions, and the tables that they are made from.
   std::shared_ptr<const CInterface> interface;
   std::shared_ptr<const Image> tables;

@@ -2,6 +2,7 @@
 
 #include "compiler/image/generator.h"
 #include "runtime/compiler_library.h"
+#include "runtime/tell_tools.h"
 
 namespace volute::runtime {
 
@@ -16,6 +17,7 @@ Expected<compiler::CompileRequest> compile_request(const CompileOptions& options
   if (options.accuracy) request.accuracy = *options.accuracy;
   if (options.budget) request.budget = *options.budget;
   request.strides = options.strides;
+  if (wants_debug_objects()) request.debug_folder = debug_folder();
   return request;
 }
 

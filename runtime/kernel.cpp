@@ -3,6 +3,7 @@
 #include "compiler/target/target.h"
 #include "ir/operators.h"
 #include "runtime/kernel_state.h"
+#include "runtime/tell_tools.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -156,6 +157,7 @@ Expected<Kernel> Kernel::load(const Image& image, Threads threads, bool flush_de
   for (const compiler::ImageStep& step : image.steps)
     loaded->entries.push_back(reinterpret_cast<compiler::StepEntry>(
         reinterpret_cast<uintptr_t>(loaded->memory->data() + step.entry)));
+  loaded->told = tell_tools(image, loaded->memory->data());
   Expected<Known> known = known_at_load(*loaded, threads, flush_denormals);
   if (!known) return known.failure();
   return Kernel(std::make_shared<const KernelState>(std::move(loaded), std::move(*known),

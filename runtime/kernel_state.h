@@ -25,6 +25,7 @@ struct LoadedImage {
   compiler::Image image; // without its bytes: they are in `memory`
   std::shared_ptr<const ExecutableMemory> memory;
   std::vector<compiler::StepEntry> entries; // one a step
+  std::shared_ptr<const void> told;         // ends what a debugger knows, before the memory goes
 };
 
 /// Whether an image's tables hold together; the reason why not.

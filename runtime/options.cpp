@@ -98,6 +98,33 @@ std::optional<std::string> read_compile_memory(const std::string& text, Options&
   return read_bytes(text, options.budget.bytes);
 }
 
+std::optional<std::string> read_profile(const std::string& text, Options& options) {
+  if (text == "map")
+    options.profile = Options::Profile::map;
+  else if (text == "jitdump")
+    options.profile = Options::Profile::jitdump;
+  else
+    return "map or jitdump";
+  return std::nullopt;
+}
+
+std::optional<std::string> read_debug(const std::string& text, Options& options) {
+  if (text != "gdb") return "gdb";
+  options.debug = true;
+  return std::nullopt;
+}
+
+std::optional<std::string> read_verbose(const std::string& text, Options& options) {
+  const std::string_view number = std::string_view(text).substr(0, text.find(','));
+  const std::optional<int64_t> level = whole_number(number);
+  const std::string_view rest = std::string_view(text).substr(number.size());
+  if (!level || *level < 0 || *level > 3 || !(rest.empty() || rest == ",json"))
+    return "0, 1, 2 or 3, or one of these and json, as in 2,json";
+  options.verbose = static_cast<int>(*level);
+  options.verbose_json = !rest.empty();
+  return std::nullopt;
+}
+
 template <bool Options::*option>
 std::optional<std::string> read_switch(const std::string& text, Options& options) {
   if (text != "0" && text != "1") return "0 or 1";
@@ -115,7 +142,7 @@ struct Row {
   Reader read;
 };
 
-constexpr std::array<Row, 12> rows = {{
+constexpr std::array<Row, 14> rows = {{
     {{"VOLUTE_THREADS", "1, 2, ... or all", "threads that run a kernel (1)"}, read_threads},
     {{"VOLUTE_TARGET", "native or CPU[+feature,-feature...]", "what to compile for (native)"},
      read_target},
@@ -141,8 +168,14 @@ constexpr std::array<Row, 12> rows = {{
      read_compile_memory},
     {{"VOLUTE_FLUSH_DENORMALS", "0 or 1", "whether kernels take denormal numbers for 0 (0)"},
      read_switch<&Options::flush_denormals>},
-    {{"VOLUTE_VERBOSE", "0 or 1", "what every compile made and took, on standard error (0)"},
-     read_switch<&Options::verbose>},
+    {{"VOLUTE_PROFILE", "map or jitdump",
+      "tell perf the names of kernels: /tmp/perf-PID.map, or /tmp/jit-PID.dump with their code"},
+     read_profile},
+    {{"VOLUTE_DEBUG", "gdb", "tell GDB of kernels, with the text of their loops as the source"},
+     read_debug},
+    {{"VOLUTE_VERBOSE", "0 to 3, 1,json to 3,json",
+      "a line on standard error for each compile and what is found (1), passes (2), choices (3)"},
+     read_verbose},
 }};
 
 constexpr std::string_view prefix = "VOLUTE_";

@@ -33,7 +33,12 @@ struct Options {
   std::string compiler = "";    // VOLUTE_COMPILER
   bool flush_denormals = false; // VOLUTE_FLUSH_DENORMALS
   Budget budget = {};           // VOLUTE_COMPILE_SECONDS, VOLUTE_COMPILE_MEMORY
-  bool verbose = false;         // VOLUTE_VERBOSE
+  int verbose = 0;              // VOLUTE_VERBOSE: how much is told (log.h)
+  bool verbose_json = false;    // and whether for programs to read
+  /// Who is told of kernels as they are loaded: profilers, debuggers.
+  enum class Profile : uint8_t { none, map, jitdump };
+  Profile profile = Profile::none; // VOLUTE_PROFILE
+  bool debug = false;              // VOLUTE_DEBUG
   bool operator==(const Options&) const = default;
 };
 

@@ -8,7 +8,9 @@
 #include "runtime/disk_cache.h"
 #include "runtime/function_table.h"
 #include "runtime/key.h"
+#include "runtime/log.h"
 #include "runtime/own_folder.h"
+#include "runtime/tell_tools.h"
 #include "runtime/tuned.h"
 
 #include <fmt/format.h>
@@ -77,35 +79,18 @@ Compile with_library(const std::string& path) {
   };
 }
 
-/// What each pass took.
-void say_passes(const compiler::Report& report) {
-  size_t widest = 0;
-  for (const compiler::PassTime& time : report.passes) widest = std::max(widest, time.pass.size());
-  for (const compiler::PassTime& time : report.passes)
-    fmt::print(stderr, "volute:   {:{}} {:8.2f} ms, verified in {:.2f}\n", time.pass, widest,
-               time.ms, time.verify_ms);
-}
-
 /// By what is asked for; where that was taken from measurements (its schedule has a note) and is
 /// refused, because they are of another version, by `auto`.
 template <class Asked, class Make>
-auto untuned_if_refused(const Asked& asked, const Make& make) {
+auto untuned_if_refused(const Asked& asked, const std::string& program, const Log& log,
+                        const Make& make) {
   auto made = make(asked);
   if (made || asked.schedule_note.empty()) return made;
+  log.fell_back(program, asked.schedule_name, made.diagnostics().front());
   Asked untuned = asked;
   untuned.schedule = "auto";
   untuned.schedule_note = "";
   return make(untuned);
-}
-
-void say(const compiler::Image& image, const compiler::Report& r) {
-  const Expected<compiler::Target> target = compiler::parse_target(image.target);
-  fmt::print(stderr,
-             "volute: @{} for {}: {} bytes of code, {} of workspace, {:.1f} ms (lower {:.1f}, "
-             "emit {:.1f}, object {:.1f}, link {:.1f})\n",
-             image.name, target ? compiler::short_text(*target) : "any machine", r.text_bytes,
-             r.workspace_bytes, r.total_ms(), r.lower_ms, r.emit_ms, r.object_ms, r.link_ms);
-  say_passes(r);
 }
 
 } // namespace
@@ -131,6 +116,9 @@ struct Session::State {
   Expected<compiler::Stages> told(Expected<compiler::Stages> made) const;
   Expected<Kernel> kernel(const ir::Program& program, const CompileOptions& complete,
                           const std::string& key);
+  /// The kernel from memory, from disk or from the compiler, with words about it likewise.
+  Expected<Kernel> found_or_made(const ir::Program& program, const CompileOptions& complete,
+                                 const std::string& key);
   std::optional<Kernel> kernel_on_disk(const CompileOptions& complete, const std::string& key);
   /// One that others have made for a CPU that this one has all instructions of.
   std::optional<Kernel> kernel_of_others(const ir::Program& program,
@@ -141,6 +129,7 @@ struct Session::State {
                           const std::string& key);
 
   const Options options;
+  const Log log{options.verbose, options.verbose_json};
   const Expected<std::string> target = canonical_target(options.target); // found once, not per call
   const Threads threads;
   const Compile compile;
@@ -187,8 +176,9 @@ void Session::State::take_tuned(const ir::Program& program, CompileOptions& comp
 
 Expected<Compiled> Session::State::compile_by(const ir::Program& program,
                                               const CompileOptions& complete) const {
-  return untuned_if_refused(
-      complete, [&](const CompileOptions& options) { return compile(program, options); });
+  return untuned_if_refused(complete, program.name, log, [&](const CompileOptions& options) {
+    return compile(program, options);
+  });
 }
 
 Expected<CompileOptions> Session::State::completed(const CompileOptions& compile_options) const {
@@ -204,12 +194,12 @@ Expected<CompileOptions> Session::State::completed(const CompileOptions& compile
 }
 
 Expected<Compiled> Session::State::told(Expected<Compiled> made) const {
-  if (made && options.verbose) say(made->image, made->report);
+  if (made) log.compiled(made->image, made->report);
   return made;
 }
 
 Expected<compiler::Stages> Session::State::told(Expected<compiler::Stages> made) const {
-  if (made && options.verbose) say_passes(made->report);
+  if (made) log.lowered(made->report);
   return made;
 }
 
@@ -222,14 +212,13 @@ std::optional<Kernel> Session::State::found_in(DiskCache& folder, const CompileO
   if (!kernel) return folder.refuse(key, kernel.diagnostics().front()), std::nullopt;
   loads.fetch_add(1, std::memory_order_relaxed);
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
-  if (options.verbose)
-    fmt::print(stderr, "volute: @{} found in {}: {} bytes of code, {:.2f} ms\n", found->image.name,
-               folder.path(), found->image.text_bytes, took.count());
+  log.found_on_disk(found->image, folder.path(), took.count());
   return *kernel;
 }
 
 std::optional<Kernel> Session::State::kernel_on_disk(const CompileOptions& complete,
                                                      const std::string& key) {
+  if (wants_debug_objects()) return std::nullopt; // what is kept there has no lines
   if (disk)
     if (std::optional<Kernel> kernel = found_in(*disk, complete, key)) return kernel;
   for (const std::unique_ptr<DiskCache>& folder : shared)
@@ -273,6 +262,24 @@ Expected<Kernel> Session::State::kernel(const ir::Program& program, const Compil
   if (!compiler_library(options.compiler))
     if (const std::optional<Kernel> kernel = kernel_of_others(program, complete)) return *kernel;
   return compiled.failure();
+}
+
+Expected<Kernel> Session::State::found_or_made(const ir::Program& program,
+                                               const CompileOptions& complete,
+                                               const std::string& key) {
+  const auto make = [&] { return kernel(program, complete, key); };
+  if (!log.is_on(1)) return cache.get_or_compile(key, make);
+
+  const auto start = std::chrono::steady_clock::now();
+  const int64_t evictions = cache.counters().evictions;
+  bool is_found = true;
+  Expected<Kernel> found = cache.get_or_compile(key, [&] { return is_found = false, make(); });
+  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+  if (!found) log.refused(program.name, found.diagnostics().front());
+  if (found && is_found) log.found_in_memory(program.name, took.count());
+  const MemoryCache::Counters now = cache.counters();
+  log.let_go(now.evictions - evictions, now.bytes);
+  return found;
 }
 
 namespace {
@@ -320,8 +327,7 @@ Expected<Kernel> Session::try_compile(const ir::Program& program, const CompileO
   if (!complete) return complete.failure();
   const std::string key = kernel_key(program, *complete);
   while (true) try {
-      return state_->cache.get_or_compile(key,
-                                          [&] { return state_->kernel(program, *complete, key); });
+      return state_->found_or_made(program, *complete, key);
     } catch (const Cancelled&) {
       // By somebody who asked for the same kernel, and needs it no more: this one does.
       if (cancel_flag && cancel_flag->load()) throw;
@@ -431,9 +437,10 @@ Expected<CompileRequest> Session::request(const CompileOptions& options) const {
 
 Expected<Compiled> Session::inspect(const ir::Program& program,
                                     const CompileRequest& request) const {
-  return state_->told(untuned_if_refused(request, [&](const CompileRequest& asked) {
-    return runtime::compile(state_->options.compiler, program, asked);
-  }));
+  return state_->told(
+      untuned_if_refused(request, program.name, state_->log, [&](const CompileRequest& asked) {
+        return runtime::compile(state_->options.compiler, program, asked);
+      }));
 }
 
 Expected<Compiled> Session::inspect(const ir::NestProgram& nests,
@@ -448,9 +455,10 @@ Expected<Compiled> Session::inspect(const ir::LoopProgram& loops,
 
 Expected<compiler::Stages> Session::inspect_loops(const ir::Program& program,
                                                   const CompileRequest& request) const {
-  return state_->told(untuned_if_refused(request, [&](const CompileRequest& asked) {
-    return compiler::specialise_program(program, asked);
-  }));
+  return state_->told(
+      untuned_if_refused(request, program.name, state_->log, [&](const CompileRequest& asked) {
+        return compiler::specialise_program(program, asked);
+      }));
 }
 
 Expected<compiler::Stages> Session::inspect_loops(const ir::NestProgram& nests,

@@ -133,7 +133,7 @@ Settings settings_of(const CommonOptions& options) {
   const Expected<runtime::Options>& environment = runtime::options();
   if (!environment) throw Stop(exit_misused, render(environment.diagnostics(), "", ""));
   runtime::Options session = *environment;
-  session.verbose = session.verbose || options.verbose;
+  if (options.verbose) session.verbose = std::max(session.verbose, 2); // with its passes
   session.flush_denormals = session.flush_denormals || options.flush_denormals;
   if (!options.threads.empty()) session.threads = thread_count(options.threads);
   if (const int most = runtime::available_threads(); session.threads > most)

@@ -1,9 +1,13 @@
 #include "bench/checked_call.h"
 #include "bench/entrant.h"
 #include "ir/denormals.h"
+#include "ir/literals.h"
 #include "runtime/kernel.h"
+#include "runtime/png.h"
+#include "runtime/replace_files.h"
 #include "tools/commands.h"
 #include "tools/common_options.h"
+#include "tools/contact_sheet.h"
 #include "tools/output.h"
 #include "tools/preview.h"
 #include "tools/stop.h"
@@ -12,6 +16,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -30,6 +35,7 @@ constexpr const char* examples =
 Examples:
   volute run examples/first.vlt
   volute run examples/edges.vlt x=examples/photo.png -o y=edges.png
+  volute run examples/edges.vlt x=examples/photo.png --picture sheet.png --with-inputs
   volute run examples/stem.vlt --fill random:7 --check
   volute run - x=in.npy --schedule naive < my.vlt)";
 
@@ -39,16 +45,38 @@ struct RunOptions {
   std::vector<std::string> arguments; // FILE and NAME=FILE
   std::vector<std::string> outputs;
   std::string fill;
-  bool check = false, allow_unbounded = false;
+  std::vector<std::string> pictures; // [NAME=]FILE.png
+  bool check = false, allow_unbounded = false, with_inputs = false;
 };
 
 // Everything that the command line names, found right before any work begins.
 struct Plan {
   ProgramSource source;
   const ir::Program* program = nullptr;
-  std::vector<NamedFile> inputs, outputs;
+  std::vector<NamedFile> inputs, outputs, pictures;
   std::optional<MadeUp> made_up;
 };
+
+/// --picture: of an input or a result, of the first result where none is named.
+NamedFile parse_picture(const std::string& text, const ir::Program& program) {
+  const bool is_named = text.find('=') != std::string::npos;
+  if (!is_named && program.outputs.empty())
+    misuse(fmt::format("--picture: @{} has no result", program.name));
+  NamedFile picture = parse_named_file(
+      is_named ? text : program.name_of(program.outputs.front()) + "=" + text, "--picture y=y.png");
+  const auto has = [&](const std::vector<ir::ValueId>& values) {
+    return std::any_of(values.begin(), values.end(),
+                       [&](ir::ValueId id) { return program.name_of(id) == picture.name; });
+  };
+  if (!has(program.outputs) && !has(program.inputs))
+    misuse(fmt::format("--picture: @{} has no input or result {}", program.name,
+                       ir::quoted(picture.name)));
+  if (!picture.path.ends_with(".png") && !picture.path.ends_with(".PNG"))
+    misuse(fmt::format("--picture: {}: a picture's file ends in .png", ir::quoted(picture.path)));
+  if (const auto place = runtime::place_to_write(picture.path); !place)
+    throw Stop(exit_refused, render(place.diagnostics(), "", ""));
+  return picture;
+}
 
 Plan plan_of(const RunOptions& options, Invocation& invocation) {
   Plan plan;
@@ -68,6 +96,8 @@ Plan plan_of(const RunOptions& options, Invocation& invocation) {
   plan.source = options.source.has_expression ? source_from_text(options.source.expression)
                                               : read_source(options.arguments[0], invocation);
   plan.program = &plan.source.entry(options.source.entry);
+  for (const std::string& picture : options.pictures)
+    plan.pictures.push_back(parse_picture(picture, *plan.program));
   return plan;
 }
 
@@ -139,6 +169,32 @@ void check(const Plan& plan, const std::vector<runtime::Tensor>& inputs,
   throw Stop(exit_refused, text + "reproduce: " + invocation.reproduction() + "\n");
 }
 
+/// A contact sheet of a value, under those of the inputs with a plane where they are asked for.
+void write_pictures(const Plan& plan, const std::vector<runtime::Tensor>& inputs,
+                    const std::vector<runtime::Tensor>& outputs, bool with_inputs) {
+  const ir::Program& program = *plan.program;
+  for (const NamedFile& file : plan.pictures) {
+    std::vector<Pictured> shown;
+    const auto show = [&](const std::vector<ir::ValueId>& ids,
+                          const std::vector<runtime::Tensor>& tensors, auto wanted) {
+      for (size_t i = 0; i < ids.size(); ++i)
+        if (wanted(ids[i])) shown.push_back({program.name_of(ids[i]), bench::data_of(tensors[i])});
+    };
+    const auto is_it = [&](ir::ValueId id) { return program.name_of(id) == file.name; };
+    const auto is_image = [&](ir::ValueId id) {
+      return program.type(id).has(ir::Axis::c) && program.type(id).has(ir::Axis::w) && !is_it(id);
+    };
+    if (with_inputs) show(program.inputs, inputs, is_image);
+    show(program.inputs, inputs, is_it);
+    show(program.outputs, outputs, is_it);
+    const Expected<runtime::Tensor> sheet = contact_sheet(shown);
+    if (!sheet) throw Stop(exit_refused, render(sheet.diagnostics(), "", ""));
+    if (const Status status = runtime::write_png(file.path, *sheet); !status) refuse_status(status);
+    print(fmt::format("%{} -> {}, {} by {} pixels\n", file.name, file.path,
+                      sheet->type().size(ir::Axis::w), sheet->type().size(ir::Axis::h)));
+  }
+}
+
 int run(const RunOptions& options, Invocation& invocation) {
   Settings settings = settings_of(options.common);
   const Plan plan = plan_of(options, invocation);
@@ -181,7 +237,8 @@ int run(const RunOptions& options, Invocation& invocation) {
     print(fmt::format("%{}: {} -> {}\n", file.name, ir::to_string(by_name.at(file.name).type()),
                       file.path));
   }
-  if (!plan.outputs.empty()) return exit_done;
+  write_pictures(plan, inputs, outputs, options.with_inputs);
+  if (!plan.outputs.empty() || !plan.pictures.empty()) return exit_done;
   for (size_t i = 0; i < outputs.size(); ++i)
     print(fmt::format("%{}: {}\n{}", program.name_of(program.outputs[i]),
                       ir::to_string(outputs[i].type()), preview(outputs[i])));
@@ -203,6 +260,14 @@ void add_run(CLI::App& app, Invocation& invocation, Actions& actions) {
                   "Write a result: NAME=out.npy or NAME=out.png; once for each")
       ->option_text("NAME=FILE")
       ->allow_extra_args(false);
+  CLI::Option* picture =
+      sub->add_option("--picture", options->pictures,
+                      "Lay the channels of a result (the first one) or an input out as\n"
+                      "one picture, each with its number and range")
+          ->option_text("[NAME=]FILE.png")
+          ->allow_extra_args(false);
+  sub->add_flag("--with-inputs", options->with_inputs, "--picture: the inputs' channels above them")
+      ->needs(picture);
   sub->add_option("--fill", options->fill,
                   "Make up the inputs that are not given: random (whole numbers),\n"
                   "normal (distributed, weights scaled by the root of the taps),\n"

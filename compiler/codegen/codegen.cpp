@@ -49,6 +49,8 @@ std::vector<int32_t> argument_slots(const std::vector<ir::Buffer>& buffers) {
   return slots;
 }
 
+std::string source_name(const ir::LoopProgram& program) { return program.name + ".loops"; }
+
 // ---- generation -------------------------------------------------------------------------------
 
 struct Generation::State {
@@ -66,12 +68,13 @@ Generation& Generation::operator=(Generation&&) noexcept = default;
 Generation::~Generation() = default;
 
 Expected<Generation> Generation::emit(const ir::LoopProgram& program, const Target& target,
-                                      const ir::LoopsText* text) try {
+                                      const ir::LoopsText* text, const std::string& folder) try {
   auto state = std::make_unique<State>();
   state->target = target;
   for (size_t i = 0; i < program.steps.size(); ++i) state->symbols.push_back(step_symbol(i));
   keep_errors(state->context, state->errors);
-  state->module = compiler::emit(program, target, state->context, text, LineTable::Kind::table);
+  state->module =
+      compiler::emit(program, target, state->context, text, LineTable::Kind::table, folder);
   return Generation(std::move(state));
 } catch (const InternalError&) {
   throw;

@@ -33,8 +33,10 @@ public:
   /// LLVM IR for every step of a program that has passed verify. With the program's text_of, the
   /// object has a line table besides: each instruction's line of that text, and as its column the
   /// statement (emit_lines.h). The code is the same.
+  /// The table says that the text lies in `folder`, as source_name calls it.
   static Expected<Generation> emit(const ir::LoopProgram& program, const Target& target,
-                                   const ir::LoopsText* text = nullptr);
+                                   const ir::LoopsText* text = nullptr,
+                                   const std::string& folder = "");
   Generation(Generation&&) noexcept;
   Generation& operator=(Generation&&) noexcept;
   ~Generation();
@@ -61,6 +63,9 @@ private:
   std::unique_ptr<State> state_;
   Code code_;
 };
+
+/// "layer.loops"
+std::string source_name(const ir::LoopProgram& program);
 
 struct CodegenRequest {
   bool llvm_text = false; // fill Code::llvm

@@ -423,9 +423,9 @@ std::vector<llvm::Value*> emit_tables(const LoopProgram& program, llvm::Module& 
 
 std::unique_ptr<llvm::Module> emit(const LoopProgram& program, const Target& target,
                                    llvm::LLVMContext& context, const LoopsText* text,
-                                   LineTable::Kind kind) {
+                                   LineTable::Kind kind, const std::string& folder) {
   auto module = std::make_unique<llvm::Module>(program.name, context);
-  LineTable lines(*module, program, text, kind);
+  LineTable lines(*module, program, text, kind, folder);
   const ProgramMemory memory = {argument_slots(program.buffers), emit_tables(program, *module)};
   auto* pointer = llvm::PointerType::getUnqual(context);
   auto* i64 = llvm::Type::getInt64Ty(context);

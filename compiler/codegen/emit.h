@@ -19,7 +19,8 @@ namespace volute::compiler {
 /// the program's text_of, each instruction says where it comes from (emit_lines.h).
 std::unique_ptr<llvm::Module> emit(const ir::LoopProgram& program, const Target& target,
                                    llvm::LLVMContext& context, const ir::LoopsText* text = nullptr,
-                                   LineTable::Kind kind = LineTable::Kind::marks);
+                                   LineTable::Kind kind = LineTable::Kind::marks,
+                                   const std::string& folder = "");
 
 std::string step_symbol(size_t step);
 

@@ -1,5 +1,6 @@
 #include "compiler/codegen/emit_lines.h"
 
+#include "compiler/codegen/codegen.h"
 #include "ir/walk.h"
 
 #include <llvm/BinaryFormat/Dwarf.h>
@@ -25,13 +26,13 @@ SourceId source_of(unsigned column) { return static_cast<SourceId>(column) - 1; 
 // ---- the module's part ------------------------------------------------------------------------
 
 LineTable::LineTable(llvm::Module& module, const LoopProgram& program, const LoopsText* text,
-                     Kind kind)
+                     Kind kind, const std::string& folder)
     : text_(text) {
   if (!text_) return;
   module.addModuleFlag(llvm::Module::Warning, "Debug Info Version", llvm::DEBUG_METADATA_VERSION);
   module.addModuleFlag(llvm::Module::Warning, "Dwarf Version", 5);
   builder_ = std::make_unique<llvm::DIBuilder>(module);
-  file_ = builder_->createFile(program.name + ".loops", "");
+  file_ = builder_->createFile(source_name(program), folder);
   const auto emission = kind == Kind::marks ? llvm::DICompileUnit::DebugDirectivesOnly
                                             : llvm::DICompileUnit::LineTablesOnly;
   builder_->createCompileUnit(llvm::dwarf::DW_LANG_C, file_, "volute", /*isOptimized=*/true,

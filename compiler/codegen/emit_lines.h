@@ -25,9 +25,9 @@ public:
   /// What there is to be in an object: nothing but the marks that become .loc directives in
   /// assembly, or the table itself.
   enum class Kind : uint8_t { marks, table };
-  /// `text` is text_of the program.
+  /// `text` is text_of the program, and lies in `folder` for those who look for it.
   LineTable(llvm::Module& module, const ir::LoopProgram& program, const ir::LoopsText* text,
-            Kind kind);
+            Kind kind, const std::string& folder);
   /// Marks a step's function; null where there is no text.
   llvm::DISubprogram* begin(llvm::Function& function, const ir::LoopProgram& program, size_t step);
   void finish();

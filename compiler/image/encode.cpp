@@ -49,7 +49,7 @@ template <>
 struct FieldsOf<ImageStep> {
   static auto of(auto& step) {
     return std::tie(step.name, step.entry, step.work, step.reads, step.writes, step.work_by,
-                    step.places);
+                    step.places, step.symbol, step.size);
   }
 };
 template <>

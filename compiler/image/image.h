@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -66,11 +67,20 @@ struct ImageStep {
   std::vector<int32_t> reads, writes;   // indices of Image::buffers
   std::vector<ir::Affine> work_by = {}; // factors that depend on Image::parameters
   std::vector<ImagePlaces> places = {}; // what may make it fail, for the words
+  std::string symbol = {}; // what profilers and debuggers call it: its configuration in a word
+  uint64_t size = 0;       // bytes of its code
   bool operator==(const ImageStep&) const = default;
 };
 
+/// For debuggers: an object file of the same code with its line table, and the text of loops that
+/// lines are of. Never kept on disk, and no part of what an image is.
+struct DebugObject {
+  std::vector<std::byte> elf;     // relocatable, .text not placed yet
+  std::string folder, file, text; // where the table says that the text lies
+};
+
 struct Image {
-  std::string name;                      // symbol-like: conv2d_3x3s1_i64o64_56x56_nchw_avx512
+  std::string name;                      // of the program
   std::string target;                    // canonical target text, for the check before mapping
   std::vector<std::byte> bytes;          // text, then (on a page of its own) read-only data
   uint64_t text_bytes = 0;               // [0, text_bytes) becomes executable, the rest read-only
@@ -80,7 +90,8 @@ struct Image {
   // written by it or a step before; nothing is written once another step has read it. Steps that
   // follow from bound inputs alone run once; between calls nothing else is kept.
   std::vector<ImageStep> steps;
-  int64_t thread_scratch_bytes = 0; // per thread
+  int64_t thread_scratch_bytes = 0;                   // per thread
+  std::shared_ptr<const DebugObject> debug = nullptr; // where one was asked for
   bool operator==(const Image&) const = default;
 };
 

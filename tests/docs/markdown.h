@@ -14,7 +14,7 @@ namespace volute::tests {
 /// Paths of README.md and everything in docs/ and examples/, from the root of the repository.
 inline std::vector<std::string> documents() {
   std::vector<std::string> paths = {"README.md"};
-  for (const char* folder : {"docs", "examples"})
+  for (const char* folder : {"docs", "docs/lessons", "examples"})
     for (const auto& entry :
          std::filesystem::directory_iterator(std::filesystem::path(VOLUTE_SOURCE_DIR) / folder))
       if (entry.path().extension() == ".md")

@@ -44,9 +44,10 @@ TEST_CASE("every variable is read") {
   CHECK(options.disk_cache_bytes == int64_t{2} << 30);
   CHECK(!options.flush_denormals);
   CHECK(read({{"VOLUTE_FLUSH_DENORMALS", "1"}})->flush_denormals);
-  CHECK(!read({{"VOLUTE_FLUSH_DENORMALS", "1"}})->verbose);
+  CHECK(read({{"VOLUTE_FLUSH_DENORMALS", "1"}})->verbose == 0);
   CHECK(options.budget == Budget{2.5, 3 << 20});
-  CHECK(options.verbose);
+  CHECK(options.verbose == 1);
+  CHECK(!options.verbose_json);
   CHECK(read({{"VOLUTE_THREADS", "all"}})->threads >= 1);
   CHECK(read({{"VOLUTE_MEMORY_CACHE", "0"}})->memory_cache_bytes == 0);
   CHECK(read({{"VOLUTE_MEMORY_CACHE", "3K"}})->memory_cache_bytes == 3072);
@@ -67,7 +68,16 @@ TEST_CASE("a value that does not fit is refused with what would") {
   for (const char* value : {"-1", "nan", "inf", "two", "2x", "1e999"})
     CHECK(failure_text(read({{"VOLUTE_ACCURACY", value}})) ==
           "VOLUTE_ACCURACY: '" + std::string(value) + "' is not a number of 0 or more");
-  CHECK(failure_text(read({{"VOLUTE_VERBOSE", "yes"}})) == "VOLUTE_VERBOSE: 'yes' is not 0 or 1");
+  CHECK(failure_text(read({{"VOLUTE_VERBOSE", "yes"}})) ==
+        "VOLUTE_VERBOSE: 'yes' is not 0, 1, 2 or 3, or one of these and json, as in 2,json");
+  CHECK(!read({{"VOLUTE_VERBOSE", "4"}}));
+  CHECK(!read({{"VOLUTE_VERBOSE", "2,xml"}}));
+  CHECK(read({{"VOLUTE_VERBOSE", "3,json"}})->verbose == 3);
+  CHECK(read({{"VOLUTE_VERBOSE", "3,json"}})->verbose_json);
+  CHECK(read({{"VOLUTE_PROFILE", "jitdump"}})->profile == runtime::Options::Profile::jitdump);
+  CHECK(!read({{"VOLUTE_PROFILE", "perf"}}));
+  CHECK(read({{"VOLUTE_DEBUG", "gdb"}})->debug);
+  CHECK(!read({{"VOLUTE_DEBUG", "lldb"}}));
   CHECK(read({{"VOLUTE_THREADS", "x"}, {"VOLUTE_VERBOSE", "y"}}).diagnostics().size() == 2);
 }
 
@@ -118,5 +128,5 @@ TEST_CASE("a caller says options by name, and the environment says the rest") {
         "threads: '' is not a number from 1 to 1024, or all");
   CHECK(failure_text(with({{"VOLUTE_THREADS", "1"}}))
             .find("VOLUTE_THREADS: there is no such option (there are threads, ") == 0);
-  CHECK(with({{"a", "1"}, {"verbose", "2"}}).diagnostics().size() == 2);
+  CHECK(with({{"a", "1"}, {"verbose", "9"}}).diagnostics().size() == 2);
 }

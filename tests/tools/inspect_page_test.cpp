@@ -61,7 +61,7 @@ std::string tried(const TemporaryFolder& folder, const std::string& page,
                                    "'END';\n</script>\n");
   write_file(folder / "tried.html", with);
   const std::string line =
-      "timeout 120 " + browser() +
+      "timeout 500 " + browser() +
       " --no-sandbox --disable-gpu --headless --enable-logging=stderr --v=0"
       " --window-size=1600,1200 --virtual-time-budget=4000 --dump-dom 'file://" +
       folder / "tried.html" + "#light' > '" + folder / "dom" + "' 2> '" + folder / "log" + "'";

@@ -23,7 +23,7 @@ TEST_CASE("a browser draws the page, in both themes, without a word on its conso
                      folder / "page.html")
               .status == 0);
   for (const char* theme : {"light", "dark"}) {
-    const std::string line = "timeout 120 " + chromium +
+    const std::string line = "timeout 500 " + chromium +
                              " --no-sandbox --disable-gpu --headless --enable-logging=stderr --v=0"
                              " --virtual-time-budget=2000 --dump-dom 'file://" +
                              folder / "page.html" + "#" + theme + "' > '" + folder / "dom" +

@@ -77,6 +77,8 @@ Image random_image(Dice& dice) {
       image.steps.back().places = {{random_text(dice), random_type(dice),
                                     static_cast<int64_t>(dice.bits()),
                                     static_cast<int32_t>(dice.bits()), random_text(dice)}};
+    image.steps.back().symbol = random_text(dice);
+    image.steps.back().size = dice.bits();
     if (dice.once_in(3)) image.steps.back().work_by = {random_affine(dice), random_affine(dice)};
   }
   image.thread_scratch_bytes = static_cast<int64_t>(dice.bits());
