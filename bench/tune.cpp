@@ -18,6 +18,7 @@
 namespace volute::bench {
 namespace {
 
+using compiler::on_one_line;
 using compiler::Report;
 using compiler::Schedules;
 
@@ -279,20 +280,6 @@ private:
 };
 
 } // namespace
-
-std::string on_one_line(const std::string& schedule) {
-  std::string line;
-  for (const char c : schedule) {
-    if (c != '\n')
-      line += c;
-    else if (!line.empty() && line.back() != ':')
-      line += "; ";
-    else
-      line += ' ';
-  }
-  while (line.ends_with(' ') || line.ends_with(';')) line.pop_back();
-  return line;
-}
 
 Expected<Tuning> tune(const ir::Program& program, const TuneOptions& options) {
   Expected<Data> data = allocate(program);

@@ -57,7 +57,4 @@ struct Tuning {
 /// Refused where the program is, and where the winner computes something else.
 Expected<Tuning> tune(const ir::Program& program, const TuneOptions& options);
 
-/// A schedule's text on one line, as `--schedule` takes it.
-std::string on_one_line(const std::string& schedule);
-
 } // namespace volute::bench

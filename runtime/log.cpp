@@ -1,5 +1,6 @@
 #include "runtime/log.h"
 
+#include "compiler/schedule/schedule.h"
 #include "compiler/target/target.h"
 
 #include <fmt/format.h>
@@ -54,13 +55,6 @@ std::string target_text(const std::string& canonical) {
   return target ? compiler::short_text(*target) : "any machine";
 }
 
-std::string on_one_line(std::string text) {
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  for (size_t at = 0; (at = text.find('\n', at)) != std::string::npos; ++at)
-    text.replace(at, 1, "; ");
-  return text;
-}
-
 } // namespace
 
 void Log::compiled(const compiler::Image& image, const compiler::Report& r) const {
@@ -90,7 +84,7 @@ void Log::lowered(const compiler::Report& r) const {
   if (!is_on(3)) return;
   for (const compiler::NestReport& nest : r.nests) {
     const std::string bound = nest.candidates.empty() ? "" : nest.candidates.front().bound;
-    const std::string schedule = on_one_line(nest.schedule);
+    const std::string schedule = compiler::on_one_line(nest.schedule);
     if (json_)
       object("chosen", {{"program", r.program},
                         {"nest", nest.name},

@@ -48,6 +48,8 @@ Examples:
 
 // Up to so many programs have a block of lines each.
 constexpr size_t most_blocks = 4;
+// Bytes of a file that is compared.
+constexpr size_t longest_run = size_t{1} << 30;
 
 struct BenchCommand {
   TaskOptions tasks;
@@ -98,19 +100,6 @@ void write(const std::string& path, const std::string& text) {
     return runtime::write_bytes(file, path, text.data(), text.size());
   });
   if (!status) throw Stop(exit_refused, render(status.failure().diagnostics, "", ""));
-}
-
-std::string read(const std::string& path) {
-  constexpr size_t longest = size_t{1} << 30;
-  Expected<runtime::OpenFile> file = runtime::open_to_read(path);
-  Expected<std::string> text =
-      file ? runtime::read_text(file->get(), path, longest, "benchmark") : file.failure();
-  if (!text) {
-    Diagnostic fault = text.diagnostics().front();
-    fault.subject.clear();
-    throw Stop(exit_refused, render({fault}, path, ""));
-  }
-  return std::move(*text);
 }
 
 /// Volute by every further --schedule and --target, under names that say which.
@@ -212,7 +201,8 @@ int run_bench(BenchCommand command, Invocation& invocation) {
 
 int run_compare(const CompareCommand& command) {
   const auto recorded = [](const std::string& path) {
-    const Expected<bench::Recorded> run = bench::read_json(read(path));
+    const Expected<bench::Recorded> run =
+        bench::read_json(read_text_file(path, longest_run, "benchmark"));
     if (!run) throw Stop(exit_refused, render(run.diagnostics(), path, ""));
     return *run;
   };

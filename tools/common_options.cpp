@@ -21,23 +21,12 @@ namespace {
 
 constexpr size_t longest_schedule = size_t{1} << 20;
 
-std::string read_text_file(const std::string& path) {
-  const auto refused = [&](Diagnostic fault) {
-    fault.subject.clear();
-    throw Stop(exit_refused, render({fault}, path, ""));
-  };
-  Expected<runtime::OpenFile> file = runtime::open_to_read(path);
-  if (!file) refused(file.diagnostics().front());
-  Expected<std::string> text = runtime::read_text(file->get(), path, longest_schedule, "schedule");
-  if (!text) refused(text.diagnostics().front());
-  return std::move(*text);
-}
-
 // A schedule is a small language of its own: faults are shown at their places in its text.
 std::string schedule_text(const std::string& option) {
   if (option == "auto" || option == "naive") return option;
   const bool is_file = !option.empty() && option.front() == '@';
-  const std::string text = is_file ? read_text_file(option.substr(1)) : option;
+  const std::string text =
+      is_file ? read_text_file(option.substr(1), longest_schedule, "schedule") : option;
   const Expected<compiler::Schedules> parsed = compiler::parse_schedules(text);
   const bool is_path = !is_file && option.find_first_of(" \n;") == std::string::npos &&
                        option.find_first_of("./") != std::string::npos;
@@ -115,6 +104,18 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
   app.add_flag("--no-cache", options.no_cache, "Neither look for compiled kernels nor keep any")
       ->excludes(dir)
       ->group(group);
+}
+
+std::string read_text_file(const std::string& path, size_t longest, std::string_view what) {
+  const auto refused = [&](Diagnostic fault) {
+    fault.subject.clear();
+    throw Stop(exit_refused, render({fault}, path, ""));
+  };
+  Expected<runtime::OpenFile> file = runtime::open_to_read(path);
+  if (!file) refused(file.diagnostics().front());
+  Expected<std::string> text = runtime::read_text(file->get(), path, longest, what);
+  if (!text) refused(text.diagnostics().front());
+  return std::move(*text);
 }
 
 std::string kept_in(const std::string& dir) {

@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace volute::tools {
 
@@ -28,6 +29,9 @@ void add_common_options(CLI::App& app, CommonOptions& options);
 
 /// Of a folder that need not be there yet, from / on.
 std::string whole_path(const std::string& path);
+/// All of a text file of at most so many bytes; `what` it should be stands in the refusal. Stops on
+/// one.
+std::string read_text_file(const std::string& path, size_t longest, std::string_view what);
 /// Where kernels and measured schedules are kept: `dir`, or where it is empty what the environment
 /// says. Stops where that is nowhere.
 std::string kept_in(const std::string& dir);

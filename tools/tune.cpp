@@ -1,7 +1,7 @@
 #include "bench/tune.h"
 
 #include "bench/machine.h"
-#include "runtime/file.h"
+#include "compiler/schedule/schedule.h"
 #include "runtime/tuned.h"
 #include "tools/bench_tasks.h"
 #include "tools/commands.h"
@@ -67,9 +67,9 @@ std::string told(const bench::Tuning& tuning, bool each) {
     for (const bench::Trial& trial : tuning.trials)
       text += trial.refused.empty() ? fmt::format("  {:>12}  {:.3f} of the time before  {}\n",
                                                   microseconds(trial.seconds), trial.to_before,
-                                                  bench::on_one_line(trial.what))
+                                                  compiler::on_one_line(trial.what))
                                     : fmt::format("  {:>12}  {}: {}\n", "refused",
-                                                  bench::on_one_line(trial.what), trial.refused);
+                                                  compiler::on_one_line(trial.what), trial.refused);
   text += fmt::format("  {:>12}  the model's choice: {}\n", microseconds(tuning.start_seconds),
                       tuning.start);
   if (!tuning.schedule.empty())
@@ -150,13 +150,10 @@ int run_merge(const ListCommand& command) {
   std::vector<std::pair<std::string, TunedSchedules>> others;
   for (const std::string& path : command.files) { // all read before anything is written
     constexpr size_t longest_file = size_t{64} << 20;
-    Expected<runtime::OpenFile> file = runtime::open_to_read(path);
-    Expected<std::string> text =
-        file ? runtime::read_text(file->get(), path, longest_file, "list of schedules")
-             : file.failure();
-    if (!text) throw Stop(exit_refused, render(text.diagnostics(), "", ""));
     int64_t skipped = 0;
-    others.emplace_back(path, TunedSchedules::parse(*text, &skipped));
+    others.emplace_back(
+        path,
+        TunedSchedules::parse(read_text_file(path, longest_file, "list of schedules"), &skipped));
     if (skipped > 0)
       throw Stop(exit_refused,
                  fmt::format("error: {}: {} lines are no records of volute tune: six fields with "

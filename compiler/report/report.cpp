@@ -1,6 +1,7 @@
 // The report as a page for people: what was asked, what was chosen and why, what it costs.
 #include "compiler/report/report.h"
 
+#include "compiler/schedule/schedule.h"
 #include "compiler/target/target.h"
 
 #include <fmt/format.h>
@@ -106,12 +107,8 @@ void append(std::string& text, const NestReport& nest) {
   text += "  candidates, best first: predicted cycles, what bounds them, schedule\n";
   for (size_t i = 0; i < std::min(shown_candidates, nest.candidates.size()); ++i) {
     const Candidate& candidate = nest.candidates[i];
-    std::string one_line = candidate.schedule;
-    while (!one_line.empty() && one_line.back() == '\n') one_line.pop_back();
-    for (size_t at = 0; (at = one_line.find('\n', at)) != std::string::npos; ++at)
-      one_line.replace(at, 1, "; ");
     text += fmt::format("    {:>12}  {:<8}  {}\n", grouped(static_cast<int64_t>(candidate.cycles)),
-                        candidate.bound, one_line);
+                        candidate.bound, on_one_line(candidate.schedule));
   }
 }
 

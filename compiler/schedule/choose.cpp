@@ -116,8 +116,8 @@ public:
     choice.refused = refused_;
     explain(best, choice.why);
     for (size_t i = 0; i < std::min(scored_.size(), candidates_reported); ++i)
-      choice.candidates.push_back(
-          {one_line(scored_[i].plan.schedule), scored_[i].cost.cycles, scored_[i].cost.bound});
+      choice.candidates.push_back({on_one_line(to_string(scored_[i].plan.schedule)),
+                                   scored_[i].cost.cycles, scored_[i].cost.bound});
     return choice;
   }
 
@@ -734,13 +734,6 @@ private:
       return found;
     };
     return !moves(form.image) && moves(form.weight);
-  }
-
-  static std::string one_line(const Schedule& schedule) {
-    std::string text = to_string(schedule);
-    if (!text.empty()) text.pop_back();
-    for (size_t at; (at = text.find('\n')) != std::string::npos;) text.replace(at, 1, "; ");
-    return text;
   }
 
   void explain(const Scored& best, std::vector<std::string>& why) const {

@@ -329,6 +329,20 @@ Expected<bool> parse_directive(Words& words, Schedules& schedules, std::string& 
 
 } // namespace
 
+std::string on_one_line(std::string_view schedule) {
+  std::string line;
+  for (const char c : schedule) {
+    if (c != '\n')
+      line += c;
+    else if (!line.empty() && line.back() != ':')
+      line += "; ";
+    else
+      line += ' ';
+  }
+  while (line.ends_with(' ') || line.ends_with(';')) line.pop_back();
+  return line;
+}
+
 Expected<Schedules> parse_schedules(std::string_view text) {
   constexpr size_t most_failures = 1000; // a text with more is no schedule
   Schedules schedules;

@@ -94,6 +94,9 @@ std::string to_string(const Schedule& schedule);
 /// Several nests: each under a line `nest NAME:`, behind the forms.
 std::string to_string(const Schedules& schedules);
 
+/// A schedule's text on one line, directives separated by `;`, as parse_schedules takes it too.
+std::string on_one_line(std::string_view schedule);
+
 /// Parses directives one a line or separated by `;`, `//` comments allowed. Failures name the line,
 /// the directive and the rule. Nothing is checked against a nest here.
 Expected<Schedules> parse_schedules(std::string_view text);

@@ -134,7 +134,7 @@ TEST_CASE("schedules of several nests go on one line and come back", "[tune]") {
   const std::string text =
       "form conv_y dot\nnest conv_y:\nparallel n\nfor w by 4, i\nnest stage_x:\n"
       "for c\n";
-  const std::string line = on_one_line(text);
+  const std::string line = compiler::on_one_line(text);
   CHECK(line == "form conv_y dot; nest conv_y: parallel n; for w by 4, i; nest stage_x: for c");
   CHECK(compiler::to_string(compiler::parse_schedules(line).value()) ==
         compiler::to_string(compiler::parse_schedules(text).value()));
