@@ -1,20 +1,21 @@
 #include "bench/checked_call.h"
 #include "bench/json.h"
 #include "compiler/compile.h"
+#include "compiler/page/inspect_page.h"
+#include "compiler/page/report_json.h"
 #include "compiler/report/annotate.h"
 #include "ir/literals.h"
 #include "ir/operators.h"
 #include "ir/print.h"
 #include "runtime/compiler_link.h"
 #include "runtime/file.h"
+#include "runtime/inspect_text.h"
 #include "runtime/replace_files.h"
 #include "tools/call.h"
 #include "tools/commands.h"
 #include "tools/common_options.h"
 #include "tools/highlight.h"
-#include "tools/inspect_page.h"
 #include "tools/output.h"
-#include "tools/report_json.h"
 #include "tools/stop.h"
 #include "tools/tensor_files.h"
 #include "tools/text_diff.h"
@@ -170,7 +171,7 @@ public:
   std::string report_json() {
     const Progress progress(fmt::format("compiling @{}", name()));
     request_.spills = true;
-    return json_of(to_code().report)
+    return compiler::json_of(to_code().report)
         .dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   }
 
@@ -219,7 +220,8 @@ public:
   }
 
   /// All of it, as a page: with the tensors of a call, if `inputs` are given.
-  std::string page(PageSubject subject, const std::optional<std::vector<runtime::Tensor>>& inputs) {
+  std::string page(compiler::PageSubject subject,
+                   const std::optional<std::vector<runtime::Tensor>>& inputs) {
     compiler::Compiled compiled;
     compiler::LlvmListing llvm;
     std::optional<compiler::Stages> direct;
@@ -228,11 +230,11 @@ public:
       request_.assembly = request_.spills = true;
       compiled = to_code();
       llvm = source_.value_of(session_.list_llvm(compiled.stages.loops, request_.target));
-      direct = direct_sums();
+      if (program()) direct = runtime::direct_sums(session_, *program(), request_);
     }
     if (direct) subject.meaning = &direct->nests;
     if (inputs) add_values(subject, compiled.image, *inputs);
-    return inspect_page(compiled, llvm, request_.target, subject);
+    return compiler::inspect_page(compiled, llvm, request_.target, subject);
   }
 
   /// What was given, where it is a program.
@@ -250,20 +252,9 @@ public:
   }
 
 private:
-  /// The program in direct sums and nothing else: what each result means. None where what was given
-  /// is no program, or is refused that way.
-  std::optional<compiler::Stages> direct_sums() const {
-    if (!program()) return std::nullopt;
-    compiler::CompileRequest request = request_;
-    request.schedule = "naive";
-    request.accuracy = 0;
-    auto direct = session_.inspect_loops(*program(), request);
-    return direct ? std::optional(std::move(*direct)) : std::nullopt;
-  }
-
   /// The tensors of one call. A target that this machine is not has its program computed by a
   /// kernel for this one.
-  void add_values(PageSubject& subject, const compiler::Image& image,
+  void add_values(compiler::PageSubject& subject, const compiler::Image& image,
                   const std::vector<runtime::Tensor>& inputs) const {
     const ir::Program& program = *this->program();
     const bool is_here = compiler::runs_on(request_.target, compiler::host());
@@ -274,7 +265,7 @@ private:
     const runtime::Kernel kernel = source_.value_of(
         session_.load(is_here ? image : source_.value_of(session_.inspect(program, here)).image));
     const Called called = call(kernel, program, inputs, /*keep=*/true);
-    using Role = PageValue::Role;
+    using Role = compiler::PageValue::Role;
     for (size_t i = 0; i < inputs.size(); ++i)
       subject.values.push_back(
           {Role::input, program.name_of(program.inputs[i]), bench::data_of(inputs[i])});
@@ -351,7 +342,7 @@ private:
 };
 
 /// What `volute bench --json` has recorded of a program.
-std::optional<Measured> measured(const InspectOptions& options, const std::string& name) {
+std::optional<compiler::Measured> measured(const InspectOptions& options, const std::string& name) {
   if (options.measured.empty()) return std::nullopt;
   const auto value_of = [&](auto expected) {
     if (!expected) throw Stop(exit_refused, render(expected.diagnostics(), "", ""));
@@ -364,7 +355,7 @@ std::optional<Measured> measured(const InspectOptions& options, const std::strin
   for (const bench::Recorded::Program& program : run.programs)
     for (const bench::Recorded::Time& time : program.times)
       if (program.name == name && time.by == "volute")
-        return Measured{time.median, program.peak_flops, run.machine};
+        return compiler::Measured{time.median, program.peak_flops, run.machine};
   throw Stop(exit_refused,
              fmt::format("error: {}: it has no time of @{}\n", options.measured, name));
 }

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace volute::tools {
+namespace volute::compiler {
 
 /// Of one call, and on which machine.
 struct Measured {
@@ -26,7 +26,7 @@ struct PageValue {
 
 struct PageSubject {
   std::string file;    // as the command line names it
-  std::string command; // that makes the page again
+  std::string command; // that makes the page again, or "" for none
   std::optional<Measured> measured;
   std::vector<PageValue> values = {}; // of one call; none: the page has no numbers
   std::string computed_on = {};       // by a kernel for which target
@@ -41,4 +41,4 @@ struct PageSubject {
 std::string inspect_page(const compiler::Compiled& compiled, const compiler::LlvmListing& llvm,
                          const compiler::Target& target, const PageSubject& subject);
 
-} // namespace volute::tools
+} // namespace volute::compiler

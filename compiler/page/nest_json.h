@@ -16,8 +16,8 @@
 
 #include <nlohmann/json.hpp>
 
-namespace volute::tools {
+namespace volute::compiler {
 
 nlohmann::ordered_json json_of(const ir::Nest& nest);
 
-} // namespace volute::tools
+} // namespace volute::compiler

@@ -1,11 +1,11 @@
-#include "tools/nest_json.h"
+#include "compiler/page/nest_json.h"
 
 #include "ir/walk.h"
 
 #include <cmath>
 #include <unordered_map>
 
-namespace volute::tools {
+namespace volute::compiler {
 namespace {
 
 using namespace ir;
@@ -136,4 +136,4 @@ Json json_of(const Nest& nest) {
   return json;
 }
 
-} // namespace volute::tools
+} // namespace volute::compiler
