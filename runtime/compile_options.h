@@ -10,6 +10,7 @@
 
 namespace volute::runtime {
 
+/// The options of one kernel; what is left out is the session's.
 struct CompileOptions {
   std::string target = "";       // "native" or CPU[+feature,-feature...]; empty: the session's
   std::string schedule = "auto"; // "auto", "naive" or directives

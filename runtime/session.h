@@ -63,6 +63,7 @@ class FunctionKey; // function_key.h
 using CompileImage =
     std::function<Expected<compiler::Image>(const ir::Program&, const CompileOptions&)>;
 
+/// Where kernels are compiled and kept: for one machine, on one set of threads.
 class Session {
 public:
   // Copied and never moved from: every object is a session that can be used.
@@ -130,11 +131,13 @@ public:
   /// Lets a kernel of this session's be found by a key of plain numbers.
   void remember(const FunctionKey& key, const Kernel& kernel);
 
+  /// How often kernels were found in memory, and what they take there.
   MemoryCache::Counters cache_counters() const;
   /// The folder where kernels are kept from process to process; "" for none.
   std::string cache_dir() const;
   /// Lets go of every kernel that nobody else holds.
   void clear_cache();
+  /// Those that its kernels run on.
   const Threads& threads() const;
 
 private:

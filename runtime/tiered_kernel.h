@@ -21,6 +21,7 @@
 
 namespace volute::runtime {
 
+/// A kernel of which the fast one comes later.
 class TieredKernel {
 public:
   /// One that is final.
@@ -28,13 +29,16 @@ public:
   /// `quick` until the other is ready. When that fails, it stays `quick`.
   TieredKernel(const Kernel& quick, PendingKernel good);
 
+  /// As a Kernel's, by the one that is there.
   Status run(Kernel::NamedList inputs, Kernel::NamedList outputs) const noexcept {
     return now().run(inputs, outputs);
   }
+  /// As a Kernel's, by the one that is there.
   template <TensorOrView... Views>
   Status operator()(Views&&... views) const noexcept {
     return now()(std::forward<Views>(views)...);
   }
+  /// As a Kernel's, by the one that is there.
   Status call(std::span<const TensorRef> arguments) const noexcept { return now().call(arguments); }
 
   /// With the input bound in both. Until the good one is there, a copy of the input is kept for it.
