@@ -1,7 +1,9 @@
 #include "bench/agreement.h"
 
 #include "bench/checked_call.h"
+#include "bench/made_up.h"
 #include "ir/number.h"
+#include "runtime/made_up.h"
 
 #include <fmt/format.h>
 
@@ -289,6 +291,28 @@ Expected<Verification> verify(const ir::Program& program, Data& data,
   verification.how = sentence(all.front().entrant->name);
   if (!verification.how.empty()) verification.how += " (the reference evaluation takes too long)";
   return verification;
+}
+
+Expected<Verification>
+verify_on_made_up(const ir::Program& program, Data& data,
+                  const std::function<Expected<std::vector<Entrant>>()>& enter,
+                  std::vector<Entrant>& entrants, double steps,
+                  std::vector<std::vector<double>>& seconds, bool flushed, const Witness& witness) {
+  const auto on_what_is_there = [&]() -> Expected<Verification> {
+    Expected<std::vector<Entrant>> entered = enter();
+    if (!entered) return entered.failure();
+    entrants = std::move(*entered);
+    return verify(program, data, entrants, steps, seconds, flushed, witness);
+  };
+  for (size_t i = 0; i < data.inputs.size(); ++i)
+    runtime::make_up(data.inputs[i], program, program.inputs[i], {runtime::Fill::Kind::random, 0},
+                     i);
+  Expected<Verification> on_whole = on_what_is_there();
+  if (!on_whole || on_whole->unbounded == 0) return on_whole;
+  make_up(program, data.inputs);
+  Expected<Verification> found = on_what_is_there();
+  if (found && !found->how.empty()) found->how += " (whole numbers overflow)";
+  return found;
 }
 
 } // namespace volute::bench

@@ -33,4 +33,15 @@ Expected<Verification> verify(const ir::Program& program, Data& data,
                               std::vector<std::vector<double>>& seconds, bool flushed = false,
                               const Witness& witness = nullptr);
 
+/// The same on data that are made up for it: whole numbers, whose sums are the same in any order.
+/// They grow from layer to layer, and where a deep program's overflow, so that nothing is known of
+/// an element, numbers that keep their size (made_up.h) take their place. `enter` prepares
+/// everybody on what the data hold at that moment.
+Expected<Verification>
+verify_on_made_up(const ir::Program& program, Data& data,
+                  const std::function<Expected<std::vector<Entrant>>()>& enter,
+                  std::vector<Entrant>& entrants, double steps,
+                  std::vector<std::vector<double>>& seconds, bool flushed = false,
+                  const Witness& witness = nullptr);
+
 } // namespace volute::bench

@@ -6,7 +6,6 @@
 #include "compiler/target/target.h"
 #include "ir/parse.h"
 #include "ir/print.h"
-#include "runtime/made_up.h"
 
 #include <fmt/format.h>
 
@@ -293,25 +292,22 @@ Expected<Benchmark> benchmark(const ir::Program& program, const BenchOptions& op
   if (!field) return field.failure();
   result.report = field->compiled.front().report;
 
-  // First on whole numbers, whose sums are the same in any order, then on what is timed.
+  // First on what is made up for it, then on what is timed.
   say("verifying");
+  const auto enter = [&] { return enter_all(*field, program, *data, result.threads); };
   std::vector<std::vector<double>> seconds;
-  for (size_t i = 0; i < data->inputs.size(); ++i)
-    runtime::make_up(data->inputs[i], program, program.inputs[i], {runtime::Fill::Kind::random, 0},
-                     i);
-  Expected<std::vector<Entrant>> entrants = enter_all(*field, program, *data, result.threads);
-  if (!entrants) return entrants.failure();
+  std::vector<Entrant> entrants;
   const bool flushed = options.compile.flush_denormals.value_or(false);
   Expected<Verification> verified =
-      verify(program, *data, *entrants, options.reference_steps, seconds, flushed,
-             [&] { return witness(program, *data, options); });
+      verify_on_made_up(program, *data, enter, entrants, options.reference_steps, seconds, flushed,
+                        [&] { return witness(program, *data, options); });
   if (!verified) return verified.failure();
   if (verified->how.empty())
     return fail("@" + program.name, "the reference evaluation takes too long, and there is nobody "
                                     "else to compare with");
   result.verification = verified->how;
   const bool is_bounded = verified->unbounded == 0;
-  for (const Entrant& entrant : *entrants)
+  for (const Entrant& entrant : entrants)
     if (!entrant.refused.empty()) field->refused[entrant.name] = entrant.refused;
 
   if (options.fill) {
@@ -319,9 +315,10 @@ Expected<Benchmark> benchmark(const ir::Program& program, const BenchOptions& op
   } else {
     make_up(program, data->inputs);
   }
-  entrants = enter_all(*field, program, *data, result.threads);
-  if (!entrants) return entrants.failure();
-  verified = verify(program, *data, *entrants, second_reference * options.reference_steps, seconds,
+  Expected<std::vector<Entrant>> again = enter();
+  if (!again) return again.failure();
+  entrants = std::move(*again);
+  verified = verify(program, *data, entrants, second_reference * options.reference_steps, seconds,
                     flushed);
   if (!verified) return verified.failure();
   if (!is_bounded && !verified->how.empty())
@@ -329,8 +326,8 @@ Expected<Benchmark> benchmark(const ir::Program& program, const BenchOptions& op
 
   say("measuring");
   std::vector<Runner> runners;
-  for (size_t i = 0; i < entrants->size(); ++i) {
-    Entrant& entrant = (*entrants)[i];
+  for (size_t i = 0; i < entrants.size(); ++i) {
+    Entrant& entrant = entrants[i];
     Contender contender;
     contender.name = entrant.name;
     contender.refused = entrant.refused;

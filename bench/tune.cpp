@@ -7,7 +7,6 @@
 #include "compiler/compile.h"
 #include "compiler/schedule/schedule.h"
 #include "compiler/target/target.h"
-#include "runtime/made_up.h"
 
 #include <fmt/format.h>
 
@@ -252,20 +251,22 @@ private:
     return std::move(tuning_);
   }
 
-  /// On whole numbers, beside the naive schedule where the reference takes too long.
+  /// Beside the naive schedule where the reference takes too long.
   std::optional<Failure> wrong(const std::string& schedule) {
-    for (size_t i = 0; i < data_.inputs.size(); ++i)
-      runtime::make_up(data_.inputs[i], program_, program_.inputs[i],
-                       {runtime::Fill::Kind::random, 0}, i);
+    const auto both = [&]() -> Expected<std::vector<Entrant>> {
+      std::vector<Entrant> entrants;
+      for (const std::string& text : {schedule, std::string("naive")}) {
+        Expected<Contestant> made = contestant(text);
+        if (!made) return made.failure();
+        entrants.push_back(std::move(made->entrant));
+      }
+      return entrants;
+    };
     std::vector<Entrant> entrants;
-    for (const std::string& text : {schedule, std::string("naive")}) {
-      Expected<Contestant> made = contestant(text);
-      if (!made) return made.failure();
-      entrants.push_back(std::move(made->entrant));
-    }
     std::vector<std::vector<double>> seconds;
-    const Expected<Verification> verified = verify(
-        program_, data_, entrants, 1e8, seconds, options_.compile.flush_denormals.value_or(false));
+    const Expected<Verification> verified =
+        verify_on_made_up(program_, data_, both, entrants, 1e8, seconds,
+                          options_.compile.flush_denormals.value_or(false));
     if (!verified) return verified.failure();
     return std::nullopt;
   }

@@ -5,6 +5,7 @@
 #include "ir/diagnostic.h"
 #include "ir/program.h"
 #include "runtime/kernel.h"
+#include "runtime/pending_kernel.h"
 #include "runtime/session.h"
 #include "runtime/status.h"
 
@@ -29,6 +30,10 @@ struct volute_program {
 
 struct volute_session {
   volute::Session session;
+};
+
+struct volute_pending {
+  volute::runtime::PendingKernel pending;
 };
 
 struct volute_kernel {

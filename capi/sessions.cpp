@@ -168,6 +168,47 @@ volute_status volute_compile(volute_session* session, const volute_program* prog
   });
 }
 
+volute_status volute_compile_async(volute_session* session, const volute_program* program,
+                                   const volute_option* options, volute_pending** pending,
+                                   volute_error** error) noexcept {
+  return capi::guarded(error, [&]() -> volute_status {
+    if (!pending) return capi::refuse_argument(error, "pending", "is NULL");
+    *pending = nullptr;
+    if (!session) return capi::refuse_argument(error, "session", "is NULL");
+    if (!program) return capi::refuse_argument(error, "program", "is NULL");
+    const Expected<CompileOptions> read = compile_options(options);
+    if (!read) return refused(error, read);
+    *pending = new volute_pending{session->session.compile_async(program->program, *read)};
+    return VOLUTE_OK;
+  });
+}
+
+bool volute_pending_wait(const volute_pending* pending, double seconds) noexcept {
+  return !pending || pending->pending.wait_for(seconds);
+}
+
+volute_status volute_pending_kernel(const volute_pending* pending, volute_kernel** kernel,
+                                    volute_error** error) noexcept {
+  return capi::guarded(error, [&]() -> volute_status {
+    if (!kernel) return capi::refuse_argument(error, "kernel", "is NULL");
+    *kernel = nullptr;
+    if (!pending) return capi::refuse_argument(error, "pending", "is NULL");
+    const Expected<Kernel> made = pending->pending.get();
+    if (!made)
+      return capi::report(error,
+                          pending->pending.is_cancelled() ? VOLUTE_CANCELLED : VOLUTE_REFUSED,
+                          made.diagnostics());
+    *kernel = new volute_kernel(*made);
+    return VOLUTE_OK;
+  });
+}
+
+void volute_pending_cancel(const volute_pending* pending) noexcept {
+  if (pending) pending->pending.cancel();
+}
+
+void volute_pending_free(volute_pending* pending) noexcept { delete pending; }
+
 volute_status volute_inspect(const volute_session* session, const volute_program* program,
                              const volute_option* options, const char* stage, char** text,
                              volute_error** error) noexcept {

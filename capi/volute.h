@@ -22,11 +22,11 @@
  * In C++ this header also brings the C++ interface, <volute/volute.hpp>, unless VOLUTE_C_ONLY is
  * defined before it.
  *
- * Handles.    Sessions, programs, kernels and errors are made by functions that write them through
- *             a pointer, and end with their *_free, which takes NULL too. Each stands by itself:
- *             a kernel outlives the session and the program that it was compiled by and from, and
- *             a bound kernel the one that it was bound from. Where a function fails, the handle
- *             that it would have made is NULL.
+ * Handles.    Sessions, programs, kernels (pending ones too) and errors are made by functions that
+ *             write them through a pointer, and end with their *_free, which takes NULL too. Each
+ *             stands by itself: a kernel outlives the session and the program that it was compiled
+ *             by and from, and a bound kernel the one that it was bound from. Where a function
+ *             fails, the handle that it would have made is NULL.
  *
  * Memory.     Tensors are the caller's: a volute_tensor refers to memory and is copied nowhere.
  *             What it refers to need not outlive the call that it was given to; what is bound is
@@ -42,7 +42,7 @@
  * Threads.    Every function may be called from any number of threads, on the same handles, at the
  *             same time, but for *_free, after which nobody may use the handle. Kernels and
  *             programs never change. Several threads that want one configuration compile it once.
- *             The library starts no thread unless an option asks for some.
+ *             The library starts no thread unless an option or volute_compile_async asks for one.
  *
  * State.      None is global but what was read of the environment (once, at the first session) and
  *             what CPUID said. Kernels that were compiled are kept by their session, up to the
@@ -102,7 +102,9 @@ enum {
   /** A program, a schedule, a target or an option is refused; the error says where and why. */
   VOLUTE_REFUSED = 7,
   /** A bug of this library: please report the error's words. */
-  VOLUTE_INTERNAL_ERROR = 8
+  VOLUTE_INTERNAL_ERROR = 8,
+  /** volute_pending_cancel came before the kernel was there. */
+  VOLUTE_CANCELLED = 9
 };
 
 /** What went wrong, in words. Never changes; may be read from any thread. */
@@ -327,6 +329,43 @@ VOLUTE_API volute_status volute_compile(volute_session* session, const volute_pr
                                         const volute_option* options, volute_kernel** kernel,
                                         volute_error** error) VOLUTE_NOEXCEPT;
 
+/** A kernel that another thread compiles. Others who ask the session for the same kernel meanwhile
+ *  wait for this one. */
+typedef struct volute_pending volute_pending;
+
+/** Has a program compiled by another thread, of which there are as many as processors at most, and
+ *  none when there is nothing to do.
+ *
+ *  \param session  where to compile and to keep it; may end meanwhile
+ *  \param program  what to compile; may end meanwhile
+ *  \param options  as of volute_compile
+ *  \param pending  receives what becomes the kernel
+ *  \param error    receives what is wrong with the options, or may be NULL: a program is refused by
+ *                  volute_pending_kernel */
+VOLUTE_API volute_status volute_compile_async(volute_session* session,
+                                              const volute_program* program,
+                                              const volute_option* options,
+                                              volute_pending** pending,
+                                              volute_error** error) VOLUTE_NOEXCEPT;
+/** Waits until volute_pending_kernel returns at once, or for so many seconds, of which 0 only asks;
+ *  whether it is so far. True for NULL. */
+VOLUTE_API bool volute_pending_wait(const volute_pending* pending, double seconds) VOLUTE_NOEXCEPT;
+/** Waits for the kernel; may be asked for it more than once.
+ *
+ *  \param pending  what is being compiled
+ *  \param kernel   receives the kernel, a handle of its own each time
+ *  \param error    receives why not, or may be NULL */
+VOLUTE_API volute_status volute_pending_kernel(const volute_pending* pending,
+                                               volute_kernel** kernel,
+                                               volute_error** error) VOLUTE_NOEXCEPT;
+/** Gives it up: what has begun ends after the pass that it is in, and volute_pending_kernel fails
+ *  with VOLUTE_CANCELLED unless the kernel was there before. Others who ask for the same one get
+ *  theirs. */
+VOLUTE_API void volute_pending_cancel(const volute_pending* pending) VOLUTE_NOEXCEPT;
+/** Ends the handle, and not what goes on behind it: the kernel comes into the session's cache,
+ *  unless it was cancelled. NULL is allowed. */
+VOLUTE_API void volute_pending_free(volute_pending* pending) VOLUTE_NOEXCEPT;
+
 /** What becomes of a program on its way to machine code, as text: compiles anew, for any target,
  *  and keeps nothing.
  *
@@ -334,7 +373,7 @@ VOLUTE_API volute_status volute_compile(volute_session* session, const volute_pr
  *  \param program  what to compile
  *  \param options  as of volute_compile
  *  \param stage  "program", "nest", "schedule", "loops", "llvm", "asm" or "report", as of
- *                `volute inspect --stage`
+ *                `volute inspect --stage`; or "html", all of them as the page of `--html`
  *  \param text   receives the text, which is the caller's: volute_string_free
  *  \param error  receives why not, or may be NULL */
 VOLUTE_API volute_status volute_inspect(const volute_session* session,

@@ -2,6 +2,7 @@
 # It is made anew by each build that finds one of them changed, so that no kernel on disk outlives the
 # code that made it, not even between two lines of an afternoon.
 file(GLOB_RECURSE generator_sources CONFIGURE_DEPENDS ir/*.h ir/*.cpp compiler/*.h compiler/*.cpp)
+list(FILTER generator_sources EXCLUDE REGEX "/compiler/page/")
 set(build "${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION} ${CMAKE_BUILD_TYPE} ${VOLUTE_SANITIZE}")
 set(VOLUTE_GENERATOR ${PROJECT_BINARY_DIR}/generator.cpp)
 add_custom_command(

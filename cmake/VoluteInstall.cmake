@@ -35,7 +35,7 @@ if(VOLUTE_COMPILER_INSIDE)
   set(codegen volute_codegen)
   set(llvm volute_llvm)
 endif()
-foreach(layer IN ITEMS volute_ir volute_target volute_image volute_compiler ${codegen}
+foreach(layer IN ITEMS volute_ir volute_target volute_image volute_compiler volute_page ${codegen}
               volute_runtime volute_capi)
   get_target_property(kind ${layer} TYPE)
   if(kind STREQUAL STATIC_LIBRARY)

@@ -2,6 +2,7 @@
 # are built with.
 file(GLOB_RECURSE sources RELATIVE ${ROOT} ${ROOT}/ir/*.h ${ROOT}/ir/*.cpp ${ROOT}/compiler/*.h
      ${ROOT}/compiler/*.cpp)
+list(FILTER sources EXCLUDE REGEX "^compiler/page/") # shows code, and makes none
 list(SORT sources)
 set(contents "")
 foreach(source IN LISTS sources)

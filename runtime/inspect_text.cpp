@@ -1,6 +1,7 @@
 #include "runtime/inspect_text.h"
 
 #include "compiler/compile.h"
+#include "compiler/page/inspect_page.h"
 #include "compiler/report/annotate.h"
 #include "ir/literals.h"
 #include "ir/print.h"
@@ -9,12 +10,25 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace volute::runtime {
 namespace {
 
 constexpr std::string_view stages[] = {"program", "nest", "schedule", "loops",
-                                       "llvm",    "asm",  "report"};
+                                       "llvm",    "asm",  "report",   "html"};
+
+/// All of them as one page, which names what it is made of and nothing that would make it again.
+Expected<std::string> page_of(const Session& session, const ir::Program& program,
+                              compiler::CompileRequest request) {
+  request.assembly = request.spills = true;
+  const Expected<compiler::Compiled> made = session.inspect(program, request);
+  if (!made) return made.failure();
+  const Expected<compiler::LlvmListing> llvm =
+      session.list_llvm(made->stages.loops, request.target);
+  if (!llvm) return llvm.failure();
+  return compiler::inspect_page(*made, *llvm, request.target, {"@" + program.name, "", {}});
+}
 
 } // namespace
 
@@ -35,6 +49,7 @@ Expected<std::string> inspect_text(const Session& session, const ir::Program& pr
     if (stage == "schedule") return compiler::to_string(made->schedules);
     return ir::to_string(made->loops);
   }
+  if (stage == "html") return page_of(session, program, std::move(*request));
   request->llvm_text = stage == "llvm";
   request->assembly = stage == "asm";
   request->spills = stage == "report";

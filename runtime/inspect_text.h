@@ -14,11 +14,12 @@
 
 namespace volute::runtime {
 
-/// The stages in order: program, nest, schedule, loops, llvm, asm, report.
+/// The stages in order: program, nest, schedule, loops, llvm, asm; and what is said of them all:
+/// report, html.
 std::span<const std::string_view> inspection_stages();
 
-/// A stage's text, as `volute inspect --stage` prints it. Compiles anew, for any target; nothing
-/// enters the session's cache.
+/// A stage's text, as `volute inspect --stage` prints it, or the page of `volute inspect --html`.
+/// Compiles anew, for any target; nothing enters the session's cache.
 Expected<std::string> inspect_text(const Session& session, const ir::Program& program,
                                    std::string_view stage, const CompileOptions& options = {});
 

@@ -1,5 +1,7 @@
 #include "runtime/pending_kernel.h"
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
 namespace volute::runtime {
@@ -7,6 +9,14 @@ namespace volute::runtime {
 bool PendingKernel::is_ready() const {
   const std::lock_guard lock(state_->mutex);
   return state_->result || state_->exception;
+}
+
+bool PendingKernel::wait_for(double seconds) const {
+  constexpr double longest = 1e8; // some years: what a clock counts without an overflow
+  std::unique_lock lock(state_->mutex);
+  return state_->changed.wait_for(lock,
+                                  std::chrono::duration<double>(std::clamp(seconds, 0., longest)),
+                                  [&] { return state_->result || state_->exception; });
 }
 
 Expected<Kernel> PendingKernel::get() const {

@@ -24,11 +24,15 @@ class PendingKernel {
 public:
   /// Whether get() returns at once.
   bool is_ready() const;
+  /// Waits for it to be, but no longer than so many seconds: is_ready().
+  bool wait_for(double seconds) const;
   /// Waits for it. What the compiler threw is thrown.
   Expected<Kernel> get() const;
   /// Gives up what has not begun, and what has at the end of the pass that it is in: then get()
   /// fails, unless it was ready before. Others who ask for the same kernel get theirs.
   void cancel() const;
+  /// Whether somebody has given it up.
+  bool is_cancelled() const { return state_->is_cancelled.load(); }
 
   /// Who makes it, and has somebody told.
   struct State {

@@ -27,7 +27,9 @@ wanted_packages() {
   [ "${python:-no}" = no ] || packages_in python
 }
 
-apt_has() { apt-cache policy "$1" 2>/dev/null | grep -q '^ *Candidate: [^(]'; }
+# Not grep -q, which leaves at the first match: what then still writes dies of it, and with pipefail
+# the package that is there counts as missing.
+apt_has() { apt-cache policy "$1" 2>/dev/null | grep '^ *Candidate: [^(]' >/dev/null; }
 
 missing_packages() {
   local package
@@ -86,7 +88,7 @@ install_packages() {
       found="$found$package "
       continue
     fi
-    if packages_in peers | grep -qx "$package"; then
+    if packages_in peers | grep -x "$package" >/dev/null; then
       echo "This distribution has no $package: volute bench goes without."
       continue
     fi

@@ -1,5 +1,7 @@
 #include "bench/json.h"
 #include "compiler/compile.h"
+#include "compiler/page/inspect_page.h"
+#include "compiler/page/report_json.h"
 #include "compiler/report/annotate.h"
 #include "ir/literals.h"
 #include "ir/operators.h"
@@ -10,9 +12,7 @@
 #include "tools/commands.h"
 #include "tools/common_options.h"
 #include "tools/highlight.h"
-#include "tools/inspect_page.h"
 #include "tools/output.h"
-#include "tools/report_json.h"
 #include "tools/stop.h"
 #include "tools/text_diff.h"
 
@@ -165,7 +165,7 @@ public:
   std::string report_json() {
     const Progress progress(fmt::format("compiling @{}", name()));
     request_.spills = true;
-    return json_of(to_code().report)
+    return compiler::json_of(to_code().report)
         .dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   }
 
@@ -214,14 +214,15 @@ public:
   }
 
   /// All of it, as a page.
-  std::string page(const Invocation& invocation, const std::optional<Measured>& measured) {
+  std::string page(const Invocation& invocation,
+                   const std::optional<compiler::Measured>& measured) {
     const Progress progress(fmt::format("compiling @{}", name()));
     request_.assembly = request_.spills = true;
     const compiler::Compiled compiled = to_code();
     const compiler::LlvmListing llvm =
         source_.value_of(session_.list_llvm(compiled.stages.loops, request_.target));
-    return inspect_page(compiled, llvm, request_.target,
-                        {source_.name, invocation.reproduction(), measured});
+    return compiler::inspect_page(compiled, llvm, request_.target,
+                                  {source_.name, invocation.reproduction(), measured});
   }
 
   const std::string& name() const {
@@ -293,7 +294,7 @@ private:
 };
 
 /// What `volute bench --json` has recorded of a program.
-std::optional<Measured> measured(const InspectOptions& options, const std::string& name) {
+std::optional<compiler::Measured> measured(const InspectOptions& options, const std::string& name) {
   if (options.measured.empty()) return std::nullopt;
   const auto value_of = [&](auto expected) {
     if (!expected) throw Stop(exit_refused, render(expected.diagnostics(), "", ""));
@@ -306,7 +307,7 @@ std::optional<Measured> measured(const InspectOptions& options, const std::strin
   for (const bench::Recorded::Program& program : run.programs)
     for (const bench::Recorded::Time& time : program.times)
       if (program.name == name && time.by == "volute")
-        return Measured{time.median, program.peak_flops, run.machine};
+        return compiler::Measured{time.median, program.peak_flops, run.machine};
   throw Stop(exit_refused,
              fmt::format("error: {}: it has no time of @{}\n", options.measured, name));
 }

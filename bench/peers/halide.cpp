@@ -6,9 +6,8 @@
 // filter. The padding is a condition where the image is read, of which Halide frees the inner part
 // of its loops, or a copy with a border around it: two ways, and the faster counts. Bias and
 // activation are in the stage that stores.
-#include "bench/peer.h"
 #include "bench/peers/element_steps.h"
-#include "bench/problem.h"
+#include "bench/peers/layer_peer.h"
 
 #include <fmt/format.h>
 
@@ -311,29 +310,15 @@ Expected<Ways> ways_of(const Problem& p, const Tensors& tensors, int threads) {
   return ways;
 }
 
-class HalidePeer : public Peer {
-public:
-  std::string_view name() const override { return "halide"; }
-  std::string version() const override {
-    return fmt::format("Halide {}.{}.{}", HALIDE_VERSION_MAJOR, HALIDE_VERSION_MINOR,
-                       HALIDE_VERSION_PATCH);
-  }
-  Expected<Ways> ways(const ir::Program& program, const Tensors& tensors,
-                      int threads) const override {
-    const Expected<Problem> problem = problem_of(program);
-    if (!problem) return problem.failure();
-    try {
-      return ways_of(*problem, tensors, threads);
-    } catch (const Halide::Error& error) {
-      return fail("halide", error.what());
-    }
-  }
-};
-
 } // namespace
 } // namespace volute::bench
 
 extern "C" const volute::bench::Peer* volute_peer() {
-  static const volute::bench::HalidePeer peer;
+  using namespace volute::bench;
+  static const LayerPeer<Halide::Error> peer("halide",
+                                             fmt::format("Halide {}.{}.{}", HALIDE_VERSION_MAJOR,
+                                                         HALIDE_VERSION_MINOR,
+                                                         HALIDE_VERSION_PATCH),
+                                             ways_of);
   return &peer;
 }

@@ -4,9 +4,8 @@
 // matrix whose columns are pixels; channels last, of the matrix whose rows are pixels by the
 // filters. A 1x1 convolution of every pixel needs no such matrix. Bias and activation are a pass of
 // plain loops over the result, which is still in the caches when it is small.
-#include "bench/peer.h"
 #include "bench/peers/element_steps.h"
-#include "bench/problem.h"
+#include "bench/peers/layer_peer.h"
 
 #include <fmt/format.h>
 
@@ -210,25 +209,13 @@ Expected<Ways> ways_of(const Problem& p, const Tensors& tensors, int threads) {
   return ways;
 }
 
-class Im2ColPeer : public Peer {
-public:
-  std::string_view name() const override { return "im2col"; }
-  std::string version() const override {
-    const std::string config = openblas_get_config(); // "OpenBLAS 0.3.21 DYNAMIC_ARCH ..."
-    return config.substr(0, config.find(' ', config.find(' ') + 1));
-  }
-  Expected<Ways> ways(const ir::Program& program, const Tensors& tensors,
-                      int threads) const override {
-    const Expected<Problem> problem = problem_of(program);
-    if (!problem) return problem.failure();
-    return ways_of(*problem, tensors, threads);
-  }
-};
-
 } // namespace
 } // namespace volute::bench
 
 extern "C" const volute::bench::Peer* volute_peer() {
-  static const volute::bench::Im2ColPeer peer;
+  using namespace volute::bench;
+  const std::string config = openblas_get_config(); // "OpenBLAS 0.3.21 DYNAMIC_ARCH ..."
+  static const LayerPeer<> peer("im2col", config.substr(0, config.find(' ', config.find(' ') + 1)),
+                                ways_of);
   return &peer;
 }

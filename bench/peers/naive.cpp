@@ -8,8 +8,8 @@
 #include "bench/peers/naive.h"
 
 #include "bench/peers/element_steps.h"
+#include "bench/peers/layer_peer.h"
 #include "bench/peers/naive_loops.h"
-#include "bench/problem.h"
 
 #include <fmt/format.h>
 
@@ -196,25 +196,19 @@ Expected<std::unique_ptr<PreparedPeer>> prepare(const Problem& problem, const Te
   return std::unique_ptr<PreparedPeer>(std::move(prepared));
 }
 
-class Naive : public Peer {
-public:
-  std::string_view name() const override { return "naive"; }
-  Expected<Ways> ways(const ir::Program& program, const Tensors& tensors,
-                      int /*threads: loops have one*/) const override {
-    const Expected<Problem> problem = problem_of(program);
-    if (!problem) return problem.failure();
-    Expected<std::unique_ptr<PreparedPeer>> prepared = bench::prepare(*problem, tensors);
-    if (!prepared) return prepared.failure();
-    Ways only;
-    only.push_back(std::move(*prepared));
-    return only;
-  }
-};
+Expected<Ways> ways_of(const Problem& problem, const Tensors& tensors,
+                       int /*threads: loops have one*/) {
+  Expected<std::unique_ptr<PreparedPeer>> prepared = bench::prepare(problem, tensors);
+  if (!prepared) return prepared.failure();
+  Ways only;
+  only.push_back(std::move(*prepared));
+  return only;
+}
 
 } // namespace
 
 const Peer& naive_peer() {
-  static const Naive naive;
+  static const LayerPeer<> naive("naive", "", ways_of);
   return naive;
 }
 

@@ -6,8 +6,7 @@
 // that it prefers between two reorders, and for channels first its kernel for channels last between
 // reorders. Weights are reordered once. Bias is the primitive's, element-wise steps are its
 // post-operations.
-#include "bench/peer.h"
-#include "bench/problem.h"
+#include "bench/peers/layer_peer.h"
 
 #include <fmt/format.h>
 
@@ -376,7 +375,8 @@ private:
   Arguments arguments_;
 };
 
-Expected<Ways> ways_of(const Problem& problem, const Tensors& tensors) {
+Expected<Ways> ways_of(const Problem& problem, const Tensors& tensors, int threads) {
+  if (omp_set_num_threads) omp_set_num_threads(threads);
   const Expected<Common> common = common_of(problem, tensors);
   if (!common) return common.failure();
   const Common& c = *common;
@@ -399,30 +399,13 @@ Expected<Ways> ways_of(const Problem& problem, const Tensors& tensors) {
   return ways;
 }
 
-class OneDnn : public Peer {
-public:
-  std::string_view name() const override { return "onednn"; }
-  std::string version() const override {
-    const dnnl_version_t* v = dnnl_version();
-    return fmt::format("oneDNN {}.{}.{}", v->major, v->minor, v->patch);
-  }
-  Expected<Ways> ways(const ir::Program& program, const Tensors& tensors,
-                      int threads) const override {
-    const Expected<Problem> problem = problem_of(program);
-    if (!problem) return problem.failure();
-    if (omp_set_num_threads) omp_set_num_threads(threads);
-    try {
-      return ways_of(*problem, tensors);
-    } catch (const dnnl::error& error) {
-      return fail("onednn", error.what());
-    }
-  }
-};
-
 } // namespace
 } // namespace volute::bench
 
 extern "C" const volute::bench::Peer* volute_peer() {
-  static const volute::bench::OneDnn peer;
+  using namespace volute::bench;
+  const dnnl_version_t* v = dnnl_version();
+  static const LayerPeer<dnnl::error> peer(
+      "onednn", fmt::format("oneDNN {}.{}.{}", v->major, v->minor, v->patch), ways_of);
   return &peer;
 }

@@ -5,10 +5,9 @@
 // exporters write it. There are two ways: with all of its optimisations, which compute in blocks of
 // channels where it has kernels for that and reorder before and after, and with those that leave
 // the layout as it is, a matrix product of what im2col gathers. The faster counts.
-#include "bench/peer.h"
+#include "bench/peers/layer_peer.h"
 #include "bench/peers/layouts.h"
 #include "bench/peers/onnx_model.h"
-#include "bench/problem.h"
 
 #include <fmt/format.h>
 
@@ -486,26 +485,12 @@ Expected<Ways> ways_of(const Problem& p, const Tensors& tensors, int threads) {
   return ways;
 }
 
-class OnnxRuntime : public Peer {
-public:
-  std::string_view name() const override { return "onnxruntime"; }
-  std::string version() const override { return "ONNX Runtime " + Ort::GetVersionString(); }
-  Expected<Ways> ways(const ir::Program& program, const Tensors& tensors,
-                      int threads) const override {
-    const Expected<Problem> problem = problem_of(program);
-    if (!problem) return problem.failure();
-    try {
-      return ways_of(*problem, tensors, threads);
-    } catch (const Ort::Exception& error) {
-      return fail("onnxruntime", error.what());
-    }
-  }
-};
-
 } // namespace
 } // namespace volute::bench
 
 extern "C" const volute::bench::Peer* volute_peer() {
-  static const volute::bench::OnnxRuntime peer;
+  using namespace volute::bench;
+  static const LayerPeer<Ort::Exception> peer("onnxruntime",
+                                              "ONNX Runtime " + Ort::GetVersionString(), ways_of);
   return &peer;
 }

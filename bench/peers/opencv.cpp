@@ -1,9 +1,8 @@
 // OpenCV: the convolutions and poolings of its DNN module, channels first, by Winograd where its
 // version has that, and channels last between two of its Permute layers, as its importers write it;
 // and filter2D for filters over one-channel pictures. The faster way counts.
-#include "bench/peer.h"
 #include "bench/peers/element_steps.h"
-#include "bench/problem.h"
+#include "bench/peers/layer_peer.h"
 
 #include <fmt/format.h>
 
@@ -218,26 +217,12 @@ Expected<Ways> ways_of(const Problem& p, const Tensors& tensors, int threads) {
   return ways;
 }
 
-class OpenCv : public Peer {
-public:
-  std::string_view name() const override { return "opencv"; }
-  std::string version() const override { return "OpenCV " CV_VERSION; }
-  Expected<Ways> ways(const ir::Program& program, const Tensors& tensors,
-                      int threads) const override {
-    const Expected<Problem> problem = problem_of(program);
-    if (!problem) return problem.failure();
-    try {
-      return ways_of(*problem, tensors, threads);
-    } catch (const cv::Exception& error) {
-      return fail("opencv", error.err);
-    }
-  }
-};
-
 } // namespace
 } // namespace volute::bench
 
 extern "C" const volute::bench::Peer* volute_peer() {
-  static const volute::bench::OpenCv peer;
+  using namespace volute::bench;
+  static const LayerPeer<cv::Exception> peer("opencv", "OpenCV " CV_VERSION, ways_of,
+                                             [](const cv::Exception& error) { return error.err; });
   return &peer;
 }

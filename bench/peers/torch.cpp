@@ -1,8 +1,7 @@
 // PyTorch's libtorch, as its eager mode calls it: one function an operator, an activation in place
 // after it. Channels last is a memory format of its tensors. A result is a new tensor at every
 // call.
-#include "bench/peer.h"
-#include "bench/problem.h"
+#include "bench/peers/layer_peer.h"
 
 #include <fmt/format.h>
 
@@ -113,7 +112,9 @@ std::vector<int64_t> numbers(const Problem& p, int64_t ir::Window::*which) {
   return all;
 }
 
-Expected<Ways> ways_of(const Problem& p, const Tensors& tensors) {
+Expected<Ways> ways_of(const Problem& p, const Tensors& tensors, int threads) {
+  at::set_num_threads(threads);
+  const c10::InferenceMode inference;
   if (p.padding_mode != ir::PadMode::zeros) return fail("torch", "this peer pads with zeros");
   if (p.divisor) return fail("torch", "this peer's average pooling divides by the taps");
   const size_t rank = p.windows.size();
@@ -188,28 +189,13 @@ Expected<Ways> ways_of(const Problem& p, const Tensors& tensors) {
   return ways;
 }
 
-class Torch : public Peer {
-public:
-  std::string_view name() const override { return "torch"; }
-  std::string version() const override { return "PyTorch " TORCH_VERSION; }
-  Expected<Ways> ways(const ir::Program& program, const Tensors& tensors,
-                      int threads) const override {
-    const Expected<Problem> problem = problem_of(program);
-    if (!problem) return problem.failure();
-    at::set_num_threads(threads);
-    try {
-      const c10::InferenceMode inference;
-      return ways_of(*problem, tensors);
-    } catch (const c10::Error& error) {
-      return fail("torch", error.what_without_backtrace());
-    }
-  }
-};
-
 } // namespace
 } // namespace volute::bench
 
 extern "C" const volute::bench::Peer* volute_peer() {
-  static const volute::bench::Torch peer;
+  using namespace volute::bench;
+  static const LayerPeer<c10::Error> peer(
+      "torch", "PyTorch " TORCH_VERSION, ways_of,
+      [](const c10::Error& error) { return std::string(error.what_without_backtrace()); });
   return &peer;
 }

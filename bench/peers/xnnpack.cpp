@@ -7,10 +7,9 @@
 //
 // In its newer interface an operator learns its sizes apart from its memory, and may ask for a
 // workspace, and transposes as well; the build says which there is.
-#include "bench/peer.h"
 #include "bench/peers/element_steps.h"
+#include "bench/peers/layer_peer.h"
 #include "bench/peers/layouts.h"
-#include "bench/problem.h"
 
 #include <fmt/format.h>
 #include <pthreadpool.h>
@@ -321,6 +320,8 @@ Expected<std::unique_ptr<Way>> channels_first_way(const Asked& a, const float* x
 }
 
 Expected<Ways> ways_of(const Problem& p, const Tensors& tensors, int threads) {
+  if (xnn_initialize(nullptr) != xnn_status_success)
+    return fail("xnnpack", "it does not start on this CPU");
   for (const ir::TensorType* type : {&p.x.type, p.w ? &p.w->type : nullptr, &p.y_type})
     if (type && type->element != ir::ElementType::f32)
       return fail("xnnpack",
@@ -377,24 +378,11 @@ Expected<Ways> ways_of(const Problem& p, const Tensors& tensors, int threads) {
   return ways;
 }
 
-class XnnPack : public Peer {
-public:
-  std::string_view name() const override { return "xnnpack"; }
-  std::string version() const override { return "XNNPACK"; }
-  Expected<Ways> ways(const ir::Program& program, const Tensors& tensors,
-                      int threads) const override {
-    const Expected<Problem> problem = problem_of(program);
-    if (!problem) return problem.failure();
-    if (xnn_initialize(nullptr) != xnn_status_success)
-      return fail("xnnpack", "it does not start on this CPU");
-    return ways_of(*problem, tensors, threads);
-  }
-};
-
 } // namespace
 } // namespace volute::bench
 
 extern "C" const volute::bench::Peer* volute_peer() {
-  static const volute::bench::XnnPack peer;
+  using namespace volute::bench;
+  static const LayerPeer<> peer("xnnpack", "XNNPACK", ways_of);
   return &peer;
 }

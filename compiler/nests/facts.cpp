@@ -28,6 +28,15 @@ NestFacts::NestFacts(const Nest& nest)
   if (read != reads_.end()) weight_ = *read;
 }
 
+int64_t widest_in_registers(const Nest& nest) {
+  int64_t bytes = 1;
+  for (const Accumulator& a : nest.accumulators) bytes = std::max(bytes, size_of(a.type));
+  if (nest.accumulators.empty())
+    for (const Write& w : nest.writes)
+      visit(w.value, [&](const ExprNode& n) { bytes = std::max(bytes, size_of(n.type)); });
+  return bytes;
+}
+
 bool is_of_weight(const Nest& nest) {
   return nest.kind == NestKind::offset || nest.kind == NestKind::filter_transform;
 }

@@ -47,6 +47,9 @@ private:
   std::vector<OfAxis> axes_; // by Var::id
 };
 
+/// Bytes of the widest element that a register of the nest's tile holds: lanes are counted in it.
+int64_t widest_in_registers(const ir::Nest& nest);
+
 /// Whether a nest is made of a weight alone, and so when that is bound.
 bool is_of_weight(const ir::Nest& nest);
 

@@ -2,6 +2,7 @@
 
 #include "compiler/nests/bands.h"
 #include "compiler/nests/constant_weight.h"
+#include "compiler/nests/facts.h"
 #include "compiler/nests/flatten.h"
 #include "compiler/nests/slides.h"
 #include "compiler/nests/strides.h"
@@ -66,7 +67,7 @@ public:
   Chooser(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers,
           bool dot_products, SumOrder sums)
       : target_(target), dot_products_(dot_products), sums_(sums),
-        lanes_(std::min<int64_t>(target.lanes(widest_element(nest)), 64)) {
+        lanes_(std::min<int64_t>(target.lanes(widest_in_registers(nest)), 64)) {
     flat_ = nest;
     is_banded_ = band_axis(nest) != nullptr;
     const std::vector<std::vector<std::string>> groups =
@@ -150,19 +151,10 @@ private:
     return choice;
   }
 
-  /// Bytes of the widest element that a register of the tile holds.
-  static int64_t widest_element(const Nest& nest) {
-    int64_t bytes = 1;
-    for (const Accumulator& a : nest.accumulators) bytes = std::max(bytes, size_of(a.type));
-    if (nest.accumulators.empty())
-      for (const Write& w : nest.writes)
-        visit(w.value, [&](const ExprNode& n) { bytes = std::max(bytes, size_of(n.type)); });
-    return bytes;
-  }
-
   /// The register tile that a schedule was built for.
   struct Tile {
     const NestAxis* v = nullptr; // the vector axis
+    int64_t lanes = 1;
     int64_t size = 1;
     const NestAxis* u = nullptr; // the unrolled one, if any
     int64_t rows = 1;
@@ -210,8 +202,8 @@ private:
     if (plan.store.kind == PlannedStore::Kind::transposed) { // a register for each lane
       const int64_t rows = plan.tile[plan.store.rows].registers();
       ends = registers / static_cast<double>(rows) *
-             static_cast<double>(ceil_div(rows, lanes_) * lanes_) *
-             static_cast<double>(at_end_ + std::bit_width(static_cast<uint64_t>(lanes_)));
+             static_cast<double>(ceil_div(rows, plan.lanes) * plan.lanes) *
+             static_cast<double>(at_end_ + std::bit_width(static_cast<uint64_t>(plan.lanes)));
     }
     return kinds * (borders * steps * (registers * updates_ + loads) + ends);
   }
@@ -307,16 +299,23 @@ private:
   }
 
   void try_vector(const NestAxis& v) {
+    try_vector(v, lanes_);
+    // Vectors half as long, or a quarter, where a last one of the longest would be half empty.
+    if (flat_.accumulators.empty() || v.extent.number() > most_of_narrow * lanes_) return;
+    for (int64_t lanes = lanes_ / 2; lanes * widest_in_registers(flat_) >= 16; lanes /= 2)
+      if (ceil_div(v.extent.number(), 2 * lanes) * 2 * lanes - v.extent.number() >= lanes)
+        try_vector(v, lanes);
+  }
+  static constexpr int64_t most_of_narrow = 3; // vectors of the longest
+
+  void try_vector(const NestAxis& v, int64_t lanes) {
     const int64_t extent = v.extent.number();
     const int64_t most = flat_.accumulators.empty() ? 4 : most_vectors;
     for (int64_t vectors = 1; vectors <= most; ++vectors) {
-      const int64_t size = vectors * lanes_;
-      if (vectors > 1 && size - extent >= lanes_) break;
-      if (flat_.accumulators.empty()) {
-        add(v, size, nullptr, 1);
-        continue;
-      }
-      add(v, size, nullptr, 1);
+      const int64_t size = vectors * lanes;
+      if (vectors > 1 && size - extent >= lanes) break;
+      add({&v, lanes, size}, Order::usual);
+      if (flat_.accumulators.empty()) continue;
       for (const NestAxis& u : flat_.axes) {
         if (u.reduction || u.var == v.var || u.extent.number() < 2) continue;
         if (shares_border(flat_, u.var) || is_shared(flat_, u)) continue;
@@ -325,9 +324,10 @@ private:
         for (int64_t r = 2; r <= most_rows; ++r)
           if (is_worth_trying(u.extent.number(), r) &&
               (r * vectors >= least_registers || most_rows * vectors < 2 * least_registers))
-            add(v, size, &u, r);
+            add({&v, lanes, size, &u, r}, Order::usual);
       }
-      if (sums_taps_alone() && !(constant_ && constant_->has_empty_taps())) try_slides(v, size);
+      if (sums_taps_alone() && !(constant_ && constant_->has_empty_taps()))
+        try_slides(v, lanes, size);
     }
   }
 
@@ -339,7 +339,7 @@ private:
   }
 
   /// Tiles along which taps slide, no larger than that so many of them cover the axis.
-  void try_slides(const NestAxis& v, int64_t size) {
+  void try_slides(const NestAxis& v, int64_t lanes, int64_t size) {
     for (const NestAxis& u : flat_.axes) {
       const int64_t extent = u.reduction ? 1 : u.extent.number();
       if (u.var == v.var || extent < 2 || shares_border(flat_, u.var) || is_shared(flat_, u))
@@ -348,14 +348,14 @@ private:
         if (!tap.reduction || tap.extent.number() < 2) continue;
         const std::optional<int64_t> step = slide_step(flat_, reads_, u.var, tap.var);
         if (!step || *step >= tap.extent.number()) continue; // no row is shared
-        int64_t copies = tap.extent.number() * (size / lanes_);
+        int64_t copies = tap.extent.number() * (size / lanes);
         for (const NestAxis& other : flat_.axes)
           if (other.reduction && other.var != tap.var && meets_border_with(other, v))
             copies *= other.extent.number();
         const std::vector<int64_t> all = rows_of_tiles(u, most_unrolled);
         for (auto rows = all.rbegin(); rows != all.rend(); ++rows)
           if (ceil_div(extent, *rows) <= extent / 2 && *rows * copies <= most_sliding)
-            add(Tile{&v, size, &u, *rows, &tap}, Order::usual);
+            add({&v, lanes, size, &u, *rows, &tap}, Order::usual);
       }
     }
   }
@@ -465,9 +465,11 @@ private:
   bool is_space(const NestAxis& axis) const {
     return axis.role == AxisRole::space || axis.role == AxisRole::residue;
   }
+  /// Of a transposed convolution both have an innermost one, the phases, which share the image, and
+  /// the pixels of a phase, which share the weight.
   bool innermost_space(const NestAxis& axis) const {
     for (const NestAxis& other : flat_.axes)
-      if (!other.reduction && is_space(other) && other.extent.number() > 1 &&
+      if (!other.reduction && other.role == axis.role && other.extent.number() > 1 &&
           other.var.id != axis.var.id) {
         const Write& w = flat_.writes.front();
         if (stride_along(flat_, w.operand, w.index, other.var) <
@@ -479,12 +481,8 @@ private:
 
   enum class Order : uint8_t { usual, turned }; // of the loops over tiles
 
-  void add(const NestAxis& v, int64_t size, const NestAxis* u, int64_t r) {
-    add(Tile{&v, size, u, r, nullptr}, Order::usual);
-  }
-
   void add(const Tile& tile, Order order) {
-    const int64_t registers = tile.rows * ceil_div(tile.size, lanes_);
+    const int64_t registers = tile.rows * ceil_div(tile.size, tile.lanes);
     const auto sums = static_cast<int64_t>(flat_.accumulators.size());
     if (registers * sums > target_.vector_registers - 1) return;
     Schedule schedule = build(tile, order);
@@ -592,12 +590,12 @@ private:
     });
     schedule.loops = std::move(items);
     schedule.loops.insert(schedule.loops.end(), inner.begin(), inner.end());
-    const int64_t accumulators = r * ceil_div(size, lanes_);
+    const int64_t accumulators = r * ceil_div(size, tile.lanes);
     for (LoopDirective& loop :
          tile.tap ? sliding_order(*tile.tap, accumulators) : reduction_order(v, accumulators))
       schedule.loops.push_back(std::move(loop));
     if (u) schedule.registers.push_back({name(*u), r, 0});
-    schedule.registers.push_back({name(v), size, lanes_});
+    schedule.registers.push_back({name(v), size, tile.lanes});
     if (!tile.tap) add_prefetch(schedule, v, u);
     return schedule;
   }

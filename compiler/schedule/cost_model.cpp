@@ -1,6 +1,7 @@
 #include "compiler/schedule/cost_model.h"
 
 #include "compiler/nests/borders.h"
+#include "compiler/nests/facts.h"
 #include "compiler/nests/strides.h"
 #include "compiler/schedule/footprint.h"
 
@@ -61,9 +62,10 @@ constexpr double not_hidden = 0.06;      // of the term that comes next to the w
 constexpr double lane_store = 10.0;
 constexpr double evicted_load = 3.0; // of a line that is met again, from L2
 constexpr double l2_bytes_per_cycle = 32.0, l3_bytes_per_cycle = 16.0;
-constexpr double waited_for = 0.2;  // of the cycles in which bytes come from L3, however few
-constexpr double most_streams = 10; // that prefetchers follow: of more rows, each waits as often
-constexpr double usable = 0.9;      // of a cache, by one kernel's operands
+constexpr double waited_for = 0.2;     // of the cycles in which bytes come from L3, however few
+constexpr double most_streams = 10;    // that prefetchers follow: of more rows, each waits as often
+constexpr double brought_beside = 0.5; // of the lines behind pieces of rows
+constexpr double usable = 0.9;         // of a cache, by one kernel's operands
 
 struct TileSizes { // one kind of tile: whole, or the last one of an axis
   double tiles = 1;
@@ -73,7 +75,9 @@ struct TileSizes { // one kind of tile: whole, or the last one of an axis
 class Model {
 public:
   Model(const Nest& nest, const Plan& plan, const Target& target)
-      : nest_(nest), plan_(plan), target_(target), lanes_(plan.lanes) {
+      : nest_(nest), plan_(plan), target_(target), lanes_(plan.lanes),
+        vector_bytes_(std::max<int64_t>(plan.lanes, 1) * widest_in_registers(nest)),
+        rates_(target.rates(vector_bytes_)) {
     for (const Write& w : nest.writes) write_operations_ += operations(w.value);
     if (nest.accumulators.empty())
       for (const Write& w : nest.writes) note_operations(w.value);
@@ -110,7 +114,10 @@ public:
     const bool in_l1 = footprint.bytes(0) <= static_cast<double>(room(target_.l1_bytes));
     const bool in_l2 = footprint.bytes(0) <= static_cast<double>(room(target_.l2_bytes));
     l2_cycles_ = in_l1 ? 0 : footprint.traffic(room(target_.l1_bytes)) / l2_bytes_per_cycle;
-    l3_cycles_ = in_l2 ? 0 : footprint.traffic(room(target_.l2_bytes)) / l3_bytes_per_cycle;
+    const int64_t l2 = room(target_.l2_bytes);
+    l3_cycles_ = in_l2 ? 0
+                       : (footprint.traffic(l2) + brought_beside * footprint.beside(l2)) /
+                             l3_bytes_per_cycle;
     l2_cycles_a_step_ = l2_cycles_ / all_steps;
     l3_cycles_a_step_ = l3_cycles_ / all_steps;
     for (const TileSizes& size : sizes) add_tiles(size, tiles_elsewhere * size.tiles);
@@ -127,7 +134,7 @@ public:
     if (nest_.accumulators.empty()) asked = write_operations_;
     const double ideal =
         elements * std::max<double>(1, static_cast<double>(asked)) /
-        (static_cast<double>(std::max<int64_t>(lanes_, 1)) * target_.fma_per_cycle);
+        (static_cast<double>(target_.lanes(widest_in_registers(nest_))) * target_.fma_per_cycle);
     cost_.efficiency = cost_.cycles > 0 ? ideal / cost_.cycles : 0;
     cost_.cycles *= plan_.density;
     for (CostTerm& term : cost_.terms) term.cycles *= plan_.density;
@@ -276,7 +283,7 @@ private:
     const double instructions = (arithmetic + loads) * steps_;
     chain /= std::max(1.0, reorder_window / std::max(1.0, instructions));
     const CostTerm terms[] = {{"FMA", arithmetic / instructions_per_cycle_ + extra},
-                              {"loads", loads / target_.loads_per_cycle},
+                              {"loads", loads / rates_.load},
                               {"latency", chain},
                               {"L2", l2_cycles_a_step_},
                               {"L3", l3_cycles_a_step_},
@@ -296,8 +303,7 @@ private:
 
   /// Vectors of an operand whose rows, or taps, do not start at multiples of a vector.
   bool is_misaligned(const PlannedRead& read) const {
-    if (read.lane_stride == 0 || read.is_packed || target_.vector_bytes < target_.line_bytes)
-      return false;
+    if (read.lane_stride == 0 || read.is_packed || vector_bytes_ < target_.line_bytes) return false;
     for (const NestAxis& axis : nest_.axes)
       if (!is_vector(axis.var) && axis.extent.number() > 1 && stride(read, axis.var) % lanes_ != 0)
         return true;
@@ -331,7 +337,7 @@ private:
     if (!nest_.accumulators.empty()) {
       ends += all; // initial values
       const double stored = stored_registers(size, all);
-      ends += stored * static_cast<double>(write_operations_) / target_.fma_per_cycle;
+      ends += stored * static_cast<double>(write_operations_) / rates_.fma;
       // Functions of what is summed up have values of their own, which put accumulators into
       // memory.
       if (write_operations_ >= long_epilogue && all + epilogue_registers > target_.vector_registers)
@@ -407,7 +413,7 @@ private:
   }
 
   double store_cycles(const TileSizes& size, double all) const {
-    if (plan_.store.kind == PlannedStore::Kind::vectors) return all / target_.stores_per_cycle;
+    if (plan_.store.kind == PlannedStore::Kind::vectors) return all / rates_.store;
     if (plan_.store.kind == PlannedStore::Kind::lanes)
       return all * static_cast<double>(lanes_) * lane_store;
     // Transposed: log2(lanes) shuffles a row, then rows of the unrolled axis.
@@ -415,9 +421,9 @@ private:
       return stored_registers(size, all) *
              (static_cast<double>(lanes_) *
                   (std::log2(static_cast<double>(lanes_)) * transposing + 1) +
-              1 / target_.stores_per_cycle);
+              1 / rates_.store);
     return stored_registers(size, all) *
-           (std::log2(static_cast<double>(lanes_)) * transposing + 1 / target_.stores_per_cycle);
+           (std::log2(static_cast<double>(lanes_)) * transposing + 1 / rates_.store);
   }
 
   bool asked_for(const PlannedRead& read) const {
@@ -452,13 +458,14 @@ private:
   const Nest& nest_;
   const Plan& plan_;
   const Target& target_;
-  int64_t lanes_ = 1;
+  int64_t lanes_ = 1, vector_bytes_ = 1;
+  VectorRates rates_; // of such vectors
   int64_t write_operations_ = 0, ways_ = 1;
   int64_t taps_ = 1;                                     // of a step: those that slide
   std::vector<std::pair<uint32_t, int64_t>> operations_; // of the inner step: axes, count
   std::set<const ExprNode*> only_packed_; // of a packed operand alone, done when packing
   Cost cost_;
-  double instructions_per_cycle_ = target_.fma_per_cycle;
+  double instructions_per_cycle_ = rates_.fma;
   double steps_ = 1;
   double l2_cycles_ = 0, l3_cycles_ = 0; // in which bytes come from there
   double l2_cycles_a_step_ = 0, l3_cycles_a_step_ = 0;

@@ -9,7 +9,8 @@ using namespace ir;
 
 namespace {
 
-constexpr double most_streams = 16; // that a prefetcher follows
+constexpr double most_streams = 16;  // that a prefetcher follows
+constexpr int64_t most_beside = 256; // bytes that it brings in beyond the end of a piece
 
 struct Run { // `count` places, `stride` bytes apart
   int64_t count, stride;
@@ -17,20 +18,26 @@ struct Run { // `count` places, `stride` bytes apart
 
 /// Lines under a product of runs: near ones make blocks, blocks far apart have lines of their own.
 /// A row ends where the next is a page or more away.
-Footprint::Traffic lines_under(std::vector<Run> runs, int64_t element_bytes, int64_t line_bytes,
+Footprint::Touched lines_under(std::vector<Run> runs, int64_t element_bytes, int64_t line_bytes,
                                int64_t page_bytes) {
   std::sort(runs.begin(), runs.end(),
             [](const Run& a, const Run& b) { return a.stride < b.stride; });
   int64_t block = element_bytes;
   double blocks = 1, rows = 1;
+  int64_t beside = 0; // to the next block
   for (const Run& run : runs) {
-    if (run.stride <= std::max(block, line_bytes))
+    if (run.stride <= std::max(block, line_bytes)) {
       block += (run.count - 1) * run.stride;
-    else
+    } else {
+      if (blocks == 1) beside = std::min(run.stride - block, most_beside);
       blocks *= static_cast<double>(run.count);
+    }
     if (run.stride >= page_bytes && run.count > 1) rows *= static_cast<double>(run.count);
   }
-  return {blocks * static_cast<double>(ceil_div(block, line_bytes) * line_bytes), rows};
+  if (blocks == 1) beside = 0;
+  return {{blocks * static_cast<double>(ceil_div(block, line_bytes) * line_bytes), rows,
+           blocks * static_cast<double>(beside / line_bytes * line_bytes)},
+          block};
 }
 
 } // namespace
@@ -48,7 +55,7 @@ Footprint::Footprint(const Nest& nest, const Plan& plan, const Target& target)
     add(w.operand, w.index, size_of(nest.operands[static_cast<size_t>(w.operand)].element),
         nullptr);
   for (const Operand& operand : operands_) {
-    std::vector<Traffic>& by_depth = touched_.emplace_back();
+    std::vector<Touched>& by_depth = touched_.emplace_back();
     for (size_t depth = 0; depth <= plan.loops.size(); ++depth)
       by_depth.push_back(touched(operand, depth));
   }
@@ -77,7 +84,7 @@ int64_t Footprint::elements_inside(Var axis, size_t depth) const {
   return std::min(plan_.held(axis), nest_.axis_of(axis).extent.number());
 }
 
-Footprint::Traffic Footprint::touched(const Operand& operand, size_t depth) const {
+Footprint::Touched Footprint::touched(const Operand& operand, size_t depth) const {
   std::vector<Run> runs;
   if (operand.packed) {
     int64_t stride = operand.element_bytes;
@@ -105,7 +112,7 @@ Footprint::Traffic Footprint::touched(const Operand& operand, size_t depth) cons
 
 double Footprint::bytes(size_t depth) const {
   double sum = 0;
-  for (const std::vector<Traffic>& by_depth : touched_) sum += by_depth[depth].bytes;
+  for (const std::vector<Touched>& by_depth : touched_) sum += by_depth[depth].bytes;
   return sum;
 }
 
@@ -126,8 +133,8 @@ bool Footprint::moves(const Operand& operand, Var axis) const {
   });
 }
 
-/// Do the operand's rows go on along the axis?
-bool Footprint::goes_on(const Operand& operand, Var axis) const {
+/// Does the operand go on, from trip to trip of the loop, in the rows in which it is?
+bool Footprint::stays_in_rows(const Operand& operand, Var axis) const {
   return std::any_of(operand.dimensions.begin(), operand.dimensions.end(), [&](const Dimension& d) {
     return d.stride * operand.element_bytes < page_bytes_ &&
            std::any_of(d.walks.begin(), d.walks.end(),
@@ -135,28 +142,45 @@ bool Footprint::goes_on(const Operand& operand, Var axis) const {
   });
 }
 
+/// Bytes from what one trip of the loop touches to what the next does.
+int64_t Footprint::advance(const Operand& operand, const PlanLoop& loop) const {
+  int64_t bytes = 0;
+  for (const Dimension& d : operand.dimensions)
+    for (const Dimension::Walk& walk : d.walks)
+      if (walk.axis == loop.axis) bytes += d.stride * walk.step * loop.tile * operand.element_bytes;
+  return bytes;
+}
+
 /// Rows that one pass of the loops from `depth` on brings in: each tile visits its part of a row by
 /// itself, for the lines that no tile before it has brought. Where the next tile goes on in the
-/// same rows, and they are few, a prefetcher does so too.
+/// same rows, and they are few, a prefetcher does so too; and a loop further out goes on with them
+/// where all that is inside of it is one piece of memory, and its next trip begins at the end.
 double Footprint::visits(size_t operand, size_t depth) const {
   const size_t tile = std::max(depth, plan_.first_tap());
-  const Traffic& of_tile = touched_[operand][tile];
+  const Touched& of_tile = touched_[operand][tile];
   double tiles = 1;
-  for (size_t i = depth; i < tile; ++i)
-    if (const Var axis = plan_.loops[i].axis;
-        moves(operands_[operand], axis) &&
-        !(i + 1 == tile && of_tile.rows <= most_streams && goes_on(operands_[operand], axis)))
-      tiles *= static_cast<double>(plan_.loops[i].trips());
+  bool follows = of_tile.rows <= most_streams, innermost = true;
+  for (size_t i = tile; i-- > depth;) {
+    const PlanLoop& loop = plan_.loops[i];
+    if (loop.trips() == 1 || !moves(operands_[operand], loop.axis)) continue;
+    follows &= innermost ? stays_in_rows(operands_[operand], loop.axis)
+                         : stays_in_rows(operands_[operand], loop.axis) &&
+                               advance(operands_[operand], loop) <= touched_[operand][i + 1].piece;
+    innermost = false;
+    if (!follows) tiles *= static_cast<double>(loop.trips());
+  }
   const double anew = touched_[operand][depth].bytes / (of_tile.bytes * tiles);
   return of_tile.rows * tiles * std::min(1.0, anew);
 }
 
 Footprint::Traffic Footprint::traffic(size_t operand, int64_t capacity) const {
   const size_t depth = reused_at(capacity);
-  Traffic traffic = {touched_[operand][depth].bytes, visits(operand, depth)};
+  Traffic traffic = {touched_[operand][depth].bytes, visits(operand, depth),
+                     touched_[operand][depth].beside};
   for (size_t i = 0; i < depth; ++i) {
     traffic.bytes *= static_cast<double>(plan_.loops[i].trips());
     traffic.rows *= static_cast<double>(plan_.loops[i].trips());
+    traffic.beside *= static_cast<double>(plan_.loops[i].trips());
   }
   return traffic;
 }
@@ -164,6 +188,12 @@ Footprint::Traffic Footprint::traffic(size_t operand, int64_t capacity) const {
 double Footprint::traffic(int64_t capacity) const {
   double sum = 0;
   for (size_t i = 0; i < operands_.size(); ++i) sum += traffic(i, capacity).bytes;
+  return sum;
+}
+
+double Footprint::beside(int64_t capacity) const {
+  double sum = 0;
+  for (size_t i = 0; i < operands_.size(); ++i) sum += traffic(i, capacity).beside;
   return sum;
 }
 

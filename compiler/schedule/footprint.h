@@ -35,10 +35,16 @@ public:
   struct Traffic {
     double bytes = 0;
     double rows = 0; // visits to parts a page or more apart: there no prefetcher knows on
+    double beside = 0; // bytes of lines behind pieces of rows that prefetchers bring in for nothing
   };
   Traffic traffic(size_t operand, int64_t capacity) const;
   /// Bytes of all operands.
   double traffic(int64_t capacity) const;
+  double beside(int64_t capacity) const;
+
+  struct Touched : Traffic { // by one pass of the loops from a depth on
+    int64_t piece = 0;       // bytes from which on its first gap is
+  };
 
 private:
   struct Dimension {
@@ -57,17 +63,18 @@ private:
   void add(int32_t operand, const ir::Index& index, int64_t element_bytes,
            const PackedLayout* packed);
   int64_t elements_inside(ir::Var axis, size_t depth) const;
-  Traffic touched(const Operand& operand, size_t depth) const;
+  Touched touched(const Operand& operand, size_t depth) const;
   size_t reused_at(int64_t capacity) const;
   double visits(size_t operand, size_t depth) const;
   bool moves(const Operand& operand, ir::Var axis) const;
-  bool goes_on(const Operand& operand, ir::Var axis) const;
+  bool stays_in_rows(const Operand& operand, ir::Var axis) const;
+  int64_t advance(const Operand& operand, const PlanLoop& loop) const;
 
   const ir::Nest& nest_;
   const Plan& plan_;
   int64_t line_bytes_, page_bytes_;
   std::vector<Operand> operands_;
-  std::vector<std::vector<Traffic>> touched_; // by operand, by depth
+  std::vector<std::vector<Touched>> touched_; // by operand, by depth
 };
 
 } // namespace volute::compiler

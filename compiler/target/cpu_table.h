@@ -2,19 +2,13 @@
 #pragma once
 
 #include "compiler/target/cpu_features.h"
+#include "compiler/target/target.h"
 
 #include <cstdint>
 #include <string_view>
 #include <vector>
 
 namespace volute::compiler {
-
-/// Vectors a core handles in each cycle, for one width. Half a vector is one every other cycle.
-struct VectorRates {
-  double fma = 0;   // where there is no FMA: pairs of a multiplication and an addition
-  double load = 0;  // from L1, aligned
-  double store = 0; // to L1, aligned
-};
 
 struct Cpu {
   std::string_view name;

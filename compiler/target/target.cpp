@@ -23,6 +23,19 @@ FeatureSet feature_set(const Target& target) {
   return set;
 }
 
+VectorRates rates_of(const Target& t, const Cpu& cpu, int width) {
+  // A width beyond the named CPU's own ("haswell+avx512f") runs at half its widest rates.
+  double part = 1;
+  for (; cpu.rates(width).fma == 0; width /= 2) part /= 2;
+  VectorRates rates = cpu.rates(width);
+  // FMA units do products and sums as well: two of them make one pair in a cycle.
+  const bool splits_fma = !t.has_fma && (cpu.features & *feature_from("fma")) != 0;
+  rates.fma *= part * (splits_fma ? 0.5 : 1);
+  rates.load *= part;
+  rates.store *= part;
+  return rates;
+}
+
 // The one place where a Target is put together: features decide the registers, the name the rates.
 Target make_target(const Cpu& cpu, FeatureSet features, const CacheSizes& sizes) {
   Target t;
@@ -33,16 +46,10 @@ Target make_target(const Cpu& cpu, FeatureSet features, const CacheSizes& sizes)
   t.vector_bytes = t.has_masks ? 64 : t.has("avx") ? 32 : 16;
   t.vector_registers = t.has_masks ? 32 : 16;
 
-  // A width beyond the named CPU's own ("haswell+avx512f") runs at half its widest rates.
-  double part = 1;
-  int width = t.vector_bytes;
-  for (; cpu.rates(width).fma == 0; width /= 2) part /= 2;
-  const VectorRates& rates = cpu.rates(width);
-  // FMA units do products and sums as well: two of them make one pair in a cycle.
-  const bool splits_fma = !t.has_fma && (cpu.features & *feature_from("fma")) != 0;
-  t.fma_per_cycle = part * rates.fma * (splits_fma ? 0.5 : 1);
-  t.loads_per_cycle = part * rates.load;
-  t.stores_per_cycle = part * rates.store;
+  const VectorRates widest = rates_of(t, cpu, t.vector_bytes);
+  t.fma_per_cycle = widest.fma, t.loads_per_cycle = widest.load, t.stores_per_cycle = widest.store;
+  for (size_t i = 0; i < t.narrower.size(); ++i) // none is narrower than 16 bytes
+    t.narrower[i] = rates_of(t, cpu, std::max(t.vector_bytes >> (i + 1), 16));
   t.fma_latency = cpu.fma_latency;
   // Without an instruction of its own a dot product of bf16 is two multiply-adds, one of bytes two
   // multiplications of words and two additions.

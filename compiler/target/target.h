@@ -9,6 +9,7 @@
 #include "compiler/target/cpuid.h"
 #include "ir/diagnostic.h"
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -16,11 +17,19 @@
 
 namespace volute::compiler {
 
+/// Vectors a core handles in each cycle, for one width. Half a vector is one every other cycle.
+struct VectorRates {
+  double fma = 0;   // where there is no FMA: pairs of a multiplication and an addition
+  double load = 0;  // from L1, aligned
+  double store = 0; // to L1, aligned
+};
+
 struct Target {
   std::string name;                  // a concrete CPU, "sapphirerapids", never "native"
   std::vector<std::string> features; // what it has, LLVM's names, sorted; SSE2 is understood
 
-  // Registers. The widest vector is the one to use: on no CPU listed here is a narrower one faster.
+  // Registers. The widest vector is the one to use, where there is enough to fill it: on no CPU
+  // listed here is a full narrower one faster.
   int vector_bytes = 16;     // 64, 32 or 16
   int vector_registers = 16; // of that width: 32 with AVX-512, else 16
   bool has_fma = false;      // else a product and a sum, rounded twice
@@ -30,7 +39,8 @@ struct Target {
   double fma_per_cycle = 1;
   double loads_per_cycle = 1; // from L1, aligned
   double stores_per_cycle = 1;
-  int fma_latency = 4; // cycles before an accumulator can be added to again
+  std::array<VectorRates, 2> narrower = {}; // of vectors of half the bytes, and of a quarter
+  int fma_latency = 4;                      // cycles before an accumulator can be added to again
   // Of vdpbf16ps and vpdpbusd; where there is none, of the instructions in its place.
   double bf16_dots_per_cycle = 0.25;
   double byte_dots_per_cycle = 0.25;
@@ -47,6 +57,11 @@ struct Target {
   bool has(std::string_view feature) const;
   /// Vector elements of the given size.
   int lanes(int64_t element_bytes) const { return static_cast<int>(vector_bytes / element_bytes); }
+  /// Of vectors of these bytes, no more than vector_bytes.
+  VectorRates rates(int64_t bytes) const {
+    if (2 * bytes > vector_bytes) return {fma_per_cycle, loads_per_cycle, stores_per_cycle};
+    return narrower[4 * bytes > vector_bytes ? 0 : 1];
+  }
   /// Products of bf16, or of bytes, in groups: instructions a cycle.
   double dots_per_cycle(int64_t element_bytes) const {
     return element_bytes == 1 ? byte_dots_per_cycle : bf16_dots_per_cycle;

@@ -21,8 +21,9 @@ Options = List[Tuple[str, str]]
 #: Element types, by their numbers in the C interface.
 ELEMENTS = ("f32", "f64", "f16", "bf16", "i8", "u8", "i32", "i64")
 
-#: The stages of a program on its way to machine code, in order.
-STAGES = ("program", "nest", "schedule", "loops", "llvm", "asm", "report")
+#: What can be seen of a program on its way to machine code, in order: its stages, and what is said of
+#: them all, the report in words and the page of ``volute inspect --html``.
+STAGES = ("program", "nest", "schedule", "loops", "llvm", "asm", "report", "html")
 
 
 class Diagnostic(NamedTuple):
@@ -105,8 +106,8 @@ def _interruptible(work: Callable[[], T]) -> T:
     """Does work that may take seconds, so that Ctrl-C is heard at once.
 
     Signals reach Python on the main thread alone, and only between its instructions: there the work
-    is done on another thread. After an interrupt that goes on to its end by itself (within the
-    session's budget), and its kernel is found the next time.
+    is done on another thread, which after an interrupt goes on to its end by itself, within the
+    session's budget. (What is compiled to be called is given up: ``compile`` in ``_volute.c``.)
     """
     if threading.current_thread() is not threading.main_thread():
         return work()
@@ -348,8 +349,11 @@ class Program(_volute.Program):
         return f"<volute.Program @{self.name}>"
 
 
-_PAGE = """<div class="volute"><p><b>@{name}</b>: {inputs} &rarr; {outputs}</p>{stages}</div>"""
-_STAGE = "<details{open}><summary>{stage}</summary><pre>{text}</pre></details>"
+_NOTEBOOK = """<div class="volute"><p><b>@{name}</b>: {inputs} &rarr; {outputs}</p>{folds}</div>"""
+_FOLD = "<details{open}><summary>{title}</summary>{body}</details>"
+# The page has styles and a script of its own, so it stands in a frame; one that may run its script, and
+# do nothing to the notebook around it.
+_FRAME = """<iframe sandbox="allow-scripts" style="width:100%;height:80vh;border:0" srcdoc="{page}"></iframe>"""
 
 
 class Kernel(_volute.Kernel):
@@ -412,6 +416,8 @@ class Kernel(_volute.Kernel):
     def inspect(self, stage: str = "report") -> str:
         """What became of the program at a stage: program, nest, schedule, loops, llvm, asm, report.
 
+        ``html`` is all of them as one page that needs nothing else, to be written to a file.
+
         >>> import volute
         >>> kernel = volute.compile(
         ...     "program @p(%x: f32[n=1,c=1,w=64]) { %y = relu %x  return %y }", target="haswell")
@@ -440,13 +446,15 @@ class Kernel(_volute.Kernel):
         def typed(names: Sequence[str]) -> str:
             return html.escape(", ".join(f"{name}: {self.type(name)}" for name in names))
 
-        stages = "".join(
-            _STAGE.format(open=" open" if stage == "program" else "", stage=stage,
-                          text=html.escape(self.inspect(stage)))
-            for stage in ("program", "schedule", "loops", "asm", "report")
+        folds = "".join(
+            _FOLD.format(open=" open" if stage == "program" else "", title=stage,
+                         body=f"<pre>{html.escape(self.inspect(stage))}</pre>")
+            for stage in ("program", "schedule", "report")
         )
-        return _PAGE.format(name=html.escape(self.name), inputs=typed(self.inputs),
-                            outputs=typed(self.outputs), stages=stages)
+        page = _FRAME.format(page=html.escape(self.inspect("html")))
+        folds += _FOLD.format(open="", title="every stage, from the operator to the instruction", body=page)
+        return _NOTEBOOK.format(name=html.escape(self.name), inputs=typed(self.inputs),
+                                outputs=typed(self.outputs), folds=folds)
 
 
 def compile(
@@ -496,7 +504,7 @@ def compile(
 
 
 def _compile(session: Session, program: Program, options: Options) -> Kernel:
-    kernel = _interruptible(lambda: Kernel(session, program, options))
+    kernel = Kernel(session, program, options)
     kernel._session, kernel._program, kernel._given = session, program, options
     return kernel
 

@@ -502,7 +502,30 @@ static int describe(KernelObject* self) {
   return 0;
 }
 
-/* Kernel(session, program, options): compiles, without the GIL. */
+/* Has a program compiled by a thread of the library's, without the GIL, and looks for signals
+ * meanwhile: Ctrl-C gives the compile up. A status, or -1 with an exception of Python's set. */
+static volute_status compile(volute_session* session, const volute_program* program,
+                             const volute_option* options, volute_kernel** kernel,
+                             volute_error** error) {
+  volute_pending* pending = NULL;
+  volute_status status = volute_compile_async(session, program, options, &pending, error);
+  if (status) return status;
+  int is_ready = 0, interrupted = 0;
+  while (!is_ready && !interrupted) {
+    Py_BEGIN_ALLOW_THREADS is_ready = volute_pending_wait(pending, 0.02);
+    Py_END_ALLOW_THREADS interrupted = !is_ready && PyErr_CheckSignals();
+  }
+  if (interrupted) {
+    volute_pending_cancel(pending);
+    status = -1;
+  } else {
+    status = volute_pending_kernel(pending, kernel, error);
+  }
+  volute_pending_free(pending);
+  return status;
+}
+
+/* Kernel(session, program, options) */
 static PyObject* kernel_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   PyObject *session, *program, *list;
   (void)kwargs;
@@ -513,11 +536,10 @@ static PyObject* kernel_new(PyTypeObject* type, PyObject* args, PyObject* kwargs
   if (!options) return NULL;
   volute_kernel* handle = NULL;
   volute_error* error = NULL;
-  volute_status status;
-  Py_BEGIN_ALLOW_THREADS status =
-      volute_compile(((SessionObject*)session)->handle, ((ProgramObject*)program)->handle, options,
-                     &handle, &error);
-  Py_END_ALLOW_THREADS PyMem_Free(options);
+  const volute_status status = compile(((SessionObject*)session)->handle,
+                                       ((ProgramObject*)program)->handle, options, &handle, &error);
+  PyMem_Free(options);
+  if (status == -1) return NULL;
   if (status) return raise_error(error, status);
   KernelObject* self = (KernelObject*)new_object(type);
   if (!self) {
@@ -592,6 +614,21 @@ typedef struct {
   volute_extent extents[most_axes];
   int64_t strides[most_axes];
 } Slot;
+
+/* Reads arrays of a tuple into the first slots. All `slots` are to be released, whatever comes. */
+static int read_inputs(PyObject* arrays, Py_ssize_t count, Slot* slots, Py_ssize_t all) {
+  for (Py_ssize_t i = 0; i < all; ++i) {
+    slots[i].array.view.obj = NULL;
+    slots[i].array.capsule = NULL;
+  }
+  for (Py_ssize_t i = 0; i < count; ++i)
+    if (read_array(PyTuple_GetItem(arrays, i), 0, &slots[i].array)) return -1;
+  return 0;
+}
+
+static void release_all(Slot* slots, Py_ssize_t all) {
+  for (Py_ssize_t i = 0; i < all; ++i) release(&slots[i].array);
+}
 
 /* Calls a kernel: `arrays` are its inputs, read already; `outputs` NULL or a sequence of as many as
  * it has. Gives the outputs: one, or a tuple of several. */
@@ -687,23 +724,15 @@ static PyObject* kernel_call(PyObject* object, PyObject* args, PyObject* kwargs)
     outputs = PyMem_Calloc((size_t)self->count, sizeof *outputs);
   }
   PyObject* result = NULL;
-  Py_ssize_t read = 0;
   if (!slots || !tensors || !outputs) {
     PyErr_NoMemory();
-    goto done;
+  } else {
+    for (Py_ssize_t i = self->inputs; i < given; ++i)
+      outputs[i - self->inputs] = PyTuple_GetItem(args, i);
+    if (!read_inputs(args, self->inputs, slots, self->count))
+      result = call_kernel(self, slots, tensors, given > self->inputs ? outputs : NULL);
+    release_all(slots, self->count);
   }
-  for (Py_ssize_t i = 0; i < self->count; ++i) {
-    slots[i].array.view.obj = NULL;
-    slots[i].array.capsule = NULL;
-  }
-  for (; read < self->inputs; ++read)
-    if (read_array(PyTuple_GetItem(args, read), 0, &slots[read].array)) goto done;
-  for (Py_ssize_t i = self->inputs; i < given; ++i)
-    outputs[i - self->inputs] = PyTuple_GetItem(args, i);
-  result = call_kernel(self, slots, tensors, given > self->inputs ? outputs : NULL);
-done:
-  if (slots)
-    for (Py_ssize_t i = 0; i < self->count; ++i) release(&slots[i].array);
   if (slots != own_slots) PyMem_Free(slots);
   if (tensors != own_tensors) PyMem_Free(tensors);
   if (outputs != own_outputs) PyMem_Free(outputs);
@@ -862,14 +891,10 @@ static PyObject* call_cached(PyObject* module, PyObject* args) {
   volute_tensor tensors[few];
   int64_t words[few * (2 * most_axes + 2)];
   size_t used = 0;
-  for (int i = 0; i < few; ++i) {
-    slots[i].array.view.obj = NULL;
-    slots[i].array.capsule = NULL;
-  }
   PyObject* kernel = NULL;
+  if (read_inputs(arrays, count, slots, few)) goto done;
   for (Py_ssize_t i = 0; i < count; ++i) {
-    Array* array = &slots[i].array;
-    if (read_array(PyTuple_GetItem(arrays, i), 0, array)) goto done;
+    const Array* array = &slots[i].array;
     words[used++] = array->element;
     words[used++] = array->rank;
     for (int axis = 0; axis < array->rank; ++axis) words[used++] = array->shape[axis];
@@ -895,7 +920,7 @@ static PyObject* call_cached(PyObject* module, PyObject* args) {
   result = call_kernel((KernelObject*)kernel, slots, tensors, out == Py_None ? NULL : &out);
 done:
   Py_XDECREF(kernel);
-  for (Py_ssize_t i = 0; i < few; ++i) release(&slots[i].array);
+  release_all(slots, few);
   return result;
 }
 

@@ -108,15 +108,23 @@ _kernels_lock = threading.Lock()  # for who changes it; a call only looks
 _most_kernels = 4096  # which hold some kilobytes each
 
 
-def _program(name: str, operands: List[_Operand], statement: str, results: str) -> str:
+def _program(name: str, operands: List[_Operand], statements: Sequence[str], results: str) -> str:
     inputs = ", ".join(f"%{o.name}: {o.type}" for o in operands)
-    return f"program @{name}({inputs}) {{\n  {results} = {statement}\n  return {results}\n}}\n"
+    lines = "".join(f"  {statement}\n" for statement in statements)
+    return f"program @{name}({inputs}) {{\n{lines}  return {results}\n}}\n"
 
 
-def _kernel(name: str, operands: List[_Operand], statement: str, letters: str, results: str = "%y") -> Kernel:
-    """Compiles a program of one statement; results have the axes that the first operand has."""
+def _kernel(
+    name: str,
+    operands: List[_Operand],
+    expression: str,
+    letters: str,
+    results: str = "%y",
+    before: Sequence[str] = (),
+) -> Kernel:
+    """Compiles a program that ends with `results = expression`, whose axes are the first operand's."""
     options: Options = [(f"strides.{o.name}", o.strides) for o in operands if o.strides is not None]
-    text = _program(name, operands, statement, results)
+    text = _program(name, operands, [*before, f"{results} = {expression}"], results)
     try:
         kernel = _compile(default_session(), Program(text, name), options)
     except Error as error:  # of a text that nobody has written: its places say nothing
@@ -301,7 +309,9 @@ class _AdaptivePool(_Function):
         self.operator = operator
 
     def compile(self, arrays: Tuple[Array, ...], *options: Any) -> Kernel:
-        (output_size,) = options
+        output_size, indices = options
+        if indices:
+            raise NotImplementedError(f"{self.name}: return_indices is not implemented")
         _batched(self.name, arrays[0], self.image)
         sizes = _volute.describe(arrays[0])[1][-self.spatial:]
         if isinstance(output_size, tuple):  # None stands for as many as there are
@@ -690,14 +700,16 @@ def lp_pool3d(
 
 def adaptive_avg_pool1d(input: Array, output_size: Numbers) -> Array:
     """The average of as many windows as ``output_size`` says."""
-    return _call((_adaptive_avg_pool1d, _key(output_size)), (input,))
+    return _call((_adaptive_avg_pool1d, _key(output_size), False), (input,))
 
 
-def adaptive_max_pool1d(input: Array, output_size: Numbers, return_indices: bool = False) -> Array:
-    """The largest of as many windows as ``output_size`` says; where it lies is not given."""
-    if return_indices:
-        raise NotImplementedError("adaptive_max_pool1d: return_indices is not implemented")
-    return _call((_adaptive_max_pool1d, _key(output_size)), (input,))
+def adaptive_max_pool1d(input: Array, output_size: Numbers, return_indices: bool = False) -> Any:
+    """The largest of as many windows as ``output_size`` says; where it lies is not given.
+
+    >>> volute.adaptive_max_pool1d(numpy.array([[[1, 5, 2, 2]]], "f4"), 2)
+    array([[[5., 2.]]], dtype=float32)
+    """
+    return _call((_adaptive_max_pool1d, _key(output_size), return_indices), (input,))
 
 
 def adaptive_avg_pool2d(input: Array, output_size: Union[int, Sequence[Optional[int]]]) -> Array:
@@ -706,26 +718,26 @@ def adaptive_avg_pool2d(input: Array, output_size: Union[int, Sequence[Optional[
     >>> volute.adaptive_avg_pool2d(numpy.ones((1, 8, 7, 9), "f4"), (1, None)).shape
     (1, 8, 1, 9)
     """
-    return _call((_adaptive_avg_pool2d, _key(output_size)), (input,))
+    return _call((_adaptive_avg_pool2d, _key(output_size), False), (input,))
 
 
-def adaptive_max_pool2d(input: Array, output_size: Union[int, Sequence[Optional[int]]], return_indices: bool = False) -> Array:
+def adaptive_max_pool2d(
+    input: Array, output_size: Union[int, Sequence[Optional[int]]], return_indices: bool = False
+) -> Any:
     """The largest of as many windows as ``output_size`` says; where it lies is not given."""
-    if return_indices:
-        raise NotImplementedError("adaptive_max_pool2d: return_indices is not implemented")
-    return _call((_adaptive_max_pool2d, _key(output_size)), (input,))
+    return _call((_adaptive_max_pool2d, _key(output_size), return_indices), (input,))
 
 
 def adaptive_avg_pool3d(input: Array, output_size: Union[int, Sequence[Optional[int]]]) -> Array:
     """The average of as many windows as ``output_size`` says."""
-    return _call((_adaptive_avg_pool3d, _key(output_size)), (input,))
+    return _call((_adaptive_avg_pool3d, _key(output_size), False), (input,))
 
 
-def adaptive_max_pool3d(input: Array, output_size: Union[int, Sequence[Optional[int]]], return_indices: bool = False) -> Array:
+def adaptive_max_pool3d(
+    input: Array, output_size: Union[int, Sequence[Optional[int]]], return_indices: bool = False
+) -> Any:
     """The largest of as many windows as ``output_size`` says; where it lies is not given."""
-    if return_indices:
-        raise NotImplementedError("adaptive_max_pool3d: return_indices is not implemented")
-    return _call((_adaptive_max_pool3d, _key(output_size)), (input,))
+    return _call((_adaptive_max_pool3d, _key(output_size), return_indices), (input,))
 
 
 # ---- normalisation, padding and element-wise functions ---------------------------------------------
@@ -749,7 +761,10 @@ def batch_norm(
     array([1., 0.], dtype=float32)
     """
     if training:
-        raise NotImplementedError("batch_norm: training is not implemented, and gradients are not")
+        raise NotImplementedError(
+            "batch_norm: training = True takes the statistics of the batch, and Volute is for inference: "
+            "those that are given are taken, as by module.eval()"
+        )
     if weight is None or bias is None:
         like = running_mean
         one = like * 0 + 1
@@ -767,13 +782,21 @@ class _Pad(_Function):
     def compile(self, arrays: Tuple[Array, ...], *options: Any) -> Kernel:
         pads, mode, value = options
         rank = _rank(arrays[0])
-        spatial = len(pads) // 2
-        if len(pads) % 2 or not 1 <= spatial <= 3 or rank not in (spatial + 1, spatial + 2):
+        padded = len(pads) // 2
+        # Which letters the axes have is of no matter to padding: as many as are needed are of space.
+        spatial = max(padded, rank - 2, 1)
+        if len(pads) % 2 or not 1 <= padded <= min(rank, 3) or spatial > 3:
             raise Error(
-                f"pad: {len(pads)} numbers do not pad the spatial axes of an array of {rank} axes: two "
-                "for each of them, the last axis first"
+                f"pad: {len(pads)} numbers do not pad an array of {rank} axes: two for each of its last one "
+                "to three axes, the last axis first, of at most five"
+            )
+        if mode != "zeros" and rank not in (padded + 1, padded + 2):  # as PyTorch has it
+            raise Error(
+                f"pad: mode {mode} pads all spatial axes of an array: {2 * (rank - 2)} numbers for {rank} axes, "
+                f"or {2 * (rank - 1)} without a batch, not {len(pads)}"
             )
         letters = "nc" + "dhw"[3 - spatial:]
+        pads = (*pads, *([0] * (2 * (spatial - padded))))
         # PyTorch's list begins with the last axis.
         sides = [(pads[2 * i], pads[2 * i + 1]) for i in reversed(range(spatial))]
         given = _attributes(pad=sides, mode=mode if mode != "zeros" else None, value=value)
@@ -784,7 +807,7 @@ _pad = _Pad()
 
 
 def pad(input: Array, pad: Sequence[int], mode: str = "constant", value: Optional[float] = None) -> Array:
-    """Pads the spatial axes, or crops them where a number is below 0; the last axis comes first.
+    """Pads the last axes, or crops them where a number is below 0; the last axis comes first.
 
     >>> volute.pad(numpy.array([[[1, 2, 3]]], "f4"), (1, 2), mode="reflect")
     array([[[2., 1., 2., 3., 2., 1.]]], dtype=float32)
@@ -799,7 +822,7 @@ def pad(input: Array, pad: Sequence[int], mode: str = "constant", value: Optiona
 _elementwise = {
     name: _Elementwise(name)
     for name in ("batch_norm", "relu", "relu6", "leaky_relu", "elu", "prelu", "sigmoid", "tanh", "silu",
-                 "hardsigmoid", "hardswish", "hardtanh", "mish", "gelu", "softplus")
+                 "hardsigmoid", "hardswish", "hardtanh", "mish", "gelu")
 }  # fmt: skip
 
 
@@ -872,11 +895,44 @@ def gelu(input: Array, approximate: str = "none") -> Array:
     return _unary("gelu", input, approximate=approximate)
 
 
+class _Softplus(_Function):
+    def __init__(self) -> None:
+        super().__init__("softplus", 1)
+
+    def compile(self, arrays: Tuple[Array, ...], *options: Any) -> Kernel:
+        (beta,) = options
+        letters = _letters_of(self.name, _rank(arrays[0]))
+        operand = _Operand(arrays[0], letters, "x")
+        if beta == 1:
+            return _kernel(self.name, [operand], "softplus %x", letters)
+        sizes = dict(re.findall(r"([a-z])=(\d+)", operand.type))
+        channels = int(sizes["c"])
+
+        def every(value: float) -> str:  # a number for each channel
+            return f"const [{', '.join([_attribute(value)] * channels)}] : {operand.element}[c={channels}]"
+
+        return _kernel(self.name, [operand], "mul %of_scaled, %back", letters, before=[
+            f"%beta = {every(beta)}", f"%back = {every(1 / beta)}",
+            "%scaled = mul %x, %beta", "%of_scaled = softplus %scaled",
+        ])  # fmt: skip
+
+
+_softplus = _Softplus()
+
+
 def softplus(input: Array, beta: float = 1, threshold: float = 20) -> Array:
-    """log(1 + exp(x)), and x itself above 20; other betas and thresholds are not implemented."""
-    if beta != 1 or threshold != 20:
-        raise NotImplementedError("softplus: only beta = 1 and threshold = 20 are implemented")
-    return _unary("softplus", input)
+    """log(1 + exp(beta x)) / beta, and x itself where beta x is above 20, the only threshold.
+
+    >>> volute.softplus(numpy.array([0, 30], "f4"), beta=2)
+    array([ 0.3465736, 30.       ], dtype=float32)
+    """
+    if threshold != 20:
+        raise NotImplementedError(
+            f"softplus: threshold = {threshold} is not 20, above which the language's softplus is x itself"
+        )
+    if not beta:
+        raise Error("softplus: beta = 0, and it is divided by")
+    return _call((_softplus, float(beta)), (input,))
 
 
 def prelu(input: Array, weight: Array) -> Array:

@@ -259,25 +259,52 @@ def _avg_pool(module: Any, spatial: int) -> Fused:
                  divisor=getattr(module, "divisor_override", None))
 
 
-def _adaptive_avg_pool(module: Any, spatial: int) -> Fused:
+def _lp_pool(module: Any, spatial: int) -> Fused:
+    if module.norm_type not in (2, 4, 6, 8):
+        raise _Left(f"its norm {module.norm_type} is of x, and Volute's of |x|")
+    return _pool(f"lp_pool{spatial}d", spatial, "lp_pool", kernel=_listed(module.kernel_size),
+                 stride=_listed(module.stride), ceil_mode=module.ceil_mode, p=float(module.norm_type))
+
+
+def _adaptive_size(module: Any) -> Any:
     size = _listed(module.output_size)
     if isinstance(size, list) and None in size:
         raise _Left("its output size follows the input's")
+    return size
+
+
+def _adaptive_avg_pool(module: Any, spatial: int) -> Fused:
+    size = _adaptive_size(module)
     return _pool(f"adaptive_avg_pool{spatial}d", spatial, "adaptive_avg_pool", output=size)
+
+
+def _adaptive_max_pool(module: Any, spatial: int) -> Fused:
+    if module.return_indices:
+        raise _Left("gives indices")
+    size = _adaptive_size(module)
+    return _pool(f"adaptive_max_pool{spatial}d", spatial, "adaptive_max_pool", output=size)
 
 
 _firsts: Dict[type, Tuple[Callable[[nn.Module, int], Fused], int]] = {}
 for _n in (1, 2, 3):
     for _prefix, _make in (("Conv", _conv), ("ConvTranspose", _conv), ("MaxPool", _max_pool),
-                           ("AvgPool", _avg_pool), ("AdaptiveAvgPool", _adaptive_avg_pool)):
-        _firsts[getattr(nn, f"{_prefix}{_n}d")] = (_make, _n)
+                           ("AvgPool", _avg_pool), ("LPPool", _lp_pool),
+                           ("AdaptiveAvgPool", _adaptive_avg_pool),
+                           ("AdaptiveMaxPool", _adaptive_max_pool)):
+        if hasattr(nn, f"{_prefix}{_n}d"):  # nn.LPPool3d came late
+            _firsts[getattr(nn, f"{_prefix}{_n}d")] = (_make, _n)
 
 
 def _first(module: nn.Module) -> Fused:
     """A convolution or pooling as a kernel; _Left where it is none, or not one that can be."""
     found = _firsts.get(type(module))
     if found is None:
-        raise _Left(f"{type(module).__name__} is neither a convolution nor a pooling")
+        name = type(module).__name__
+        if isinstance(module, (nn.MaxUnpool1d, nn.MaxUnpool2d, nn.MaxUnpool3d)):
+            raise _Left(f"{name} has two inputs")
+        if isinstance(module, (nn.FractionalMaxPool2d, nn.FractionalMaxPool3d)):
+            raise _Left(f"{name} draws its windows at random")
+        raise _Left(f"{name} is neither a convolution nor a pooling")
     for name, parameter in module.named_parameters(recurse=False):
         if parameter.device.type != "cpu":
             raise _Left(f"its {name} is on {parameter.device}")

@@ -3,6 +3,8 @@
 #include "ir/parse.h"
 #include "tests/support/catch.h"
 
+#include <fmt/format.h>
+
 #include <cstring>
 
 using namespace volute;
@@ -116,6 +118,21 @@ TEST_CASE("nothing is timed unverified: plain loops stand in for a reference tha
       options);
   REQUIRE(layers);
   CHECK_THAT(layers->verification, ContainsSubstring("volute: the naive schedule"));
+}
+
+TEST_CASE("sixty layers are verified to the last element, though whole numbers overflow on the way",
+          "[bench]") {
+  std::string text = "program @p(%x: f32[n=1, c=4, h=6, w=6], %w: f32[o=4, i=4, h=3, w=3]) {\n"
+                     "  %0 = conv %x, %w {pad = 1}\n";
+  for (int i = 1; i < 60; ++i) text += fmt::format("  %{} = conv %{}, %w {{pad = 1}}\n", i, i - 1);
+  BenchOptions options = quickly();
+  options.against = {"naive"};
+  const auto found = benchmark(*ir::parse(text + "  return %59\n}"), options);
+  REQUIRE(found);
+  CHECK_THAT(found->verification,
+             Catch::Matchers::StartsWith("within the tolerance of the reference: volute (") &&
+                 ContainsSubstring("naive (") && ContainsSubstring("(whole numbers overflow)") &&
+                 !ContainsSubstring("finite bound"));
 }
 
 TEST_CASE("another schedule is a contender of its own, and cold calls are measured one by one",

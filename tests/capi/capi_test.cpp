@@ -338,7 +338,87 @@ TEST_CASE("every stage is there as text, and no other") {
   CHECK(stage("report").find("program @layer") == 0);
   CHECK(stage("object", VOLUTE_REFUSED) ==
         "stage: there is no stage 'object' (the stages are program, nest, schedule, loops, llvm, "
-        "asm, report)");
+        "asm, report, html)");
+  const std::string page = stage("html");
+  CHECK(page.find("<!doctype html>") == 0);
+  for (const std::string part : {R"("file":"@layer")", "nests layer", "define ", "fma("})
+    CHECK(page.find(part) != std::string::npos);
+}
+
+namespace {
+
+using Pending = std::unique_ptr<volute_pending, Ends<volute_pending_free>>;
+
+Pending compile_async(const Session& session, const Program& program,
+                      const volute_option* options = nullptr) {
+  volute_pending* pending = nullptr;
+  CHECK(volute_compile_async(session.get(), program.get(), options, &pending, nullptr) ==
+        VOLUTE_OK);
+  REQUIRE(pending);
+  return Pending(pending);
+}
+
+Made<Kernel> get(const Pending& pending) {
+  volute_kernel* kernel = nullptr;
+  volute_error* error = nullptr;
+  const volute_status status = volute_pending_kernel(pending.get(), &kernel, &error);
+  return {Kernel(kernel), status, Error(error)};
+}
+
+} // namespace
+
+TEST_CASE("a kernel is compiled by another thread, and outlives all that it came from") {
+  Pending pending;
+  {
+    const Made<Session> session = make_session();
+    pending = compile_async(session.handle, parse(layer).handle);
+  }
+  Made<Kernel> first = get(pending);
+  REQUIRE(first.status == VOLUTE_OK);
+  CHECK(volute_pending_wait(pending.get(), 0));
+  volute_pending_cancel(pending.get()); // too late to matter
+  const Made<Kernel> second = get(pending);
+  CHECK(second.status == VOLUTE_OK);
+  pending.reset();
+  first.handle.reset();
+  CHECK(volute_kernel_name(second.handle.get()) == std::string("layer"));
+}
+
+TEST_CASE("a pending kernel may be waited for, and given up") {
+  const Made<Session> session = make_session();
+  std::string text = "program @long(%x: f32[n=1, c=8, h=90, w=90]";
+  for (int i = 0; i < 40; ++i) text += ", %w" + std::to_string(i) + ": f32[o=8, i=8, h=3, w=3]";
+  text += ") {\n  %y0 = conv %x, %w0\n";
+  for (int i = 1; i < 40; ++i)
+    text += "  %y" + std::to_string(i) + " = conv %y" + std::to_string(i - 1) + ", %w" +
+            std::to_string(i) + "\n";
+  text += "  return %y39\n}\n";
+  const volute_option seldom[] = {{"accuracy", "1.75"}, {nullptr, nullptr}}; // on no disk
+  const Pending pending = compile_async(session.handle, parse(text.c_str()).handle, seldom);
+  CHECK(!volute_pending_wait(pending.get(), 0));
+  CHECK(!volute_pending_wait(pending.get(), -1));
+  CHECK(!volute_pending_wait(pending.get(), 0.01));
+  volute_pending_cancel(pending.get());
+  const Made<Kernel> made = get(pending);
+  CHECK(made.status == VOLUTE_CANCELLED);
+  CHECK(volute_error_status(made.error.get()) == VOLUTE_CANCELLED);
+  CHECK(made.message() == "long: its compilation was cancelled");
+  CHECK(made.handle == nullptr);
+  CHECK(volute_pending_wait(pending.get(), 1e300)); // it is ready
+}
+
+TEST_CASE("what is refused while another thread compiles is refused by the one who asks") {
+  const Made<Session> session = make_session();
+  const Program program = parse(layer).handle;
+  const volute_option no_such[] = {{"threads", "2"}, {nullptr, nullptr}};
+  volute_pending* pending = nullptr;
+  CHECK(volute_compile_async(session.handle.get(), program.get(), no_such, &pending, nullptr) ==
+        VOLUTE_REFUSED);
+  CHECK(pending == nullptr);
+  const volute_option no_schedule[] = {{"schedule", "for q"}, {nullptr, nullptr}};
+  const Made<Kernel> made = get(compile_async(session.handle, program, no_schedule));
+  CHECK(made.status == VOLUTE_REFUSED);
+  CHECK(made.message().find("schedule:1:5: ") == 0);
 }
 
 TEST_CASE("kernels run on the caller's threads, and its failure is a status") {
@@ -399,6 +479,8 @@ TEST_CASE("NULL is refused or means nothing, wherever it is given") {
   const volute_tensor w = l.at("w", l.w);
   volute_program* made_program = nullptr;
   volute_kernel* made_kernel = nullptr;
+  volute_pending* made_pending = nullptr;
+  const Pending pending = compile_async(session.handle, program);
   volute_session* made_session = nullptr;
   char* text = nullptr;
   const std::vector<std::function<volute_status(volute_error**)>> calls = {
@@ -421,6 +503,17 @@ TEST_CASE("NULL is refused or means nothing, wherever it is given") {
       [&](auto e) {
         return volute_compile(session.handle.get(), program.get(), nullptr, nullptr, e);
       },
+      [&](auto e) {
+        return volute_compile_async(nullptr, program.get(), nullptr, &made_pending, e);
+      },
+      [&](auto e) {
+        return volute_compile_async(session.handle.get(), nullptr, nullptr, &made_pending, e);
+      },
+      [&](auto e) {
+        return volute_compile_async(session.handle.get(), program.get(), nullptr, nullptr, e);
+      },
+      [&](auto e) { return volute_pending_kernel(nullptr, &made_kernel, e); },
+      [&](auto e) { return volute_pending_kernel(pending.get(), nullptr, e); },
       [&](auto e) { return volute_inspect(nullptr, program.get(), nullptr, "asm", &text, e); },
       [&](auto e) {
         return volute_inspect(session.handle.get(), nullptr, nullptr, "asm", &text, e);
@@ -456,6 +549,10 @@ TEST_CASE("NULL is refused or means nothing, wherever it is given") {
   }
   CHECK(made_program == nullptr);
   CHECK(made_kernel == nullptr);
+  CHECK(made_pending == nullptr);
+  CHECK(volute_pending_wait(nullptr, 0));
+  volute_pending_cancel(nullptr);
+  volute_pending_free(nullptr);
   CHECK(made_session == nullptr);
   CHECK(text == nullptr);
 

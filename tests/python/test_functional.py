@@ -177,8 +177,8 @@ class AgainstTorch(unittest.TestCase):
             size = self.numbers(1, 6, spatial)
             if isinstance(size, tuple) and spatial > 1 and self.random.random() < 0.5:
                 size = (None, *size[1:])
-            for kind, close in (("avg", 1e-6), ("max", False)):
-                self.compare(f"adaptive_{kind}_pool{spatial}d", (x,), dict(output_size=size), close)
+            self.compare(f"adaptive_avg_pool{spatial}d", (x,), dict(output_size=size), close=1e-6)
+            self.compare(f"adaptive_max_pool{spatial}d", (x,), dict(output_size=size))
 
     def test_max_unpool(self):
         for _ in self.draws(16):
@@ -207,6 +207,7 @@ class AgainstTorch(unittest.TestCase):
             ("hardswish", {}, 1e-6), ("hardtanh", {}, False),
             ("hardtanh", {"min_val": -2.0, "max_val": 3.0}, False), ("mish", {}, 1e-5),
             ("gelu", {}, 1e-6), ("gelu", {"approximate": "tanh"}, 1e-6), ("softplus", {}, 1e-6),
+            ("softplus", {"beta": 0.5}, 1e-6), ("softplus", {"beta": 30.0}, 1e-6),
         ]:
             for shape in [(2, 3, 4, 5), (7,), (2, 3), (1, 2, 3, 4, 5)]:
                 x = self.laid_out(self.whole(shape)) / 2
@@ -227,6 +228,18 @@ class AgainstTorch(unittest.TestCase):
             if mode == "constant":
                 options["value"] = self.random.choice([0.0, -1.5])
             self.compare("pad", (x,), options)
+
+    def test_pad_of_some_axes(self):
+        """Any of the last three, of arrays of one to five axes: which are of space is of no matter."""
+        kept = 0
+        for rank in range(1, 6):
+            x = self.whole([3, 2, 4, 3, 5][-rank:])
+            for padded in range(1, 4):
+                pads = tuple(self.random.randint(-1, 2) for _ in range(2 * padded))
+                kept += self.compare("pad", (x,), dict(pad=pads, value=2.0))
+        self.assertEqual(kept, 12)
+        for pads, mode in (((1, 1), "reflect"), ((0, 1, 2, 0), "replicate")):
+            self.compare("pad", (self.whole([1, 2, 3, 4, 5]),), dict(pad=pads, mode=mode))
 
     # ---- what goes with it ------------------------------------------------------------------------
 

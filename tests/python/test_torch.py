@@ -130,7 +130,10 @@ class Optimized(unittest.TestCase):
                           transposed(4, 6, 3, 2, 1, 1, groups=2),
                           getattr(nn, f"MaxPool{n}d")(3, 2, 1, ceil_mode=True),
                           getattr(nn, f"AvgPool{n}d")(3, 2, 1, count_include_pad=False),
-                          getattr(nn, f"AdaptiveAvgPool{n}d")(3)]
+                          getattr(nn, f"AdaptiveAvgPool{n}d")(3),
+                          getattr(nn, f"AdaptiveMaxPool{n}d")(4)]
+            if n < 3:
+                layers[n].append(getattr(nn, f"LPPool{n}d")(2, 3, stride=2))
         for n, all_of_n in layers.items():
             for layer in all_of_n:
                 with self.subTest(layer=str(layer)):
@@ -140,6 +143,19 @@ class Optimized(unittest.TestCase):
                         inputs.pop()  # PyTorch 1.13 wants a batch there
                     fast = self.same(chain, *inputs)
                     self.assertEqual(len(fast._volute_report.taken), 1)
+
+    def test_poolings_that_are_left_say_why(self):
+        for layer, why in [
+            (nn.MaxUnpool2d(2), "MaxUnpool2d has two inputs"),
+            (nn.FractionalMaxPool2d(2, 3), "FractionalMaxPool2d draws its windows at random"),
+            (nn.LPPool2d(3, 2), "its norm 3 is of x, and Volute's of |x|"),
+            (nn.MaxPool2d(2, return_indices=True), "gives indices"),
+            (nn.AdaptiveMaxPool2d(2, return_indices=True), "gives indices"),
+            (nn.AdaptiveAvgPool2d((2, None)), "its output size follows the input's"),
+        ]:
+            with self.subTest(layer=str(layer)):
+                fast = volute.torch.optimize(nn.Sequential(nn.Conv2d(1, 1, 1), layer).eval())
+                self.assertIn(f"  1: {why}", volute.torch.report(fast))
 
     def test_every_activation(self):
         for activation in [nn.ReLU(), nn.ReLU6(), nn.LeakyReLU(0.2), nn.ELU(1.5), nn.Hardtanh(-1, 2),

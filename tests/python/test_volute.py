@@ -5,8 +5,11 @@ import contextlib
 import ctypes
 import doctest
 import gc
+import html.parser
 import io
+import json
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -95,8 +98,32 @@ class Kernels(unittest.TestCase):
         self.assertEqual(self.kernel.inspect("program"), LAYER)
         self.assertIn("multiply-adds", self.kernel.report)
         page = self.kernel._repr_html_()
-        for part in ("@layer", "<summary>asm</summary>", "f32[n=1, c=3, w=3]", "&quot;"):
+        for part in ("@layer", "<summary>schedule</summary>", "f32[n=1, c=3, w=3]"):
             self.assertIn(part, page)
+
+    def test_a_notebook_shows_the_page_of_everything(self):
+        """In a frame, whose attribute is all of the page: nothing of it gets into the notebook."""
+        frames = []
+
+        class Frames(html.parser.HTMLParser):
+            def handle_starttag(self, tag, attributes):
+                if tag == "iframe":
+                    frames.append(dict(attributes))
+                self.assertions.append(tag)
+
+        parser = Frames()
+        parser.assertions = tags = []
+        parser.feed(self.kernel._repr_html_())
+        parser.close()
+        self.assertEqual(len(frames), 1)
+        self.assertEqual(frames[0]["sandbox"], "allow-scripts")
+        timeless = re.compile(r'"(\w*milliseconds|total|cpu|lower|emit|object|link)":[0-9.e-]+')
+        self.assertEqual(timeless.sub("", frames[0]["srcdoc"]), timeless.sub("", self.kernel.inspect("html")))
+        self.assertLessEqual(set(tags), {"div", "p", "b", "details", "summary", "pre", "iframe"})
+        data = re.search(r'<script type="application/json" id="data">(.*?)</script>',
+                         frames[0]["srcdoc"], re.S).group(1)
+        stages = [panel["stage"] for panel in json.loads(data)["panels"]]
+        self.assertEqual(stages, ["program", "nest", "schedule", "loops", "llvm", "asm"])
 
     def test_every_stage_is_a_text(self):
         for stage in volute.STAGES:
@@ -344,7 +371,41 @@ class Threads(unittest.TestCase):
         two = volute.compile(text, session=volute.Session(threads=2))(x, w)
         numpy.testing.assert_array_equal(one, two)
 
-    def test_an_interrupt_is_heard_while_something_compiles(self):
+    def test_an_interrupt_gives_a_compile_up(self):
+        """Ctrl-C in the middle of a compile of seconds: it is heard, and the compile ends there."""
+        session = volute.Session(disk_cache=0)
+
+        def network(layers):
+            def build(b):
+                y = b.input("x", "f32[n=1, c=32, h=400, w=400]")
+                for i in range(layers):
+                    taps = 5 - 2 * (i % 2)
+                    y = b.relu(b.conv(y, b.input(f"w{i}", f"f32[o=32, i=32, h={taps}, w={taps}]")))
+                return y
+            return build
+
+        begin = time.process_time()
+        volute.compile(network(4), session=session)
+        whole = (time.process_time() - begin) / 4 * 60  # of the longer one, about
+
+        def interrupt():
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+        timer = threading.Timer(0.3, interrupt)
+        begin_cpu, begin = time.process_time(), time.perf_counter()
+        timer.start()
+        with self.assertRaises(KeyboardInterrupt):
+            volute.compile(network(60), session=session)
+        self.assertLess(time.perf_counter() - begin, 3)
+        timer.join()
+        while True:  # until the process rests
+            last = time.process_time()
+            time.sleep(0.3)
+            if time.process_time() - last < 0.03:
+                break
+        self.assertLess(time.process_time() - begin_cpu, whole / 2, f"of {whole} s")
+
+    def test_an_interrupt_is_heard_while_something_is_inspected(self):
         entered, may_end = threading.Event(), threading.Event()
 
         def slow():
@@ -385,12 +446,18 @@ class Functions(unittest.TestCase):
             volute.conv2d(x, w, stride=(1, 2, 3))
         with refused(volute.Error, "pad"):
             volute.conv2d(x, w, padding="round")
-        with refused(NotImplementedError, "softplus"):
-            volute.softplus(x, beta=2)
+        with refused(NotImplementedError, "softplus: threshold = 2 is not 20"):
+            volute.softplus(x, threshold=2)
+        with refused(volute.Error, "softplus: beta = 0"):
+            volute.softplus(x, beta=0)
         with refused(NotImplementedError, "training"):
             volute.batch_norm(x, x, x, training=True)
-        with refused(volute.Error, "pad: 2 numbers do not pad"):
-            volute.pad(x, (1, 1))
+        with refused(volute.Error, "pad: 8 numbers do not pad an array of 4 axes"):
+            volute.pad(x, (1, 1) * 4)
+        with refused(volute.Error, "pad: 3 numbers do not pad"):
+            volute.pad(x, (1, 1, 1))
+        with refused(volute.Error, "mode reflect pads all spatial axes of an array: 4 numbers for 4 axes"):
+            volute.pad(x, (1, 1), mode="reflect")
         with refused(volute.Error, "at most 5 axes"):
             volute.relu(floats(1, 1, 1, 1, 1, 2))
         with refused(volute.Error, "index"):

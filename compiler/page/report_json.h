@@ -5,8 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
-namespace volute::tools {
+namespace volute::compiler {
 
 nlohmann::ordered_json json_of(const compiler::Report& report);
 
-} // namespace volute::tools
+} // namespace volute::compiler

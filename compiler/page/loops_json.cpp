@@ -1,10 +1,10 @@
-#include "tools/loops_json.h"
+#include "compiler/page/loops_json.h"
 
 #include "ir/walk.h"
 
 #include <algorithm>
 
-namespace volute::tools {
+namespace volute::compiler {
 namespace {
 
 using namespace ir;
@@ -154,4 +154,4 @@ Json json_of(const Step& step, const LoopsText::StepLines& lines) {
   return json;
 }
 
-} // namespace volute::tools
+} // namespace volute::compiler

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-namespace volute::tools {
+namespace volute::compiler {
 
 /// Of one call, and on which machine.
 struct Measured {
@@ -17,7 +17,7 @@ struct Measured {
 
 struct PageSubject {
   std::string file;    // as the command line names it
-  std::string command; // that makes the page again
+  std::string command; // that makes the page again, or "" for none
   std::optional<Measured> measured;
 };
 
@@ -27,4 +27,4 @@ struct PageSubject {
 std::string inspect_page(const compiler::Compiled& compiled, const compiler::LlvmListing& llvm,
                          const compiler::Target& target, const PageSubject& subject);
 
-} // namespace volute::tools
+} // namespace volute::compiler

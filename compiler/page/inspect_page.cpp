@@ -1,32 +1,31 @@
-#include "tools/inspect_page.h"
+#include "compiler/page/inspect_page.h"
 
+#include "compiler/page/loops_json.h"
+#include "compiler/page/report_json.h"
 #include "compiler/report/side_by_side.h"
 #include "compiler/schedule/cost_model.h"
 #include "compiler/schedule/parameters.h"
 #include "ir/print.h"
-#include "tools/loops_json.h"
-#include "tools/report_json.h"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <map>
 
-namespace volute::tools {
+namespace volute::compiler {
 
 extern const char* const inspect_page_template; // inspect_page.html, with @DATA@ in its place
 
 namespace {
 
 using Json = nlohmann::ordered_json;
-using namespace compiler;
 
 constexpr size_t most_lines = 30000;      // of a stage: what a browser still scrolls through
 constexpr size_t longest_line = 2000;     // characters: the data of tables go on for longer
 constexpr size_t most_statements = 20000; // of a step that is to be walked through
 
 /// Lines in columns of their own, with each set of statements once.
-class Panels {
+class StagePanels {
 public:
   void add(const StageText& stage) {
     Json panel = {{"stage", stage.stage}};
@@ -204,7 +203,7 @@ Json steps_of(const Compiled& compiled) {
     const ir::LoopsText::StepLines& lines = compiled.listing->loops.steps[i];
     Json step;
     if (statements_in(lines) <= static_cast<int64_t>(most_statements))
-      step = tools::json_of(loops.steps[i], lines);
+      step = compiler::json_of(loops.steps[i], lines);
     else
       step["name"] = loops.steps[i].name, step["too_long"] = true;
     if (i < compiled.listing->steps.size()) {
@@ -253,7 +252,7 @@ std::string inside_script(std::string data) {
 std::string inspect_page(const Compiled& compiled, const LlvmListing& llvm, const Target& target,
                          const PageSubject& subject) {
   const Stages& stages = compiled.stages;
-  Panels panels;
+  StagePanels panels;
   for (const StageText& stage : side_by_side(stages)) panels.add(stage);
   panels.add(stage_of_llvm(llvm.text, llvm.places, stages.loops.sources));
   panels.add(stage_of_assembly(*compiled.listing));
@@ -267,7 +266,7 @@ std::string inspect_page(const Compiled& compiled, const LlvmListing& llvm, cons
                         {"peak_flops", subject.measured->peak_flops},
                         {"machine", subject.measured->machine}};
   data["target"] = json_of(target);
-  data["report"] = tools::json_of(compiled.report);
+  data["report"] = compiler::json_of(compiled.report);
   data["panels"] = panels.panels();
   data["sets"] = panels.sets();
   data["names"] = panels.names();
@@ -293,4 +292,4 @@ std::string inspect_page(const Compiled& compiled, const LlvmListing& llvm, cons
   return html;
 }
 
-} // namespace volute::tools
+} // namespace volute::compiler

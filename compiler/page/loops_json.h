@@ -13,9 +13,9 @@
 
 #include <nlohmann/json.hpp>
 
-namespace volute::tools {
+namespace volute::compiler {
 
 /// `lines` are the step's of the loops text.
 nlohmann::ordered_json json_of(const ir::Step& step, const ir::LoopsText::StepLines& lines);
 
-} // namespace volute::tools
+} // namespace volute::compiler

@@ -1,12 +1,11 @@
-#include "tools/report_json.h"
+#include "compiler/page/report_json.h"
 
 #include "compiler/target/target.h"
 
-namespace volute::tools {
+namespace volute::compiler {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using namespace compiler;
 
 Json json_of(const NestReport& nest) {
   Json json;
@@ -96,4 +95,4 @@ Json json_of(const Report& report) {
   return json;
 }
 
-} // namespace volute::tools
+} // namespace volute::compiler
