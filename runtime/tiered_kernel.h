@@ -7,8 +7,8 @@
 //
 // It is called as a kernel is, from any number of threads; which of the two a call takes is one
 // load of a pointer. Each call is of one of them from beginning to end. The two may differ in the
-// last bits of a sum, as two schedules do; asked for a deterministic kernel, a session compiles the
-// good one at once. Both are kept as long as this is.
+// last bits of a sum, as two schedules do; where CompileOptions::deterministic is asked for, they
+// give the same bits. Both are kept as long as this is.
 #pragma once
 
 #include "runtime/kernel.h"
