@@ -47,8 +47,10 @@ std::optional<int64_t> bytes_in(std::string_view text);
 
 /// A row of the table, for `volute --help`.
 struct OptionRow {
+  /// A column each.
   std::string_view variable, values, meaning;
 };
+/// All of its rows.
 std::span<const OptionRow> option_rows();
 /// The table as text, a row a line, in columns.
 std::string options_help();

@@ -98,8 +98,8 @@ std::vector<ComputeDirective> Asked::Inside::of(const std::string& nest) const {
 }
 
 Choice Asked::for_nest(const Nest& nest, const std::vector<Buffer>& buffers, const Inside& inside,
-                       bool dot_products, const Target& target) const {
-  Choice choice = own(nest, buffers, dot_products, target);
+                       bool dot_products, const Target& target, SumOrder sums) const {
+  Choice choice = own(nest, buffers, dot_products, target, sums);
   choice.schedule.compute = inside.of(nest.name);
   return choice;
 }
@@ -110,12 +110,12 @@ bool Asked::is_chosen(const std::string& nest) const {
 }
 
 Choice Asked::own(const Nest& nest, const std::vector<Buffer>& buffers, bool dot_products,
-                  const Target& target) const {
+                  const Target& target, SumOrder sums) const {
   if (naive_) return {{}, {"the naive nest was asked for: every axis a plain loop"}, {}};
   for (const std::string& name : {nest.name, std::string()})
     if (const auto found = schedules_.find(name); found != schedules_.end())
       return {found->second, {"the schedule was given"}, {}};
-  return choose(nest, target, buffers, dot_products);
+  return choose(nest, target, buffers, dot_products, sums);
 }
 
 } // namespace volute::compiler

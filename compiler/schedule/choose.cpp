@@ -65,8 +65,8 @@ int64_t instructions_at_end(const Nest& nest) {
 class Chooser {
 public:
   Chooser(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers,
-          bool dot_products)
-      : target_(target), dot_products_(dot_products),
+          bool dot_products, SumOrder sums)
+      : target_(target), dot_products_(dot_products), sums_(sums),
         lanes_(std::min<int64_t>(target.lanes(widest_in_registers(nest)), 64)) {
     flat_ = nest;
     is_banded_ = band_axis(nest) != nullptr;
@@ -364,7 +364,7 @@ private:
   /// what is read lies so. Every sum takes a register, and they are added up across lanes at the
   /// end.
   void try_lanes_of_sums() {
-    if (lanes_ < 2 || is_banded_ || !adds_up(flat_)) return;
+    if (lanes_ < 2 || is_banded_ || !adds_up(flat_) || is_ordered()) return;
     const Write& w = flat_.writes.front();
     for (const NestAxis& v : flat_.axes) {
       if (!v.reduction || constrained(v) || v.extent.number() < lanes_ / 2 || !lies_in_a_row(v))
@@ -496,12 +496,16 @@ private:
     score(tile, std::move(schedule));
   }
 
+  /// Whether the sums have one order, whatever the schedule.
+  bool is_ordered() const { return sums_ == SumOrder::stated && order_matters(flat_); }
+
   void score(const Tile& tile, Schedule schedule) {
+    if (is_ordered() && out_of_order(schedule, flat_)) return;
     const ConstantWeight* weight = constant_ ? &*constant_ : nullptr;
-    Expected<Plan> plan = resolve(schedule, *facts_, target_, weight);
+    Expected<Plan> plan = resolve(schedule, *facts_, target_, weight, sums_);
     if (!plan && !schedule.prefetch.empty()) { // its tiles do not lie so that they can be asked for
       schedule.prefetch.clear();
-      plan = resolve(schedule, *facts_, target_, weight);
+      plan = resolve(schedule, *facts_, target_, weight, sums_);
     }
     if (!plan) {
       ++refused_;
@@ -509,7 +513,7 @@ private:
     }
     if (!plan->packed.empty() && comes_in_bursts(*plan)) {
       schedule.prefetch.push_back({flat_.operands[static_cast<size_t>(flat_.weight)].name});
-      plan = resolve(schedule, *facts_, target_, weight);
+      plan = resolve(schedule, *facts_, target_, weight, sums_);
     }
     if (plan->registers_needed(flat_) > target_.vector_registers - 1) return;
     if (plan->slide && !plan->slide->holds) return;
@@ -677,15 +681,17 @@ private:
           stride = std::max(stride, stride_along(flat_, read.operand, read.index, axis.var));
       loops.push_back({&axis, stride});
     }
-    std::stable_sort(loops.begin(), loops.end(),
-                     [](const Loop& a, const Loop& b) { return a.stride > b.stride; });
+    if (!is_ordered())
+      std::stable_sort(loops.begin(), loops.end(),
+                       [](const Loop& a, const Loop& b) { return a.stride > b.stride; });
     // Rows of taps come first even so: their bounds are found once, and channels inside a row
     // share its lines just as well.
     const auto is_tap_axis = [](const Loop& l) { return l.axis->role == AxisRole::tap; };
     const auto last_tap = std::find_if(loops.rbegin(), loops.rend(), is_tap_axis);
     const NestAxis* nearest = last_tap == loops.rend() ? nullptr : last_tap->axis;
-    std::stable_partition(loops.begin(), loops.end(),
-                          [&](const Loop& l) { return is_tap_axis(l) && l.axis != nearest; });
+    if (!is_ordered())
+      std::stable_partition(loops.begin(), loops.end(),
+                            [&](const Loop& l) { return is_tap_axis(l) && l.axis != nearest; });
     std::vector<LoopDirective> result;
     for (const Loop& loop : loops) result.push_back({name(*loop.axis)});
     if (result.empty()) return result;
@@ -750,6 +756,7 @@ private:
 
   const Target& target_;
   const bool dot_products_; // are taken
+  const SumOrder sums_;
   const int64_t lanes_;
   bool is_banded_ = false;
   Nest scheduled_;                         // flattened
@@ -807,9 +814,9 @@ Schedule plain_schedule(const Nest& nest, const Schedule& given) {
 }
 
 Choice choose(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers,
-              bool dot_products) {
+              bool dot_products, SumOrder sums) {
   if (nest.points() == 0) return {{}, {"there is no work"}, {}};
-  return Chooser(nest, target, buffers, dot_products).run();
+  return Chooser(nest, target, buffers, dot_products, sums).run();
 }
 
 } // namespace volute::compiler

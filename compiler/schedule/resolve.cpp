@@ -32,9 +32,10 @@ constexpr int64_t most_with_numbers = 512;
 class Resolver {
 public:
   Resolver(const Schedule& schedule, const NestFacts& facts, const Target& target,
-           const ConstantWeight* weight)
+           const ConstantWeight* weight, SumOrder sums)
       : facts_(facts), nest_(facts.nest()), target_(target), weight_(weight) {
     plan_.schedule = schedule;
+    plan_.sums = sums;
     if (plan_.schedule.loops.empty())
       for (const NestAxis& axis : nest_.axes)
         plan_.schedule.loops.push_back({nest_.name_of(axis.var)});
@@ -43,12 +44,12 @@ public:
   Expected<Plan> run() {
     using Rule = void (Resolver::*)();
     for (const Rule rule :
-         {&Resolver::keep_order_of_scattered, &Resolver::share_work_items_of_bands,
-          &Resolver::fit_parameters, &Resolver::make_tile, &Resolver::spread_lanes,
-          &Resolver::make_loops, &Resolver::cover_every_axis, &Resolver::choose_instruction,
-          &Resolver::choose_slide, &Resolver::pack_operands, &Resolver::use_numbers,
-          &Resolver::plan_reads, &Resolver::plan_slide, &Resolver::plan_store,
-          &Resolver::keep_lanes_of_sums, &Resolver::plan_streams}) {
+         {&Resolver::keep_order_of_scattered, &Resolver::keep_order_of_sums,
+          &Resolver::share_work_items_of_bands, &Resolver::fit_parameters, &Resolver::make_tile,
+          &Resolver::spread_lanes, &Resolver::make_loops, &Resolver::cover_every_axis,
+          &Resolver::choose_instruction, &Resolver::choose_slide, &Resolver::pack_operands,
+          &Resolver::use_numbers, &Resolver::plan_reads, &Resolver::plan_slide,
+          &Resolver::plan_store, &Resolver::keep_lanes_of_sums, &Resolver::plan_streams}) {
       (this->*rule)();
       if (refusal_) return *refusal_;
     }
@@ -108,6 +109,11 @@ private:
     if (found != ordered)
       refuse(first, fmt::format("for {}: elements are scattered in the order of {}",
                                 fmt::join(found, ", "), fmt::join(ordered, ", ")));
+  }
+
+  void keep_order_of_sums() {
+    if (plan_.sums == SumOrder::any) return;
+    if (auto fault = out_of_order(plan_.schedule, nest_)) refusal_ = fail(std::move(*fault));
   }
 
   /// Nests that are computed in one step share its work items: the batch and the bands, no more.
@@ -736,13 +742,13 @@ private:
 } // namespace
 
 Expected<Plan> resolve(const Schedule& schedule, const NestFacts& facts, const Target& target,
-                       const ConstantWeight* weight) {
-  return Resolver(schedule, facts, target, weight).run();
+                       const ConstantWeight* weight, SumOrder sums) {
+  return Resolver(schedule, facts, target, weight, sums).run();
 }
 
 Expected<Plan> resolve(const Schedule& schedule, const Nest& nest, const Target& target,
-                       const ConstantWeight* weight) {
-  return resolve(schedule, NestFacts(nest), target, weight);
+                       const ConstantWeight* weight, SumOrder sums) {
+  return resolve(schedule, NestFacts(nest), target, weight, sums);
 }
 
 } // namespace volute::compiler

@@ -84,9 +84,10 @@ TEST_CASE("an image beyond L2 of which a tile uses each line once is walked as i
 TEST_CASE("where the longest vector would be half empty, half of it is taken if that costs less") {
   const auto lanes = [](int channels, const char* target) {
     const Choice choice = choice_for(
-        fmt::format("program @p(%x: f32[n=1, h=28, w=28, g=32, c={0}], %w: f32[g=32, o={0}, i={0}, "
-                    "h=3, w=3]) {{ %y = conv %x, %w {{pad = 1}} return %y }}",
-                    channels),
+        fmt::format(
+            "program @p(%x: f32[n=1, h=28, w=28, c={0}], %w: f32[o={0}, i={1}, h=3, w=3]) {{ "
+            "%y = conv %x, %w {{pad = 1, groups = 32}} return %y }}",
+            32 * channels, channels),
         target);
     CHECK(choice.refused == 0);
     return choice.schedule.registers.back().lanes;
