@@ -36,7 +36,7 @@ struct Options {
   int verbose = 0;              // VOLUTE_VERBOSE: how much is told (log.h)
   bool verbose_json = false;    // and whether for programs to read
   /// Who is told of kernels as they are loaded: profilers, debuggers.
-  enum class Profile : uint8_t { none, map, jitdump };
+  enum class Profile : uint8_t { none, map, jitdump, vtune };
   Profile profile = Profile::none; // VOLUTE_PROFILE
   bool debug = false;              // VOLUTE_DEBUG
   bool operator==(const Options&) const = default;

@@ -1,6 +1,7 @@
 #include "compiler/schedule/asked.h"
 
 #include "compiler/nests/bands.h"
+#include "ir/operators.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -33,9 +34,14 @@ std::vector<Diagnostic> Asked::misfit(const NestProgram& program) const {
                   fmt::format("write `nest NAME:` above it; the nests are {}",
                               fmt::join(names, ", ")))
           .diagnostics;
+    const std::vector<std::string_view> words(names.begin(), names.end());
+    const std::string nearest = nearest_word(name, words).value_or("");
     if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end())
       return fail("schedule", fmt::format("there is no nest {}", name),
-                  fmt::format("the nests are {}", fmt::join(names, ", ")))
+                  nearest.empty() || names.size() == 1
+                      ? fmt::format("the nests are {}", fmt::join(names, ", "))
+                      : fmt::format("did you mean {}? the nests are {}", nearest,
+                                    fmt::join(names, ", ")))
           .diagnostics;
   }
   return {};
@@ -49,7 +55,8 @@ Expected<NestProgram> Asked::place(NestProgram program, const Target& target,
   for (Nest& nest : program.nests) nest.placement.reset(); // it is for the schedule to say
   for (size_t consumer = program.nests.size(); consumer-- > 0;) {
     const std::string& name = program.nests[consumer].name;
-    const auto given = schedules_.find(name);
+    auto given = schedules_.find(name);
+    if (given == schedules_.end() && program.nests.size() == 1) given = schedules_.find("");
     if (given == schedules_.end()) continue;
     for (const ComputeDirective& compute : given->second.compute) {
       const auto refuse = [&](const std::string& why) {

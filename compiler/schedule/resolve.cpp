@@ -303,7 +303,8 @@ private:
   bool fit_reduction(const std::vector<LoopDirective>& all, size_t at, const NestAxis& axis) {
     const LoopDirective& loop = all[at];
     if (loop.parallel) {
-      refuse(loop.at, fmt::format("parallel {0}: {0} is a reduction axis", loop.axis));
+      refuse(loop.at, fmt::format("parallel {0}: {0} is a reduction axis", loop.axis),
+             fmt::format("write `for {}`", loop.axis));
       return false;
     }
     if (loop.by > 1 && !loop.dot && constrained(axis.var)) {
@@ -524,7 +525,8 @@ private:
       if (weight) directive.operand = "weight";
       const std::string name = "pack " + directive.operand;
       if (directive.operand == "weight" && !weight)
-        return refuse(directive.at, name + ": this nest has no weight", operands_of_nest());
+        return refuse(directive.at, name + ": this nest has no weight",
+                      operands_of_nest(directive.operand));
       const std::optional<Read> read = weight ? facts_.weight() : packed_image(directive, name);
       if (refusal_) return;
       if (!read) return refuse(directive.at, name + ": it is not what the nest sums up");
@@ -537,7 +539,8 @@ private:
     }
   }
 
-  std::string operands_of_nest() const {
+  std::string operands_of_nest(const std::string& wanted) const {
+    if (wanted.starts_with("weight") && nest_.weight >= 0) return "write `pack weight`";
     std::vector<std::string> names;
     for (const Read& read : facts_.reads())
       names.push_back(nest_.operands[static_cast<size_t>(read.operand)].name);
@@ -557,7 +560,7 @@ private:
       if (nest_.operands[static_cast<size_t>(read.operand)].name == directive.operand)
         operand = read.operand, found.push_back(read);
     if (found.empty() || nest_.accumulators.empty())
-      return no("this nest sums up no such operand", operands_of_nest());
+      return no("this nest sums up no such operand", operands_of_nest(directive.operand));
     if (plan_.instruction.dot) return no("a dot product takes the image's elements as they lie");
     if (band_axis(nest_)) return no("nests that run in one step pass images on as they go");
     if (found.size() > 1 || reads_outside_of_sums(operand))
@@ -700,8 +703,13 @@ private:
       const auto operand = std::find_if(nest_.operands.begin(), nest_.operands.end(),
                                         [&](const View& v) { return v.name == directive.operand; });
       if (operand == nest_.operands.end())
-        return refuse(directive.at, name + ": this nest has no such operand");
+        return refuse(directive.at, name + ": this nest has no such operand",
+                      operands_of_nest(directive.operand));
       const auto number = static_cast<int32_t>(operand - nest_.operands.begin());
+      if (std::none_of(facts_.reads().begin(), facts_.reads().end(),
+                       [&](const Read& read) { return read.operand == number; }))
+        return refuse(directive.at, name + ": its elements are not read tap by tap",
+                      operands_of_nest(directive.operand));
       if (!plan_.packed_layout_of(number) || plan_.slide) continue;
       std::optional<Panels> found = panels(nest_, plan_, number, target_.line_bytes);
       if (!found)
