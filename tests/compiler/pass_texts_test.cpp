@@ -89,6 +89,7 @@ std::string made_by(const std::string& pass, const PassText& text) {
   const std::string target = trimmed(text["target"]), schedule = trimmed(text["schedule"]);
   request.target = compiler::parse_target(target.empty() ? "x86-64-v3" : target).value();
   if (!schedule.empty()) request.schedule = schedule;
+  request.deterministic = !text["deterministic"].empty();
   bool ran = false;
   request.watch = [&](const compiler::Pass& seen, const compiler::Stages& stages) {
     if (seen.name != pass) return;

@@ -5,6 +5,7 @@
 //
 // runs longer, and from another seed.
 #include "compiler/pipeline.h"
+#include "ir/number.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
 #include "tests/support/kernel_run.h"
@@ -15,6 +16,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cmath>
 #include <cstdlib>
 #include <string>
 
@@ -52,6 +54,20 @@ std::string differs(const ir::Program& program, const ir::Memory& found, const i
   return "";
 }
 
+/// Whether results are numbers: of others a product with a 0 of the filter or with padding may be
+/// made or left out (docs/semantics.md).
+bool is_finite(const ir::Program& program, const ir::Memory& computed) {
+  for (size_t i = 0; i < program.outputs.size(); ++i) {
+    const ir::TensorType& type = program.type(program.outputs[i]);
+    if (!ir::is_float(type.element)) continue;
+    const std::byte* at = computed[program.inputs.size() + i].data();
+    for (int64_t element = 0; element < type.elements(); ++element)
+      if (!std::isfinite(ir::read_real(at + element * ir::size_of(type.element), type.element)))
+        return false;
+  }
+  return true;
+}
+
 const char* const with_fma[] = {"haswell", "znver4", "sapphirerapids"};
 
 std::string drawn_schedule(Dice& dice, const ir::Program& program, const std::string& target) {
@@ -77,6 +93,7 @@ TEST_CASE("a deterministic kernel has the same bits under every schedule and on 
     const auto plain = computed(program, "naive", "haswell", inputs, true);
     INFO(seed << "\n" << random.text());
     REQUIRE(plain);
+    if (!is_finite(program, *plain)) continue;
     for (const std::string target : with_fma) {
       const auto chosen = computed(program, "auto", target, inputs, true);
       REQUIRE(chosen);
@@ -97,7 +114,7 @@ TEST_CASE("a deterministic kernel has the same bits under every schedule and on 
     REQUIRE(free);
     otherwise_different += differs(program, *free, *plain) != "";
   }
-  CHECK(compared >= 450);
+  CHECK(compared >= 400);
   CHECK(drawn > compared / 3);
   CHECK(otherwise_different > 10);
 }

@@ -32,7 +32,7 @@ TEST_CASE("command lines that are nearly right are told what is", "[newcomers]")
       {"run examples/first.vlt --schedule mine.txt", "--schedule @mine.txt"},
       {"run examples/first.vlt --schedule ./mine", "--schedule @./mine"},
       {"bench examples/first.vlt x=x.npy", "has no input 'x'"},
-      {"inspect examples/first.vlt x=x.npy", "inputs are for run"},
+      {"inspect examples/first.vlt x=x.npy", "`volute run` computes results"},
       {"inspect x=x.npy", "a FILE with the program comes first"},
       {"run x=x.npy", "a FILE with the program comes first"},
       {"run x.npy", "volute run FILE x=x.npy"},
