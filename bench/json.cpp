@@ -1,5 +1,7 @@
 #include "bench/json.h"
 
+#include "compiler/page/report_json.h"
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -45,21 +47,6 @@ Json json_of(const Benchmark& b, const Contender& c) {
   return j;
 }
 
-Json json_of(const compiler::NestReport& nest) {
-  Json j;
-  j["name"] = nest.name;
-  j["statements"] = nest.origin;
-  j["schedule"] = nest.schedule;
-  j["why"] = nest.why;
-  j["multiply_adds"] = nest.multiply_adds;
-  j["executed_multiply_adds"] = nest.executed_multiply_adds;
-  j["register_tile"] = nest.register_tile;
-  j["code_bytes"] = nest.code_bytes;
-  j["packed_bytes"] = nest.packed_bytes();
-  j["work_items"] = nest.work_items;
-  return j;
-}
-
 Json json_of(const Bound& bound) {
   Json j;
   j["seconds"] = bound.seconds();
@@ -98,7 +85,11 @@ Json json_of(const Benchmark& b) {
                      {"lower", b.report.lower_ms},   {"emit", b.report.emit_ms},
                      {"object", b.report.object_ms}, {"link", b.report.link_ms}};
   j["nests"] = Json::array();
-  for (const compiler::NestReport& nest : b.report.nests) j["nests"].push_back(json_of(nest));
+  for (const compiler::NestReport& nest : b.report.nests) {
+    Json one = compiler::json_of(nest);
+    one.erase("candidates"); // schedules that were not taken have no part in a measurement
+    j["nests"].push_back(std::move(one));
+  }
   j["contenders"] = Json::array();
   for (const Contender& c : b.contenders) j["contenders"].push_back(json_of(b, c));
   return j;

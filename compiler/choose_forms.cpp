@@ -196,10 +196,12 @@ private:
     if (!form) return refused("there is no such form", those_that_apply(*head));
     if (const auto why = obstacle(*form, *head)) return refused(*why, those_that_apply(*head));
     const double error = error_of(*form, *head);
-    if (error > request_.accuracy)
-      return refused(
-          too_inaccurate(error),
-          fmt::format("{}; accuracy {} allows {}", those_that_apply(*head), error, form->name));
+    if (error > most_error())
+      return refused(too_inaccurate(error),
+                     request_.deterministic
+                         ? those_that_apply(*head)
+                         : fmt::format("{}; accuracy {} allows {}", those_that_apply(*head), error,
+                                       form->name));
     const Form& dot = *find_form("dot");
     if (form != &dot && !obstacle(dot, *head))
       if (const LoopDirective* loop = dot_loop(*head))
@@ -215,15 +217,16 @@ private:
   double error_of(const Form& form, const Head& head) const {
     return std::ceil(100 * form.error(head.alone, head.statement())) / 100;
   }
+  double most_error() const { return request_.deterministic ? 0 : request_.accuracy; }
   std::string too_inaccurate(double error) const {
+    if (request_.deterministic) return "a deterministic kernel is a direct sum";
     return fmt::format("its error is up to {} times that of a direct sum, and {} is asked for",
                        error, request_.accuracy);
   }
   std::string those_that_apply(const Head& head) const {
     std::vector<std::string_view> names;
     for (const Form& form : forms())
-      if (!obstacle(form, head) && error_of(form, head) <= request_.accuracy)
-        names.push_back(form.name);
+      if (!obstacle(form, head) && error_of(form, head) <= most_error()) names.push_back(form.name);
     return fmt::format("{} may be {}", head.nest, fmt::join(names, " or "));
   }
 
@@ -258,7 +261,7 @@ private:
       if (const LoopDirective* loop = dot_loop(head); loop && !obstacle(dot, head)) {
         best = &dot;
         told.why = fmt::format("the schedule has a loop `{} dot {}`", loop->axis, loop->dot);
-        if (error_of(dot, head) > request_.accuracy)
+        if (error_of(dot, head) > most_error())
           return fail(Diagnostic{loop->at, "schedule",
                                  fmt::format("nest {}: for {} dot {}: {}", head.nest, loop->axis,
                                              loop->dot, too_inaccurate(error_of(dot, head))),
@@ -289,7 +292,7 @@ private:
         report.refused = *why;
       } else {
         report.error = error_of(form, head);
-        if (report.error > request_.accuracy)
+        if (report.error > most_error())
           report.refused = too_inaccurate(report.error);
         else
           candidates.push_back(&form);

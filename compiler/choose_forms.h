@@ -21,8 +21,9 @@ namespace volute::compiler {
 
 struct FormRequest {
   const Target& target;
-  double accuracy = 2; // CompileRequest's
-  bool naive = false;  // every statement direct
+  double accuracy = 2;        // CompileRequest's
+  bool deterministic = false; // its too: no form that has an error
+  bool naive = false;         // every statement direct
   const Schedules& text;
 };
 

@@ -18,6 +18,7 @@
 #include "compiler/rewrites/form.h"
 #include "compiler/rewrites/sources.h"
 #include "compiler/schedule/plan.h"
+#include "compiler/schedule/sum_order.h"
 #include "compiler/within_budget.h"
 #include "ir/normal.h"
 #include "ir/print.h"
@@ -94,7 +95,8 @@ Expected<Stages> into_legal_statements(Stages s, Request request) {
 Expected<Stages> in_chosen_forms(Stages s, Request request) {
   Expected<FormedProgram> formed =
       choose_forms(s.program, s.lowering,
-                   {request.target, request.accuracy, s.asked.is_naive(), s.asked.text()});
+                   {request.target, request.accuracy, request.deterministic, s.asked.is_naive(),
+                    s.asked.text()});
   if (!formed) return formed.failure();
   become(s, std::move(formed->program));
   s.lowering = std::move(formed->options);
@@ -184,6 +186,17 @@ Expected<Stages> with_turned_copies(Stages s, Request) {
   return s;
 }
 
+SumOrder sum_order(Request request) {
+  return request.deterministic ? SumOrder::stated : SumOrder::any;
+}
+
+Expected<Stages> with_ordered_sums(Stages s, Request request) {
+  s.unchanged = !request.deterministic;
+  if (request.deterministic)
+    for (Nest& piece : s.pieces.nests) piece = in_stated_order(std::move(piece));
+  return s;
+}
+
 Expected<Stages> without_fma(Stages s, Request request) {
   s.unchanged = true;
   return request.target.has_fma ? std::move(s) : on_expressions<split_fma>(std::move(s), request);
@@ -192,8 +205,11 @@ Expected<Stages> without_fma(Stages s, Request request) {
 Expected<Stages> into_schedules(Stages s, Request request) {
   const Asked::Inside inside(s.nests);
   for (const Nest& piece : s.pieces.nests) {
-    Choice choice =
-        s.asked.for_nest(piece, s.pieces.buffers, inside, piece.form == "dot", request.target);
+    Choice choice = s.asked.for_nest(piece, s.pieces.buffers, inside, piece.form == "dot",
+                                     request.target, sum_order(request));
+    if (request.deterministic && order_matters(piece))
+      choice.why.emplace_back("sums are added up in one order, taps, then channels, whatever the "
+                              "schedule: deterministic was asked for");
     s.schedules[piece.name] = choice.schedule;
     s.why[piece.name] = std::move(choice);
   }
@@ -235,7 +251,8 @@ Expected<Stages> into_plans(Stages s, Request request) {
   for (const Nest& piece : s.pieces.nests) {
     const std::optional<ConstantWeight> weight = ConstantWeight::of(piece, s.pieces.buffers);
     Schedule& schedule = s.schedules.at(piece.name);
-    Expected<Plan> plan = resolve(schedule, piece, request.target, weight ? &*weight : nullptr);
+    Expected<Plan> plan =
+        resolve(schedule, piece, request.target, weight ? &*weight : nullptr, sum_order(request));
     if (plan) {
       schedule = plan->schedule;
       s.plans.insert_or_assign(piece.name, std::move(*plan));
@@ -258,7 +275,8 @@ Expected<Stages> into_loops(Stages s, Request request) {
   const auto plain = [&](const Nest& piece) -> const Plan* {
     if (!s.asked.is_chosen(piece.name)) return nullptr;
     Schedule& schedule = s.schedules.at(piece.name);
-    Expected<Plan> plan = resolve(plain_schedule(piece, schedule), piece, request.target);
+    Expected<Plan> plan = resolve(plain_schedule(piece, schedule), piece, request.target, nullptr,
+                                  sum_order(request));
     if (!plan) return nullptr;
     schedule = plan->schedule;
     s.why.at(piece.name).why = {"what was chosen became too much code: every axis a plain loop"};
@@ -332,6 +350,8 @@ constexpr Pass passes[] = {
      "the nests of one step share an axis of bands, with scratch between them", into_pieces},
     {"turn_copies", "pieces", piece_level,
      "a copy whose result lies along another axis goes through registers, which are turned", with_turned_copies},
+    {"order_sums", "pieces", piece_level,
+     "sums of a deterministic kernel get the one order that it adds up in: taps, then channels", with_ordered_sums},
     {"choose", "pieces", schedule_level,
      "each nest gets the schedule that was asked for, or the cheapest by the model", into_schedules},
     {"expand_math", "pieces", piece_level,

@@ -39,6 +39,9 @@ struct CompileRequest {
   std::string schedule_note = "";         // what the report says of where it comes from
   /// The largest error that a form may make, in multiples of direct f32's (rewrites/form.h).
   double accuracy = 2;
+  /// Direct sums of floats, added up in the order of schedule/sum_order.h: schedules of another
+  /// order are refused, and every schedule gives the same bits.
+  bool deterministic = false;
   /// Of inputs and outputs that are not dense, by name, in elements; `compile` checks them.
   StridesByName strides;
   /// What compiling may take before it is given up.

@@ -17,22 +17,27 @@ namespace volute::ir {
 /// A loop variable, axis or parameter of the nest or step that declares it. Its identity is the
 /// number; its name is in the owner's table and is for people.
 struct Var {
-  int32_t id = -1;
+  int32_t id = -1; // a place in the owner's table
+  /// By the number.
   auto operator<=>(const Var&) const = default;
 };
 
+/// A constant and so many times each of some variables, in normal form.
 class Affine {
 public:
+  /// One variable.
   struct Term {
-    Var var;
-    int64_t coefficient;
+    Var var;             // each once
+    int64_t coefficient; // never 0
     bool operator==(const Term&) const = default;
   };
 
+  /// 0.
   Affine() = default;
   Affine(int64_t constant) : constant_(constant) {} // NOLINT: a number is an affine expression
   Affine(Var var) : terms_{{var, 1}} {}             // NOLINT: and so is a variable
 
+  /// In the order of the variables' numbers.
   const std::vector<Term>& terms() const { return terms_; }
   /// What is left when every variable is 0.
   int64_t constant_term() const { return constant_; }
@@ -42,10 +47,13 @@ public:
     if (!terms_.empty()) refuse_number();
     return constant_;
   }
+  /// Whether it has no variables.
   bool is_constant() const { return terms_.empty(); }
+  /// How many times a variable is in it, and whether it is.
   int64_t coefficient(Var var) const;
   bool depends_on(Var var) const { return coefficient(var) != 0; }
 
+  /// Sums, and products with numbers.
   Affine& operator+=(const Affine& other);
   Affine& operator*=(int64_t factor);
   friend Affine operator+(Affine a, const Affine& b) { return a += b; }
@@ -58,6 +66,7 @@ public:
   Affine substitute(Var var, const Affine& value) const;
   /// The terms for which `keep` holds; the constant only if `keep_constant`.
   Affine filter(const std::function<bool(Var)>& keep, bool keep_constant) const;
+  /// Its value for those of its variables.
   int64_t evaluate(const std::function<int64_t(Var)>& value_of) const;
 
 private:

@@ -20,6 +20,7 @@ inline constexpr double default_budget_seconds = 100;
 inline constexpr double default_budget_seconds = 10;
 #endif
 
+/// What compiling may take before it is given up.
 struct Budget {
   double seconds = default_budget_seconds; // of the thread's processor time
   int64_t bytes = int64_t{1} << 30;        // that the process's heap may grow by meanwhile
@@ -36,10 +37,12 @@ struct BudgetSpent {
 /// The thread's budget until the scope ends. Inside another scope it is that one's.
 class BudgetScope {
 public:
+  /// Begins it.
   explicit BudgetScope(const Budget& budget);
   ~BudgetScope();
   BudgetScope(const BudgetScope&) = delete;
   BudgetScope& operator=(const BudgetScope&) = delete;
+  /// Whether another one's budget counts.
   bool is_nested() const { return is_nested_; }
 
 private:

@@ -18,12 +18,14 @@ namespace volute::ir {
 /// One dimension of a view: how many elements and how far apart (in elements). Both are constants,
 /// or named parameters when one kernel serves a range of sizes or a strided tensor.
 struct Dim {
-  Affine extent;
-  Affine stride;
+  Affine extent; // positions
+  Affine stride; // elements from one to the next
   bool operator==(const Dim&) const = default;
 };
 
+/// Memory of a nest program or a loop program.
 struct Buffer {
+  /// Whose it is.
   enum class Role : uint8_t {
     input,        // a program's input: read only
     output,       // a program's output
@@ -31,9 +33,9 @@ struct Buffer {
     scratch,      // within one work item, of one thread
     table,        // constant data that travel in the image
   };
-  std::string name;
-  Role role = Role::input;
-  ElementType element = ElementType::f32;
+  std::string name;                                   // the value's, or what it is for
+  Role role = Role::input;                            // whose it is
+  ElementType element = ElementType::f32;             // of each
   int64_t elements = 0;                               // the most that there are
   std::optional<TensorType> type;                     // of inputs and outputs
   std::shared_ptr<const std::vector<std::byte>> data; // table: elements * size_of(element) bytes
@@ -50,12 +52,13 @@ struct Buffer {
 /// A buffer seen with a shape. Two nests may view one buffer with different shapes (h and w as one
 /// axis, say); the elements are the same.
 struct View {
-  std::string name;
-  int32_t buffer = -1;
-  ElementType element = ElementType::f32;
-  std::vector<Dim> dims; // outermost first
+  std::string name;                       // in the nest or the step
+  int32_t buffer = -1;                    // of the owner's buffers
+  ElementType element = ElementType::f32; // of each
+  std::vector<Dim> dims;                  // outermost first
 };
 
+/// Its word in the texts.
 std::string_view to_string(Buffer::Role role);
 /// `x: input f32[1][64][56][56]`: what a view shows. A view that does not carry its buffer's name
 /// tells it, and strides are told where they are not those of contiguous memory. `names` are those

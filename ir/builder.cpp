@@ -287,6 +287,16 @@ Builder::Ref Builder::adaptive_max_pool(Ref x, AxisNumbers output_size, AskedTyp
   return one(AdaptivePool{PoolKind::max, spread(output_size, x)}, {x}, type);
 }
 
+std::pair<Builder::Ref, Builder::Ref>
+Builder::adaptive_max_pool_with_indices(Ref x, AxisNumbers output_size, AskedType type,
+                                        AskedType indices) {
+  std::vector<TensorType> written = list_of(type);
+  if (indices) written.push_back(*indices);
+  const auto both =
+      statement(AdaptivePool{PoolKind::max, spread(output_size, x)}, {x}, std::move(written), 2);
+  return {both[0], both[1]};
+}
+
 Builder::Ref Builder::max_unpool(Ref x, Ref indices, AxisNumbers kernel_size,
                                  MaxUnpoolOptions options) {
   MaxUnpool op;

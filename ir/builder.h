@@ -28,17 +28,19 @@ namespace volute::ir {
 
 /// One number for all spatial axes, or a list of one an axis, outermost first.
 struct AxisNumbers {
+  /// Nothing; one number for all; one an axis.
   AxisNumbers() = default;
   AxisNumbers(int64_t for_all) : values{for_all}, is_one_for_all(true) {}
   AxisNumbers(std::initializer_list<int64_t> each) : values(each) {}
   AxisNumbers(PerAxis each) : values(std::move(each)) {}
 
-  PerAxis values; // empty: not given
-  bool is_one_for_all = false;
+  PerAxis values;              // empty: not given
+  bool is_one_for_all = false; // rather than a list of one
 };
 
 /// `1`, `{1, 2}`, `{{0, 1}, {2, 2}}` (begin and end an axis), or a rule.
 struct AxisPadding {
+  /// Nothing; one number for all sides; one for both sides of an axis; one a side; a rule.
   AxisPadding() = default;
   AxisPadding(int64_t for_all)
       : padding{Padding::Rule::numbers, {{for_all, for_all}}}, is_one_for_all(true) {}
@@ -50,16 +52,18 @@ struct AxisPadding {
   AxisPadding(Padding::Rule rule) : padding{rule, {}} {}
   AxisPadding(Padding whole) : padding(std::move(whole)) {}
 
-  Padding padding; // no sides: not given
-  bool is_one_for_all = false;
+  Padding padding;             // no sides: not given
+  bool is_one_for_all = false; // rather than a list of one
 };
 
 // ---- options, one struct an operator family ----------------------------------------------------
-// `type` asks for a result type, as ` : f32[...]` does in the text.
 
+/// The type that a result is to have, as ` : f32[...]` asks for it in the text; none: inferred.
 using AskedType = std::optional<TensorType>;
 
+/// What conv takes beside its operands, with PyTorch's defaults.
 struct ConvOptions {
+  /// By PyTorch's names; docs/language.md says what each means.
   AxisNumbers stride = {};
   AxisPadding padding = {};
   AxisNumbers dilation = {};
@@ -70,7 +74,9 @@ struct ConvOptions {
   AskedType type = {};
 };
 
+/// What conv_transpose takes beside its operands, with PyTorch's defaults.
 struct ConvTransposeOptions {
+  /// By PyTorch's names; docs/language.md says what each means.
   AxisNumbers stride = {};
   AxisPadding padding = {};
   AxisNumbers output_padding = {};
@@ -81,16 +87,20 @@ struct ConvTransposeOptions {
   AskedType type = {};
 };
 
+/// What max_pool takes beside its operands, with PyTorch's defaults.
 struct MaxPoolOptions {
-  AxisNumbers stride = {}; // = kernel_size
+  /// By PyTorch's names; docs/language.md says what each means. No stride: kernel_size.
+  AxisNumbers stride = {};
   AxisPadding padding = {};
   AxisNumbers dilation = {};
   bool ceil_mode = false;
   AskedType type = {};
 };
 
+/// What avg_pool takes beside its operands, with PyTorch's defaults.
 struct AvgPoolOptions {
-  AxisNumbers stride = {}; // = kernel_size
+  /// By PyTorch's names; docs/language.md says what each means. No stride: kernel_size.
+  AxisNumbers stride = {};
   AxisPadding padding = {};
   bool ceil_mode = false;
   bool count_include_pad = true;
@@ -99,22 +109,28 @@ struct AvgPoolOptions {
   AskedType type = {};
 };
 
+/// What lp_pool takes beside its operands, with PyTorch's defaults.
 struct LpPoolOptions {
-  AxisNumbers stride = {}; // = kernel_size
+  /// By PyTorch's names; docs/language.md says what each means. No stride: kernel_size.
+  AxisNumbers stride = {};
   bool ceil_mode = false;
   AxisPadding padding = {};
   AxisNumbers dilation = {};
   AskedType type = {};
 };
 
+/// What max_unpool takes beside its operands, with PyTorch's defaults.
 struct MaxUnpoolOptions {
-  AxisNumbers stride = {}; // = kernel_size
+  /// By PyTorch's names; docs/language.md says what each means. No stride: kernel_size.
+  AxisNumbers stride = {};
   AxisPadding padding = {};
   AxisNumbers output_size = {};
   AskedType type = {};
 };
 
+/// What pad takes beside its operands.
 struct PadOptions {
+  /// What is put there, and the type of the result.
   PadMode mode = PadMode::zeros;
   double value = 0;
   AskedType type = {};
@@ -122,11 +138,13 @@ struct PadOptions {
 
 // ---- the builder ------------------------------------------------------------------------------
 
+/// Builds a program, a method an operator: docs/language.md says what each computes.
 class Builder {
 public:
   /// A value of the program under construction. One of another builder's is refused.
   class Ref {
   public:
+    /// Its number; below 0 where its statement was refused.
     ValueId id() const { return id_; }
 
   private:
@@ -136,38 +154,50 @@ public:
     uint64_t builder_;
   };
 
+  /// Of a program of that name, without the @.
   explicit Builder(std::string program_name);
 
+  /// An input: its name, without the %, and its type.
   Ref input(std::string_view name, TensorType type);
   /// Known data, in memory order; integers wherever the type's elements are integers.
   Ref constant(TensorType type, std::span<const double> values);
   Ref constant(TensorType type, std::vector<std::byte> bytes);
 
+  /// Convolutions, with a bias or without.
   Ref conv(Ref x, Ref w, ConvOptions options = {});
   Ref conv(Ref x, Ref w, Ref b, ConvOptions options = {});
   Ref conv_transpose(Ref x, Ref w, ConvTransposeOptions options = {});
   Ref conv_transpose(Ref x, Ref w, Ref b, ConvTransposeOptions options = {});
 
+  /// Largest of each window.
   Ref max_pool(Ref x, AxisNumbers kernel_size, MaxPoolOptions options = {});
   /// The pooled values and the place of each.
   std::pair<Ref, Ref> max_pool_with_indices(Ref x, AxisNumbers kernel_size,
                                             MaxPoolOptions options = {}, AskedType indices = {});
+  /// Pooled values: averages, norms of |x|; over all of space; of as many windows as are asked for.
   Ref avg_pool(Ref x, AxisNumbers kernel_size, AvgPoolOptions options = {});
   Ref lp_pool(Ref x, double norm_type, AxisNumbers kernel_size, LpPoolOptions options = {});
   Ref global_avg_pool(Ref x, AskedType type = {});
   Ref global_max_pool(Ref x, AskedType type = {});
   Ref adaptive_avg_pool(Ref x, AxisNumbers output_size, AskedType type = {});
   Ref adaptive_max_pool(Ref x, AxisNumbers output_size, AskedType type = {});
+  /// The pooled values and the place of each.
+  std::pair<Ref, Ref> adaptive_max_pool_with_indices(Ref x, AxisNumbers output_size,
+                                                     AskedType type = {}, AskedType indices = {});
+  /// Each value where `indices` says, among zeros.
   Ref max_unpool(Ref x, Ref indices, AxisNumbers kernel_size, MaxUnpoolOptions options = {});
 
+  /// (x - mean) * scale / sqrt(var + eps) + shift, a number a channel each.
   Ref batch_norm(Ref x, Ref scale, Ref shift, Ref mean, Ref var, double eps = 1e-5,
                  AskedType type = {});
+  /// Of two tensors of one shape, or of one and a number a channel.
   Ref add(Ref a, Ref b, AskedType type = {});
   Ref sub(Ref a, Ref b, AskedType type = {});
   Ref mul(Ref a, Ref b, AskedType type = {});
   Ref max(Ref a, Ref b, AskedType type = {});
   Ref min(Ref a, Ref b, AskedType type = {});
 
+  /// Functions of each element.
   Ref relu(Ref x, AskedType type = {});
   Ref relu6(Ref x, AskedType type = {});
   Ref clamp(Ref x, std::optional<double> min, std::optional<double> max, AskedType type = {});
@@ -187,9 +217,12 @@ public:
   Ref sqrt(Ref x, AskedType type = {});
   Ref exp(Ref x, AskedType type = {});
 
+  /// To another element type, to another order in memory, to another size.
   Ref convert(Ref x, TensorType type);
   Ref reorder(Ref x, TensorType type);
   Ref pad(Ref x, AxisPadding padding, PadOptions options = {});
+  /// Between real numbers and integers: `scale` and `zero_point` for the tensor or a number a
+  /// channel.
   Ref quantize(Ref x, PerChannel scale, std::vector<int64_t> zero_point, TensorType type);
   Ref dequantize(Ref x, PerChannel scale, std::vector<int64_t> zero_point, AskedType type = {});
   Ref requantize(Ref x, PerChannel scale, std::vector<int64_t> zero_point, TensorType type);

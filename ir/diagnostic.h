@@ -19,19 +19,21 @@ namespace volute {
 
 /// A place in a text, 1-based; line 0 means the thing was built, not parsed.
 struct Location {
-  int line = 0;
-  int column = 0;
-  bool operator==(const Location&) const { return true; } // places do not make programs differ
+  int line = 0;   // from 1; 0: none
+  int column = 0; // in bytes, from 1
+  /// Places do not make programs differ.
+  bool operator==(const Location&) const { return true; }
 };
 
 /// A text that has a name of its own: a schedule, beside the program that it is for.
 struct NamedText {
-  std::string name, text;
+  std::string name; // what messages call it
+  std::string text; // all of it
 };
 
 /// One refusal: where, which operator or directive, the rule with its numbers, a way out.
 struct Diagnostic {
-  Location where;
+  Location where;      // in the text that was parsed
   std::string subject; // "conv", "schedule", "%x"; may be empty
   std::string message; // "groups = 2 does not divide the input's 63 channels"
   std::string hint;    // "the nearest valid value is 3"; may be empty
@@ -50,9 +52,12 @@ std::string render(const std::vector<Diagnostic>& diagnostics, std::string_view 
 /// The library's one exception: what() is every diagnostic, one a line.
 class Error : public std::exception {
 public:
+  /// Of several refusals, or of a sentence that has no place.
   explicit Error(std::vector<Diagnostic> diagnostics);
   explicit Error(std::string message) : Error({Diagnostic{{}, "", std::move(message), ""}}) {}
+  /// Every diagnostic, one a line.
   const char* what() const noexcept override { return text_.c_str(); }
+  /// Each by itself.
   const std::vector<Diagnostic>& diagnostics() const noexcept { return diagnostics_; }
 
 private:
@@ -63,25 +68,30 @@ private:
 /// A bug of ours, found by a verifier or an impossible case: names the pass and the place.
 class InternalError : public Error {
 public:
+  /// As an Error is made.
   using Error::Error;
 };
 
 /// The failing half of an Expected: `return fail("schedule", "...", "...");`
 struct Failure {
-  std::vector<Diagnostic> diagnostics;
+  std::vector<Diagnostic> diagnostics; // one or more
 };
 
+/// A failure of one reason: a diagnostic, or one without a place.
 inline Failure fail(Diagnostic diagnostic) { return {{std::move(diagnostic)}}; }
 inline Failure fail(std::string subject, std::string message, std::string hint = "") {
   return fail(Diagnostic{{}, std::move(subject), std::move(message), std::move(hint)});
 }
 
+/// A result, or the reasons why there is none.
 template <class T>
 class Expected {
 public:
+  /// Either half: return what is there.
   Expected(T value) : state_(std::move(value)) {}
   Expected(Failure failure) : state_(std::move(failure)) {}
 
+  /// Whether there is a value.
   explicit operator bool() const { return std::holds_alternative<T>(state_); }
   bool has_value() const { return static_cast<bool>(*this); }
 
@@ -95,6 +105,7 @@ public:
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
 
+  /// Why there is no value; only where there is none.
   const std::vector<Diagnostic>& diagnostics() const {
     return std::get<Failure>(state_).diagnostics;
   }

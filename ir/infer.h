@@ -17,7 +17,9 @@ namespace volute::ir {
 /// One tap window along one spatial axis, resolved to numbers: the arithmetic of convolution and
 /// pooling. Output o, tap k reads input position o * stride + k * dilation - pad_begin.
 struct Window {
+  /// Positions along the input, taps, and positions along the output; the rest as attributes are.
   int64_t input = 1, kernel = 1, stride = 1, dilation = 1, pad_begin = 0, pad_end = 0, output = 1;
+  /// Positions from the first tap to the last.
   int64_t span() const { return dilation * (kernel - 1) + 1; }
   bool operator==(const Window&) const = default;
 };
@@ -45,11 +47,12 @@ std::optional<Diagnostic> fault_of(const TensorType& type);
 
 /// Where the parts of a statement stand in the text, for refusals. All at line 0 when it was built.
 struct Places {
-  Location op;
-  std::vector<Location> operands;
-  std::vector<std::pair<std::string_view, Location>> attributes;
-  std::vector<Location> types; // the written result types
+  Location op;                                                   // of the operator's word
+  std::vector<Location> operands;                                // of each
+  std::vector<std::pair<std::string_view, Location>> attributes; // of those that are written
+  std::vector<Location> types;                                   // the written result types
 
+  /// Of an operand or a result's type; of one that is not written: the operator's.
   Location operand(size_t i) const { return i < operands.size() ? operands[i] : op; }
   Location type(size_t i) const { return i < types.size() ? types[i] : op; }
   /// Of an attribute that is not written: the operator's.

@@ -79,7 +79,9 @@ Shapes infer_adaptive_pool(const AdaptivePool& op, const Call& call) {
   Shape shape = shape_of(call.x());
   const std::vector<Axis> axes = call.x().spatial_axes();
   for (size_t i = 0; i < axes.size(); ++i) shape[axes[i]] = op.output[i];
-  return {shape};
+  Shapes shapes(call.results, shape);
+  if (call.results == 2) shapes[1].element = ElementType::i64;
+  return shapes;
 }
 
 Shapes infer_max_unpool(const MaxUnpool& op, const Call& call) {

@@ -1,5 +1,6 @@
 #include "ir/memory_text.h"
 
+#include "ir/base64.h"
 #include "ir/literals.h"
 #include "ir/number.h"
 #include "ir/value_text.h"
@@ -18,9 +19,6 @@ namespace {
 constexpr int64_t most_written_out = 32; // elements of a table
 constexpr size_t bytes_a_line = 72;
 constexpr int64_t largest_buffer = int64_t{1} << 48; // whose bytes and subscripts do not overflow
-
-constexpr std::string_view digits64 =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// The elements as numbers, if those are all that the bytes say.
 std::optional<std::vector<std::string>> numbers_of(const Buffer& table) {
@@ -46,18 +44,6 @@ std::optional<std::vector<std::string>> numbers_of(const Buffer& table) {
 bool is_whole(const Buffer& table) {
   return table.data &&
          static_cast<int64_t>(table.data->size()) == table.elements * size_of(table.element);
-}
-
-std::string base64(const std::byte* bytes, size_t count) {
-  std::string text;
-  for (size_t i = 0; i < count; i += 3) {
-    uint32_t word = 0;
-    for (size_t j = 0; j < 3; ++j)
-      word = word << 8 | (i + j < count ? std::to_integer<uint32_t>(bytes[i + j]) : 0);
-    for (size_t j = 0; j < 4; ++j)
-      text += i + j > count ? '=' : digits64[word >> (18 - 6 * j) & 63];
-  }
-  return text;
 }
 
 constexpr std::array roles = {Buffer::Role::input, Buffer::Role::output, Buffer::Role::intermediate,
@@ -359,7 +345,7 @@ size_t MemoryParser::data(const std::vector<Line>& lines, size_t at) {
     for (size_t i = static_cast<size_t>(lines[end].indent); i < lines[end].text.size(); ++i) {
       const char c = lines[end].text[i];
       if (c == '\r' || c == ' ') continue;
-      const size_t digit = digits64.find(c);
+      const size_t digit = base64_digits.find(c);
       if (c != '=' && digit == std::string_view::npos) {
         faults_.add({lines[end].number, static_cast<int>(i) + 1},
                     fmt::format("{} is no digit of base 64", quoted(std::string_view(&c, 1))));

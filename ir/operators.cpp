@@ -225,7 +225,7 @@ constexpr auto rows = std::to_array<OperatorRow>({
     {"adaptive_avg_pool", "mean of the windows that give this output",
      make_adaptive<PoolKind::average>, x_operand, adaptive_attributes, 1, 1, false, pools},
     {"adaptive_max_pool", "largest value of the windows that give this output",
-     make_adaptive<PoolKind::max>, x_operand, adaptive_attributes, 1, 1, false, pools},
+     make_adaptive<PoolKind::max>, x_operand, adaptive_attributes, 1, 2, false, pools},
     {"max_unpool",
      "x put back at the places idx, 0 elsewhere",
      make<MaxUnpool>,

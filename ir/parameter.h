@@ -15,10 +15,11 @@ namespace volute::ir {
 
 /// The multiples of `multiple` from `least` to `most`, both included.
 struct ParameterRange {
-  int64_t least = 0;
-  int64_t most = (int64_t{1} << 31) - 1;
-  int64_t multiple = 1;
+  int64_t least = 0;                     // the first
+  int64_t most = (int64_t{1} << 31) - 1; // the last that may be
+  int64_t multiple = 1;                  // of which number
 
+  /// Whether it is one of them.
   bool contains(int64_t value) const {
     return least <= value && value <= most && value % multiple == 0;
   }
@@ -27,15 +28,15 @@ struct ParameterRange {
 
 /// A parameter of a program.
 struct Parameter {
-  std::string name;
-  ParameterRange range;
+  std::string name;     // in the texts
+  ParameterRange range; // its values
   bool operator==(const Parameter&) const = default;
 };
 
 /// The same to a nest or a step, whose table of variables has its name.
 struct ParameterVar {
-  Var var;
-  ParameterRange range;
+  Var var;              // of the nest's or the step's
+  ParameterRange range; // its values
   bool operator==(const ParameterVar&) const = default;
 };
 
@@ -50,11 +51,13 @@ std::optional<std::string> fault_in(const Parameter& parameter, int64_t value);
 /// `affine` over a program's parameters (Var::id is the place in the list) for given values.
 int64_t evaluate(const Affine& affine, const std::vector<int64_t>& parameters);
 
-/// The least and the most that an expression over parameters can be, each parameter taken by
-/// itself; nothing where another variable has a say, or beyond 2^62.
+/// The least and the most that something can be.
 struct Span {
+  /// Both included.
   int64_t least = 0, most = 0;
 };
+/// Of an expression over parameters, each taken by itself; nothing where another variable has a
+/// say, or beyond 2^62.
 std::optional<Span> span_of(const Affine& affine, const std::vector<ParameterVar>& parameters);
 /// The same over a program's.
 std::optional<Span> span_of(const Affine& affine, const std::vector<Parameter>& parameters);

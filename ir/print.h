@@ -10,6 +10,7 @@
 
 namespace volute::ir {
 
+/// A program, or one statement of it, as text.
 std::string to_string(const Program& program);
 std::string to_string(const Program& program, const Statement& statement);
 

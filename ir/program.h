@@ -34,6 +34,7 @@ using PerAxis = std::vector<int64_t>;
 
 /// Padding per spatial axis, each side on its own, or a rule that infers it from the shapes.
 struct Padding {
+  /// The words that `pad` takes, and numbers.
   enum class Rule : uint8_t {
     numbers,    // `sides` as written
     valid,      // none
@@ -41,7 +42,7 @@ struct Padding {
     same_upper, // ONNX's SAME_UPPER and TensorFlow's SAME: ceil(L/s) outputs, odd one at the end
     same_lower, // ONNX's SAME_LOWER: the odd one at the begin
   };
-  Rule rule = Rule::numbers;
+  Rule rule = Rule::numbers;                      // which of them
   std::vector<std::pair<int64_t, int64_t>> sides; // (begin, end) an axis; used with Rule::numbers
   bool operator==(const Padding&) const = default;
 };
@@ -53,18 +54,21 @@ enum class PadMode : uint8_t { zeros, reflect, replicate, circular };
 using PerChannel = std::vector<double>;
 
 // ---- operators --------------------------------------------------------------------------------
-// Operands are listed in the comment in the order of Statement::operands.
+// The comment has the operator's words and its operands in the order of Statement::operands. Fields
+// are the attributes of those names.
 
-struct Const { // none; the data are `bytes` in memory order, the type is the result's
-  std::shared_ptr<const std::vector<std::byte>> bytes;
+struct Const { // const; no operands. The data are `bytes` in memory order, the type is the result's
+  std::shared_ptr<const std::vector<std::byte>> bytes; // of the result's type
   std::string file; // the path as written in file("..."), empty for a written list
+  /// Whether the files' names and the data are the same.
   bool operator==(const Const& other) const {
     return file == other.file &&
            (bytes == other.bytes || (bytes && other.bytes && *bytes == *other.bytes));
   }
 };
 
-struct Conv { // x, w [, b]
+struct Conv { // conv: x, w [, b]
+  /// Attributes, those that were not written at their defaults.
   PerAxis stride, dilation;
   Padding pad;
   int64_t groups = 1;
@@ -74,7 +78,8 @@ struct Conv { // x, w [, b]
   bool operator==(const Conv&) const = default;
 };
 
-struct ConvTranspose { // x, w [, b]
+struct ConvTranspose { // conv_transpose: x, w [, b]
+  /// As of Conv.
   PerAxis stride, dilation, output_padding;
   Padding pad; // Rule::numbers only
   int64_t groups = 1;
@@ -83,10 +88,12 @@ struct ConvTranspose { // x, w [, b]
   bool operator==(const ConvTranspose&) const = default;
 };
 
+/// What a pooling makes of a window.
 enum class PoolKind : uint8_t { max, average, lp };
 
-struct Pool { // x; max may have a second result, the arg-max as i64
-  PoolKind kind = PoolKind::max;
+struct Pool { // max_pool, avg_pool, lp_pool: x; max may have a second result, the arg-max as i64
+  PoolKind kind = PoolKind::max; // which of the three
+  /// Attributes; a stride that was not written is the kernel.
   PerAxis kernel, stride, dilation;
   Padding pad;
   bool ceil_mode = false;
@@ -96,36 +103,42 @@ struct Pool { // x; max may have a second result, the arg-max as i64
   bool operator==(const Pool&) const = default;
 };
 
-struct GlobalPool {              // x
+struct GlobalPool {              // global_max_pool, global_avg_pool: x
   PoolKind kind = PoolKind::max; // max or average
   bool operator==(const GlobalPool&) const = default;
 };
 
-struct AdaptivePool {            // x; cell i covers [floor(i L / O), ceil((i + 1) L / O))
+/// adaptive_max_pool, adaptive_avg_pool: x; cell i covers [floor(i L / O), ceil((i + 1) L / O)).
+/// Max may have a second result, as of Pool.
+struct AdaptivePool {
   PoolKind kind = PoolKind::max; // max or average
-  PerAxis output;
+  PerAxis output;                // cells an axis
   bool operator==(const AdaptivePool&) const = default;
 };
 
-struct MaxUnpool { // x, idx (i64)
+struct MaxUnpool { // max_unpool: x, idx (i64)
+  /// Attributes; no output_size: what the others give.
   PerAxis kernel, stride;
   Padding pad; // Rule::numbers only
   PerAxis output_size;
   bool operator==(const MaxUnpool&) const = default;
 };
 
-struct BatchNorm { // x, scale, shift, mean, var; (x - mean) * scale / sqrt(var + epsilon) + shift
-  double epsilon = 1e-5;
+/// batch_norm: x, scale, shift, mean, var; (x - mean) * scale / sqrt(var + epsilon) + shift.
+struct BatchNorm {
+  double epsilon = 1e-5; // what keeps the root from 0
   bool operator==(const BatchNorm&) const = default;
 };
 
+/// The operators of Binary.
 enum class BinaryKind : uint8_t { add, sub, mul, max, min };
 
-struct Binary { // a, b; b has a's shape or is per channel, [c=...]
-  BinaryKind kind = BinaryKind::add;
+struct Binary { // add, sub, mul, max, min: a, b; b has a's shape or is per channel, [c=...]
+  BinaryKind kind = BinaryKind::add; // which of them
   bool operator==(const Binary&) const = default;
 };
 
+/// The functions of Unary, by the operators' words.
 enum class UnaryKind : uint8_t {
   relu,
   relu6,
@@ -147,41 +160,44 @@ enum class UnaryKind : uint8_t {
   exp,
 };
 
-struct Unary { // x
-  UnaryKind kind = UnaryKind::relu;
+struct Unary {                      // a function of each element: x
+  UnaryKind kind = UnaryKind::relu; // which
   // leaky_relu: slope = a. elu: alpha = a. clamp: min = a, max = b; either may be absent.
   std::optional<double> a, b;
   bool operator==(const Unary&) const = default;
 };
 
-struct Prelu { // x, slope ([c=...] or [c=1])
+struct Prelu { // prelu: x, slope ([c=...] or [c=1])
   bool operator==(const Prelu&) const = default;
 };
 
-struct Convert { // x; to the result's element type
+struct Convert { // convert: x; to the result's element type
   bool operator==(const Convert&) const = default;
 };
 
-struct Reorder { // x; to the result's memory order
+struct Reorder { // reorder: x; to the result's memory order
   bool operator==(const Reorder&) const = default;
 };
 
-struct PadOp { // x; negative sides crop, and crop first
-  Padding pad; // Rule::numbers only
-  PadMode mode = PadMode::zeros;
-  double value = 0; // with PadMode::zeros; any number, also infinite or NaN
+struct PadOp {                   // pad: x; negative sides crop, and crop first
+  Padding pad;                   // Rule::numbers only
+  PadMode mode = PadMode::zeros; // what is put there
+  double value = 0;              // with PadMode::zeros; any number, also infinite or NaN
   bool operator==(const PadOp& other) const; // NaN equals NaN: it is the same program
 };
 
+/// The operators of Quantize.
 enum class QuantKind : uint8_t { quantize, dequantize, requantize };
 
-struct Quantize { // x; scale and zero_point per tensor or per channel
-  QuantKind kind = QuantKind::quantize;
+struct Quantize {                       // quantize, dequantize, requantize: x
+  QuantKind kind = QuantKind::quantize; // which of the three
+  /// One number for the tensor, or one a channel.
   PerChannel scale;
   std::vector<int64_t> zero_point;
   bool operator==(const Quantize&) const = default;
 };
 
+/// One operator with its attributes.
 using Operation =
     std::variant<Const, Conv, ConvTranspose, Pool, GlobalPool, AdaptivePool, MaxUnpool, BatchNorm,
                  Binary, Unary, Prelu, Convert, Reorder, PadOp, Quantize>;
@@ -193,32 +209,37 @@ std::string_view name(const Operation& operation);
 
 using ValueId = int32_t; // index into Program::values
 
+/// What a program computes with: an input, or a result of a statement.
 struct Value {
   std::string name; // without the %
-  TensorType type;
-  Location where;
+  TensorType type;  // written or inferred
+  Location where;   // of its definition
   bool operator==(const Value&) const = default;
 };
 
+/// One operator applied: `%y = relu %x`.
 struct Statement {
-  std::vector<ValueId> results;
-  Operation operation;
-  std::vector<ValueId> operands;
-  Location where;       // of the operator's word
-  Sources sources = {}; // empty: it is as it was written
+  std::vector<ValueId> results;  // one, or two of an arg-max
+  Operation operation;           // what is applied
+  std::vector<ValueId> operands; // to what, in the operator's order
+  Location where;                // of the operator's word
+  Sources sources = {};          // empty: it is as it was written
   bool operator==(const Statement&) const = default;
 };
 
+/// A whole program. Values are defined before they are read, once.
 struct Program {
-  std::string name; // without the @
-  std::vector<Value> values;
-  std::vector<ValueId> inputs;
-  std::vector<Statement> statements; // every value is defined before it is read, once
-  std::vector<ValueId> outputs;
+  std::string name;                  // without the @
+  std::vector<Value> values;         // all of them, by ValueId
+  std::vector<ValueId> inputs;       // in the order of a call
+  std::vector<Statement> statements; // in order
+  std::vector<ValueId> outputs;      // in the order of a call
   bool operator==(const Program&) const = default;
 
+  /// Of a value.
   const TensorType& type(ValueId id) const { return values[static_cast<size_t>(id)].type; }
   const std::string& name_of(ValueId id) const { return values[static_cast<size_t>(id)].name; }
+  /// The value of a name, without its %.
   std::optional<ValueId> find(std::string_view value_name) const;
   // These look through the whole program; who asks for many values makes a DefUse (ir/def_use.h).
   /// The statement that defines a value, or null for an input.

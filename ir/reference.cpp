@@ -180,7 +180,7 @@ private:
               return adaptive_pool(op.kind, any(0), type);
             },
             [&](const AdaptivePool& op) -> Expected<Any> {
-              return adaptive_pool(op.kind, any(0), type);
+              return adaptive_pool(op.kind, any(0), type, index);
             },
             [&](const MaxUnpool&) { return max_unpool(any(0), std::get<Whole>(any(1)), type); },
             [&](const BatchNorm& op) -> Expected<Any> {

@@ -27,7 +27,7 @@ Real average_pool(const Pool& op, const std::vector<Window>& windows, const Real
 Real lp_pool(const Pool& op, const std::vector<Window>& windows, const Real& x,
              const TensorType& type);
 /// Adaptive and, with every spatial extent of the result 1, global pooling.
-Any adaptive_pool(PoolKind kind, const Any& x, const TensorType& type);
+Any adaptive_pool(PoolKind kind, const Any& x, const TensorType& type, Whole* index = nullptr);
 Expected<Any> max_unpool(const Any& x, const Whole& index, const TensorType& type);
 
 // ---- element by element (reference_elementwise.cpp) -------------------------------------------

@@ -155,7 +155,7 @@ Real lp_pool(const Pool& op, const std::vector<Window>& of_axes, const Real& x,
   return y;
 }
 
-Any adaptive_pool(PoolKind kind, const Any& any, const TensorType& type) {
+Any adaptive_pool(PoolKind kind, const Any& any, const TensorType& type, Whole* index) {
   if (kind == PoolKind::average) {
     const Real& x = std::get<Real>(any);
     Real y(type);
@@ -169,7 +169,9 @@ Any adaptive_pool(PoolKind kind, const Any& any, const TensorType& type) {
       [&](const auto& x) -> Any {
         std::decay_t<decltype(x)> y(type);
         for_each_point(type, [&](const Point& p) {
-          y.set(p, largest(x, adaptive_cell(x.type(), type, p), p).value);
+          const auto best = largest(x, adaptive_cell(x.type(), type, p), p);
+          y.set(p, best.value);
+          if (index) index->set(p, best.index);
         });
         return y;
       },

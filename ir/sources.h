@@ -13,9 +13,11 @@ namespace volute::ir {
 
 /// Indices into Program::statements of the program as written, ascending, each once.
 struct Sources {
-  std::vector<int32_t> statements;
+  std::vector<int32_t> statements; // the indices
 
+  /// Puts others in.
   void add(const Sources& more);
+  /// Whether there are none.
   bool empty() const { return statements.empty(); }
   bool operator==(const Sources&) const { return true; } // they do not make programs differ
 };

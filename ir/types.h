@@ -14,12 +14,15 @@
 
 namespace volute::ir {
 
+/// What elements are. f16 and bf16 are 16-bit patterns in the machine's byte order.
 enum class ElementType : uint8_t { f32, f64, f16, bf16, i8, u8, i32, i64 };
 
 /// Bytes one element takes in memory.
 int64_t size_of(ElementType type);
+/// Whether it is f32, f64, f16 or bf16, or one of the others.
 bool is_float(ElementType type);
 inline bool is_integer(ElementType type) { return !is_float(type); }
+/// Its word in the program text, and the type of a word.
 std::string_view to_string(ElementType type);
 std::optional<ElementType> element_type_from(std::string_view name);
 
@@ -27,23 +30,27 @@ std::optional<ElementType> element_type_from(std::string_view name);
 /// weight.
 enum class Axis : uint8_t { n, c, d, h, w, o, i };
 
+/// Its letter in the program text, and the axis of a letter.
 char to_char(Axis axis);
 std::optional<Axis> axis_from(char letter);
+/// Whether it is d, h or w.
 inline bool is_spatial(Axis axis) { return axis == Axis::d || axis == Axis::h || axis == Axis::w; }
 
 /// One extent in memory: `h=56`.
 struct Extent {
-  Axis axis;
-  int64_t size;
+  Axis axis;    // which, or a part of which
+  int64_t size; // positions
   bool operator==(const Extent&) const = default;
 };
 
+/// The type of a tensor, `f32[n=1, c=64, h=56, w=56]`, and so its layout.
 struct TensorType {
-  ElementType element = ElementType::f32;
-  std::vector<Extent> extents; // memory order, outermost first
+  ElementType element = ElementType::f32; // of each
+  std::vector<Extent> extents;            // memory order, outermost first
 
   bool operator==(const TensorType&) const = default;
 
+  /// Whether the type names it.
   bool has(Axis axis) const;
   /// Size of an axis: the product of its parts; 1 when the type does not name it.
   int64_t size(Axis axis) const;
@@ -55,6 +62,7 @@ struct TensorType {
   std::vector<Axis> spatial_axes() const;
   /// Number of elements. Only for types that passed `checked_bytes`.
   int64_t elements() const;
+  /// Bytes of all of them.
   int64_t bytes() const { return elements() * size_of(element); }
 };
 

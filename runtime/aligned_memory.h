@@ -7,8 +7,10 @@
 
 namespace volute::runtime {
 
+/// Memory at a multiple of 64 bytes, on huge pages when it is large.
 class AlignedMemory {
 public:
+  /// None; that of another, which has none then.
   AlignedMemory() noexcept = default;
   AlignedMemory(AlignedMemory&& other) noexcept;
   AlignedMemory& operator=(AlignedMemory&& other) noexcept;
@@ -22,6 +24,7 @@ public:
   /// The same with anything in it.
   static AlignedMemory allocate_unset(int64_t bytes) noexcept;
 
+  /// Whether there is some; where; bytes that were asked for.
   explicit operator bool() const noexcept { return data_ != nullptr; }
   std::byte* data() const noexcept { return data_; }
   int64_t size() const noexcept { return size_; }

@@ -10,14 +10,16 @@
 
 namespace volute::runtime {
 
+/// The options of one kernel; what is left out is the session's.
 struct CompileOptions {
   std::string target = "";       // "native" or CPU[+feature,-feature...]; empty: the session's
   std::string schedule = "auto"; // "auto", "naive" or directives
   /// How large an error an algorithm may make, in multiples of the largest that a direct sum in f32
   /// makes on normally distributed data; 0 allows direct sums only. Empty: the session's.
   std::optional<double> accuracy = {};
-  /// Fixes the algorithm and the order of summation per layer, whatever the batch or the schedule.
-  /// Part of a kernel's key, and without effect yet: both follow the schedule.
+  /// Direct sums only, each added up in one order: taps, then channels. The same bits then come of
+  /// every schedule, every batch, and every CPU that multiplies and adds in one instruction; a
+  /// schedule of another order is refused. Costs speed where another order or Winograd is faster.
   bool deterministic = false;
   /// Takes denormal numbers for 0, those that a kernel reads and those that it would compute:
   /// faster on many CPUs where there are some, and other bits. Empty: as the session does. False

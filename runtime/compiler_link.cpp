@@ -15,6 +15,7 @@ Expected<compiler::CompileRequest> compile_request(const CompileOptions& options
   request.schedule_name = options.schedule_name;
   request.schedule_note = options.schedule_note;
   if (options.accuracy) request.accuracy = *options.accuracy;
+  request.deterministic = options.deterministic;
   if (options.budget) request.budget = *options.budget;
   request.strides = options.strides;
   if (wants_debug_objects()) request.debug_folder = debug_folder();

@@ -26,6 +26,7 @@ enum class Family : int64_t {
   avg_pool,
   lp_pool,
   adaptive_pool,
+  adaptive_max_pool_with_indices,
   batch_norm,
   plain_batch_norm,
   activation,
@@ -201,6 +202,16 @@ Tensor LpPool::operator()(Session& session, const TensorRef& x, double norm_type
   return Call(session, *this, Family::lp_pool, {{"x", x}}, norm_type, kernel_size, options)
       .result([&](Builder& b, const Refs& in) {
         return b.lp_pool(in[0], norm_type, kernel_size, options);
+      });
+}
+
+std::pair<Tensor, Tensor>
+AdaptiveMaxPoolWithIndices::operator()(Session& session, const TensorRef& x,
+                                       const AxisNumbers& output_size) const {
+  return Call(session, *this, Family::adaptive_max_pool_with_indices, {{"x", x}}, output_size)
+      .results([&](Builder& b, const Refs& in) {
+        const auto [values, indices] = b.adaptive_max_pool_with_indices(in[0], output_size);
+        return Refs{values, indices};
       });
 }
 

@@ -27,10 +27,22 @@ Expected<std::string> page_of(const Session& session, const ir::Program& program
   const Expected<compiler::LlvmListing> llvm =
       session.list_llvm(made->stages.loops, request.target);
   if (!llvm) return llvm.failure();
-  return compiler::inspect_page(*made, *llvm, request.target, {"@" + program.name, "", {}});
+  const std::optional<compiler::Stages> direct = direct_sums(session, program, request);
+  compiler::PageSubject subject = {"@" + program.name, "", {}};
+  if (direct) subject.meaning = &direct->nests;
+  return compiler::inspect_page(*made, *llvm, request.target, subject);
 }
 
 } // namespace
+
+std::optional<compiler::Stages> direct_sums(const Session& session, const ir::Program& program,
+                                            const compiler::CompileRequest& request) {
+  compiler::CompileRequest direct = request;
+  direct.schedule = "naive";
+  direct.accuracy = 0;
+  Expected<compiler::Stages> made = session.inspect_loops(program, direct);
+  return made ? std::optional(std::move(*made)) : std::nullopt;
+}
 
 std::span<const std::string_view> inspection_stages() { return stages; }
 

@@ -8,6 +8,7 @@
 #include "runtime/compile_options.h"
 #include "runtime/session.h"
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,6 +23,11 @@ std::span<const std::string_view> inspection_stages();
 /// Compiles anew, for any target; nothing enters the session's cache.
 Expected<std::string> inspect_text(const Session& session, const ir::Program& program,
                                    std::string_view stage, const CompileOptions& options = {});
+
+/// What each result of a program means: its nests in direct sums, whatever form the request asks
+/// for. None where the program is refused that way.
+std::optional<compiler::Stages> direct_sums(const Session& session, const ir::Program& program,
+                                            const compiler::CompileRequest& request);
 
 } // namespace volute::runtime
 

@@ -41,22 +41,25 @@ struct KernelState; // kernel_state.h
 
 /// An input that holds denormal numbers.
 struct Denormals {
+  /// Its name, how many of its elements are denormal, and how many it has.
   std::string input;
   int64_t count = 0, elements = 0;
 };
 
 /// A value of the program, by its name there, as a call has computed it on the way to its outputs.
 struct KeptValue {
-  std::string name;
-  Tensor value;
+  std::string name; // without the %
+  Tensor value;     // dense
 };
 
+/// What a call by position takes.
 template <class T>
 concept TensorOrView = std::same_as<std::remove_cvref_t<T>, TensorRef> ||
     std::same_as<std::remove_cvref_t<T>, Tensor> ||
     std::same_as<std::remove_cvref_t<T>, TensorView> ||
     std::same_as<std::remove_cvref_t<T>, MutableTensorView>;
 
+/// A program made callable: native code for its shapes.
 class Kernel {
 public:
   // Copied and never moved from: every object is a kernel that can be called.
@@ -65,15 +68,17 @@ public:
 
   /// An input or an output of a call by name.
   struct Named {
-    std::string_view name;
-    TensorRef tensor;
+    std::string_view name; // without the %
+    TensorRef tensor;      // its memory
   };
   /// Several: in braces, or in anything that lies in one piece of memory. Refers to the list.
   class NamedList {
   public:
+    /// Refers to the list, which is to outlive it.
     NamedList(std::initializer_list<Named> list) : items_(list.begin(), list.size()) {}
     NamedList(std::span<const Named> list) : items_(list) {}
     NamedList(const std::vector<Named>& list) : items_(list) {}
+    /// All of them, in order.
     std::span<const Named> items() const noexcept { return items_; }
 
   private:
@@ -128,6 +133,7 @@ public:
 
   // ---- what it is ----
 
+  /// Its program's name.
   const std::string& name() const noexcept;
   /// The inputs still to be given, and the outputs, in the order of a call by position.
   std::vector<std::string> inputs() const;
@@ -181,8 +187,11 @@ private:
 /// Finds a kernel again as long as somebody holds it, without holding it.
 class WeakKernel {
 public:
+  /// Of no kernel.
   WeakKernel() = default;
+  /// Of this one.
   explicit WeakKernel(const Kernel& kernel) : state_(kernel.state_) {}
+  /// Whether its last holder is gone.
   bool expired() const noexcept { return state_.expired(); }
   /// The kernel in a list of one, or nothing when its last holder is gone.
   std::optional<Kernel> lock() const;

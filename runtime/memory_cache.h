@@ -28,8 +28,10 @@
 
 namespace volute::runtime {
 
+/// Kernels by keys, of which the one that was not used for longest goes first.
 class MemoryCache {
 public:
+  /// What there was, since the cache was made.
   struct Counters {
     int64_t hits = 0;      // found
     int64_t compiles = 0;  // not found: compiled, with or without success
@@ -42,6 +44,7 @@ public:
     int64_t bytes = 0;     // taken by those
     int64_t keys = 0;      // remembered, those of kernels that only others hold among them
   };
+  /// Makes a kernel that is not there.
   using Compile = std::function<Expected<Kernel>()>;
 
   /// Holds kernels of up to `limit_bytes` together; 0 holds none, and compiles only once still.

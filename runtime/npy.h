@@ -20,7 +20,7 @@ namespace volute::runtime {
 struct NpyHeader {
   char kind = 'f';        // as NumPy's descr has it: f float, i and u integer, V bytes, b bool, ...
   int64_t item_bytes = 4; // of one element
-  bool big_endian = false;
+  bool big_endian = false;    // another byte order than this machine's
   bool fortran_order = false; // the first extent varies fastest
   std::vector<int64_t> shape; // empty: one element, no axes
 };

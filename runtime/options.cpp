@@ -103,8 +103,10 @@ std::optional<std::string> read_profile(const std::string& text, Options& option
     options.profile = Options::Profile::map;
   else if (text == "jitdump")
     options.profile = Options::Profile::jitdump;
+  else if (text == "vtune")
+    options.profile = Options::Profile::vtune;
   else
-    return "map or jitdump";
+    return "map, jitdump or vtune";
   return std::nullopt;
 }
 
@@ -168,8 +170,9 @@ constexpr std::array<Row, 14> rows = {{
      read_compile_memory},
     {{"VOLUTE_FLUSH_DENORMALS", "0 or 1", "whether kernels take denormal numbers for 0 (0)"},
      read_switch<&Options::flush_denormals>},
-    {{"VOLUTE_PROFILE", "map or jitdump",
-      "tell perf the names of kernels: /tmp/perf-PID.map, or /tmp/jit-PID.dump with their code"},
+    {{"VOLUTE_PROFILE", "map, jitdump or vtune",
+      "tell profilers of kernels: perf their names (/tmp/perf-PID.map), or their code and lines "
+      "too (/tmp/jit-PID.dump); VTune"},
      read_profile},
     {{"VOLUTE_DEBUG", "gdb", "tell GDB of kernels, with the text of their loops as the source"},
      read_debug},

@@ -36,7 +36,7 @@ struct Options {
   int verbose = 0;              // VOLUTE_VERBOSE: how much is told (log.h)
   bool verbose_json = false;    // and whether for programs to read
   /// Who is told of kernels as they are loaded: profilers, debuggers.
-  enum class Profile : uint8_t { none, map, jitdump };
+  enum class Profile : uint8_t { none, map, jitdump, vtune };
   Profile profile = Profile::none; // VOLUTE_PROFILE
   bool debug = false;              // VOLUTE_DEBUG
   bool operator==(const Options&) const = default;
@@ -47,8 +47,10 @@ std::optional<int64_t> bytes_in(std::string_view text);
 
 /// A row of the table, for `volute --help`.
 struct OptionRow {
+  /// A column each.
   std::string_view variable, values, meaning;
 };
+/// All of its rows.
 std::span<const OptionRow> option_rows();
 /// The table as text, a row a line, in columns.
 std::string options_help();

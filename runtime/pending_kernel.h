@@ -36,13 +36,14 @@ public:
 
   /// Who makes it, and has somebody told.
   struct State {
-    std::atomic<bool> is_cancelled{false};
-    std::mutex mutex; // guards what follows
-    std::condition_variable changed;
-    std::optional<Expected<Kernel>> result;
-    std::exception_ptr exception;
+    std::atomic<bool> is_cancelled{false};   // by cancel()
+    std::mutex mutex;                        // guards what follows
+    std::condition_variable changed;         // the result is there
+    std::optional<Expected<Kernel>> result;  // or
+    std::exception_ptr exception;            // instead of one
     std::vector<std::function<void()>> then; // done once the result is there
   };
+  /// Of whoever makes it.
   explicit PendingKernel(std::shared_ptr<State> state) : state_(std::move(state)) {}
   const std::shared_ptr<State>& state() const { return state_; }
 

@@ -82,6 +82,32 @@ std::string jitdump_head() {
   return head;
 }
 
+/// The record that says which lines the code of the next one is of; nothing where that is not
+/// known.
+std::string jitdump_lines(const compiler::ImageStep& step, const std::byte* code,
+                          const std::string& source, const std::vector<CodeLine>& lines) {
+  std::string entries;
+  uint64_t count = 0;
+  for (const CodeLine& line : lines) {
+    if (line.line <= 0 || line.offset < step.entry || line.offset >= step.entry + step.size)
+      continue;
+    put(entries, reinterpret_cast<uint64_t>(code) + line.offset);
+    put(entries, line.line);
+    put(entries, int32_t{0}); // discriminator
+    entries += source;
+    entries += '\0';
+    ++count;
+  }
+  if (count == 0 || source.empty()) return "";
+  std::string record;
+  put(record, uint32_t{2}); // JIT_CODE_DEBUG_INFO
+  put(record, static_cast<uint32_t>(16 + 16 + entries.size()));
+  put(record, monotonic_nanoseconds());
+  put(record, reinterpret_cast<uint64_t>(code) + step.entry);
+  put(record, count);
+  return record + entries;
+}
+
 } // namespace
 
 std::string add_to_perf_map(const compiler::Image& image, const std::byte* code) {
@@ -98,7 +124,8 @@ std::string add_to_perf_map(const compiler::Image& image, const std::byte* code)
   return file.failure;
 }
 
-std::string add_to_jitdump(const compiler::Image& image, const std::byte* code) {
+std::string add_to_jitdump(const compiler::Image& image, const std::byte* code,
+                           const std::string& source, const std::vector<CodeLine>& lines) {
   const std::lock_guard guard(files_lock());
   static OwnFile& file = *new OwnFile;
   static uint64_t index = 0;
@@ -115,7 +142,7 @@ std::string add_to_jitdump(const compiler::Image& image, const std::byte* code) 
   for (const compiler::ImageStep& step : image.steps) {
     if (step.size == 0) continue;
     const auto address = reinterpret_cast<uint64_t>(code) + step.entry;
-    std::string record;
+    std::string record = jitdump_lines(step, code, source, lines);
     put(record, uint32_t{0}); // JIT_CODE_LOAD
     put(record, static_cast<uint32_t>(16 + 40 + step.symbol.size() + 1 + step.size));
     put(record, monotonic_nanoseconds());

@@ -18,7 +18,9 @@
 
 namespace volute::runtime {
 
+/// What a picture's header says.
 struct PngSize {
+  /// In pixels.
   int64_t width = 0, height = 0;
   int64_t channels = 1; // 1 or 3, alpha not counted
 };

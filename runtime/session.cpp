@@ -153,7 +153,8 @@ Expected<CompileOptions> Session::State::completed(const ir::Program& program,
   Expected<compiler::StridesByName> strides = compiler::checked_strides(program, complete->strides);
   if (!strides) return strides.failure();
   complete->strides = std::move(*strides);
-  if (complete->schedule == "auto") take_tuned(program, *complete);
+  // What was measured to be faster adds up in orders of its own.
+  if (complete->schedule == "auto" && !complete->deterministic) take_tuned(program, *complete);
   return complete;
 }
 
@@ -377,7 +378,7 @@ Expected<TieredKernel> Session::try_compile_tiered(const ir::Program& program,
   if (!complete) return complete.failure();
   const std::string key = kernel_key(program, *complete);
   std::optional<Kernel> good = state_->cache.find(key);
-  const bool is_quick_enough = complete->deterministic || complete->schedule == "naive";
+  const bool is_quick_enough = complete->schedule == "naive";
   if (!good && !is_quick_enough)
     if (const std::optional<Kernel> found = state_->kernel_on_disk(*complete, key))
       good = *state_->cache.get_or_compile(key, [&] { return Expected<Kernel>(*found); });
@@ -388,8 +389,10 @@ Expected<TieredKernel> Session::try_compile_tiered(const ir::Program& program,
     return TieredKernel(*kernel);
   }
   PendingKernel pending = compile_async(program, options);
-  if (const std::optional<Kernel> theirs = state_->kernel_of_others(program, *complete))
-    return TieredKernel(*theirs, std::move(pending));
+  // A kernel for another target may round elsewhere; plain loops for this one do not.
+  if (!complete->deterministic)
+    if (const std::optional<Kernel> theirs = state_->kernel_of_others(program, *complete))
+      return TieredKernel(*theirs, std::move(pending));
   CompileOptions plain = options;
   plain.schedule = "naive";
   const Expected<Kernel> quick = try_compile(program, plain);

@@ -63,6 +63,7 @@ class FunctionKey; // function_key.h
 using CompileImage =
     std::function<Expected<compiler::Image>(const ir::Program&, const CompileOptions&)>;
 
+/// Where kernels are compiled and kept: for one machine, on one set of threads.
 class Session {
 public:
   // Copied and never moved from: every object is a session that can be used.
@@ -87,8 +88,8 @@ public:
   /// there is nothing to do. Every refusal is a value of get().
   PendingKernel compile_async(const ir::Program& program, const CompileOptions& options = {});
   /// A kernel that can be called at once: the good one where it is known, else one of plain loops,
-  /// whose place the good one takes when it is ready (tiered_kernel.h). A deterministic one is
-  /// compiled here and now, for its bits must not change.
+  /// whose place the good one takes when it is ready (tiered_kernel.h). Of a deterministic one both
+  /// give the same bits.
   Expected<TieredKernel> try_compile_tiered(const ir::Program& program,
                                             const CompileOptions& options = {});
   /// The same; throws Error with the reasons of a refusal.
@@ -130,11 +131,13 @@ public:
   /// Lets a kernel of this session's be found by a key of plain numbers.
   void remember(const FunctionKey& key, const Kernel& kernel);
 
+  /// How often kernels were found in memory, and what they take there.
   MemoryCache::Counters cache_counters() const;
   /// The folder where kernels are kept from process to process; "" for none.
   std::string cache_dir() const;
   /// Lets go of every kernel that nobody else holds.
   void clear_cache();
+  /// Those that its kernels run on.
   const Threads& threads() const;
 
 private:

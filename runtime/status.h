@@ -14,6 +14,7 @@
 
 namespace volute::runtime {
 
+/// How a call ended.
 enum class StatusCode : int32_t {
   ok = 0,
   // A step in an image returns this when the data hold an index outside their range (max_unpool).
@@ -25,8 +26,10 @@ enum class StatusCode : int32_t {
   step_failed, // a step returned a code that this runtime does not know
 };
 
+/// A code, and the words where it is a failure.
 class [[nodiscard]] Status {
 public:
+  /// Success; a code without words; a failure in words.
   Status() noexcept = default;
   explicit Status(StatusCode code) noexcept : code_(code) {}
   Status(StatusCode code, Diagnostic diagnostic)
@@ -42,8 +45,10 @@ public:
     }
   }
 
+  /// Whether it is success.
   bool ok() const noexcept { return code_ == StatusCode::ok; }
   explicit operator bool() const noexcept { return ok(); }
+  /// What it is, for programs.
   StatusCode code() const noexcept { return code_; }
 
   /// The words, "" when ok.

@@ -6,6 +6,7 @@
 #include "runtime/options.h"
 #include "runtime/perf_files.h"
 #include "runtime/replace_files.h"
+#include "runtime/vtune.h"
 
 #include <fmt/format.h>
 
@@ -40,7 +41,11 @@ std::string made_folder() {
 
 } // namespace
 
-bool wants_debug_objects() { return chosen() && chosen()->debug; }
+bool wants_debug_objects() {
+  using Profile = Options::Profile;
+  return chosen() && (chosen()->debug || chosen()->profile == Profile::jitdump ||
+                      chosen()->profile == Profile::vtune);
+}
 
 std::string debug_folder() {
   static const std::string& all = *new std::string(made_folder());
@@ -56,21 +61,37 @@ std::string debug_folder() {
 std::shared_ptr<const void> tell_tools(const compiler::Image& image, const std::byte* code) {
   const Options* options = chosen();
   if (!options || !code) return nullptr;
-  if (options->profile == Options::Profile::map) complain(add_to_perf_map(image, code));
-  if (options->profile == Options::Profile::jitdump) complain(add_to_jitdump(image, code));
-  if (!options->debug || !image.debug) return nullptr;
-  const compiler::DebugObject& debug = *image.debug;
-  const std::string path = debug.folder + "/" + debug.file;
-  const Status written = replace_file(path, [&](std::FILE* file) {
-    return write_bytes(file, path, debug.text.data(), debug.text.size());
-  });
-  if (!written.ok()) complain(written.message());
-  std::vector<std::byte> placed = placed_object(debug.elf, image.steps, code);
-  if (placed.empty()) {
-    complain(fmt::format("the object of @{} is not what it should be", image.name));
-    return nullptr;
+  using Profile = Options::Profile;
+  if (options->profile == Profile::map) complain(add_to_perf_map(image, code));
+
+  // What has lines has the text that they are of in a file.
+  std::string source;
+  std::vector<CodeLine> lines;
+  if (wants_debug_objects() && image.debug) {
+    const compiler::DebugObject& debug = *image.debug;
+    source = debug.folder + "/" + debug.file;
+    const Status written = replace_file(source, [&](std::FILE* file) {
+      return write_bytes(file, source, debug.text.data(), debug.text.size());
+    });
+    if (!written.ok()) complain(written.message());
+    if (options->profile != Profile::none) lines = lines_of(debug.elf, image.steps);
   }
-  return register_with_gdb(std::move(placed));
+  if (options->profile == Profile::jitdump) complain(add_to_jitdump(image, code, source, lines));
+  auto told = std::make_shared<std::vector<std::shared_ptr<const void>>>();
+  if (options->profile == Profile::vtune) {
+    std::string failure;
+    told->push_back(tell_vtune(image, code, source, lines, failure));
+    complain(failure);
+  }
+  if (options->debug && image.debug) {
+    std::vector<std::byte> placed = placed_object(image.debug->elf, image.steps, code);
+    if (placed.empty())
+      complain(fmt::format("the object of @{} is not what it should be", image.name));
+    else
+      told->push_back(register_with_gdb(std::move(placed)));
+  }
+  if (told->empty()) return nullptr;
+  return told;
 }
 
 } // namespace volute::runtime

@@ -2,7 +2,9 @@
 //
 //     VOLUTE_PROFILE=map       perf record; perf report          /tmp/perf-PID.map: names
 //     VOLUTE_PROFILE=jitdump   perf record -k mono; perf inject --jit; perf annotate
-//                                                                /tmp/jit-PID.dump: names and code
+//                                            /tmp/jit-PID.dump: names, code, lines of the loops
+//                                            text
+//     VOLUTE_PROFILE=vtune     VTune         its library is told: names and lines
 //     VOLUTE_DEBUG=gdb         gdb: break NAME, backtrace, step   lines of the loops text
 //
 // Without these variables nothing is opened, written or kept. What cannot be told is no failure of

@@ -27,9 +27,9 @@ using compiler::TensorStrides;
 
 /// Part of a tensor's shape: a view's type, strides, and how far behind the whole one's it begins.
 struct Part {
-  ir::TensorType type;
-  TensorStrides strides;
-  int64_t bytes_behind = 0;
+  ir::TensorType type;      // with the part's extents
+  TensorStrides strides;    // in elements
+  int64_t bytes_behind = 0; // of the whole one's first element
 };
 /// Every `step`-th of the positions start, start + step, ... along an axis that is not split,
 /// `length` of them. Throws Error when there are not so many.
@@ -47,10 +47,12 @@ public:
   /// has: an extent below 0, more than 2^62 bytes.
   TensorView(ir::TensorType type, const void* data, TensorStrides strides = {});
 
+  /// Element, axes and extents.
   const ir::TensorType& type() const noexcept { return type_; }
   const TensorStrides& strides() const noexcept { return strides_; } // as they were given
   /// Whether every element is where the type alone would put it.
   bool is_dense() const noexcept { return compiler::same_strides(type_, strides_, {}); }
+  /// Its first element.
   const std::byte* data() const noexcept { return data_; }
   /// The elements as the C++ type that the caller knows them to be: float, uint16_t for bf16.
   /// Throws Error when that has another size than an element, and is no byte.
@@ -96,6 +98,7 @@ public:
   /// `strides` as a TensorView's. No two elements may lie in one place.
   MutableTensorView(ir::TensorType type, void* data, TensorStrides strides = {});
 
+  /// As a TensorView's.
   const ir::TensorType& type() const noexcept { return type_; }
   const TensorStrides& strides() const noexcept { return strides_; }
   std::byte* data() const noexcept { return data_; }
@@ -110,6 +113,7 @@ public:
     Part part = runtime::narrow(type_, strides_, axis, start, length, step);
     return {std::move(part.type), data_ + part.bytes_behind, std::move(part.strides)};
   }
+  /// As calls take it, and for who only reads.
   operator TensorView() const { return {type_, data_, strides_}; }
   operator TensorRef() const noexcept { return TensorView::ref(type_, strides_, data_, true); }
 
@@ -136,6 +140,7 @@ public:
   /// A dense copy that owns its elements.
   static Expected<Tensor> copy(const TensorView& view);
 
+  /// Element, axes and extents; the bytes of its elements; the first of them.
   const ir::TensorType& type() const noexcept { return type_; }
   int64_t bytes() const noexcept { return memory_.size(); }
   std::byte* data() noexcept { return memory_.data(); }
@@ -146,11 +151,13 @@ public:
     require_element(type_, sizeof(T));
     return reinterpret_cast<T*>(memory_.data());
   }
+  /// As a TensorView's.
   template <class T>
   const T* as() const {
     require_element(type_, sizeof(T));
     return reinterpret_cast<const T*>(memory_.data());
   }
+  /// As calls take it, and views of all of it.
   operator TensorView() const { return {type_, memory_.data()}; }
   operator MutableTensorView() { return {type_, memory_.data()}; }
   operator TensorRef() const noexcept { return TensorView::ref(type_, {}, memory_.data()); }
@@ -174,15 +181,17 @@ private:
 
 // ---- made-up contents ---------------------------------------------------------------------------
 
+/// What a tensor is filled with.
 struct Fill {
+  /// The words of `volute run --fill`.
   enum class Kind : uint8_t {
     zeros,
     ones,
     iota,   // 0, 1, 2, ... in memory order
     random, // whole numbers, uniformly distributed
   };
-  Kind kind = Kind::zeros;
-  uint64_t seed = 0; // random only
+  Kind kind = Kind::zeros; // which of them
+  uint64_t seed = 0;       // random only
   bool operator==(const Fill&) const = default;
 };
 

@@ -16,13 +16,14 @@
 
 namespace volute::runtime {
 
+/// A tensor of the caller's, as plain data.
 struct TensorRef {
   void* data = nullptr;                // its first element; written to only when `writable`
   const ir::Extent* extents = nullptr; // `rank` of them, in memory order, outermost first
   const int64_t* strides = nullptr;    // `rank` of them, in elements; null: dense
-  int32_t rank = 0;
-  ir::ElementType element = ir::ElementType::f32;
-  bool writable = false; // an output asks for it
+  int32_t rank = 0;                    // how many extents there are
+  ir::ElementType element = ir::ElementType::f32; // of each
+  bool writable = false;                          // an output asks for it
 };
 
 static_assert(std::is_standard_layout_v<TensorRef> && std::is_trivially_copyable_v<TensorRef>);

@@ -19,6 +19,7 @@ namespace volute::runtime {
 /// all of them are done: tbb::parallel_for, OpenMP, or a pool of the caller's own.
 using ParallelFor = std::function<void(int64_t count, const std::function<void(int64_t)>& body)>;
 
+/// What kernels run on. Copies are the same threads.
 class Threads {
 public:
   /// The caller's thread.
@@ -31,6 +32,7 @@ public:
   /// The caller's own threads: work comes in at most `count` pieces.
   static Expected<Threads> on(int count, ParallelFor parallel_for);
 
+  /// Into how many pieces work is cut at most.
   int count() const noexcept { return count_; }
 
   /// Runs body(context, 0) ... body(context, pieces - 1). The body must not throw. Fails when a

@@ -7,8 +7,8 @@
 //
 // It is called as a kernel is, from any number of threads; which of the two a call takes is one
 // load of a pointer. Each call is of one of them from beginning to end. The two may differ in the
-// last bits of a sum, as two schedules do; asked for a deterministic kernel, a session compiles the
-// good one at once. Both are kept as long as this is.
+// last bits of a sum, as two schedules do; where CompileOptions::deterministic is asked for, they
+// give the same bits. Both are kept as long as this is.
 #pragma once
 
 #include "runtime/kernel.h"
@@ -21,6 +21,7 @@
 
 namespace volute::runtime {
 
+/// A kernel of which the fast one comes later.
 class TieredKernel {
 public:
   /// One that is final.
@@ -28,13 +29,16 @@ public:
   /// `quick` until the other is ready. When that fails, it stays `quick`.
   TieredKernel(const Kernel& quick, PendingKernel good);
 
+  /// As a Kernel's, by the one that is there.
   Status run(Kernel::NamedList inputs, Kernel::NamedList outputs) const noexcept {
     return now().run(inputs, outputs);
   }
+  /// As a Kernel's, by the one that is there.
   template <TensorOrView... Views>
   Status operator()(Views&&... views) const noexcept {
     return now()(std::forward<Views>(views)...);
   }
+  /// As a Kernel's, by the one that is there.
   Status call(std::span<const TensorRef> arguments) const noexcept { return now().call(arguments); }
 
   /// With the input bound in both. Until the good one is there, a copy of the input is kept for it.

@@ -20,8 +20,10 @@ namespace volute::runtime {
 /// Bytes that several objects take together, each of which adds and takes away its own.
 using ByteTotal = std::shared_ptr<std::atomic<int64_t>>;
 
+/// Workspaces of one size, as many as calls are under way at one time.
 class WorkspacePool {
 public:
+  /// Of so many bytes each.
   explicit WorkspacePool(int64_t bytes) : bytes_(bytes) {}
   WorkspacePool(const WorkspacePool&) = delete;
   WorkspacePool& operator=(const WorkspacePool&) = delete;
@@ -35,6 +37,7 @@ public:
   /// One workspace for as long as the object lives.
   class Loan {
   public:
+    /// Takes one.
     explicit Loan(WorkspacePool& pool) noexcept : pool_(pool), memory_(pool.take()) {}
     Loan(const Loan&) = delete;
     Loan& operator=(const Loan&) = delete;

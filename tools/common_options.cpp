@@ -60,8 +60,6 @@ std::string whole_path(const std::string& path) {
 
 void add_common_options(CLI::App& app, CommonOptions& options) {
   constexpr const char* group = "Options of run, compile, inspect and bench";
-  // Taken so that command lines last; an option leaves this group when it does something.
-  constexpr const char* without_effect = "Without effect yet";
   app.add_option("--target", options.target,
                  "What to compile for: native, or a CPU of `volute targets`,\n"
                  "with features added or taken away, as in znver4-avx512f")
@@ -95,9 +93,9 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
                "Say on standard error what was compiled, and how long it took")
       ->group(group);
   app.add_flag("--deterministic", options.deterministic,
-               "Fix the algorithm and the order of summation whatever the batch;\n"
-               "today both follow the schedule")
-      ->group(without_effect);
+               "Direct sums in one order, taps, then channels: the same bits whatever\n"
+               "the schedule and the batch")
+      ->group(group);
   CLI::Option* dir = app.add_option("--cache-dir", options.cache_dir,
                                     "Where compiled kernels are kept (~/.cache/volute)");
   dir->type_name("DIR")->group(group);

@@ -1,3 +1,4 @@
+#include "bench/checked_call.h"
 #include "bench/json.h"
 #include "compiler/compile.h"
 #include "compiler/page/inspect_page.h"
@@ -8,12 +9,15 @@
 #include "ir/print.h"
 #include "runtime/compiler_link.h"
 #include "runtime/file.h"
+#include "runtime/inspect_text.h"
 #include "runtime/replace_files.h"
+#include "tools/call.h"
 #include "tools/commands.h"
 #include "tools/common_options.h"
 #include "tools/highlight.h"
 #include "tools/output.h"
 #include "tools/stop.h"
+#include "tools/tensor_files.h"
 #include "tools/text_diff.h"
 
 #include <CLI/CLI.hpp>
@@ -64,13 +68,15 @@ Examples:
   volute inspect examples/stem.vlt --stage asm --diff haswell skylake-avx512
   volute inspect examples/stem.vlt --json
   volute inspect examples/stem.vlt --html stem.html
+  volute inspect examples/edges.vlt x=examples/photo.png --html edges.html
   volute inspect examples/stem.vlt --stage nest | volute inspect - --stage loops)";
 }
 
 struct InspectOptions {
   SourceOptions source;
   CommonOptions common;
-  std::string file;
+  std::vector<std::string> arguments; // FILE, and for --html NAME=FILE
+  std::string fill;
   std::string stage; // empty: the report, or of a difference the loops
   std::string after; // a pass, or all
   bool passes = false;
@@ -213,16 +219,28 @@ public:
     to_code();
   }
 
-  /// All of it, as a page.
-  std::string page(const Invocation& invocation,
-                   const std::optional<compiler::Measured>& measured) {
-    const Progress progress(fmt::format("compiling @{}", name()));
-    request_.assembly = request_.spills = true;
-    const compiler::Compiled compiled = to_code();
-    const compiler::LlvmListing llvm =
-        source_.value_of(session_.list_llvm(compiled.stages.loops, request_.target));
-    return compiler::inspect_page(compiled, llvm, request_.target,
-                                  {source_.name, invocation.reproduction(), measured});
+  /// All of it, as a page: with the tensors of a call, if `inputs` are given.
+  std::string page(compiler::PageSubject subject,
+                   const std::optional<std::vector<runtime::Tensor>>& inputs) {
+    compiler::Compiled compiled;
+    compiler::LlvmListing llvm;
+    std::optional<compiler::Stages> direct;
+    {
+      const Progress progress(fmt::format("compiling @{}", name()));
+      request_.assembly = request_.spills = true;
+      compiled = to_code();
+      llvm = source_.value_of(session_.list_llvm(compiled.stages.loops, request_.target));
+      if (program()) direct = runtime::direct_sums(session_, *program(), request_);
+    }
+    if (direct) subject.meaning = &direct->nests;
+    if (inputs) add_values(subject, compiled.image, *inputs);
+    return compiler::inspect_page(compiled, llvm, request_.target, subject);
+  }
+
+  /// What was given, where it is a program.
+  const ir::Program* program() const {
+    const auto* given = std::get_if<const ir::Program*>(&given_);
+    return given ? *given : nullptr;
   }
 
   const std::string& name() const {
@@ -234,6 +252,36 @@ public:
   }
 
 private:
+  /// The tensors of one call. A target that this machine is not has its program computed by a
+  /// kernel for this one.
+  void add_values(compiler::PageSubject& subject, const compiler::Image& image,
+                  const std::vector<runtime::Tensor>& inputs) const {
+    const ir::Program& program = *this->program();
+    const bool is_here = compiler::runs_on(request_.target, compiler::host());
+    compiler::CompileRequest here = request_;
+    here.target = compiler::host();
+    here.assembly = here.spills = false;
+    subject.computed_on = compiler::short_text(is_here ? request_.target : here.target);
+    const runtime::Kernel kernel = source_.value_of(
+        session_.load(is_here ? image : source_.value_of(session_.inspect(program, here)).image));
+    const Called called = call(kernel, program, inputs, /*keep=*/true);
+    using Role = compiler::PageValue::Role;
+    for (size_t i = 0; i < inputs.size(); ++i)
+      subject.values.push_back(
+          {Role::input, program.name_of(program.inputs[i]), bench::data_of(inputs[i])});
+    for (const ir::Statement& statement : program.statements)
+      if (const auto* constant = std::get_if<ir::Const>(&statement.operation)) {
+        const ir::ValueId id = statement.results.front();
+        subject.values.push_back(
+            {Role::constant, program.name_of(id), {program.type(id), *constant->bytes}});
+      }
+    for (const runtime::KeptValue& kept : called.kept)
+      subject.values.push_back({Role::on_the_way, kept.name, bench::data_of(kept.value)});
+    for (size_t i = 0; i < called.outputs.size(); ++i)
+      subject.values.push_back(
+          {Role::output, program.name_of(program.outputs[i]), bench::data_of(called.outputs[i])});
+  }
+
   /// What differs from the last text of the pass's level, or of the one that it takes where both
   /// are one language (nests and pieces); all of it where it is the first of its level.
   static std::string changed(const std::map<std::string_view, std::string>& last,
@@ -396,13 +444,24 @@ int inspect(const InspectOptions& options, Invocation& invocation) {
   if (!options.html.empty())
     if (const auto place = runtime::place_to_write(options.html); !place)
       throw Stop(exit_refused, render(place.diagnostics(), "", ""));
-  if (options.file.empty() == !options.source.has_expression)
-    misuse(options.file.empty()
-               ? "there is no program: give a FILE, - for standard input, or -e TEXT"
-               : "a FILE and -e are two programs, and one is inspected");
+  if (options.arguments.empty() && !options.source.has_expression)
+    misuse("there is no program: give a FILE, - for standard input, or -e TEXT");
+  const auto first_input = options.arguments.begin() + (options.source.has_expression ? 0 : 1);
+  std::vector<NamedFile> files;
+  for (auto at = first_input; at != options.arguments.end(); ++at) {
+    if (options.source.has_expression && at->find('=') == std::string::npos)
+      misuse("a FILE and -e are two programs, and one is inspected");
+    files.push_back(parse_named_file(*at, "x=in.npy"));
+  }
+  if (options.html.empty() && !(files.empty() && options.fill.empty()))
+    misuse(fmt::format("{} is an input, and --html alone shows what becomes of one",
+                       files.empty() ? "--fill" : ir::quoted(*first_input)),
+           "`volute run` computes results, and --picture lays them out");
+  const std::optional<MadeUp> made_up =
+      options.fill.empty() ? std::nullopt : std::optional(parse_made_up(options.fill));
   const ProgramSource source = options.source.has_expression
                                    ? source_from_text(options.source.expression)
-                                   : read_source(options.file, invocation);
+                                   : read_source(options.arguments[0], invocation);
   const bool in_colour = wants_colour(options.colour);
   if (!options.diff.empty()) {
     print_diff(options, source, in_colour);
@@ -411,7 +470,15 @@ int inspect(const InspectOptions& options, Invocation& invocation) {
   const Settings settings = settings_of(options.common);
   Inspection inspection(source, options.source.entry, settings, options.bare);
   if (!options.html.empty()) {
-    write_page(options, inspection.page(invocation, measured(options, inspection.name())));
+    std::optional<std::vector<runtime::Tensor>> inputs;
+    if (!files.empty() || made_up) {
+      if (!inspection.program())
+        misuse(fmt::format("{} is no program, and only one is computed", source.name));
+      inputs = read_inputs(*inspection.program(), files, made_up);
+    }
+    write_page(options, inspection.page({source.name, invocation.reproduction(),
+                                         measured(options, inspection.name())},
+                                        inputs));
   } else if (options.json) {
     print(inspection.report_json() + "\n");
   } else if (options.after == "all") {
@@ -433,9 +500,10 @@ void add_inspect(CLI::App& app, Invocation& invocation, Actions& actions) {
   auto options = std::make_shared<InspectOptions>();
   CLI::App* sub = app.add_subcommand("inspect", "Show a program at any stage of its compilation");
   sub->footer(footer());
-  sub->add_option("FILE", options->file,
-                  "A file with a program, with nests or with loops; - is standard input")
-      ->type_name("");
+  sub->add_option("FILE", options->arguments,
+                  "A file with a program, with nests or with loops (- is standard input),\n"
+                  "then for --html a file for each input, NAME=in.npy or NAME=in.png")
+      ->option_text("[NAME=in.npy ...]");
   add_source_options(*sub, options->source);
   CLI::Option* stage = sub->add_option("--stage", options->stage, "Which stage, or all (report)");
   stage->type_name("STAGE");
@@ -449,7 +517,8 @@ void add_inspect(CLI::App& app, Invocation& invocation, Actions& actions) {
   CLI::Option* html =
       sub->add_option("--html", options->html,
                       "Write a page: all stages side by side, line by line what became of\n"
-                      "what, the loops in the order in which they run, and the facts")
+                      "what, the loops in the order in which they run, and the facts; with\n"
+                      "inputs also every channel as a picture, and each result's arithmetic")
           ->type_name("FILE")
           ->excludes(stage);
   sub->add_option("--diff", options->diff,
@@ -465,6 +534,10 @@ void add_inspect(CLI::App& app, Invocation& invocation, Actions& actions) {
                   "Words of the languages in colour: auto (on a terminal), always, never")
       ->type_name("WHEN")
       ->check(CLI::IsMember({"auto", "always", "never"}));
+  sub->add_option("--fill", options->fill,
+                  "--html: make up the inputs that are not given, as run does")
+      ->type_name("HOW")
+      ->needs(html);
   sub->add_option("--measured", options->measured,
                   "--html: the time of a call, as `volute bench --json FILE` has recorded it")
       ->type_name("FILE")

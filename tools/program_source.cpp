@@ -145,9 +145,10 @@ const ir::Program& ProgramSource::entry(const std::string& wanted) const {
 void check_is_program(const std::string& path) {
   std::error_code ignored;
   if (path.find('=') != std::string::npos && !std::filesystem::exists(path, ignored))
-    misuse(fmt::format("{} is no program's file", ir::quoted(path)),
-           "a FILE with the program comes first; run alone takes NAME=FILE after it, the other "
-           "commands make up their inputs");
+    misuse(
+        fmt::format("{} is no program's file", ir::quoted(path)),
+        "a FILE with the program comes first; run and inspect --html take NAME=FILE after it, the "
+        "other commands make up their inputs");
   for (const char* ending : {".npy", ".png"})
     if (path.ends_with(ending))
       misuse(fmt::format("{} is data, and the program comes first", ir::quoted(path)),

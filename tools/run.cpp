@@ -5,6 +5,7 @@
 #include "runtime/kernel.h"
 #include "runtime/png.h"
 #include "runtime/replace_files.h"
+#include "tools/call.h"
 #include "tools/commands.h"
 #include "tools/common_options.h"
 #include "tools/contact_sheet.h"
@@ -204,27 +205,14 @@ int run(const RunOptions& options, Invocation& invocation) {
 
   const runtime::Kernel kernel = compile_program(plan.source, program, settings);
 
-  std::vector<runtime::Tensor> outputs;
+  const Called called = call(kernel, program, inputs, options.check);
+  const std::vector<runtime::Tensor>& outputs = called.outputs;
   std::map<std::string, runtime::TensorView> by_name;
-  std::vector<runtime::TensorRef> arguments;
-  for (const runtime::Tensor& input : inputs) arguments.emplace_back(input);
-  outputs.reserve(program.outputs.size());
-  for (const ir::ValueId id : program.outputs) {
-    Expected<runtime::Tensor> output = runtime::Tensor::allocate(program.type(id));
-    if (!output) throw Stop(exit_refused, render(output.diagnostics(), "", ""));
-    outputs.push_back(std::move(*output));
-    arguments.emplace_back(outputs.back());
-    by_name.emplace(program.name_of(id), outputs.back());
-  }
-  std::vector<runtime::KeptValue> kept;
-  {
-    const Progress progress(fmt::format("running @{}", program.name));
-    Status status = options.check ? kernel.call_keeping(arguments, kept) : kernel.call(arguments);
-    if (!status) refuse_status(status);
-  }
+  for (size_t i = 0; i < outputs.size(); ++i)
+    by_name.emplace(program.name_of(program.outputs[i]), outputs[i]);
   if (options.check) {
     bench::Values on_the_way;
-    for (const runtime::KeptValue& value : kept)
+    for (const runtime::KeptValue& value : called.kept)
       on_the_way[value.name] = bench::data_of(value.value);
     const compiler::Stages seen = plan.source.value_of(
         settings.session.inspect_loops(program, request_of(plan.source, program, settings)));

@@ -93,6 +93,8 @@ int run_tune(const TuneCommand& command, Invocation& invocation) {
            "--cache-dir names another place");
   if (command.common.schedule != "auto")
     misuse("--schedule: tuning begins with what the model chooses");
+  if (command.common.deterministic)
+    misuse("--deterministic: a kernel of one order takes the model's choice, and nothing measured");
   const std::string folder = kept_in(command.common.cache_dir);
   const Tasks tasks = tasks_of(command.tasks, invocation);
   // What was measured before is no part of the model's choice: a session that keeps nothing.

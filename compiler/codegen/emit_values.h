@@ -100,6 +100,7 @@ private:
   llvm::Value* shuffle(llvm::Value* a, llvm::Value* b, int32_t lanes,
                        const std::function<int(int)>& from) const;
   std::vector<llvm::Value*> transpose_square(std::vector<llvm::Value*> rows, int32_t lanes) const;
+  std::vector<llvm::Value*> transpose_blocks(std::vector<llvm::Value*> v, int block) const;
   llvm::Value* resized(llvm::Value* value, int32_t lanes, bool zeros) const;
   /// `fn` on `part` lanes at a time of operands that all have the same number of them; the last
   /// part is filled up with zeros.

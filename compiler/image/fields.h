@@ -5,6 +5,8 @@
 //       static auto of(auto& extent) { return std::tie(extent.axis, extent.size); }
 //     };
 //
+// A struct that grows a field without it does not compile (field_count).
+//
 // Numbers are little-endian, lists stand after their length. Reading trusts nothing: what does not
 // fit fails the reader, and nothing is read or reserved beyond the bytes that are there.
 #pragma once
@@ -39,6 +41,29 @@ concept Fields = requires(T& value) {
 /// The last value of an enumeration whose values count from 0.
 template <class Enumeration>
 struct LastOf;
+
+/// Stands for a field of any type, where none is made.
+struct AnyField {
+  template <class T>
+  operator T() const; // NOLINT: never defined
+};
+/// How many fields a struct has: as many as can be written between its braces.
+template <class T, class... Given>
+constexpr size_t field_count() {
+  if constexpr (requires { T{Given{}..., AnyField{}}; })
+    return field_count<T, Given..., AnyField>();
+  else
+    return sizeof...(Given);
+}
+
+/// Those that are not written: FieldsOf says how many, if it leaves any out.
+template <class T>
+constexpr size_t left_out() {
+  if constexpr (requires { FieldsOf<T>::left_out; })
+    return FieldsOf<T>::left_out;
+  else
+    return 0;
+}
 
 class FieldWriter {
 public:
@@ -77,6 +102,10 @@ public:
   }
   template <Fields T>
   void write(const T& value) {
+    static_assert(!std::is_aggregate_v<T> ||
+                      std::tuple_size_v<decltype(FieldsOf<T>::of(value))> + left_out<T>() ==
+                          field_count<T>(),
+                  "FieldsOf names fewer fields than there are");
     std::apply([&](const auto&... field) { (write(field), ...); }, FieldsOf<T>::of(value));
   }
 

@@ -20,7 +20,7 @@ namespace volute::compiler {
 
 /// What a step receives. `buffers[i]` belongs to Image::buffers[i].
 struct StepArguments {
-  std::byte* const* buffers;
+  std::byte* const* buffers; // their first elements
   const int64_t* parameters; // values of Image::parameters; null when there are none
 };
 
@@ -29,15 +29,17 @@ struct StepArguments {
 /// Code in an image calls nothing, allocates nothing, holds no barrier.
 using StepEntry = int32_t (*)(const StepArguments*, std::byte* scratch, int64_t begin, int64_t end);
 
+/// Memory that steps read and write.
 struct ImageBuffer {
+  /// Whose it is.
   enum class Role : uint8_t {
     input,        // the caller's, read only
     output,       // the caller's
     intermediate, // between steps: in the workspace, or in the kernel's own memory (preparation.h)
   };
-  std::string name;
-  Role role = Role::input;
-  int64_t bytes = 0; // to the end of the last element, gaps between them included: the most
+  std::string name;        // the value's, or what it is for
+  Role role = Role::input; // whose it is
+  int64_t bytes = 0;       // to the end of the last element, gaps between them included: the most
   std::optional<ir::TensorType> type; // of inputs and outputs, and where there is a `value`
   TensorStrides strides;              // of inputs and outputs, canonical; empty: dense
   std::vector<int32_t> may_alias;     // outputs: the inputs that may be the very same tensor
@@ -60,11 +62,13 @@ struct ImagePlaces {
   bool operator==(const ImagePlaces&) const = default;
 };
 
+/// A part of a call that is done before the next begins.
 struct ImageStep {
-  std::string name;
+  std::string name;   // of its first nest
   uint64_t entry = 0; // offset of its StepEntry in the text
   int64_t work = 0;   // the whole range is [0, work), or so many times each of `work_by`
-  std::vector<int32_t> reads, writes;   // indices of Image::buffers
+  /// Indices of Image::buffers.
+  std::vector<int32_t> reads, writes;
   std::vector<ir::Affine> work_by = {}; // factors that depend on Image::parameters
   std::vector<ImagePlaces> places = {}; // what may make it fail, for the words
   std::string symbol = {}; // what profilers and debuggers call it: its configuration in a word
@@ -75,10 +79,12 @@ struct ImageStep {
 /// For debuggers: an object file of the same code with its line table, and the text of loops that
 /// lines are of. Never kept on disk, and no part of what an image is.
 struct DebugObject {
-  std::vector<std::byte> elf;     // relocatable, .text not placed yet
-  std::string folder, file, text; // where the table says that the text lies
+  std::vector<std::byte> elf; // relocatable, .text not placed yet
+  /// Where the table says that the text lies, and the text.
+  std::string folder, file, text;
 };
 
+/// A compiled kernel as bytes: what the compiler makes and the runtime maps.
 struct Image {
   std::string name;                      // of the program
   std::string target;                    // canonical target text, for the check before mapping

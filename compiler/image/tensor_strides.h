@@ -24,6 +24,7 @@ struct Program;
 
 namespace volute::compiler {
 
+/// Elements between neighbours along each extent, in the type's order; empty: dense.
 using TensorStrides = std::vector<int64_t>;
 /// By the name of an input or output; dense where there is none.
 using StridesByName = std::map<std::string, TensorStrides>;

@@ -228,11 +228,42 @@ Expr first_index(NestBuilder& to, const std::string& name, const std::vector<Axi
   return none ? select(Compare::lt, none, number(0, type), number(-1, type), first) : first;
 }
 
-/// Carries the largest element so far and its index. A NaN is larger than every number, and of
-/// several the last counts; of equal numbers the first.
-void accumulate_arg_max(Slide& s, const GroupLowering& group, const std::vector<Window>& windows,
-                        const Expr& least) {
+/// What the maximum of nothing is.
+Expr least_of(ElementType type) {
+  return is_float(type) ? ir::imm(-std::numeric_limits<double>::infinity(), type)
+                        : ir::imm_integer(ir::lowest(type), type);
+}
+
+/// Whether the place of the largest is wanted too.
+bool wants_index(const GroupLowering& group) {
+  return group.head.results.size() > 1 && group.lowering.uses.uses(group.head.results[1]) > 0;
+}
+
+/// Carries the largest element so far and its index: `position` of the element that is met, `start`
+/// of the first. A NaN is larger than every number, and of several the last counts; of equal
+/// numbers the first. An element may be met more than once.
+void accumulate_arg_max(Slide& s, const GroupLowering& group, const Expr& position,
+                        const Expr& start) {
   NestBuilder& to = s.to;
+  const ir::ValueId index_value = group.head.results[1];
+  const Expr best = ir::acc(s.type(), 0), least = least_of(s.type());
+  to.accumulate(least, [&](const Expr&) { return larger_or_nan(s.x, best); });
+  // Written so that the order in which taps come does not matter: borders and schedules change it.
+  // As long as nothing is above the least value, the index is that of the first element met.
+  const Expr index = to.accumulate(start, [&](const Expr& so_far) {
+    const Expr first = binary(BinaryFn::min, position, so_far);
+    const Expr equal =
+        select(Compare::eq, s.x, best, select(Compare::gt, s.x, least, first, so_far), so_far);
+    const Expr larger = select(Compare::gt, s.x, best, position, equal);
+    if (is_integer(s.type())) return larger;
+    const Expr last = binary(BinaryFn::max, position, so_far);
+    return select(Compare::unordered, s.x, s.x,
+                  select(Compare::unordered, best, best, last, position), larger);
+  });
+  to.write(spoken(group.program.name_of(index_value)), index_value, index);
+}
+
+void accumulate_arg_max(Slide& s, const GroupLowering& group, const std::vector<Window>& windows) {
   const ir::Program& program = group.program;
   const std::vector<Axis> axes = program.type(group.head.operands[0]).spatial_axes();
   Affine here;
@@ -246,33 +277,12 @@ void accumulate_arg_max(Slide& s, const GroupLowering& group, const std::vector<
   const ElementType type = !is_wide && positions <= std::numeric_limits<int32_t>::max()
                                ? ElementType::i32
                                : ElementType::i64;
-  const ir::ValueId index_value = group.head.results[1];
-  const Expr start = first_index(to, spoken(program.name_of(index_value)), axes, windows, type);
-  const Expr best = ir::acc(s.type(), 0);
-  to.accumulate(least, [&](const Expr&) { return larger_or_nan(s.x, best); });
-  // Written so that the order in which taps come does not matter: borders and schedules change it.
-  // As long as nothing is above the least value, the index is that of the first element met.
-  const Expr position = ir::position(here, type);
-  const Expr index = to.accumulate(start, [&](const Expr& so_far) {
-    const Expr first = binary(BinaryFn::min, position, so_far);
-    const Expr equal =
-        select(Compare::eq, s.x, best, select(Compare::gt, s.x, least, first, so_far), so_far);
-    const Expr larger = select(Compare::gt, s.x, best, position, equal);
-    if (is_integer(s.type())) return larger;
-    const Expr last = binary(BinaryFn::max, position, so_far);
-    return select(Compare::unordered, s.x, s.x,
-                  select(Compare::unordered, best, best, last, position), larger);
-  });
-  to.write(spoken(program.name_of(index_value)), index_value, index);
+  const std::string name = spoken(program.name_of(group.head.results[1]));
+  accumulate_arg_max(s, group, ir::position(here, type),
+                     first_index(s.to, name, axes, windows, type));
 }
 
 // ---- combines ---------------------------------------------------------------------------------
-
-/// What the maximum of nothing is.
-Expr least_of(ElementType type) {
-  return is_float(type) ? ir::imm(-std::numeric_limits<double>::infinity(), type)
-                        : ir::imm_integer(ir::lowest(type), type);
-}
 
 void accumulate_largest(Slide& s) {
   s.to.accumulate(least_of(s.type()), [&](const Expr& best) { return larger_or_nan(s.x, best); });
@@ -312,8 +322,8 @@ void lower_pool(const GroupLowering& group) {
   Slide s = slide(group, windows);
   switch (op.kind) {
   case PoolKind::max:
-    if (group.head.results.size() > 1 && group.lowering.uses.uses(group.head.results[1]) > 0)
-      accumulate_arg_max(s, group, windows, least_of(s.type()));
+    if (wants_index(group))
+      accumulate_arg_max(s, group, windows);
     else
       accumulate_largest(s);
     break;
@@ -365,6 +375,60 @@ Cells cells(int64_t input, int64_t output) {
   return {input, output, whole + (rest > std::gcd(rest, output) ? 2 : 1)};
 }
 
+/// Places of elements over all space, d, h and w in that order, summed up axis by axis.
+struct Places {
+  ElementType type;
+  Affine affine; // of the axes where a place is that
+  Expr others;
+  void add(const Expr& along, int64_t step) {
+    const Expr term = step == 1 ? along : along * number(step, type);
+    others = others ? others + term : term;
+  }
+  Expr sum() const {
+    const Expr whole = ir::position(affine, type);
+    return others ? others + whole : whole;
+  }
+};
+
+/// The largest of each cell and its place. Along an axis of regular cells a place is affine; along
+/// another it is begin + tap, and the cell's last where that is beyond.
+void accumulate_arg_max(Slide& s, const GroupLowering& group, const std::vector<Cells>& cells,
+                        const Coordinates& taps) {
+  NestBuilder& to = s.to;
+  const std::vector<Axis> axes = group.program.type(group.head.operands[0]).spatial_axes();
+  const std::string name = spoken(group.program.name_of(group.head.results[1]));
+  double positions = 1;
+  for (const Cells& along : cells) positions *= static_cast<double>(along.input);
+  const ElementType type =
+      positions <= std::numeric_limits<int32_t>::max() ? ElementType::i32 : ElementType::i64;
+  Places here{type, {}, nullptr}, start{type, {}, nullptr};
+  int64_t step = 1;
+  for (size_t i = axes.size(); i-- > 0; step *= cells[i].input) {
+    const Cells& along = cells[i];
+    const Axis axis = axes[i];
+    if (along.regular()) {
+      start.affine += to.at[axis] * (along.taps * step);
+      here.affine += (to.at[axis] * along.taps + taps[axis]) * step;
+      continue;
+    }
+    std::vector<double> begins, lasts;
+    for (int64_t cell = 0; cell < along.output; ++cell) {
+      begins.push_back(static_cast<double>(along.begin(cell)));
+      lasts.push_back(static_cast<double>(along.end(cell) - 1));
+    }
+    const auto looked_up = [&](const char* what, const std::vector<double>& numbers) {
+      const std::string of = fmt::format("{}_{}_{}", name, what, ir::to_char(axis));
+      return to.read_vector(to.lowering.table(of, type, numbers), to.at[axis]);
+    };
+    const Expr begin = looked_up("first", begins);
+    start.add(begin, step);
+    here.add(
+        binary(BinaryFn::min, begin + ir::position(taps[axis], type), looked_up("last", lasts)),
+        step);
+  }
+  accumulate_arg_max(s, group, here.sum(), start.sum());
+}
+
 } // namespace
 
 void lower_adaptive_pool(const GroupLowering& group) {
@@ -395,10 +459,12 @@ void lower_adaptive_pool(const GroupLowering& group) {
   };
   std::vector<Length> lengths;
   double constant = 1;
+  std::vector<Cells> all_cells;
+  Coordinates taps_at;
   for (size_t i = 0; i < axes.size(); ++i) {
     const Axis axis = axes[i];
-    const Cells along = cells(type.size(axis), op.output[i]);
-    const Affine tap = to.reduce_taps(axis, along.taps);
+    const Cells along = all_cells.emplace_back(cells(type.size(axis), op.output[i]));
+    const Affine tap = taps_at[axis] = to.reduce_taps(axis, along.taps);
     if (along.regular()) {
       input[axis] = to.at[axis] * along.taps + tap;
       constant *= static_cast<double>(along.taps);
@@ -423,7 +489,9 @@ void lower_adaptive_pool(const GroupLowering& group) {
   }
   Slide s{std::move(to), nullptr, input};
   s.x = computed(s.to.read_through(value, input, tables));
-  if (op.kind == PoolKind::max) {
+  if (op.kind == PoolKind::max && wants_index(group)) {
+    accumulate_arg_max(s, group, all_cells, taps_at);
+  } else if (op.kind == PoolKind::max) {
     accumulate_largest(s);
   } else {
     s.to.accumulate(number(0, element), [&](const Expr& sum) {

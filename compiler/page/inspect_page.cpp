@@ -1,10 +1,12 @@
 #include "compiler/page/inspect_page.h"
 
 #include "compiler/page/loops_json.h"
+#include "compiler/page/nest_json.h"
 #include "compiler/page/report_json.h"
 #include "compiler/report/side_by_side.h"
 #include "compiler/schedule/cost_model.h"
 #include "compiler/schedule/parameters.h"
+#include "ir/base64.h"
 #include "ir/print.h"
 
 #include <nlohmann/json.hpp>
@@ -23,6 +25,8 @@ using Json = nlohmann::ordered_json;
 constexpr size_t most_lines = 30000;      // of a stage: what a browser still scrolls through
 constexpr size_t longest_line = 2000;     // characters: the data of tables go on for longer
 constexpr size_t most_statements = 20000; // of a step that is to be walked through
+constexpr size_t most_value_bytes = size_t{1} << 24; // of a tensor that the page holds
+constexpr size_t most_table_bytes = size_t{1} << 20;
 
 /// Lines in columns of their own, with each set of statements once.
 class StagePanels {
@@ -115,51 +119,44 @@ Json json_of(const CodeWork& work) {
           {"scalar_reloads", work.scalar_reloads}};
 }
 
-/// How a nest reads and writes, for what reaches beyond a tensor (padding), and what one element of
-/// a result is made of.
-Json json_of(const ir::Nest& nest) {
-  const auto affine = [](const ir::Affine& value) {
-    Json json = {value.constant_term()};
-    for (const ir::Affine::Term& term : value.terms())
-      json.push_back(term.var.id), json.push_back(term.coefficient);
-    return json;
-  };
-  Json json = {{"name", nest.name}, {"vars", nest.vars}, {"axes", Json::array()}};
-  for (const ir::NestAxis& axis : nest.axes)
-    json["axes"].push_back({{"v", axis.var.id},
-                            {"n", axis.extent.is_constant() ? axis.extent.number() : 1},
-                            {"reduction", axis.reduction}});
-  json["where"] = Json::array();
-  for (const ir::Constraint& constraint : nest.constraints)
-    json["where"].push_back({affine(constraint.value), affine(constraint.extent)});
-  json["operands"] = Json::array();
-  for (const ir::View& view : nest.operands) {
-    Json dims = Json::array();
-    for (const ir::Dim& dim : view.dims) dims.push_back({affine(dim.extent), affine(dim.stride)});
-    json["operands"].push_back({{"buffer", view.buffer}, {"dims", dims}});
+/// The nests as they are evaluated, and the buffers that they read and write.
+Json json_of(const ir::NestProgram& nests, const ir::Program& written) {
+  Json json = {{"buffers", Json::array()}, {"nests", Json::array()}};
+  for (const ir::Buffer& buffer : nests.buffers) {
+    Json one = {{"name", buffer.name}, {"element", std::string(ir::to_string(buffer.element))}};
+    const auto value = static_cast<size_t>(buffer.value);
+    if (buffer.role == ir::Buffer::Role::intermediate && buffer.value >= 0 &&
+        value < written.values.size())
+      one["value"] = written.name_of(buffer.value);
+    if (buffer.data && buffer.data->size() <= most_table_bytes)
+      one["data"] = ir::base64(buffer.data->data(), buffer.data->size());
+    json["buffers"].push_back(std::move(one));
   }
-  const auto access = [&](int32_t operand, const ir::Index& index) {
-    Json one = {{"o", operand}, {"i", Json::array()}};
-    for (const ir::Subscript& subscript : index) {
-      one["i"].push_back(affine(subscript.at));
-      if (subscript.table >= 0) one["table"] = true;
-    }
-    return one;
-  };
-  const auto reads = [&](const ir::Expr& value) {
-    Json all = Json::array();
-    ir::visit(value, [&](const ir::ExprNode& node) {
-      if (const auto* read = std::get_if<ir::Read>(&node.is))
-        all.push_back(access(read->operand, read->index));
-    });
-    return all;
-  };
-  json["updates"] = Json::array();
-  for (const ir::Accumulator& accumulator : nest.accumulators)
-    for (Json& read : reads(accumulator.update)) json["updates"].push_back(std::move(read));
-  json["writes"] = Json::array();
-  for (const ir::Write& write : nest.writes)
-    json["writes"].push_back(access(write.operand, write.index));
+  for (const ir::Nest& nest : nests.nests) json["nests"].push_back(compiler::json_of(nest));
+  return json;
+}
+
+std::string_view to_string(PageValue::Role role) {
+  switch (role) {
+  case PageValue::Role::input: return "input";
+  case PageValue::Role::constant: return "constant";
+  case PageValue::Role::on_the_way: return "value on the way";
+  case PageValue::Role::output: return "result";
+  }
+  return "";
+}
+
+Json json_of(const PageValue& value) {
+  const ir::TensorType& type = value.data.type;
+  Json json = {{"name", value.name},
+               {"role", std::string(to_string(value.role))},
+               {"type", ir::to_string(type)},
+               {"element", std::string(ir::to_string(type.element))},
+               {"axes", axes_of(type)}};
+  if (value.data.bytes.size() <= most_value_bytes)
+    json["data"] = ir::base64(value.data.bytes.data(), value.data.bytes.size());
+  else
+    json["bytes"] = value.data.bytes.size();
   return json;
 }
 
@@ -276,10 +273,12 @@ std::string inspect_page(const Compiled& compiled, const LlvmListing& llvm, cons
   data["buffers"] = Json::array();
   for (const ir::Buffer& buffer : stages.loops.buffers)
     data["buffers"].push_back(json_of(buffer, stages));
-  data["nest_buffers"] = Json::array();
-  for (const ir::Buffer& buffer : stages.nests.buffers) data["nest_buffers"].push_back(buffer.name);
-  data["nests"] = Json::array();
-  for (const ir::Nest& nest : stages.nests.nests) data["nests"].push_back(json_of(nest));
+  data["meaning"] = json_of(subject.meaning ? *subject.meaning : stages.nests, stages.written);
+  if (!subject.values.empty()) {
+    data["computed_on"] = subject.computed_on;
+    data["values"] = Json::array();
+    for (const PageValue& value : subject.values) data["values"].push_back(json_of(value));
+  }
   data["costs"] = costs_of(stages, target);
   data["parts"] = parts_of(stages);
   data["steps"] = steps_of(compiled);

@@ -31,7 +31,8 @@ Json json_of(const std::vector<Bound>& bounds) {
   return json;
 }
 
-Json access(int32_t view, const Index& index, int32_t lane_dim, int64_t lane_step, int64_t lanes) {
+Json access(int32_t view, const Index& index, int32_t lane_dim, int64_t lane_step, int64_t lanes,
+            int64_t first = 0) {
   Json json = {{"v", view}, {"i", Json::array()}};
   Json tables = Json::array();
   bool has_table = false;
@@ -42,6 +43,7 @@ Json access(int32_t view, const Index& index, int32_t lane_dim, int64_t lane_ste
   }
   if (has_table) json["t"] = std::move(tables);
   if (lane_dim >= 0) json["d"] = lane_dim, json["k"] = lane_step, json["n"] = lanes;
+  if (first > 0) json["f"] = first;
   return json;
 }
 
@@ -62,8 +64,8 @@ private:
     for (const Expr& expr : exprs)
       visit(expr, [&](const ExprNode& node) {
         if (const auto* load = std::get_if<Load>(&node.is))
-          reads.push_back(
-              access(load->view, load->index, load->lane_dim, load->lane_step, load->count));
+          reads.push_back(access(load->view, load->index, load->lane_dim, load->lane_step,
+                                 load->count, load->first));
         if (std::holds_alternative<Fma>(node.is)) products += node.lanes;
         if (const auto* dot = std::get_if<Dot>(&node.is)) products += node.lanes * dot->ways;
       });

@@ -3,7 +3,8 @@
 //
 //     affine    [constant, var, coefficient, var, coefficient, ...]
 //     bound     [affine, divisor]
-//     access    {v: view, i: [affine...], t: [table or -1...], d: lane_dim, k: lane_step, n: lanes}
+//     access    {v: view, i: [affine...], t: [table or -1...], d: lane_dim, k: lane_step, n: lanes,
+//                f: the first of them}
 //     statement {t: "block", s} {t: "for", v, lo, hi, u: unrolled, s, l: line}
 //               {t: "when", x, lo, hi, s, l} {t: "set", a: array, i, r: [access...], f: products,
 //               l} {t: "store", w: access, r, l} {t: "scatter", w, r, l} {t: "turn", ..., l}

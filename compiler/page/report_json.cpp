@@ -7,6 +7,26 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+Json json_of(const StatementForms& statement) {
+  Json json;
+  json["nest"] = statement.nest;
+  json["chosen"] = statement.chosen;
+  json["what"] = statement.sentence;
+  if (!statement.why.empty()) json["why"] = statement.why;
+  // In multiples of the error of a direct sum; 0: it is the direct sum's own.
+  json["error_bound"] = statement.error;
+  json["forms"] = Json::array();
+  for (const FormReport& form : statement.forms) {
+    Json one = {{"name", form.name}, {"error_bound", form.error}};
+    if (form.cycles > 0) one["predicted_cycles"] = form.cycles;
+    if (!form.refused.empty()) one["refused"] = form.refused;
+    json["forms"].push_back(std::move(one));
+  }
+  return json;
+}
+
+} // namespace
+
 Json json_of(const NestReport& nest) {
   Json json;
   json["name"] = nest.name;
@@ -27,6 +47,7 @@ Json json_of(const NestReport& nest) {
   json["packed"] = Json::array();
   for (const NestReport::Packed& packed : nest.packed)
     json["packed"].push_back({{"operand", packed.operand}, {"bytes", packed.bytes}});
+  json["packed_bytes"] = nest.packed_bytes();
   json["code_bytes"] = nest.code_bytes;
   json["candidates"] = Json::array();
   for (const Candidate& candidate : nest.candidates)
@@ -35,26 +56,6 @@ Json json_of(const NestReport& nest) {
                                   {"bound", candidate.bound}});
   return json;
 }
-
-Json json_of(const StatementForms& statement) {
-  Json json;
-  json["nest"] = statement.nest;
-  json["chosen"] = statement.chosen;
-  json["what"] = statement.sentence;
-  if (!statement.why.empty()) json["why"] = statement.why;
-  // In multiples of the error of a direct sum; 0: it is the direct sum's own.
-  json["error_bound"] = statement.error;
-  json["forms"] = Json::array();
-  for (const FormReport& form : statement.forms) {
-    Json one = {{"name", form.name}, {"error_bound", form.error}};
-    if (form.cycles > 0) one["predicted_cycles"] = form.cycles;
-    if (!form.refused.empty()) one["refused"] = form.refused;
-    json["forms"].push_back(std::move(one));
-  }
-  return json;
-}
-
-} // namespace
 
 Json json_of(const Report& report) {
   const Expected<Target> target = parse_target(report.target);

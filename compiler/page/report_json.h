@@ -7,6 +7,7 @@
 
 namespace volute::compiler {
 
-nlohmann::ordered_json json_of(const compiler::Report& report);
+nlohmann::ordered_json json_of(const Report& report);
+nlohmann::ordered_json json_of(const NestReport& nest);
 
 } // namespace volute::compiler

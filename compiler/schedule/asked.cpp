@@ -1,6 +1,7 @@
 #include "compiler/schedule/asked.h"
 
 #include "compiler/nests/bands.h"
+#include "ir/operators.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -33,9 +34,14 @@ std::vector<Diagnostic> Asked::misfit(const NestProgram& program) const {
                   fmt::format("write `nest NAME:` above it; the nests are {}",
                               fmt::join(names, ", ")))
           .diagnostics;
+    const std::vector<std::string_view> words(names.begin(), names.end());
+    const std::string nearest = nearest_word(name, words).value_or("");
     if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end())
       return fail("schedule", fmt::format("there is no nest {}", name),
-                  fmt::format("the nests are {}", fmt::join(names, ", ")))
+                  nearest.empty() || names.size() == 1
+                      ? fmt::format("the nests are {}", fmt::join(names, ", "))
+                      : fmt::format("did you mean {}? the nests are {}", nearest,
+                                    fmt::join(names, ", ")))
           .diagnostics;
   }
   return {};
@@ -49,7 +55,8 @@ Expected<NestProgram> Asked::place(NestProgram program, const Target& target,
   for (Nest& nest : program.nests) nest.placement.reset(); // it is for the schedule to say
   for (size_t consumer = program.nests.size(); consumer-- > 0;) {
     const std::string& name = program.nests[consumer].name;
-    const auto given = schedules_.find(name);
+    auto given = schedules_.find(name);
+    if (given == schedules_.end() && program.nests.size() == 1) given = schedules_.find("");
     if (given == schedules_.end()) continue;
     for (const ComputeDirective& compute : given->second.compute) {
       const auto refuse = [&](const std::string& why) {
@@ -91,8 +98,8 @@ std::vector<ComputeDirective> Asked::Inside::of(const std::string& nest) const {
 }
 
 Choice Asked::for_nest(const Nest& nest, const std::vector<Buffer>& buffers, const Inside& inside,
-                       bool dot_products, const Target& target) const {
-  Choice choice = own(nest, buffers, dot_products, target);
+                       bool dot_products, const Target& target, SumOrder sums) const {
+  Choice choice = own(nest, buffers, dot_products, target, sums);
   choice.schedule.compute = inside.of(nest.name);
   return choice;
 }
@@ -103,12 +110,12 @@ bool Asked::is_chosen(const std::string& nest) const {
 }
 
 Choice Asked::own(const Nest& nest, const std::vector<Buffer>& buffers, bool dot_products,
-                  const Target& target) const {
+                  const Target& target, SumOrder sums) const {
   if (naive_) return {{}, {"the naive nest was asked for: every axis a plain loop"}, {}};
   for (const std::string& name : {nest.name, std::string()})
     if (const auto found = schedules_.find(name); found != schedules_.end())
       return {found->second, {"the schedule was given"}, {}};
-  return choose(nest, target, buffers, dot_products);
+  return choose(nest, target, buffers, dot_products, sums);
 }
 
 } // namespace volute::compiler

@@ -37,9 +37,10 @@ public:
   };
 
   /// How a nest is scheduled, as it comes with `buffers`.
-  /// `dot_products`: the nest is in that form.
+  /// `dot_products`: the nest is in that form. `sums`: the order that its schedule must keep.
   Choice for_nest(const ir::Nest& nest, const std::vector<ir::Buffer>& buffers,
-                  const Inside& inside, bool dot_products, const Target& target) const;
+                  const Inside& inside, bool dot_products, const Target& target,
+                  SumOrder sums) const;
 
   /// Whether the nest's schedule is chosen, and not given.
   bool is_chosen(const std::string& nest) const;
@@ -47,7 +48,7 @@ public:
 private:
   std::vector<Diagnostic> misfit(const ir::NestProgram& program) const;
   Choice own(const ir::Nest& nest, const std::vector<ir::Buffer>& buffers, bool dot_products,
-             const Target& target) const;
+             const Target& target, SumOrder sums) const;
 
   bool naive_ = false;
   Schedules schedules_;

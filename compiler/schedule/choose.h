@@ -31,8 +31,10 @@ Schedule plain_schedule(const ir::Nest& nest, const Schedule& given);
 /// Never fails: where no vector schedule fits, the naive one is chosen, and `why` says so.
 /// `buffers` are the program's: a small constant weight asks for other schedules.
 /// `dot_products`: the nest is in that form (rewrites/dot_products.h), and products are added by
-/// the instructions for it where they can be.
+/// the instructions for it where they can be. With `sums` in the stated order, schedules of another
+/// are no candidates.
 Choice choose(const ir::Nest& nest, const Target& target,
-              const std::vector<ir::Buffer>& buffers = {}, bool dot_products = false);
+              const std::vector<ir::Buffer>& buffers = {}, bool dot_products = false,
+              SumOrder sums = SumOrder::any);
 
 } // namespace volute::compiler

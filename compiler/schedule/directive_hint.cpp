@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -66,6 +68,10 @@ constexpr std::pair<std::string_view, std::string_view> others[] = {{"vectorize"
                                                                     {"weights", packed}};
 
 } // namespace
+
+bool is_directive(std::string_view word) {
+  return std::find(std::begin(directives), std::end(directives), word) != std::end(directives);
+}
 
 std::string directive_hint(std::string_view word) {
   for (const auto& [other, words] : others)

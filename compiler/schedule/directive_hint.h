@@ -6,6 +6,7 @@
 
 namespace volute::compiler {
 
+bool is_directive(std::string_view word);
 /// What to write instead of a word that is no directive: never empty.
 std::string directive_hint(std::string_view word);
 

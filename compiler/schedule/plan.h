@@ -13,6 +13,7 @@
 #include "compiler/schedule/packed_layout.h"
 #include "compiler/schedule/schedule.h"
 #include "compiler/schedule/streams.h"
+#include "compiler/schedule/sum_order.h"
 #include "compiler/target/target.h"
 #include "ir/nest.h"
 
@@ -129,6 +130,7 @@ struct Plan {
   int32_t lanes = 1;
   std::optional<size_t> vector; // which axis of the tile has them
   bool across = false; // it is a reduction axis: lanes are parts of one sum, added up at the end
+  SumOrder sums = SumOrder::any;
   Instruction instruction;
   std::optional<Slide> slide;       // of the innermost loop
   std::vector<PlannedRead> reads;   // of the updates; of the results, where nothing is summed;
@@ -161,11 +163,11 @@ struct Plan {
 /// axes of extent 1 left out. Refuses what does not fit: an axis that the nest does not have, an
 /// axis in no loop, a register tile that its loop does not make, an operand that cannot be
 /// prefetched. `flatten` has been applied to the nest already. `weight` is the nest's constant
-/// weight, if it has one.
+/// weight, if it has one. With `sums` in the stated order, a schedule of another order is refused.
 Expected<Plan> resolve(const Schedule& schedule, const ir::Nest& nest, const Target& target,
-                       const ConstantWeight* weight = nullptr);
+                       const ConstantWeight* weight = nullptr, SumOrder sums = SumOrder::any);
 /// The same, where many schedules are tried for one nest.
 Expected<Plan> resolve(const Schedule& schedule, const NestFacts& facts, const Target& target,
-                       const ConstantWeight* weight = nullptr);
+                       const ConstantWeight* weight = nullptr, SumOrder sums = SumOrder::any);
 
 } // namespace volute::compiler

@@ -32,9 +32,10 @@ constexpr int64_t most_with_numbers = 512;
 class Resolver {
 public:
   Resolver(const Schedule& schedule, const NestFacts& facts, const Target& target,
-           const ConstantWeight* weight)
+           const ConstantWeight* weight, SumOrder sums)
       : facts_(facts), nest_(facts.nest()), target_(target), weight_(weight) {
     plan_.schedule = schedule;
+    plan_.sums = sums;
     if (plan_.schedule.loops.empty())
       for (const NestAxis& axis : nest_.axes)
         plan_.schedule.loops.push_back({nest_.name_of(axis.var)});
@@ -43,12 +44,12 @@ public:
   Expected<Plan> run() {
     using Rule = void (Resolver::*)();
     for (const Rule rule :
-         {&Resolver::keep_order_of_scattered, &Resolver::share_work_items_of_bands,
-          &Resolver::fit_parameters, &Resolver::make_tile, &Resolver::spread_lanes,
-          &Resolver::make_loops, &Resolver::cover_every_axis, &Resolver::choose_instruction,
-          &Resolver::choose_slide, &Resolver::pack_operands, &Resolver::use_numbers,
-          &Resolver::plan_reads, &Resolver::plan_slide, &Resolver::plan_store,
-          &Resolver::keep_lanes_of_sums, &Resolver::plan_streams}) {
+         {&Resolver::keep_order_of_scattered, &Resolver::keep_order_of_sums,
+          &Resolver::share_work_items_of_bands, &Resolver::fit_parameters, &Resolver::make_tile,
+          &Resolver::spread_lanes, &Resolver::make_loops, &Resolver::cover_every_axis,
+          &Resolver::choose_instruction, &Resolver::choose_slide, &Resolver::pack_operands,
+          &Resolver::use_numbers, &Resolver::plan_reads, &Resolver::plan_slide,
+          &Resolver::plan_store, &Resolver::keep_lanes_of_sums, &Resolver::plan_streams}) {
       (this->*rule)();
       if (refusal_) return *refusal_;
     }
@@ -108,6 +109,11 @@ private:
     if (found != ordered)
       refuse(first, fmt::format("for {}: elements are scattered in the order of {}",
                                 fmt::join(found, ", "), fmt::join(ordered, ", ")));
+  }
+
+  void keep_order_of_sums() {
+    if (plan_.sums == SumOrder::any) return;
+    if (auto fault = out_of_order(plan_.schedule, nest_)) refusal_ = fail(std::move(*fault));
   }
 
   /// Nests that are computed in one step share its work items: the batch and the bands, no more.
@@ -297,7 +303,8 @@ private:
   bool fit_reduction(const std::vector<LoopDirective>& all, size_t at, const NestAxis& axis) {
     const LoopDirective& loop = all[at];
     if (loop.parallel) {
-      refuse(loop.at, fmt::format("parallel {0}: {0} is a reduction axis", loop.axis));
+      refuse(loop.at, fmt::format("parallel {0}: {0} is a reduction axis", loop.axis),
+             fmt::format("write `for {}`", loop.axis));
       return false;
     }
     if (loop.by > 1 && !loop.dot && constrained(axis.var)) {
@@ -518,7 +525,8 @@ private:
       if (weight) directive.operand = "weight";
       const std::string name = "pack " + directive.operand;
       if (directive.operand == "weight" && !weight)
-        return refuse(directive.at, name + ": this nest has no weight", operands_of_nest());
+        return refuse(directive.at, name + ": this nest has no weight",
+                      operands_of_nest(directive.operand));
       const std::optional<Read> read = weight ? facts_.weight() : packed_image(directive, name);
       if (refusal_) return;
       if (!read) return refuse(directive.at, name + ": it is not what the nest sums up");
@@ -531,7 +539,8 @@ private:
     }
   }
 
-  std::string operands_of_nest() const {
+  std::string operands_of_nest(const std::string& wanted) const {
+    if (wanted.starts_with("weight") && nest_.weight >= 0) return "write `pack weight`";
     std::vector<std::string> names;
     for (const Read& read : facts_.reads())
       names.push_back(nest_.operands[static_cast<size_t>(read.operand)].name);
@@ -551,7 +560,7 @@ private:
       if (nest_.operands[static_cast<size_t>(read.operand)].name == directive.operand)
         operand = read.operand, found.push_back(read);
     if (found.empty() || nest_.accumulators.empty())
-      return no("this nest sums up no such operand", operands_of_nest());
+      return no("this nest sums up no such operand", operands_of_nest(directive.operand));
     if (plan_.instruction.dot) return no("a dot product takes the image's elements as they lie");
     if (band_axis(nest_)) return no("nests that run in one step pass images on as they go");
     if (found.size() > 1 || reads_outside_of_sums(operand))
@@ -694,8 +703,13 @@ private:
       const auto operand = std::find_if(nest_.operands.begin(), nest_.operands.end(),
                                         [&](const View& v) { return v.name == directive.operand; });
       if (operand == nest_.operands.end())
-        return refuse(directive.at, name + ": this nest has no such operand");
+        return refuse(directive.at, name + ": this nest has no such operand",
+                      operands_of_nest(directive.operand));
       const auto number = static_cast<int32_t>(operand - nest_.operands.begin());
+      if (std::none_of(facts_.reads().begin(), facts_.reads().end(),
+                       [&](const Read& read) { return read.operand == number; }))
+        return refuse(directive.at, name + ": its elements are not read tap by tap",
+                      operands_of_nest(directive.operand));
       if (!plan_.packed_layout_of(number) || plan_.slide) continue;
       std::optional<Panels> found = panels(nest_, plan_, number, target_.line_bytes);
       if (!found)
@@ -728,13 +742,13 @@ private:
 } // namespace
 
 Expected<Plan> resolve(const Schedule& schedule, const NestFacts& facts, const Target& target,
-                       const ConstantWeight* weight) {
-  return Resolver(schedule, facts, target, weight).run();
+                       const ConstantWeight* weight, SumOrder sums) {
+  return Resolver(schedule, facts, target, weight, sums).run();
 }
 
 Expected<Plan> resolve(const Schedule& schedule, const Nest& nest, const Target& target,
-                       const ConstantWeight* weight) {
-  return resolve(schedule, NestFacts(nest), target, weight);
+                       const ConstantWeight* weight, SumOrder sums) {
+  return resolve(schedule, NestFacts(nest), target, weight, sums);
 }
 
 } // namespace volute::compiler

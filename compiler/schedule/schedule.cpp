@@ -200,6 +200,15 @@ Expected<LoopDirective> parse_loop(Words& words, bool parallel) {
   return loop;
 }
 
+/// "write `vector 8` or `vector 16`": around a number of lanes that is none.
+std::string lanes_near(int64_t lanes) {
+  if (lanes < 2) return lanes == 0 ? "" : "write `vector 2`, or leave it out";
+  if (lanes > 64) return "write `vector 64`";
+  int64_t below = 2;
+  while (2 * below < lanes) below *= 2;
+  return fmt::format("write `vector {}` or `vector {}`", below, 2 * below);
+}
+
 Expected<RegisterDirective> parse_register(Words& words) {
   RegisterDirective r;
   r.at = words.here();
@@ -213,7 +222,8 @@ Expected<RegisterDirective> parse_register(Words& words) {
     const Location where = words.here();
     const auto lanes = words.number();
     if (!lanes || *lanes < 2 || *lanes > 64 || (*lanes & (*lanes - 1)) != 0)
-      return refuse(where, "registers: the lanes of a vector are a power of two from 2 to 64");
+      return refuse(where, "registers: the lanes of a vector are a power of two from 2 to 64",
+                    lanes_near(lanes.value_or(0)));
     r.lanes = *lanes;
   } else {
     words.take("unroll"); // what an element of a register tile is, said aloud
@@ -236,7 +246,12 @@ Expected<std::vector<Item>> parse_list(Words& words, Parse parse) {
 Expected<bool> expect_end(Words& words) {
   if (words.at_end()) return true;
   const Location rest = words.here(); // before next() moves on
-  return refuse(rest, fmt::format("{} is unexpected here", ir::quoted(words.next())));
+  const std::string_view word = words.next();
+  const bool is_name = !word.empty() && ((word[0] >= 'a' && word[0] <= 'z') || word[0] == '_');
+  return refuse(rest, fmt::format("{} is unexpected here", ir::quoted(word)),
+                !is_name             ? ""
+                : is_directive(word) ? "directives stand on lines of their own, or after `;`"
+                                     : "a list has commas between what it names");
 }
 
 /// Adds a list of operands to a directive's, each once.

@@ -56,7 +56,8 @@ Expected<std::vector<Stream>> streams(const Nest& nest, const Plan& plan) {
           fmt::format("nest {}: prefetch {}: a tile of it is neither rows of vectors nor "
                       "one block of memory",
                       nest.name, operand),
-          ""});
+          fmt::format("it is one where it is packed: `pack {}`",
+                      read.operand == nest.weight ? "weight" : operand)});
     }
     found.push_back(std::move(stream));
   }

@@ -144,12 +144,14 @@ private:
 
   /// Taps that every element of the tile meets run in one loop, clipped at the border; those that
   /// only some elements meet follow, on border tiles alone. Taps that no element meets are gone.
+  /// Where sums have one order, those that come first in it run before.
   ir::Stmt tap_loops(size_t at, const State& state);
   /// Copies of a tap where only the run tells which of them lie inside the image.
   ir::Stmt guarded_taps(size_t at, const ir::NestAxis& tap, const State& state);
   /// The taps that reach into the padding for some elements of the tile, for each border tile.
+  enum class Side : uint8_t { both, before, after }; // of those that every element meets
   ir::Stmt partial_taps(size_t at, const ir::Constraint& c, const ir::NestAxis& tap, ir::Var axis,
-                        const State& state);
+                        Side side, const State& state);
   ir::Stmt tap_loop(size_t at, ir::Range range, const State& state);
   /// The outer of two loops over a tap axis that meets no padding: whole tiles, then what is left.
   ir::Stmt tap_tiles(size_t at, const State& state);

@@ -22,9 +22,16 @@ Stmt Specialiser::tap_loops(size_t at, const State& state) {
     if (const std::optional<Var> tiled = tiled_axis(c, state)) split = tiled, splitting = &c;
   }
   if (!split && is_copied(tap.var) && !whole.is_constant()) return guarded_taps(at, tap, state);
-  Stmt meets_all = tap_loop(at, whole, state);
-  if (!split) return meets_all;
-  return block({std::move(meets_all), partial_taps(at, *splitting, tap, *split, state)});
+  const auto partial = [&](Side side) {
+    return partial_taps(at, *splitting, tap, *split, side, state);
+  };
+  if (!split || plan_.sums == SumOrder::any) {
+    Stmt meets_all = tap_loop(at, whole, state);
+    if (!split) return meets_all;
+    return block({std::move(meets_all), partial(Side::both)});
+  }
+  Stmt before = partial(Side::before), meets_all = tap_loop(at, whole, state);
+  return block({std::move(before), std::move(meets_all), partial(Side::after)});
 }
 
 Stmt Specialiser::guarded_taps(size_t at, const NestAxis& tap, const State& state) {
@@ -50,7 +57,7 @@ Stmt Specialiser::guarded_taps(size_t at, const NestAxis& tap, const State& stat
 }
 
 Stmt Specialiser::partial_taps(size_t at, const Constraint& c, const NestAxis& tap, Var axis,
-                               const State& state) {
+                               Side side, const State& state) {
   const std::optional<size_t> loop = plan_.loop_placing(axis);
   const Affine tile_index = loop ? state.loops[*loop] : Affine(0);
   const int64_t by = loop ? plan_.loops[*loop].tile : 0;
@@ -66,10 +73,17 @@ Stmt Specialiser::partial_taps(size_t at, const Constraint& c, const NestAxis& t
   };
   std::vector<Group> groups;
   const int64_t size = state.places[id(axis)].size;
+  // The first taps meet the image's begin where it moves on with them, else its end.
+  const bool begins = (c.value.coefficient(tap.var) > 0) == (c.value.coefficient(axis) > 0);
+  const auto is_elsewhere = [&](const TapRun& run) {
+    const bool is_before = begins ? run.active_lo > 0 : run.active_hi < size;
+    return side == (is_before ? Side::after : Side::before);
+  };
   for (const Interval& some :
        borders_.partial_tiles(c, tap, axis, {origin, by, size}, tiles, state.places))
     for (int64_t t = some.lo; t <= some.hi; ++t) {
       std::vector<TapRun> runs = borders_.partial_runs(c, tap, axis, origin + t * by, state.places);
+      std::erase_if(runs, is_elsewhere);
       if (!groups.empty() && groups.back().end == t && groups.back().runs == runs)
         groups.back().end = t + 1;
       else if (!runs.empty())

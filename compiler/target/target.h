@@ -22,6 +22,7 @@ struct VectorRates {
   double fma = 0;   // where there is no FMA: pairs of a multiplication and an addition
   double load = 0;  // from L1, aligned
   double store = 0; // to L1, aligned
+  bool operator==(const VectorRates&) const = default;
 };
 
 struct Target {

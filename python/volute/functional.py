@@ -42,6 +42,8 @@ __all__ = [
     "lp_pool1d", "lp_pool2d", "lp_pool3d",
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d",
     "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d",
+    "adaptive_max_pool1d_with_indices", "adaptive_max_pool2d_with_indices",
+    "adaptive_max_pool3d_with_indices",
     "batch_norm", "pad",
     "relu", "relu6", "leaky_relu", "elu", "prelu", "sigmoid", "tanh", "silu", "hardsigmoid",
     "hardswish", "hardtanh", "mish", "gelu", "softplus",
@@ -145,7 +147,7 @@ def _placeless(name: str, error: Error) -> Error:
 
 
 def _make(key: Any, options: Tuple[Any, ...], arrays: Tuple[Array, ...]) -> Kernel:
-    kernel = options[0].compile(arrays, *options[1:])
+    kernel: Kernel = options[0].compile(arrays, *options[1:])
     with _kernels_lock:
         while len(_kernels) >= _most_kernels:  # the one that came first goes
             del _kernels[next(iter(_kernels))]
@@ -310,8 +312,6 @@ class _AdaptivePool(_Function):
 
     def compile(self, arrays: Tuple[Array, ...], *options: Any) -> Kernel:
         output_size, indices = options
-        if indices:
-            raise NotImplementedError(f"{self.name}: return_indices is not implemented")
         _batched(self.name, arrays[0], self.image)
         sizes = _volute.describe(arrays[0])[1][-self.spatial:]
         if isinstance(output_size, tuple):  # None stands for as many as there are
@@ -319,8 +319,9 @@ class _AdaptivePool(_Function):
                 there if size is None else size for size, there in zip(output_size, sizes)
             ) + output_size[len(sizes):]
         given = _attributes(output=self.numbers("output_size", output_size))
+        results = "%y, %indices" if indices else "%y"
         operand = _Operand(arrays[0], self.image, "x")
-        return _kernel(self.name, [operand], f"{self.operator} %x{given}", self.image)
+        return _kernel(self.name, [operand], f"{self.operator} %x{given}", self.image, results)
 
 
 class _MaxUnpool(_Function):
@@ -510,7 +511,8 @@ def max_pool1d_with_indices(
     return_indices: bool = False,
 ) -> Tuple[Array, Array]:
     """``max_pool1d(..., return_indices=True)``."""
-    return max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+    both: Tuple[Array, Array] = max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+    return both
 
 
 def max_pool2d(
@@ -542,7 +544,8 @@ def max_pool2d_with_indices(
     return_indices: bool = False,
 ) -> Tuple[Array, Array]:
     """``max_pool2d(..., return_indices=True)``."""
-    return max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+    both: Tuple[Array, Array] = max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+    return both
 
 
 def max_pool3d(
@@ -569,7 +572,8 @@ def max_pool3d_with_indices(
     return_indices: bool = False,
 ) -> Tuple[Array, Array]:
     """``max_pool3d(..., return_indices=True)``."""
-    return max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+    both: Tuple[Array, Array] = max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+    return both
 
 
 def max_unpool1d(
@@ -704,12 +708,20 @@ def adaptive_avg_pool1d(input: Array, output_size: Numbers) -> Array:
 
 
 def adaptive_max_pool1d(input: Array, output_size: Numbers, return_indices: bool = False) -> Any:
-    """The largest of as many windows as ``output_size`` says; where it lies is not given.
+    """The largest of as many windows as ``output_size`` says; with ``return_indices`` also where it lies.
 
-    >>> volute.adaptive_max_pool1d(numpy.array([[[1, 5, 2, 2]]], "f4"), 2)
-    array([[[5., 2.]]], dtype=float32)
+    >>> volute.adaptive_max_pool1d(numpy.array([[[1, 5, 2, 2]]], "f4"), 2, return_indices=True)
+    (array([[[5., 2.]]], dtype=float32), array([[[1, 2]]]))
     """
     return _call((_adaptive_max_pool1d, _key(output_size), return_indices), (input,))
+
+
+def adaptive_max_pool1d_with_indices(
+    input: Array, output_size: Numbers, return_indices: bool = False
+) -> Tuple[Array, Array]:
+    """``adaptive_max_pool1d(..., return_indices=True)``."""
+    both: Tuple[Array, Array] = adaptive_max_pool1d(input, output_size, True)
+    return both
 
 
 def adaptive_avg_pool2d(input: Array, output_size: Union[int, Sequence[Optional[int]]]) -> Array:
@@ -724,8 +736,16 @@ def adaptive_avg_pool2d(input: Array, output_size: Union[int, Sequence[Optional[
 def adaptive_max_pool2d(
     input: Array, output_size: Union[int, Sequence[Optional[int]]], return_indices: bool = False
 ) -> Any:
-    """The largest of as many windows as ``output_size`` says; where it lies is not given."""
+    """The largest of as many windows as ``output_size`` says; with ``return_indices`` also where it lies."""
     return _call((_adaptive_max_pool2d, _key(output_size), return_indices), (input,))
+
+
+def adaptive_max_pool2d_with_indices(
+    input: Array, output_size: Union[int, Sequence[Optional[int]]], return_indices: bool = False
+) -> Tuple[Array, Array]:
+    """``adaptive_max_pool2d(..., return_indices=True)``."""
+    both: Tuple[Array, Array] = adaptive_max_pool2d(input, output_size, True)
+    return both
 
 
 def adaptive_avg_pool3d(input: Array, output_size: Union[int, Sequence[Optional[int]]]) -> Array:
@@ -736,8 +756,16 @@ def adaptive_avg_pool3d(input: Array, output_size: Union[int, Sequence[Optional[
 def adaptive_max_pool3d(
     input: Array, output_size: Union[int, Sequence[Optional[int]]], return_indices: bool = False
 ) -> Any:
-    """The largest of as many windows as ``output_size`` says; where it lies is not given."""
+    """The largest of as many windows as ``output_size`` says; with ``return_indices`` also where it lies."""
     return _call((_adaptive_max_pool3d, _key(output_size), return_indices), (input,))
+
+
+def adaptive_max_pool3d_with_indices(
+    input: Array, output_size: Union[int, Sequence[Optional[int]]], return_indices: bool = False
+) -> Tuple[Array, Array]:
+    """``adaptive_max_pool3d(..., return_indices=True)``."""
+    both: Tuple[Array, Array] = adaptive_max_pool3d(input, output_size, True)
+    return both
 
 
 # ---- normalisation, padding and element-wise functions ---------------------------------------------

@@ -2,18 +2,24 @@
 //
 // Compared with tests/capi/abi.txt, which VOLUTE_UPDATE_GOLDEN=1 renews: every declaration of
 // volute.h without its comments. A line that changes or goes breaks programs that are in use; one
-// that comes does not. And the library exports just what is declared, under one version.
+// that comes does not. And the library exports just what is declared, under one version. What the
+// declarations come to in a binary, libabigail compares with tests/capi/volute.abi, which is what
+// programs compiled against 0.1.0 hold; VOLUTE_UPDATE_GOLDEN=1 renews it too.
 #include "tests/docs/markdown.h"
+#include "tests/runtime/temporary_folder.h"
 #include "tests/support/catch.h"
 
 #include <cctype>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <memory>
 #include <regex>
 #include <set>
+#include <sstream>
 #include <string>
+#include <utility>
 
 #include "capi/volute.h"
 
@@ -95,6 +101,60 @@ TEST_CASE("the declarations of volute.h are those that were") {
     std::fputs(now.c_str(), file.get());
   }
   CHECK(now == read_file(path));
+}
+
+namespace {
+
+/// A library of functions that do nothing, with the types that a header gives them: what a compiler
+/// tells debuggers of it is the interface, and no release has to be built with that.
+std::string library_of(const TemporaryFolder& folder, const std::string& text) {
+  std::string code = "#include \"volute.h\"\n";
+  std::istringstream lines(declarations(text));
+  for (std::string line; std::getline(lines, line);)
+    if (line.rfind("VOLUTE_API ", 0) == 0)
+      code += line.substr(0, line.rfind(" VOLUTE_NOEXCEPT")) + " { __builtin_trap(); }\n";
+  write_file(folder / "volute.h", text);
+  write_file(folder / "declared.c", code);
+  const std::string library = folder / "libdeclared.so";
+  const std::string said =
+      output_of("cc -g -shared -fPIC -o '" + library + "' '" + (folder / "declared.c") + "' 2>&1");
+  INFO(said);
+  REQUIRE(said.empty());
+  return library;
+}
+
+std::string with(std::string text, const std::string& from, const std::string& to) {
+  REQUIRE(text.find(from) != std::string::npos);
+  return text.replace(text.find(from), from.size(), to);
+}
+
+} // namespace
+
+TEST_CASE("libabigail finds nothing that programs in use would miss") {
+  if (std::system("command -v abidiff abidw > /dev/null 2>&1") != 0) {
+    std::cout << "abidiff is not installed (abigail-tools): left out\n";
+    return;
+  }
+  const TemporaryFolder folder;
+  const std::string kept = in_source("tests/capi/volute.abi");
+  if (std::getenv("VOLUTE_UPDATE_GOLDEN"))
+    output_of("abidw --no-corpus-path --no-comp-dir-path --no-show-locs --out-file '" + kept +
+              "' '" + library_of(folder, header) + "'");
+  const auto differences = [&](const std::string& text) {
+    return output_of("abidiff --no-added-syms --no-show-locs '" + kept + "' '" +
+                     library_of(folder, text) + "' 2>&1");
+  };
+  CHECK(differences(header) == "");
+  // It would say so: a field that changes, one that comes, a parameter, a constant, a function.
+  for (const auto& [from, to] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"int32_t rank;", "int64_t rank;"},
+           {"bool writable;", "bool writable; int32_t more;"},
+           {"int64_t workspace_bytes,", "int32_t workspace_bytes,"},
+           {"typedef int32_t volute_status;", "typedef int64_t volute_status;"},
+           {"size_t volute_kernel_inputs(", "size_t volute_kernel_input_count("}}) {
+    INFO(from);
+    CHECK(differences(with(header, from, to)) != "");
+  }
 }
 
 TEST_CASE("the library exports what volute.h declares, as VOLUTE_1, and no other C symbol") {

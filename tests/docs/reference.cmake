@@ -2,13 +2,11 @@
 #   cmake -DDOXYGEN=... -DWORK=... -P reference.cmake
 cmake_minimum_required(VERSION 3.25)
 
-foreach(config IN ITEMS Doxyfile_c Doxyfile)
-  execute_process(COMMAND ${DOXYGEN} ${WORK}/${config} COMMAND_ERROR_IS_FATAL ANY)
-  file(READ ${WORK}/warnings.txt warnings)
-  if(warnings)
-    message(SEND_ERROR "${config}:\n${warnings}")
-  endif()
-endforeach()
+execute_process(COMMAND ${DOXYGEN} ${WORK}/Doxyfile COMMAND_ERROR_IS_FATAL ANY)
+file(READ ${WORK}/warnings.txt warnings)
+if(warnings)
+  message(SEND_ERROR "${warnings}")
+endif()
 file(GLOB pages ${WORK}/html/*.html)
 set(all "")
 foreach(page IN LISTS pages)

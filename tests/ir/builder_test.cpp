@@ -71,6 +71,9 @@ TEST_CASE("every operator can be built, and prints and verifies") {
   b.output(b.global_max_pool(y));
   b.output(b.adaptive_avg_pool(y, {3, 2}));
   b.output(b.adaptive_max_pool(y, 3));
+  const auto [most, where] = b.adaptive_max_pool_with_indices(y, {2, 5});
+  b.output(most);
+  b.output(where);
   const double values[] = {1, 2, 3};
   b.output(b.constant(type("i8[c=3]"), values), "k");
   const Program program = b.finish().value();

@@ -166,6 +166,14 @@ TEST_CASE("adaptive cells overlap where the sizes do not divide", "[reference][p
         Numbers{1.5, 3, 4.5});
   CHECK(y_of(row(5, "adaptive_max_pool %x {output = 3}"), {{"x", {1, 2, 3, 4, 5}}}) ==
         Numbers{2, 4, 5});
+  const auto with_places =
+      evaluated("program @p(%x: f32[n=1, c=2, h=3, w=4]) {\n"
+                "  %y, %at = adaptive_max_pool %x {output = 2}\n  return %y, %at\n}",
+                {{"x", {1,         2, 2, 1, 0,         2, 3, 3, 0,  0,  3,  1, //
+                        nan_value, 0, 0, 0, nan_value, 0, 0, 0, -1, -1, -1, -1}}});
+  CHECK(with_places.at("at") == Numbers{1, 6, 5, 6, 4, 2, 4, 6}); // first of equals, last of NaN
+  CHECK(with_places.at("y")[1] == 3);
+  CHECK(std::isnan(with_places.at("y")[4]));
   CHECK(y_of(row(2, "adaptive_avg_pool %x {output = 5}"), {{"x", {1, 3}}}) ==
         Numbers{1, 1, 2, 3, 3});
 }

@@ -178,7 +178,10 @@ class AgainstTorch(unittest.TestCase):
             if isinstance(size, tuple) and spatial > 1 and self.random.random() < 0.5:
                 size = (None, *size[1:])
             self.compare(f"adaptive_avg_pool{spatial}d", (x,), dict(output_size=size), close=1e-6)
-            self.compare(f"adaptive_max_pool{spatial}d", (x,), dict(output_size=size))
+            for indices in (False, True):
+                self.compare(f"adaptive_max_pool{spatial}d", (x,),
+                             dict(output_size=size, return_indices=indices))
+            self.compare(f"adaptive_max_pool{spatial}d_with_indices", (x,), dict(output_size=size))
 
     def test_max_unpool(self):
         for _ in self.draws(16):

@@ -142,14 +142,36 @@ TEST_CASE("a tiered kernel answers at once, and by the good one when that is rea
   CHECK(session.compile_tiered(program).bind("w", data.w).is_final());
 }
 
-TEST_CASE("a deterministic kernel is never another") {
+TEST_CASE("both tiers of a deterministic kernel give the same bits") {
+  // One that Winograd, or sums in another order, would compute otherwise.
+  const ir::Program program =
+      *ir::parse("program @layer(%x: f32[n=1, h=30, w=30, c=64], %w: f32[o=64, i=64, h=3, w=3]) {\n"
+                 "  %0 = conv %x, %w {pad = 1}\n  %y = sigmoid %0\n  return %y\n}");
+  Tensor x = *Tensor::allocate(program.values[0].type),
+         w = *Tensor::allocate(program.values[1].type);
+  uint64_t seed = 1;
+  for (Tensor* t : {&x, &w}) { // tenths: sums of their products are rounded, in any order otherwise
+    runtime::fill(*t, {runtime::Fill::Kind::random, seed++});
+    auto* element = reinterpret_cast<float*>(t->data());
+    for (size_t i = 0; i < t->bytes() / sizeof(float); ++i) element[i] *= 0.1F;
+  }
+  const auto result_of = [&](const Kernel& kernel) {
+    Tensor y = *Tensor::allocate(program.type(program.outputs[0]));
+    kernel(x, w, y).check();
+    return std::vector<std::byte>(y.data(), y.data() + y.bytes());
+  };
   Session session(runtime::Options{});
-  CompileOptions options;
-  options.deterministic = true;
-  const TieredKernel kernel = session.compile_tiered(layer(13), options);
-  CHECK(kernel.is_final());
-  CHECK(kernel.now().steps() == session.compile(layer(13), options).steps());
-  CHECK(kernel.wait());
+  CompileOptions options, plain;
+  options.deterministic = plain.deterministic = true;
+  plain.schedule = "naive";
+  const TieredKernel kernel = session.compile_tiered(program, options);
+  const std::vector<std::byte> at_once = result_of(kernel.now());
+  CHECK(result_of(session.compile(program, plain)) == at_once); // which the tier began with
+  const Expected<Kernel> good = kernel.wait();
+  REQUIRE(good);
+  CHECK(good->steps() != session.compile(program, plain).steps());
+  CHECK(result_of(*good) == at_once);
+  CHECK(result_of(session.compile(program)) != at_once); // as this is not
 }
 
 TEST_CASE("a tiered kernel that nobody keeps, and refusals of one") {

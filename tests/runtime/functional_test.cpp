@@ -137,6 +137,22 @@ TEST_CASE("pools take PyTorch's arguments") {
         [&] { return adaptive_max_pool2d(session(), x, 2); });
 }
 
+TEST_CASE("an adaptive pool's indices are the places of its values") {
+  const Tensor x = random("f32[n=2, c=3, h=9, w=8]");
+  const auto [values, places] = adaptive_max_pool2d_with_indices(session(), x, {4, 5});
+  REQUIRE(places.type() == type("i64[n=2, c=3, h=4, w=5]"));
+  REQUIRE(values.type() == type("f32[n=2, c=3, h=4, w=5]"));
+  for (int64_t i = 0; i < places.type().elements(); ++i) {
+    const int64_t plane = i / 20, at = places.as<int64_t>()[i];
+    REQUIRE((at >= 0 && at < 72));
+    CHECK(x.as<float>()[plane * 72 + at] == values.as<float>()[i]);
+    // Inside of its cell: [floor(i L / O), ceil((i + 1) L / O)).
+    const int64_t row = i % 20 / 5, column = i % 5;
+    CHECK((at / 8 >= row * 9 / 4 && at / 8 < ((row + 1) * 9 + 3) / 4));
+    CHECK((at % 8 >= column * 8 / 5 && at % 8 < ((column + 1) * 8 + 4) / 5));
+  }
+}
+
 TEST_CASE("a max pool's indices lead back to the places of its values") {
   const Tensor x = random("f32[n=1, c=2, h=6, w=8]");
   const ir::Program program =

@@ -75,6 +75,7 @@ TEST_CASE("a value that does not fit is refused with what would") {
   CHECK(read({{"VOLUTE_VERBOSE", "3,json"}})->verbose == 3);
   CHECK(read({{"VOLUTE_VERBOSE", "3,json"}})->verbose_json);
   CHECK(read({{"VOLUTE_PROFILE", "jitdump"}})->profile == runtime::Options::Profile::jitdump);
+  CHECK(read({{"VOLUTE_PROFILE", "vtune"}})->profile == runtime::Options::Profile::vtune);
   CHECK(!read({{"VOLUTE_PROFILE", "perf"}}));
   CHECK(read({{"VOLUTE_DEBUG", "gdb"}})->debug);
   CHECK(!read({{"VOLUTE_DEBUG", "lldb"}}));

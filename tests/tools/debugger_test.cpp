@@ -5,7 +5,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <map>
 #include <regex>
 #include <sstream>
@@ -63,7 +65,7 @@ TEST_CASE("perf knows kernels by name where it is told", "[debugger]") {
   CHECK(std::regex_search(report.out,
                           std::regex("conv2d_3x3s1_i32o64_58x58_nhwc_[a-z0-9]+_[0-9a-f]{8}")));
 
-  // A jitdump has the code too, which perf annotates.
+  // A jitdump has the code too, and the lines of the loops that it is of: perf annotates with them.
   const Ran dumped = shell("VOLUTE_PROFILE=jitdump perf record -k mono -e cpu-clock -F 999 -o '" +
                            data + "' " + work);
   INFO(dumped.out);
@@ -73,6 +75,80 @@ TEST_CASE("perf knows kernels by name where it is told", "[debugger]") {
   const Ran injected = shell("perf report --stdio -i '" + folder / "jit.data" + "' --sort symbol");
   INFO(injected.out);
   CHECK_THAT(injected.out, ContainsSubstring("conv2d_3x3s1_i32o64_58x58_nhwc_"));
+  std::smatch name;
+  REQUIRE(std::regex_search(injected.out, name, std::regex("conv2d_3x3s1_[a-z0-9_]+")));
+  const Ran annotated =
+      shell("perf annotate --stdio -i '" + folder / "jit.data" + "' -s '" + name.str() + "'");
+  INFO(annotated.out);
+  CHECK_THAT(annotated.out, ContainsSubstring("vfmadd"));
+  CHECK_THAT(annotated.out, ContainsSubstring("= fma(")); // a line of the loops above its code
+}
+
+TEST_CASE("VTune is told of each kernel, its lines and its end, through its own library",
+          "[debugger]") {
+  const TemporaryFolder folder;
+  write_file(folder / "layer.vlt", layer);
+  const std::string work = "'" VOLUTE_TOOL "' run '" + folder / "layer.vlt" +
+                           "' --accuracy 0 --target native --fill ones -o y='" + folder / "y.npy" +
+                           "'";
+  const std::string collector = "VOLUTE_PROFILE=vtune INTEL_JIT_PROFILER64='" VOLUTE_FAKE_COLLECTOR
+                                "' FAKE_COLLECTOR_LOG='" +
+                                folder / "log" + "' ";
+  const Ran ran = shell(collector + work);
+  INFO(ran.out);
+  REQUIRE(ran.status == 0);
+  const std::string loops = run_volute("inspect '" + folder / "layer.vlt" +
+                                       "' --accuracy 0 --target native --stage loops")
+                                .out;
+  const int fma = line_with(loops, "= fma(");
+  REQUIRE(fma > 0);
+  std::istringstream log(read_file(folder / "log"));
+  std::map<std::string, bool> is_loaded; // by number
+  bool has_fma = false;
+  for (std::string line; std::getline(log, line);) {
+    CAPTURE(line);
+    std::istringstream words(line);
+    std::string what, number, name, module, source, rest;
+    unsigned size = 0;
+    words >> what >> number;
+    CHECK(std::stoul(number) >= 1000);
+    if (what == "unload") {
+      CHECK(is_loaded[number]);
+      is_loaded[number] = false;
+      continue;
+    }
+    CHECK(is_loaded.count(number) == 0);
+    is_loaded[number] = true;
+    words >> name >> size >> module >> source >> rest;
+    CHECK(std::regex_match(
+        name, std::regex("[a-z0-9_]*conv2d_3x3s1_i32o64_58x58_nhwc_[a-z0-9]+_[0-9a-f]{8}")));
+    CHECK(size > 0);
+    CHECK(module == "volute");
+    CHECK(read_file(source) == loops);
+    unsigned last = 0, offset = 0, at = 0;
+    char colon = 0;
+    int lines = 0;
+    for (; words >> offset >> colon >> at; last = offset, ++lines) {
+      CHECK(offset > last);
+      CHECK(offset <= size);
+      CHECK(at >= 1);
+      CHECK(at <= static_cast<unsigned>(std::count(loops.begin(), loops.end(), '\n')));
+      has_fma |= at == static_cast<unsigned>(fma);
+    }
+    CHECK(lines > 3);
+  }
+  CHECK(is_loaded.size() == 2); // the weight is packed, and the convolution
+  for (const auto& [number, is] : is_loaded) CHECK(!is);
+  CHECK(has_fma);
+
+  // A collector that takes no samples is told nothing; one that is not there is told of.
+  std::remove((folder / "log").c_str());
+  CHECK(shell("FAKE_COLLECTOR_IDLE=1 " + collector + work).status == 0);
+  CHECK(!std::ifstream(folder / "log"));
+  const Ran without = shell("VOLUTE_PROFILE=vtune INTEL_JIT_PROFILER64=/nowhere/lib.so " + work);
+  CHECK(without.status == 0);
+  CHECK_THAT(without.out,
+             ContainsSubstring("tools are not told: ") && ContainsSubstring("/nowhere/lib.so"));
 }
 
 TEST_CASE("the map of perf has an address, a size and a name for each step", "[debugger]") {
@@ -134,9 +210,9 @@ TEST_CASE("code is the same whether tools are told of it or not", "[debugger]") 
   CHECK(run_volute(run + folder / "a.npy" + "'").status == 0);
   CHECK(run_volute(run + folder / "b.npy" + "'", "VOLUTE_DEBUG=gdb").status == 0);
   CHECK(read_file(folder / "a.npy") == read_file(folder / "b.npy"));
-  const Ran wrong = run_volute(run + folder / "c.npy" + "'", "VOLUTE_PROFILE=vtune");
+  const Ran wrong = run_volute(run + folder / "c.npy" + "'", "VOLUTE_PROFILE=perf");
   CHECK(wrong.status == 2);
-  CHECK_THAT(wrong.err, ContainsSubstring("VOLUTE_PROFILE: 'vtune' is not map or jitdump"));
+  CHECK_THAT(wrong.err, ContainsSubstring("VOLUTE_PROFILE: 'perf' is not map, jitdump or vtune"));
 }
 
 TEST_CASE("the log has a line an event, in words or for programs", "[debugger]") {

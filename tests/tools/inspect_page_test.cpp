@@ -1,10 +1,12 @@
 // The page of `inspect --html`: its data, and what it does in a real browser, where there is one.
+#include "ir/base64.h"
 #include "tests/support/catch.h"
 #include "tests/tools/browser.h"
 #include "tests/tools/run_tool.h"
 
 #include <nlohmann/json.hpp>
 
+#include <map>
 #include <string>
 
 using Catch::Matchers::ContainsSubstring;
@@ -352,9 +354,9 @@ TEST_CASE("the walk is played, stepped and scrubbed, and a result tells what it 
     result.slice = [0, 5, 0, 0];
     point(result, {clientX: box.left + 1, clientY: box.top + 1});
     told.corner = byId('tip').textContent;
-    told.field = field.get('x').length;
+    told.field = field.get('x').all.length;
     point(result, {clientX: box.left + 3.5 * result.cell, clientY: box.top + 3.5 * result.cell});
-    told.inside = field.get('x').length;
+    told.inside = field.get('x').all.length;
     click(byId('play')); told.playing = playing;
     lastFrame = 1000; frame(1100); told.moved = at(); // a tenth of a second of the browser's clock
   )js"));
@@ -375,4 +377,198 @@ TEST_CASE("the walk is played, stepped and scrubbed, and a result tells what it 
   CHECK(seen["inside"] == 72);
   CHECK(seen["playing"] == true);
   CHECK(seen["moved"] > 500);
+}
+
+// ---- in numbers --------------------------------------------------------------------------------
+
+TEST_CASE("the page holds the tensors of a call, bit for bit", "[inspect_page]") {
+  const TemporaryFolder folder;
+  REQUIRE(
+      run_volute(std::string("run ") + strided + " --fill random:3 -o y='" + folder / "y.npy" + "'")
+          .status == 0);
+  const json data = data_of(page_of(folder, std::string(strided) + " --fill random:3"));
+  std::map<std::string, json> by_name;
+  for (const json& value : data["values"]) by_name[value["name"]] = value;
+  CHECK(by_name.size() == 4); // x, w, b, y
+  CHECK(by_name.at("x")["role"] == "input");
+  CHECK(by_name.at("y")["role"] == "result");
+  CHECK(by_name.at("y")["type"] == "f32[n=1, c=32, h=7, w=7]");
+  const std::string npy = read_file(folder / "y.npy"); // its numbers stand at the end
+  constexpr size_t bytes = 4 * 32 * 7 * 7;
+  CHECK(by_name.at("y")["data"] ==
+        volute::ir::base64(reinterpret_cast<const std::byte*>(npy.data()) + npy.size() - bytes,
+                           bytes));
+  // An input from a file, and a page without numbers.
+  CHECK(data_of(page_of(folder, "-e 'program @p(%x: f32[n=1, c=32, h=7, w=7]) { %z = relu %x "
+                                "return %z }' x='" +
+                                    folder / "y.npy" + "'"))["values"][0]["data"] ==
+        by_name.at("y")["data"]);
+  CHECK(!data_of(page_of(folder, strided)).contains("values"));
+  const Ran alone = run_volute(std::string("inspect ") + strided + " --stage nest x=x.npy");
+  CHECK(alone.status == 2);
+  CHECK_THAT(alone.err, ContainsSubstring("--html alone"));
+}
+
+TEST_CASE("the arithmetic of an element on the page is what the kernel has computed",
+          "[inspect_page]") {
+  if (browser().empty()) {
+    WARN("there is no browser here to open the page in");
+    return;
+  }
+  struct Case {
+    const char *name, *program, *fill;
+    double within; // of the largest result
+  };
+  static const Case cases[] = {
+      {"strided", strided, "random", 0},
+      {"Winograd's",
+       "-e 'program @p(%x: f32[n=1, c=32, h=24, w=24], %w: f32[o=32, i=32, h=3, w=3]) {\n"
+       "%0 = conv %x, %w {pad = 1}\n%y = relu %0\nreturn %y }' "
+       "--accuracy 3 --schedule 'form conv_y winograd4x4'",
+       "normal", 1e-5},
+      {"3-D and grouped",
+       "-e 'program @p(%x: f32[n=2, c=8, d=5, h=7, w=9], %w: f32[o=16, i=2, d=3, h=3, w=3]) {\n"
+       "%y = conv %x, %w {pad = 1, groups = 4, stride = [1, 2, 1]}\nreturn %y }'",
+       "random", 0},
+      {"13x13",
+       "-e 'program @p(%x: f32[n=1, c=8, h=20, w=20], %w: f32[o=8, i=1, h=13, w=13]) {\n"
+       "%y = conv %x, %w {pad = 6, groups = 8}\nreturn %y }'",
+       "random", 0},
+      {"transposed",
+       "-e 'program @p(%x: f32[n=1, c=8, h=7, w=7], %w: f32[i=8, o=16, h=3, w=3]) {\n"
+       "%y = conv_transpose %x, %w {stride = 2, pad = 1, output_padding = 1}\nreturn %y }'",
+       "random", 0},
+      {"a chain in bands",
+       "-e 'program @p(%x: f32[n=1, h=20, w=20, c=16], %w: f32[o=16, i=16, h=3, w=3]) {\n"
+       "%0 = conv %x, %w {pad = 2, dilation = 2}\n%y, %i = max_pool %0 {kernel = 3, stride = 2, "
+       "pad = 1}\nreturn %y, %i }'",
+       "random", 0},
+      {"averages",
+       "-e 'program @p(%x: f32[n=1, c=8, h=11, w=11]) {\n%y = avg_pool %x {kernel = 3, "
+       "stride = 2, pad = 1, ceil_mode = true}\n%z = lp_pool %x {kernel = 2}\n"
+       "%v = global_avg_pool %x\nreturn %y, %z, %v }'",
+       "random", 1e-6},
+      {"split channels",
+       "-e 'program @p(%x: f32[n=1, c=2, h=9, w=9, c=8], %w: f32[o=16, i=16, h=3, w=3]) {\n"
+       "%y = conv %x, %w {pad = 1}\nreturn %y }'",
+       "random", 0},
+      {"bytes",
+       "-e 'program @p(%x: u8[n=1, h=9, w=9, c=16], %w: i8[o=16, i=16, h=3, w=3]) {\n"
+       "%0 = conv %x, %w {pad = 1, x_zero_point = 3}\n%y = requantize %0 {scale = 0.013, "
+       "zero_point = 5} : i8[n=1, h=9, w=9, c=16]\nreturn %y }'",
+       "random", 0},
+      {"bf16",
+       "-e 'program @p(%x: bf16[n=1, c=4, h=9, w=9], %w: bf16[o=8, i=4, h=3, w=3]) {\n"
+       "%0 = conv %x, %w\n%y = gelu %0\nreturn %y }'",
+       "normal", 8e-3},
+      {"f16",
+       "-e 'program @p(%x: f16[n=1, c=4, h=9, w=9], %w: f16[o=8, i=4, h=3, w=3]) {\n"
+       "%0 = conv %x, %w\n%y = mish %0\nreturn %y }'",
+       "normal", 1e-3},
+      {"reflected, with a constant filter",
+       "-e 'program @p(%x: f32[n=1, c=1, h=9, w=9]) {\n"
+       "%k = const [1, 2, 1, 0, 0, 0, -1, -2, -1] : f32[o=1, i=1, h=3, w=3]\n"
+       "%0 = conv %x, %k {pad = 1, padding_mode = reflect}\n%1 = sigmoid %0\n"
+       "%y = add %1, %x\nreturn %y }'",
+       "random", 1e-6},
+      {"f64",
+       "-e 'program @p(%x: f64[n=1, c=4, h=9, w=9], %w: f64[o=8, i=4, h=3, w=3]) {\n"
+       "%y = conv %x, %w\nreturn %y }'",
+       "random", 0},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.name);
+    const TemporaryFolder folder;
+    const std::string page = page_of(folder, std::string(c.program) + " --fill " + c.fill);
+    const json seen = told(tried(folder, page, R"js(
+      told.results = [];
+      for (const v of values.values()) {
+        if (v.role !== 'result') continue;
+        let worst = 0, largest = 0, looked = 0, failed = 0, summed = 0;
+        for (const x of v.array) largest = Math.max(largest, Math.abs(x));
+        for (let e = 0; e < v.array.length; e += Math.max(1, Math.floor(v.array.length / 150))) {
+          const a = arithmeticOf(v.name, e);
+          ++looked;
+          const off = Math.abs(a.result - v.array[e]);
+          if (!(off <= worst)) worst = off;
+          if (a.numbers && a.adds) {
+            let sum = a.initial;
+            for (let p = 0; p < a.points; ++p) if (a.isInside[p]) sum += a.terms[p];
+            if (!(Math.abs(sum - a.sum) <= 1e-5 * (1 + Math.abs(a.sum) + largest))) ++failed;
+            if (a.bySlice && Math.abs(a.bySlice.reduce((x, y) => x + y, a.initial) - sum) > 1e-6 * (1 + largest)) ++failed;
+            ++summed;
+          }
+        }
+        told.results.push({name: v.name, worst, largest, looked, failed, summed});
+      }
+    )js"));
+    CAPTURE(seen.dump(1));
+    REQUIRE(!seen["results"].empty());
+    for (const json& result : seen["results"]) {
+      CHECK(result["looked"] > 0);
+      CHECK(result["failed"] == 0);
+      CHECK(result["largest"] > 0);
+      REQUIRE(result["worst"].is_number());
+      CHECK(result["worst"].get<double>() <= c.within * result["largest"].get<double>());
+    }
+  }
+}
+
+TEST_CASE("pointing at a pixel tells its taps, its products and their sum", "[inspect_page]") {
+  if (browser().empty()) {
+    WARN("there is no browser here to open the page in");
+    return;
+  }
+  const TemporaryFolder folder;
+  const std::string page = page_of(folder, std::string(strided) + " --fill random");
+  const json seen = told(tried(folder, page, R"js(
+    const sheet = sheets.find(s => s.v.name === 'y');
+    const at = (s, k, w, h) => { const box = s.canvas.getBoundingClientRect(); return {clientX: box.left + k % s.inRow * s.step + (w + 0.5) * s.cell, clientY: box.top + Math.floor(k / s.inRow) * s.down + (h + 0.5) * s.cell}; };
+    const send = (s, kind, place) => s.canvas.dispatchEvent(new MouseEvent(kind, {bubbles: true, ...place}));
+    told.sheets = sheets.map(s => [s.v.name, s.count]);
+    told.first = byId('sum').textContent;
+    send(sheet, 'mousemove', at(sheet, 5, 0, 0));
+    told.tip = byId('tip').textContent;
+    explainShown(); // what the browser does with its next picture
+    told.corner = byId('sum').textContent;
+    told.marked = [field.get('x').all.length, field.get('w').all.length, field.get('b').all.length];
+    told.bias = values.get('b').array[5];
+    told.result = values.get('y').array[5 * 49];
+    send(sheet, 'click', at(sheet, 5, 0, 0));
+    send(sheet, 'mousemove', at(sheet, 7, 3, 3));
+    explainShown();
+    told.kept = byId('sum').textContent;
+    const bars = document.querySelector('.slices canvas'), box = bars.getBoundingClientRect();
+    bars.dispatchEvent(new MouseEvent('click', {bubbles: true, clientX: box.left + box.width * 2.5 / 8, clientY: box.top + 3}));
+    told.slice = arithmetic.slice;
+    const product = document.querySelectorAll('.matrices canvas')[2], area = product.getBoundingClientRect();
+    const tap = (c, r) => product.dispatchEvent(new MouseEvent('mousemove', {bubbles: true, clientX: area.left + (c + 0.5) * area.width / 3, clientY: area.top + (r + 0.5) * area.height / 3}));
+    tap(2, 1); told.tap = byId('tip').textContent;
+    tap(0, 0); told.padding = byId('tip').textContent;
+    told.terms = [values.get('x').array[2 * 169 + 1], values.get('w').array[5 * 72 + 2 * 9 + 5]];
+    dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape'}));
+    told.released = kept === null;
+    // The walk has the grey of numbers where they are known, and its pointer tells them too.
+    const image = figures.find(f => f.name === 'x');
+    const colours = () => { const copy = document.createElement('canvas').getContext('2d', {willReadFrequently: true}); copy.drawImage(image.base, 0, 0); return new Set(copy.getImageData(1, 1, 8, 8).data).size; };
+    told.tinted = colours();
+    click(byId('tint'));
+    told.plain = colours();
+  )js"));
+  CAPTURE(seen.dump(1));
+  CHECK(seen["sheets"] == json::parse(R"([["x", 8], ["w", 256], ["b", 1], ["y", 32]])"));
+  CHECK_THAT(seen["first"].get<std::string>(), ContainsSubstring("y[0, 0, 3, 3]"));
+  CHECK_THAT(seen["tip"].get<std::string>(), ContainsSubstring("y[0, 5, 0, 0]"));
+  CHECK_THAT(seen["corner"].get<std::string>(),
+             ContainsSubstring("y[0, 5, 0, 0]") && ContainsSubstring("begins with b[5]") &&
+                 ContainsSubstring("32 products: 8 i × 3 kh × 3 kw, 40 more in the padding") &&
+                 ContainsSubstring("y = max(0, sum)"));
+  CHECK(seen["marked"] == json::parse("[32, 32, 1]"));
+  CHECK_THAT(seen["kept"].get<std::string>(), ContainsSubstring("y[0, 5, 0, 0]"));
+  CHECK(seen["slice"] == 2);
+  CHECK_THAT(seen["tap"].get<std::string>(), ContainsSubstring("x[0, 2, 0, 1] · w[5, 2, 1, 2]"));
+  CHECK_THAT(seen["padding"].get<std::string>(), ContainsSubstring("padding"));
+  CHECK(seen["released"] == true);
+  CHECK(seen["tinted"] > 6);
+  CHECK(seen["plain"] <= 6);
 }

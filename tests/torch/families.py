@@ -169,6 +169,8 @@ def whole_pool(rng, number):
     if rng.random() < 0.35 and is_float(element):
         return case.returns(ops.global_pool(case, x, kind))
     output = [rng.choice([1, 2, 3, 4, 5, size, size + 1]) for size in x.extents()]
+    if kind == "max" and rng.random() < 0.5:
+        return case.returns(*ops.adaptive_pool(case, x, kind, output, indices=True))
     return case.returns(ops.adaptive_pool(case, x, kind, output))
 
 

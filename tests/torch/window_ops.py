@@ -307,15 +307,16 @@ def global_pool(case, x, kind):
                       2 + x.ulps, x.scale)
 
 
-def adaptive_pool(case, x, kind, output):
+def adaptive_pool(case, x, kind, output, indices=False):
     attributes = {}
     put(case, attributes, "output", output)
     word = f"adaptive_{kind}_pool"
     data = case.read(x, False)
-    y = ADAPTIVE[word][len(output)](data.to(torch.float64), output)
+    y = ADAPTIVE[word][len(output)](data.to(torch.float64), output, *[True] * indices)
+    y, at = y if indices else (y, None)
     if not is_float(x.element):
         y = y.to(torch.int64)
-    return case.apply(word, [x], attributes, x.element, y, 2 if kind == "avg" else 0)
+    return case.apply(word, [x], attributes, x.element, y, 2 if kind == "avg" else 0, second=at)
 
 
 def max_unpool(case, x, at, kernel, stride=None, pads=None, output_size=None):

@@ -84,8 +84,8 @@ TEST_CASE("maxima and their places are the reference's around NaN, infinities an
                       {{"x", x}});
       check_agreement(
           fmt::format("program @p(%x: {}[n=1, c={}, w=3]) {{"
-                      " %y = global_max_pool %x %z = adaptive_max_pool %x {{output = 2}}"
-                      " return %y, %z }}",
+                      " %y = global_max_pool %x %z, %at = adaptive_max_pool %x {{output = 2}}"
+                      " return %y, %z, %at }}",
                       type, x.size() / 3),
           {{"x", x}});
     }

@@ -66,6 +66,46 @@ TEST_CASE("where neither image nor weight stays in L2, channels are summed up a 
   CHECK(!is_blocked(64, "last"));
 }
 
+TEST_CASE("an image beyond L2 of which a tile uses each line once is walked as it lies in memory") {
+  const auto parallel = [](const std::string& image) {
+    const Choice choice = choice_for(
+        fmt::format("program @p(%x: {}) {{ %y = max_pool %x {{kernel = 2}} return %y }}", image),
+        "znver4");
+    std::string order;
+    for (const LoopDirective& loop : choice.schedule.loops)
+      if (loop.parallel && loop.axis != "n") order += loop.axis;
+    return order;
+  };
+  CHECK(parallel("f32[n=1, h=112, w=112, c=128]") == "hwc");
+  CHECK(parallel("f32[n=1, d=16, h=56, w=56, c=128]") == "dhwc");
+  CHECK(parallel("f32[n=1, w=4096, c=256]") == "wc");
+}
+
+TEST_CASE("where the longest vector would be half empty, half of it is taken if that costs less") {
+  const auto lanes = [](int channels, const char* target) {
+    const Choice choice = choice_for(
+        fmt::format(
+            "program @p(%x: f32[n=1, h=28, w=28, c={0}], %w: f32[o={0}, i={1}, h=3, w=3]) {{ "
+            "%y = conv %x, %w {{pad = 1, groups = 32}} return %y }}",
+            32 * channels, channels),
+        target);
+    CHECK(choice.refused == 0);
+    return choice.schedule.registers.back().lanes;
+  };
+  CHECK(lanes(8, "znver4") == 8); // a vector of 16 takes both of the units that vectors of 8 share
+  CHECK(lanes(4, "znver4") == 4);
+  CHECK(lanes(16, "znver4") == 16);
+  CHECK(lanes(32, "znver4") == 16);
+}
+
+TEST_CASE("tiles of a transposed convolution run along pixels where phases have weights enough") {
+  const Choice choice = choice_for(
+      "program @p(%x: f32[n=1, h=14, w=14, c=64], %w: f32[i=64, o=32, h=32, w=32]) { %y = "
+      "conv_transpose %x, %w {stride = 16, pad = 8} return %y }",
+      "znver4");
+  CHECK(choice.schedule.registers.front().axis == "w");
+}
+
 TEST_CASE("a dot product of bf16 is predicted faster than widening where its instruction is") {
   const std::string program =
       "program @p(%x: bf16[n=1, h=28, w=28, c=128], %w: bf16[o=128, i=128, h=3, w=3]) { %y = conv "

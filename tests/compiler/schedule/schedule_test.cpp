@@ -170,9 +170,9 @@ TEST_CASE("a text that is no schedule is refused with its line, column and rule"
       {"registers o", "schedule: a size from 1 to 2147483648 is wanted after o"},
       {"registers o 0", "schedule: a size from 1 to 2147483648 is wanted after o"},
       {"registers o 16 vector 12", "1:23: schedule: registers: the lanes of a vector are a power "
-                                   "of two from 2 to 64"},
-      {"registers o 16 vector 1", "the lanes of a vector are a power of two from 2 to 64"},
-      {"registers o 16 vector 128", "the lanes of a vector are a power of two from 2 to 64"},
+                                   "of two from 2 to 64 (write `vector 8` or `vector 16`)"},
+      {"registers o 16 vector 1", "2 to 64 (write `vector 2`, or leave it out)"},
+      {"registers o 16 vector 128", "2 to 64 (write `vector 64`)"},
       {"registers o 16 vector", "the lanes of a vector are a power of two from 2 to 64"},
       {"flatten h", "schedule: flatten: two axes or more are joined"},
       {"flatten h, 2", "schedule: flatten: a name is wanted"},
@@ -186,7 +186,8 @@ TEST_CASE("a text that is no schedule is refused with its line, column and rule"
       {"prefetch %", "schedule: prefetch: a name is wanted"},
       {"nest :", "schedule: nest: a name is wanted"},
       {"nest a:\nfor n\nnest a:", "3:1: schedule: nest a has a schedule already"},
-      {"for n o", "1:7: schedule: 'o' is unexpected here"},
+      {"for n o", "1:7: schedule: 'o' is unexpected here (a list has commas between what it "
+                  "names)"},
       {"pack weight twice", "schedule: 'twice' is unexpected here"},
   };
   for (const auto& [text, words] : refusals) {
@@ -267,7 +268,7 @@ TEST_CASE("a schedule that does not fit the nest is refused by the axis and the 
       {"registers w 4, w 2", "registers w: the axis is named twice"},
       {"registers w 8 vector 8, o 8 vector 8", "registers: only one axis can be the vector axis"},
       {"for q", "for q: no such axis"},
-      {"parallel i", "parallel i: i is a reduction axis"},
+      {"parallel i", "parallel i: i is a reduction axis (write `for i`)"},
       {all + "; for kh by 2", "for kh by 2: the taps of kh that lie in the padding are left out, "
                               "and such an axis is not tiled (`kh unroll 2` copies the body)"},
       {"for n, o, h, kh, w, i, kw", "for w: a parallel axis inside the reduction axis kh "
@@ -287,6 +288,9 @@ TEST_CASE("a schedule that does not fit the nest is refused by the axis and the 
        "parallel o by 4: the register tile holds 8 of o (write `o by 8`)"},
       {"for n, o, h, i, kh, kw", "axis w of extent 10 is in no loop (add it: `for w`)"},
       {"for n, o, h, w, i, kh, kw; prefetch z", "prefetch z: this nest has no such operand"},
+      {"for n, o, h, w, i, kh, kw; prefetch y", "prefetch y: its elements are not read tap by tap"},
+      {"for n, o, h, w, i, kh, kw; pack weights",
+       "pack weights: this nest sums up no such operand (write `pack weight`)"},
   };
   for (const auto& [text, words] : refusals) {
     CAPTURE(text);
@@ -305,7 +309,10 @@ TEST_CASE("what the specialiser does not allow is refused in words") {
       {std::string("parallel n, o by 5, o; for h, w") + reductions,
        "nest conv_y: parallel o: its tiles of 5 do not divide 12, so it cannot be parallel twice"},
       {std::string("for n, o, h, w") + reductions + "; registers w 4; prefetch x",
-       "nest conv_y: prefetch x: a tile of it is neither rows of vectors nor one block of memory"},
+       "nest conv_y: prefetch x: a tile of it is neither rows of vectors nor one block of memory "
+       "(it is one where it is packed: `pack x`)"},
+      {"compute conv_y at h by 2; parallel n; for o, h, w, i, kh, kw",
+       "nest conv_y: compute conv_y at h by 2: there is no such nest before this one"},
       {"flatten h, w", "flatten: h and w cannot be joined: the domain has 0 <= h + kh - 1 < 6"},
       {"flatten n, q", "flatten: conv_y has no axis q"},
       {"flatten o, i", "flatten: i is a reduction axis of conv_y, only parallel axes can be "
