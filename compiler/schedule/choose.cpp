@@ -7,9 +7,9 @@
 #include "compiler/nests/slides.h"
 #include "compiler/nests/strides.h"
 #include "compiler/nests/sums.h"
-#include "compiler/nests/weight_expression.h"
 #include "compiler/schedule/cost_model.h"
 #include "compiler/schedule/parameters.h"
+#include "compiler/schedule/schedule_builder.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -17,7 +17,6 @@
 #include <algorithm>
 #include <bit>
 #include <optional>
-#include <set>
 
 namespace volute::compiler {
 
@@ -27,9 +26,6 @@ namespace {
 
 constexpr size_t candidates_reported = 16; // those that measuring may begin with
 constexpr size_t tiles_reordered = 8;      // of the cheapest
-// Straight-line multiply-adds in one body: more buys nothing and costs compile time (about 0.03 ms
-// each).
-constexpr int64_t most_straight_line = 48;
 // Instructions of a tile's ends: what is folded into a nest is written once for each register.
 constexpr int64_t most_at_ends = 8192;
 // Loads and multiply-adds of a tile whose weights' numbers stand in the code: there is a copy of it
@@ -41,8 +37,7 @@ constexpr int64_t least_registers = 4; // of a tile, where it may have twice as 
 // Multiply-adds of a tile whose taps slide, all copies of them that borders of the lanes ask for.
 constexpr int64_t most_sliding = 512;
 constexpr int64_t longest_step_in_row = 4;
-constexpr double poor = 0.4;                // of the arithmetic peak: lanes of sums are tried too
-constexpr int64_t elementwise_chunk = 4096; // elements of a work item
+constexpr double poor = 0.4; // of the arithmetic peak: lanes of sums are tried too
 
 // A schedule whose code is so many instructions longer must be a hundredth faster: it is compiled,
 // and kept in caches.
@@ -66,18 +61,17 @@ class Chooser {
 public:
   Chooser(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers,
           bool dot_products, SumOrder sums)
-      : target_(target), dot_products_(dot_products), sums_(sums),
+      : target_(target), sums_(sums),
         lanes_(std::min<int64_t>(target.lanes(widest_in_registers(nest)), 64)) {
     flat_ = nest;
-    is_banded_ = band_axis(nest) != nullptr;
-    const std::vector<std::vector<std::string>> groups =
-        is_banded_ ? std::vector<std::vector<std::string>>{} : flattenable(nest);
-    for (const std::vector<std::string>& axes : groups)
-      if (Expected<Nest> joined = flatten(flat_, axes))
-        flat_ = std::move(*joined), flatten_.push_back(axes);
+    std::vector<std::vector<std::string>> joined;
+    if (!band_axis(nest))
+      for (const std::vector<std::string>& axes : flattenable(nest))
+        if (Expected<Nest> flat = flatten(flat_, axes))
+          flat_ = std::move(*flat), joined.push_back(axes);
     scheduled_ = flat_;
     flat_ = at_least(flat_);
-    reads_ = inner_reads(flat_);
+    builder_.emplace(flat_, std::move(joined), target, dot_products, sums);
     constant_ = ConstantWeight::of(flat_, buffers);
     at_end_ = instructions_at_end(flat_);
     for (const Accumulator& a : flat_.accumulators)
@@ -94,7 +88,11 @@ public:
 
   Choice run() {
     Choice choice;
-    if (flat_.writes.front().offset) return scattered();
+    if (flat_.writes.front().offset) {
+      choice.schedule = builder_->scattered();
+      choice.why = {"elements are scattered one at a time, the planes that they go to are apart"};
+      return choice;
+    }
     if (lanes_ > 1)
       for (const NestAxis& v : flat_.axes)
         if (!v.reduction && v.extent.number() > 1 && !is_shared(flat_, v) &&
@@ -105,7 +103,7 @@ public:
     if (scored_.empty() || scored_.front().cost.efficiency < poor) try_lanes_of_sums();
     if (scored_.empty()) {
       choice.why = {"no axis can be the vector axis: the naive nest"};
-      if (is_banded_) choice.schedule = plain_loops();
+      if (builder_->is_banded()) choice.schedule = builder_->plain_loops();
       return choice;
     }
     sort();
@@ -123,46 +121,8 @@ public:
   }
 
 private:
-  /// Every axis a loop, the step's work items first.
-  Schedule plain_loops() const {
-    Schedule schedule;
-    for (const NestAxis& axis : flat_.axes) {
-      LoopDirective loop{name(axis)};
-      loop.parallel = is_shared(flat_, axis);
-      schedule.loops.push_back(loop);
-    }
-    return schedule;
-  }
-
-  /// Elements are scattered one after the other within each plane; planes are apart.
-  Choice scattered() const {
-    Choice choice;
-    choice.why = {"elements are scattered one at a time, the planes that they go to are apart"};
-    std::vector<LoopDirective> inner;
-    for (const NestAxis& axis : flat_.axes) {
-      const Write& w = flat_.writes.front();
-      const bool is_plane = stride_along(flat_, w.operand, w.index, axis.var) != 0;
-      LoopDirective loop{name(axis)};
-      loop.parallel = is_plane;
-      (is_plane ? choice.schedule.loops : inner).push_back(loop);
-    }
-    choice.schedule.flatten = flatten_;
-    choice.schedule.loops.insert(choice.schedule.loops.end(), inner.begin(), inner.end());
-    return choice;
-  }
-
-  /// The register tile that a schedule was built for.
-  struct Tile {
-    const NestAxis* v = nullptr; // the vector axis
-    int64_t lanes = 1;
-    int64_t size = 1;
-    const NestAxis* u = nullptr; // the unrolled one, if any
-    int64_t rows = 1;
-    const NestAxis* tap = nullptr; // whose taps slide along it, if any do
-    bool operator==(const Tile&) const = default;
-  };
   struct Scored {
-    Tile tile;
+    TileShape tile;
     Schedule schedule;
     Plan plan;
     Cost cost;
@@ -211,12 +171,12 @@ private:
   /// The cheapest tiles once more, with the loops over tiles the other way round: which of the
   /// image and the weight is swept again and again decides what the caches bring in.
   void try_other_orders() {
-    if (is_banded_ || flat_.accumulators.empty()) return;
-    std::vector<Tile> tiles;
+    if (builder_->is_banded() || flat_.accumulators.empty()) return;
+    std::vector<TileShape> tiles;
     for (size_t i = 0; i < std::min(tiles_reordered, scored_.size()); ++i)
       tiles.push_back(scored_[i].tile);
-    for (const Tile& tile : tiles)
-      if (tile.v) add(tile, Order::turned);
+    for (const TileShape& tile : tiles)
+      if (tile.v) add(tile, LoopOrder::turned);
     sort();
   }
 
@@ -224,60 +184,26 @@ private:
   /// a block of the image, one of the weight and the sums that wait stay there together.
   void try_blocks() {
     const int64_t l2 = target_.l2_bytes;
-    if (is_banded_ || flat_.weight < 0 || flat_.accumulators.size() != 1 || input_bytes() <= l2 ||
-        operand_bytes(flat_.weight) <= l2)
+    if (builder_->is_banded() || flat_.weight < 0 || flat_.accumulators.size() != 1 ||
+        builder_->input_bytes() <= l2 || builder_->operand_bytes(flat_.weight) <= l2)
       return;
     const NestAxis *summed = nullptr, *made = nullptr; // channels
     for (const NestAxis& axis : flat_.axes)
-      if (axis.role == AxisRole::channel && !constrained(axis))
+      if (axis.role == AxisRole::channel && !builder_->constrained(axis))
         (axis.reduction ? summed : made) = &axis;
     if (!summed || !made) return;
-    std::vector<Tile> tiles;
+    std::vector<TileShape> tiles;
     for (size_t i = 0; i < std::min(tiles_reordered, scored_.size()); ++i)
-      if (const Tile& tile = scored_[i].tile;
+      if (const TileShape& tile = scored_[i].tile;
           tile.v && !tile.tap && !scored_[i].plan.across && (tile.v == made || tile.u == made) &&
           std::find(tiles.begin(), tiles.end(), tile) == tiles.end()) // of both orders of loops
         tiles.push_back(tile);
-    for (const Tile& tile : tiles)
+    for (const TileShape& tile : tiles)
       for (int64_t block = 32; block <= 256 && 2 * block <= summed->extent.number(); block *= 2)
         for (const int64_t panels : {1, 2, 4})
           for (const bool space_inside : {false, true})
-            score(tile, blocked(tile, *summed, block, *made, panels, space_inside));
+            score(tile, builder_->blocked(tile, *summed, block, *made, panels, space_inside));
     sort();
-  }
-
-  /// A schedule whose items are some panels of output channels, and whose sums wait between blocks
-  /// of the channels that are summed up.
-  Schedule blocked(const Tile& tile, const NestAxis& summed, int64_t block, const NestAxis& made,
-                   int64_t panels, bool space_inside) const {
-    Schedule schedule = build(tile, Order::usual);
-    schedule.prefetch.clear();
-    std::vector<LoopDirective> items, space, taps;
-    for (LoopDirective loop : schedule.loops) {
-      const NestAxis& axis = *flat_.axis(loop.axis);
-      if (axis.reduction) {
-        taps.push_back(loop);
-      } else if (is_space(axis)) {
-        loop.parallel = false;
-        space.push_back(loop);
-      } else if (axis.var != made.var) {
-        items.push_back(loop);
-      }
-    }
-    LoopDirective channels{name(made)};
-    const int64_t panel = tile.v == &made ? tile.size : tile.rows;
-    items.push_back({name(made), panel * panels, 1, true});
-    items.push_back({name(summed), block});
-    if (space_inside && panels > 1) items.push_back(channels);
-    items.insert(items.end(), space.begin(), space.end());
-    if (!space_inside && panels > 1) items.push_back(channels);
-    items.insert(items.end(), taps.begin(), taps.end());
-    schedule.loops = std::move(items);
-    return schedule;
-  }
-
-  const std::string& name(const NestAxis& axis) const {
-    return flat_.vars[static_cast<size_t>(axis.var.id)];
   }
 
   /// Whether the results move with the axis.
@@ -291,11 +217,6 @@ private:
   static bool gathers(const Plan& plan) {
     return std::any_of(plan.reads.begin(), plan.reads.end(),
                        [&](const PlannedRead& read) { return read.arrival == Arrival::gathered; });
-  }
-
-  bool constrained(const NestAxis& axis) const {
-    return std::any_of(flat_.constraints.begin(), flat_.constraints.end(),
-                       [&](const Constraint& c) { return c.value.depends_on(axis.var); });
   }
 
   void try_vector(const NestAxis& v) {
@@ -314,7 +235,7 @@ private:
     for (int64_t vectors = 1; vectors <= most; ++vectors) {
       const int64_t size = vectors * lanes;
       if (vectors > 1 && size - extent >= lanes) break;
-      add({&v, lanes, size}, Order::usual);
+      add({&v, lanes, size}, LoopOrder::usual);
       if (flat_.accumulators.empty()) continue;
       for (const NestAxis& u : flat_.axes) {
         if (u.reduction || u.var == v.var || u.extent.number() < 2) continue;
@@ -324,7 +245,7 @@ private:
         for (int64_t r = 2; r <= most_rows; ++r)
           if (is_worth_trying(u.extent.number(), r) &&
               (r * vectors >= least_registers || most_rows * vectors < 2 * least_registers))
-            add({&v, lanes, size, &u, r}, Order::usual);
+            add({&v, lanes, size, &u, r}, LoopOrder::usual);
       }
       if (sums_taps_alone() && !(constant_ && constant_->has_empty_taps()))
         try_slides(v, lanes, size);
@@ -346,7 +267,7 @@ private:
         continue;
       for (const NestAxis& tap : flat_.axes) {
         if (!tap.reduction || tap.extent.number() < 2) continue;
-        const std::optional<int64_t> step = slide_step(flat_, reads_, u.var, tap.var);
+        const std::optional<int64_t> step = slide_step(flat_, builder_->reads(), u.var, tap.var);
         if (!step || *step >= tap.extent.number()) continue; // no row is shared
         int64_t copies = tap.extent.number() * (size / lanes);
         for (const NestAxis& other : flat_.axes)
@@ -355,7 +276,7 @@ private:
         const std::vector<int64_t> all = rows_of_tiles(u, most_unrolled);
         for (auto rows = all.rbegin(); rows != all.rend(); ++rows)
           if (ceil_div(extent, *rows) <= extent / 2 && *rows * copies <= most_sliding)
-            add({&v, lanes, size, &u, *rows, &tap}, Order::usual);
+            add({&v, lanes, size, &u, *rows, &tap}, LoopOrder::usual);
       }
     }
   }
@@ -364,21 +285,22 @@ private:
   /// what is read lies so. Every sum takes a register, and they are added up across lanes at the
   /// end.
   void try_lanes_of_sums() {
-    if (lanes_ < 2 || is_banded_ || !adds_up(flat_) || is_ordered()) return;
+    if (lanes_ < 2 || builder_->is_banded() || !adds_up(flat_) || builder_->is_ordered()) return;
     const Write& w = flat_.writes.front();
     for (const NestAxis& v : flat_.axes) {
-      if (!v.reduction || constrained(v) || v.extent.number() < lanes_ / 2 || !lies_in_a_row(v))
+      if (!v.reduction || builder_->constrained(v) || v.extent.number() < lanes_ / 2 ||
+          !lies_in_a_row(v))
         continue;
       for (const NestAxis& u : flat_.axes) { // along which results are neighbours
         if (!may_be_unrolled(u) || stride_along(flat_, w.operand, w.index, u.var) != 1) continue;
         for (const int64_t rows : rows_of_tiles(u, most_sums)) {
-          add_lanes_of_sums(v, u, rows, nullptr, 1);
+          score({}, builder_->lanes_of_sums(v, u, rows, nullptr, 1, lanes_));
           for (const NestAxis& other : flat_.axes)
             if (other.var != u.var && may_be_unrolled(other) &&
-                !(constrained(other) && constrained(u)))
+                !(builder_->constrained(other) && builder_->constrained(u)))
               for (const int64_t more : rows_of_tiles(other, most_sums))
                 if (more > 1 && rows * more <= most_sums)
-                  add_lanes_of_sums(v, u, rows, &other, more);
+                  score({}, builder_->lanes_of_sums(v, u, rows, &other, more, lanes_));
         }
       }
     }
@@ -398,35 +320,10 @@ private:
     return all;
   }
   bool lies_in_a_row(const NestAxis& v) const {
-    return std::all_of(reads_.begin(), reads_.end(), [&](const Read& read) {
+    return std::all_of(builder_->reads().begin(), builder_->reads().end(), [&](const Read& read) {
       return read.operand == flat_.weight ||
              stride_along(flat_, read.operand, read.index, v.var) == 1;
     });
-  }
-
-  void add_lanes_of_sums(const NestAxis& v, const NestAxis& u, int64_t rows, const NestAxis* other,
-                         int64_t more) {
-    Schedule schedule;
-    schedule.flatten = flatten_;
-    if (flat_.weight >= 0) schedule.pack = {{"weight"}};
-    std::vector<LoopDirective> inner;
-    for (const NestAxis* axis : parallel_order(Order::usual)) {
-      LoopDirective loop{name(*axis)};
-      const bool tiled = axis->var == u.var || (other && axis->var == other->var);
-      loop.parallel = !(tiled && constrained(*axis)); // whose borders are bodies of their own
-      (loop.parallel ? schedule.loops : inner).push_back(loop);
-    }
-    schedule.loops.insert(schedule.loops.end(), inner.begin(), inner.end());
-    for (const NestAxis& axis : flat_.axes)
-      if (axis.reduction && axis.var != v.var && axis.extent.number() > 1)
-        schedule.loops.push_back({name(axis)});
-    LoopDirective last{name(v), lanes_};
-    if (v.extent.number() >= 4 * lanes_) last.unroll = rows * more <= 4 ? 4 : 2;
-    schedule.loops.push_back(last);
-    if (other) schedule.registers.push_back({name(*other), more, 0});
-    schedule.registers.push_back({name(u), rows, 0});
-    schedule.registers.push_back({name(v), lanes_, lanes_});
-    score({}, std::move(schedule));
   }
 
   /// A sum over channels has work enough for what it loads, and gains nothing from sliding.
@@ -446,7 +343,7 @@ private:
   /// The axis along which some operand is shared, or the result is contiguous. At most one padded
   /// axis is tiled, so that borders do not multiply.
   bool worth_unrolling(const NestAxis& u, const NestAxis& v) const {
-    if (constrained(u) && constrained(v)) return false;
+    if (builder_->constrained(u) && builder_->constrained(v)) return false;
     // A phase of a transposed convolution writes every second or third element of a row.
     const Write& w = flat_.writes.front();
     const auto is_along_rows = [&](const NestAxis& axis) {
@@ -454,17 +351,14 @@ private:
       return stride >= 1 && stride <= longest_step_in_row;
     };
     if (is_along_rows(v)) {
-      for (const Read& read : reads_)
+      for (const Read& read : builder_->reads())
         if (stride_along(flat_, read.operand, read.index, u.var) == 0)
-          return innermost_space(u) || !is_space(u);
+          return innermost_space(u) || !builder_->is_space(u);
       return false;
     }
     return is_along_rows(u);
   }
 
-  bool is_space(const NestAxis& axis) const {
-    return axis.role == AxisRole::space || axis.role == AxisRole::residue;
-  }
   /// Of a transposed convolution both have an innermost one, the phases, which share the image, and
   /// the pixels of a phase, which share the weight.
   bool innermost_space(const NestAxis& axis) const {
@@ -476,18 +370,17 @@ private:
             stride_along(flat_, w.operand, w.index, axis.var))
           return false;
       }
-    return is_space(axis);
+    return builder_->is_space(axis);
   }
 
-  enum class Order : uint8_t { usual, turned }; // of the loops over tiles
-
-  void add(const Tile& tile, Order order) {
+  void add(const TileShape& tile, LoopOrder order) {
     const int64_t registers = tile.rows * ceil_div(tile.size, tile.lanes);
     const auto sums = static_cast<int64_t>(flat_.accumulators.size());
     if (registers * sums > target_.vector_registers - 1) return;
-    Schedule schedule = build(tile, order);
-    if (!tile.tap && has_numbers(*tile.v, tile.u, registers, tile.rows)) put_numbers(schedule);
-    if (order == Order::turned &&
+    Schedule schedule = builder_->for_tile(tile, order);
+    if (!tile.tap && has_numbers(*tile.v, tile.u, registers, tile.rows))
+      builder_->put_numbers(schedule, *constant_);
+    if (order == LoopOrder::turned &&
         std::any_of(scored_.begin(), scored_.end(), [&](const Scored& scored) {
           return scored.schedule.loops == schedule.loops &&
                  scored.schedule.registers == schedule.registers;
@@ -496,11 +389,8 @@ private:
     score(tile, std::move(schedule));
   }
 
-  /// Whether the sums have one order, whatever the schedule.
-  bool is_ordered() const { return sums_ == SumOrder::stated && order_matters(flat_); }
-
-  void score(const Tile& tile, Schedule schedule) {
-    if (is_ordered() && out_of_order(schedule, flat_)) return;
+  void score(const TileShape& tile, Schedule schedule) {
+    if (builder_->is_ordered() && out_of_order(schedule, flat_)) return;
     const ConstantWeight* weight = constant_ ? &*constant_ : nullptr;
     Expected<Plan> plan = resolve(schedule, *facts_, target_, weight, sums_);
     if (!plan && !schedule.prefetch.empty()) { // its tiles do not lie so that they can be asked for
@@ -527,7 +417,7 @@ private:
   /// Whether the weight comes from beyond L2, a panel at a time for a few tiles each: the first of
   /// them waits. Of many tiles the first is no matter.
   bool comes_in_bursts(const Plan& plan) const {
-    if (plan.slide || plan.across || operand_bytes(flat_.weight) <= target_.l2_bytes / 2)
+    if (plan.slide || plan.across || builder_->operand_bytes(flat_.weight) <= target_.l2_bytes / 2)
       return false;
     const std::optional<Panels> found =
         panels(flat_, plan, plan.packed.front().operand, target_.line_bytes);
@@ -541,203 +431,11 @@ private:
     if (!constant_ || !constant_->is_small() || constant_->moves_along(v.var)) return false;
     if (u && constant_->moves_along(u->var)) registers /= rows;
     int64_t loads = 1; // of a vector: neighbours, or every so many-th
-    for (const Read& read : reads_)
+    for (const Read& read : builder_->reads())
       if (read.operand != flat_.weight)
         loads = std::max(loads, stride_along(flat_, read.operand, read.index, v.var));
     return constant_->density() * static_cast<double>(constant_->count() * registers * loads) <=
            most_with_numbers;
-  }
-
-  void put_numbers(Schedule& schedule) const {
-    schedule.pack.clear();
-    for (LoopDirective& loop : schedule.loops) {
-      const NestAxis& axis = *flat_.axis(loop.axis);
-      if (!axis.reduction) continue;
-      loop.by = loop.dot = 0;
-      loop.unroll = constant_->moves_along(axis.var) ? LoopDirective::full : 1;
-    }
-  }
-
-  // ---- a schedule for a register tile -------------------------------------------------------
-
-  Schedule build(const Tile& tile, Order order) const {
-    const NestAxis& v = *tile.v;
-    const NestAxis* u = tile.u;
-    const int64_t size = tile.size, r = tile.rows;
-    Schedule schedule;
-    schedule.flatten = flatten_;
-    if (flat_.weight >= 0) schedule.pack = {{"weight"}};
-    std::vector<LoopDirective> items, inner;
-    for (const NestAxis* axis : parallel_order(order)) {
-      const bool tiled = axis->var == v.var || (u && axis->var == u->var);
-      LoopDirective loop{name(*axis)};
-      if (is_banded_) { // work items are those of the step
-        loop.parallel = is_shared(flat_, *axis);
-        (loop.parallel ? items : inner).push_back(loop);
-      } else if (tiled && !constrained(*axis) && flat_.accumulators.empty() &&
-                 axis->extent.number() > 2 * elementwise_chunk) {
-        items.push_back({name(*axis), elementwise_chunk, 1, true});
-        inner.push_back(loop);
-      } else if (tiled && constrained(*axis) && !(tile.tap && axis->var == u->var)) {
-        inner.push_back(loop); // its borders are bodies of their own, one after the other
-      } else {
-        loop.parallel = true;
-        items.push_back(loop);
-      }
-    }
-    std::stable_partition(items.begin(), items.end(), [&](const LoopDirective& loop) {
-      return flat_.axis(loop.axis)->role == AxisRole::batch;
-    });
-    schedule.loops = std::move(items);
-    schedule.loops.insert(schedule.loops.end(), inner.begin(), inner.end());
-    const int64_t accumulators = r * ceil_div(size, tile.lanes);
-    for (LoopDirective& loop :
-         tile.tap ? sliding_order(*tile.tap, accumulators) : reduction_order(v, accumulators))
-      schedule.loops.push_back(std::move(loop));
-    if (u) schedule.registers.push_back({name(*u), r, 0});
-    schedule.registers.push_back({name(v), size, tile.lanes});
-    if (!tile.tap) add_prefetch(schedule, v, u);
-    return schedule;
-  }
-
-  /// An input beyond L2 that each tile reads once is asked for a tile ahead. Where it comes in rows
-  /// that the tiles of output channels share, each of those asks for its share, at every trip.
-  void add_prefetch(Schedule& schedule, const NestAxis& v, const NestAxis* u) const {
-    if (flat_.weight < 0 || !flat_.constraints.empty() || input_bytes() <= target_.l2_bytes / 2 ||
-        schedule.loops.empty())
-      return;
-    const NestAxis& tap = *flat_.axis(schedule.loops.back().axis);
-    if (!tap.reduction) return;
-    for (const NestAxis& axis : flat_.axes)
-      if (axis.reduction && axis.var != tap.var && axis.extent.number() > 1) return;
-    for (const Read& read : reads_) {
-      if (read.operand == flat_.weight) continue;
-      const auto moves = [&](const NestAxis& axis) {
-        return stride_along(flat_, read.operand, read.index, axis.var);
-      };
-      const bool rows = moves(v) == 1;
-      const bool block = u && moves(*u) == tap.extent.number() && moves(tap) == 1;
-      if (!rows && !block) continue;
-      schedule.prefetch.push_back({flat_.operands[static_cast<size_t>(read.operand)].name});
-      if (rows && u && moves(*u) == 0) {
-        const int64_t turns = ceil_div(u->extent.number(), schedule.registers.front().size);
-        // Two loops over the taps: a trip of the outer one asks for a row, in each of `by` passes.
-        const int64_t by = std::min<int64_t>(turns, 8);
-        if (by > 1 && tap.extent.number() >= 2 * by) {
-          LoopDirective trips = schedule.loops.back();
-          trips.by = by, trips.unroll = 1;
-          schedule.loops.insert(schedule.loops.end() - 1, std::move(trips));
-        }
-      }
-    }
-  }
-
-  /// n and groups first. Then, as a rule, what is swept again and again is the smaller: weights
-  /// that fit L2 are the inner sweep (space outermost), else the input is.
-  std::vector<const NestAxis*> parallel_order(Order by) const {
-    std::vector<const NestAxis*> channels, space, first;
-    for (const NestAxis& axis : flat_.axes) {
-      if (axis.reduction) continue;
-      const bool is_first = axis.role == AxisRole::batch || axis.role == AxisRole::group ||
-                            axis.role == AxisRole::band;
-      (is_first ? first : is_space(axis) ? space : channels).push_back(&axis);
-    }
-    std::vector<const NestAxis*> order = first;
-    const bool usual = flat_.weight >= 0 && operand_bytes(flat_.weight) <= target_.l2_bytes / 2 &&
-                       input_bytes() > target_.l2_bytes / 2;
-    const bool space_outermost = usual != (by == Order::turned);
-    const auto& outer = space_outermost ? space : channels;
-    const auto& inner = space_outermost ? channels : space;
-    order.insert(order.end(), outer.begin(), outer.end());
-    order.insert(order.end(), inner.begin(), inner.end());
-    return order;
-  }
-
-  int64_t operand_bytes(int32_t operand) const {
-    const View& view = flat_.operands[static_cast<size_t>(operand)];
-    int64_t bytes = size_of(view.element);
-    for (const Dim& d : view.dims) bytes *= d.extent.number();
-    return bytes;
-  }
-  int64_t input_bytes() const {
-    int64_t bytes = 0;
-    for (const Read& read : reads_)
-      if (read.operand != flat_.weight) bytes += operand_bytes(read.operand);
-    return bytes;
-  }
-
-  /// Taps and input channels in the order in which they lie in the input, farthest apart outermost.
-  std::vector<LoopDirective> reduction_order(const NestAxis& v, int64_t accumulators) const {
-    struct Loop {
-      const NestAxis* axis;
-      int64_t stride;
-    };
-    std::vector<Loop> loops;
-    for (const NestAxis& axis : flat_.axes) {
-      if (!axis.reduction || axis.extent.number() == 1) continue;
-      int64_t stride = 0;
-      for (const Read& read : reads_)
-        if (read.operand != flat_.weight)
-          stride = std::max(stride, stride_along(flat_, read.operand, read.index, axis.var));
-      loops.push_back({&axis, stride});
-    }
-    if (!is_ordered())
-      std::stable_sort(loops.begin(), loops.end(),
-                       [](const Loop& a, const Loop& b) { return a.stride > b.stride; });
-    // Rows of taps come first even so: their bounds are found once, and channels inside a row
-    // share its lines just as well.
-    const auto is_tap_axis = [](const Loop& l) { return l.axis->role == AxisRole::tap; };
-    const auto last_tap = std::find_if(loops.rbegin(), loops.rend(), is_tap_axis);
-    const NestAxis* nearest = last_tap == loops.rend() ? nullptr : last_tap->axis;
-    if (!is_ordered())
-      std::stable_partition(loops.begin(), loops.end(),
-                            [&](const Loop& l) { return is_tap_axis(l) && l.axis != nearest; });
-    std::vector<LoopDirective> result;
-    for (const Loop& loop : loops) result.push_back({name(*loop.axis)});
-    if (result.empty()) return result;
-    if (const auto form = dot_form(flat_, loops.back().axis->var);
-        form && dot_products_ && vector_is_of_channels(*form, v)) {
-      result.back().dot = form->ways;
-      if (loops.back().axis->extent.number() >= 4 * form->ways && accumulators <= 16)
-        result.back().unroll = 2;
-      return result;
-    }
-    const int64_t extent = loops.back().axis->extent.number();
-    const bool is_tap = is_tap_axis(loops.back());
-    if (is_tap && !constrained(*loops.back().axis) && extent * accumulators <= most_straight_line)
-      result.back().unroll = LoopDirective::full;
-    else if (!is_tap && extent >= 4 && accumulators <= 16)
-      result.back().unroll = accumulators <= 8 ? 4 : 2;
-    return result;
-  }
-
-  /// The taps that slide innermost.
-  std::vector<LoopDirective> sliding_order(const NestAxis& tap, int64_t accumulators) const {
-    std::vector<LoopDirective> result;
-    for (const NestAxis& axis : flat_.axes)
-      if (axis.reduction && axis.extent.number() > 1 && axis.var != tap.var)
-        result.push_back({name(axis)});
-    if (!result.empty()) {
-      const NestAxis& last = *flat_.axis(result.back().axis);
-      if (!constrained(last) &&
-          last.extent.number() * tap.extent.number() * accumulators <= 2 * most_straight_line)
-        result.back().unroll = LoopDirective::full;
-    }
-    result.push_back({name(tap)});
-    result.back().slide = true;
-    return result;
-  }
-
-  bool vector_is_of_channels(const DotForm& form, const NestAxis& v) const {
-    const auto moves = [&](const Expr& e) {
-      bool found = false;
-      visit(e, [&](const ExprNode& node) {
-        if (const auto* read = std::get_if<Read>(&node.is))
-          found |= stride_along(flat_, read->operand, read->index, v.var) != 0;
-      });
-      return found;
-    };
-    return !moves(form.image) && moves(form.weight);
   }
 
   void explain(const Scored& best, std::vector<std::string>& why) const {
@@ -748,25 +446,22 @@ private:
         fmt::format("{} register tiles were scored for {}", scored_.size(), target_.name));
     const std::vector<std::string> told = in_words(flat_, best.plan, best.cost, target_);
     why.insert(why.end(), told.begin(), told.end());
-    if (!flatten_.empty())
-      for (const auto& axes : flatten_)
+    if (!builder_->flattened().empty())
+      for (const auto& axes : builder_->flattened())
         why.push_back(fmt::format("{} are one axis: every access walks them together",
                                   fmt::join(axes, " and ")));
   }
 
   const Target& target_;
-  const bool dot_products_; // are taken
   const SumOrder sums_;
   const int64_t lanes_;
-  bool is_banded_ = false;
   Nest scheduled_;                         // flattened
   Nest flat_;                              // the same with the least that each parameter may be
-  std::vector<Read> reads_;                // of flat_
   int64_t at_end_ = 0;                     // instructions a register
   double updates_ = 0;                     // instructions an update
+  std::optional<ScheduleBuilder> builder_; // of flat_
   std::optional<ConstantWeight> constant_; // the weight, where it is one
   std::optional<NestFacts> facts_;         // of scheduled_
-  std::vector<std::vector<std::string>> flatten_;
   std::vector<Scored> scored_;
   int64_t refused_ = 0; // candidates that do not fit: none should be made
 };

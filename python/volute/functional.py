@@ -147,7 +147,7 @@ def _placeless(name: str, error: Error) -> Error:
 
 
 def _make(key: Any, options: Tuple[Any, ...], arrays: Tuple[Array, ...]) -> Kernel:
-    kernel = options[0].compile(arrays, *options[1:])
+    kernel: Kernel = options[0].compile(arrays, *options[1:])
     with _kernels_lock:
         while len(_kernels) >= _most_kernels:  # the one that came first goes
             del _kernels[next(iter(_kernels))]
@@ -511,7 +511,8 @@ def max_pool1d_with_indices(
     return_indices: bool = False,
 ) -> Tuple[Array, Array]:
     """``max_pool1d(..., return_indices=True)``."""
-    return max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+    both: Tuple[Array, Array] = max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+    return both
 
 
 def max_pool2d(
@@ -543,7 +544,8 @@ def max_pool2d_with_indices(
     return_indices: bool = False,
 ) -> Tuple[Array, Array]:
     """``max_pool2d(..., return_indices=True)``."""
-    return max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+    both: Tuple[Array, Array] = max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+    return both
 
 
 def max_pool3d(
@@ -570,7 +572,8 @@ def max_pool3d_with_indices(
     return_indices: bool = False,
 ) -> Tuple[Array, Array]:
     """``max_pool3d(..., return_indices=True)``."""
-    return max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+    both: Tuple[Array, Array] = max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+    return both
 
 
 def max_unpool1d(
@@ -717,7 +720,8 @@ def adaptive_max_pool1d_with_indices(
     input: Array, output_size: Numbers, return_indices: bool = False
 ) -> Tuple[Array, Array]:
     """``adaptive_max_pool1d(..., return_indices=True)``."""
-    return adaptive_max_pool1d(input, output_size, True)
+    both: Tuple[Array, Array] = adaptive_max_pool1d(input, output_size, True)
+    return both
 
 
 def adaptive_avg_pool2d(input: Array, output_size: Union[int, Sequence[Optional[int]]]) -> Array:
@@ -740,7 +744,8 @@ def adaptive_max_pool2d_with_indices(
     input: Array, output_size: Union[int, Sequence[Optional[int]]], return_indices: bool = False
 ) -> Tuple[Array, Array]:
     """``adaptive_max_pool2d(..., return_indices=True)``."""
-    return adaptive_max_pool2d(input, output_size, True)
+    both: Tuple[Array, Array] = adaptive_max_pool2d(input, output_size, True)
+    return both
 
 
 def adaptive_avg_pool3d(input: Array, output_size: Union[int, Sequence[Optional[int]]]) -> Array:
@@ -759,7 +764,8 @@ def adaptive_max_pool3d_with_indices(
     input: Array, output_size: Union[int, Sequence[Optional[int]]], return_indices: bool = False
 ) -> Tuple[Array, Array]:
     """``adaptive_max_pool3d(..., return_indices=True)``."""
-    return adaptive_max_pool3d(input, output_size, True)
+    both: Tuple[Array, Array] = adaptive_max_pool3d(input, output_size, True)
+    return both
 
 
 # ---- normalisation, padding and element-wise functions ---------------------------------------------

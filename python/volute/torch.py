@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import copy
 import operator
+import re
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import torch
@@ -38,6 +39,8 @@ from ._core import Error, Kernel, Options, Program, _attribute, _compile, defaul
 from .functional import _attributes, _Operand
 
 __all__ = ["Fused", "optimize", "report"]
+
+_fx: Any = torch.fx  # which says no types of what it exports
 
 # ---- operators of torch's ----------------------------------------------------------------------
 
@@ -63,8 +66,8 @@ def _as_tuples(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _register() -> torch.library.Library:
-    library = torch.library.Library("volute", "DEF")
+def _register() -> Any:
+    library: Any = getattr(torch, "library").Library("volute", "DEF")  # of which not every torch says its types
     for family, schema in _schemas.items():
         for n in (1, 2, 3):
             name = family.format(n=n)
@@ -139,7 +142,7 @@ class Fused(nn.Module):
         kernel = _compile(default_session(), Program(text, self._name), strides)
         orders = [o.order for o in operands] + [o.order for o, _ in weights]
         missing = operands[0].order.count(-1)
-        axes = functional.re.findall(r"([a-z])=", kernel.type("y"))
+        axes = re.findall(r"([a-z])=", kernel.type("y"))
         orders.append(tuple(max(letters.index(axis) - missing, -1) for axis in axes))
         kernel._set_orders(orders)
         if weights:
@@ -153,7 +156,8 @@ class Fused(nn.Module):
 
     def forward(self, image: torch.Tensor, *operands: Any) -> torch.Tensor:
         try:
-            return _volute.call_cached(self._kernels, self._compile, (), (image, *operands), None)
+            found: torch.Tensor = _volute.call_cached(self._kernels, self._compile, (), (image, *operands), None)
+            return found
         except (Error, TypeError):
             if not operands:
                 raise
@@ -204,7 +208,7 @@ def _has_hooks(module: nn.Module) -> bool:
 
 def _is_leaf(module: nn.Module) -> bool:
     """Whether a trace calls it, and does not go into it."""
-    return torch.fx.Tracer().is_leaf_module(module, "")
+    return bool(_fx.Tracer().is_leaf_module(module, ""))
 
 
 def _dense(tensor: torch.Tensor) -> torch.Tensor:
@@ -402,28 +406,33 @@ def optimize(module: nn.Module) -> nn.Module:
         hooked = [name for name, m in made.named_modules() if _has_hooks(m) and not _is_leaf(m)]
         if hooked:  # which a trace goes past
             raise _Left(f"{hooked[0] or 'it'} has hooks")
-        traced = torch.fx.symbolic_trace(made)
+        traced = _fx.symbolic_trace(made)
     except Exception as failure:  # whatever the module's own code makes of values that are not there
         told.left.append(("the whole", f"cannot be traced ({failure}): its parts are taken one by one"))
         made = _replace_parts(made, told)
     else:
         made = _replace_nodes(traced, told)
     made._volute_report = told
-    return made.eval()
+    made.eval()
+    result: nn.Module = made
+    return result
 
 
 # -- a traced module --
 
 
-def _module_of(graph_module: torch.fx.GraphModule, node: Any) -> Optional[nn.Module]:
-    return graph_module.get_submodule(node.target) if node.op == "call_module" else None
+def _module_of(graph_module: Any, node: Any) -> Optional[nn.Module]:
+    if node.op != "call_module":
+        return None
+    found: nn.Module = graph_module.get_submodule(node.target)
+    return found
 
 
 def _only_user(node: Any) -> Optional[Any]:
     return next(iter(node.users)) if len(node.users) == 1 else None
 
 
-def _step_of(graph_module: torch.fx.GraphModule, node: Any, value: Any) -> Optional[Tuple[_Step, List[Any]]]:
+def _step_of(graph_module: Any, node: Any, value: Any) -> Optional[Tuple[_Step, List[Any]]]:
     """The step that a node is on a value, and the other value where it adds one."""
     inner = _module_of(graph_module, node)
     if inner is not None:
@@ -432,7 +441,7 @@ def _step_of(graph_module: torch.fx.GraphModule, node: Any, value: Any) -> Optio
     if node.op == "call_function" and node.target in _additions:
         others = [a for a in node.args if a is not value]
         plain = len(node.args) == 2 and not node.kwargs and len(others) == 1
-        if plain and isinstance(others[0], torch.fx.Node):
+        if plain and isinstance(others[0], _fx.Node):
             return _Step("add", "add {x}, {r}", takes_operand=True), others
         return None
     plain = len(node.args) == 1 and set(node.kwargs) <= {"inplace"}
@@ -443,7 +452,7 @@ def _step_of(graph_module: torch.fx.GraphModule, node: Any, value: Any) -> Optio
     return None
 
 
-def _replace_nodes(graph_module: torch.fx.GraphModule, told: _Report) -> nn.Module:
+def _replace_nodes(graph_module: Any, told: _Report) -> nn.Module:
     graph = graph_module.graph
     order = {node: i for i, node in enumerate(graph.nodes)}
     targets: Dict[str, int] = {}
@@ -488,7 +497,8 @@ def _replace_nodes(graph_module: torch.fx.GraphModule, told: _Report) -> nn.Modu
     graph_module.delete_all_unused_submodules()
     graph.lint()
     graph_module.recompile()
-    return graph_module
+    replaced: nn.Module = graph_module
+    return replaced
 
 
 # -- one that cannot be traced --

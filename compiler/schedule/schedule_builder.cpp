@@ -1,0 +1,312 @@
+#include "compiler/schedule/schedule_builder.h"
+
+#include "compiler/nests/bands.h"
+#include "compiler/nests/strides.h"
+#include "compiler/nests/weight_expression.h"
+
+#include <algorithm>
+
+namespace volute::compiler {
+
+using namespace ir;
+
+namespace {
+
+// Straight-line multiply-adds in one body: more buys nothing and costs compile time (about 0.03 ms
+// each).
+constexpr int64_t most_straight_line = 48;
+constexpr int64_t elementwise_chunk = 4096; // elements of a work item
+
+} // namespace
+
+ScheduleBuilder::ScheduleBuilder(const Nest& nest, std::vector<std::vector<std::string>> flattened,
+                                 const Target& target, bool dot_products, SumOrder sums)
+    : nest_(nest), flattened_(std::move(flattened)), target_(target), dot_products_(dot_products),
+      is_ordered_(sums == SumOrder::stated && order_matters(nest)),
+      is_banded_(band_axis(nest) != nullptr), reads_(inner_reads(nest)) {}
+
+const std::string& ScheduleBuilder::name(const NestAxis& axis) const {
+  return nest_.vars[static_cast<size_t>(axis.var.id)];
+}
+
+bool ScheduleBuilder::is_space(const NestAxis& axis) {
+  return axis.role == AxisRole::space || axis.role == AxisRole::residue;
+}
+
+Schedule ScheduleBuilder::plain_loops() const {
+  Schedule schedule;
+  for (const NestAxis& axis : nest_.axes) {
+    LoopDirective loop{name(axis)};
+    loop.parallel = is_shared(nest_, axis);
+    schedule.loops.push_back(loop);
+  }
+  return schedule;
+}
+
+Schedule ScheduleBuilder::scattered() const {
+  Schedule schedule;
+  std::vector<LoopDirective> inner;
+  for (const NestAxis& axis : nest_.axes) {
+    const Write& w = nest_.writes.front();
+    const bool is_plane = stride_along(nest_, w.operand, w.index, axis.var) != 0;
+    LoopDirective loop{name(axis)};
+    loop.parallel = is_plane;
+    (is_plane ? schedule.loops : inner).push_back(loop);
+  }
+  schedule.flatten = flattened_;
+  schedule.loops.insert(schedule.loops.end(), inner.begin(), inner.end());
+  return schedule;
+}
+
+Schedule ScheduleBuilder::for_tile(const TileShape& tile, LoopOrder order) const {
+  const NestAxis& v = *tile.v;
+  const NestAxis* u = tile.u;
+  const int64_t size = tile.size, r = tile.rows;
+  Schedule schedule;
+  schedule.flatten = flattened_;
+  if (nest_.weight >= 0) schedule.pack = {{"weight"}};
+  std::vector<LoopDirective> items, inner;
+  for (const NestAxis* axis : parallel_order(order)) {
+    const bool tiled = axis->var == v.var || (u && axis->var == u->var);
+    LoopDirective loop{name(*axis)};
+    if (is_banded_) { // work items are those of the step
+      loop.parallel = is_shared(nest_, *axis);
+      (loop.parallel ? items : inner).push_back(loop);
+    } else if (tiled && !constrained(*axis) && nest_.accumulators.empty() &&
+               axis->extent.number() > 2 * elementwise_chunk) {
+      items.push_back({name(*axis), elementwise_chunk, 1, true});
+      inner.push_back(loop);
+    } else if (tiled && constrained(*axis) && !(tile.tap && axis->var == u->var)) {
+      inner.push_back(loop); // its borders are bodies of their own, one after the other
+    } else {
+      loop.parallel = true;
+      items.push_back(loop);
+    }
+  }
+  std::stable_partition(items.begin(), items.end(), [&](const LoopDirective& loop) {
+    return nest_.axis(loop.axis)->role == AxisRole::batch;
+  });
+  schedule.loops = std::move(items);
+  schedule.loops.insert(schedule.loops.end(), inner.begin(), inner.end());
+  const int64_t accumulators = r * ceil_div(size, tile.lanes);
+  for (LoopDirective& loop :
+       tile.tap ? sliding_order(*tile.tap, accumulators) : reduction_order(v, accumulators))
+    schedule.loops.push_back(std::move(loop));
+  if (u) schedule.registers.push_back({name(*u), r, 0});
+  schedule.registers.push_back({name(v), size, tile.lanes});
+  if (!tile.tap) add_prefetch(schedule, v, u);
+  return schedule;
+}
+
+/// An input beyond L2 that each tile reads once is asked for a tile ahead. Where it comes in rows
+/// that the tiles of output channels share, each of those asks for its share, at every trip.
+void ScheduleBuilder::add_prefetch(Schedule& schedule, const NestAxis& v, const NestAxis* u) const {
+  if (nest_.weight < 0 || !nest_.constraints.empty() || input_bytes() <= target_.l2_bytes / 2 ||
+      schedule.loops.empty())
+    return;
+  const NestAxis& tap = *nest_.axis(schedule.loops.back().axis);
+  if (!tap.reduction) return;
+  for (const NestAxis& axis : nest_.axes)
+    if (axis.reduction && axis.var != tap.var && axis.extent.number() > 1) return;
+  for (const Read& read : reads_) {
+    if (read.operand == nest_.weight) continue;
+    const auto moves = [&](const NestAxis& axis) {
+      return stride_along(nest_, read.operand, read.index, axis.var);
+    };
+    const bool rows = moves(v) == 1;
+    const bool block = u && moves(*u) == tap.extent.number() && moves(tap) == 1;
+    if (!rows && !block) continue;
+    schedule.prefetch.push_back({nest_.operands[static_cast<size_t>(read.operand)].name});
+    if (rows && u && moves(*u) == 0) {
+      const int64_t turns = ceil_div(u->extent.number(), schedule.registers.front().size);
+      // Two loops over the taps: a trip of the outer one asks for a row, in each of `by` passes.
+      const int64_t by = std::min<int64_t>(turns, 8);
+      if (by > 1 && tap.extent.number() >= 2 * by) {
+        LoopDirective trips = schedule.loops.back();
+        trips.by = by, trips.unroll = 1;
+        schedule.loops.insert(schedule.loops.end() - 1, std::move(trips));
+      }
+    }
+  }
+}
+
+Schedule ScheduleBuilder::blocked(const TileShape& tile, const NestAxis& summed, int64_t block,
+                                  const NestAxis& made, int64_t panels, bool space_inside) const {
+  Schedule schedule = for_tile(tile, LoopOrder::usual);
+  schedule.prefetch.clear();
+  std::vector<LoopDirective> items, space, taps;
+  for (LoopDirective loop : schedule.loops) {
+    const NestAxis& axis = *nest_.axis(loop.axis);
+    if (axis.reduction) {
+      taps.push_back(loop);
+    } else if (is_space(axis)) {
+      loop.parallel = false;
+      space.push_back(loop);
+    } else if (axis.var != made.var) {
+      items.push_back(loop);
+    }
+  }
+  LoopDirective channels{name(made)};
+  const int64_t panel = tile.v == &made ? tile.size : tile.rows;
+  items.push_back({name(made), panel * panels, 1, true});
+  items.push_back({name(summed), block});
+  if (space_inside && panels > 1) items.push_back(channels);
+  items.insert(items.end(), space.begin(), space.end());
+  if (!space_inside && panels > 1) items.push_back(channels);
+  items.insert(items.end(), taps.begin(), taps.end());
+  schedule.loops = std::move(items);
+  return schedule;
+}
+
+Schedule ScheduleBuilder::lanes_of_sums(const NestAxis& v, const NestAxis& u, int64_t rows,
+                                        const NestAxis* other, int64_t more, int64_t lanes) const {
+  Schedule schedule;
+  schedule.flatten = flattened_;
+  if (nest_.weight >= 0) schedule.pack = {{"weight"}};
+  std::vector<LoopDirective> inner;
+  for (const NestAxis* axis : parallel_order(LoopOrder::usual)) {
+    LoopDirective loop{name(*axis)};
+    const bool tiled = axis->var == u.var || (other && axis->var == other->var);
+    loop.parallel = !(tiled && constrained(*axis)); // whose borders are bodies of their own
+    (loop.parallel ? schedule.loops : inner).push_back(loop);
+  }
+  schedule.loops.insert(schedule.loops.end(), inner.begin(), inner.end());
+  for (const NestAxis& axis : nest_.axes)
+    if (axis.reduction && axis.var != v.var && axis.extent.number() > 1)
+      schedule.loops.push_back({name(axis)});
+  LoopDirective last{name(v), lanes};
+  if (v.extent.number() >= 4 * lanes) last.unroll = rows * more <= 4 ? 4 : 2;
+  schedule.loops.push_back(last);
+  if (other) schedule.registers.push_back({name(*other), more, 0});
+  schedule.registers.push_back({name(u), rows, 0});
+  schedule.registers.push_back({name(v), lanes, lanes});
+  return schedule;
+}
+
+void ScheduleBuilder::put_numbers(Schedule& schedule, const ConstantWeight& weight) const {
+  schedule.pack.clear();
+  for (LoopDirective& loop : schedule.loops) {
+    const NestAxis& axis = *nest_.axis(loop.axis);
+    if (!axis.reduction) continue;
+    loop.by = loop.dot = 0;
+    loop.unroll = weight.moves_along(axis.var) ? LoopDirective::full : 1;
+  }
+}
+
+/// n and groups first. Then, as a rule, what is swept again and again is the smaller: weights
+/// that fit L2 are the inner sweep (space outermost), else the input is.
+std::vector<const NestAxis*> ScheduleBuilder::parallel_order(LoopOrder by) const {
+  std::vector<const NestAxis*> channels, space, first;
+  for (const NestAxis& axis : nest_.axes) {
+    if (axis.reduction) continue;
+    const bool is_first =
+        axis.role == AxisRole::batch || axis.role == AxisRole::group || axis.role == AxisRole::band;
+    (is_first ? first : is_space(axis) ? space : channels).push_back(&axis);
+  }
+  std::vector<const NestAxis*> order = first;
+  const bool usual = nest_.weight >= 0 && operand_bytes(nest_.weight) <= target_.l2_bytes / 2 &&
+                     input_bytes() > target_.l2_bytes / 2;
+  const bool space_outermost = usual != (by == LoopOrder::turned);
+  const auto& outer = space_outermost ? space : channels;
+  const auto& inner = space_outermost ? channels : space;
+  order.insert(order.end(), outer.begin(), outer.end());
+  order.insert(order.end(), inner.begin(), inner.end());
+  return order;
+}
+
+/// Taps and input channels in the order in which they lie in the input, farthest apart outermost.
+std::vector<LoopDirective> ScheduleBuilder::reduction_order(const NestAxis& v,
+                                                            int64_t accumulators) const {
+  struct Loop {
+    const NestAxis* axis;
+    int64_t stride;
+  };
+  std::vector<Loop> loops;
+  for (const NestAxis& axis : nest_.axes) {
+    if (!axis.reduction || axis.extent.number() == 1) continue;
+    int64_t stride = 0;
+    for (const Read& read : reads_)
+      if (read.operand != nest_.weight)
+        stride = std::max(stride, stride_along(nest_, read.operand, read.index, axis.var));
+    loops.push_back({&axis, stride});
+  }
+  if (!is_ordered())
+    std::stable_sort(loops.begin(), loops.end(),
+                     [](const Loop& a, const Loop& b) { return a.stride > b.stride; });
+  // Rows of taps come first even so: their bounds are found once, and channels inside a row
+  // share its lines just as well.
+  const auto is_tap_axis = [](const Loop& l) { return l.axis->role == AxisRole::tap; };
+  const auto last_tap = std::find_if(loops.rbegin(), loops.rend(), is_tap_axis);
+  const NestAxis* nearest = last_tap == loops.rend() ? nullptr : last_tap->axis;
+  if (!is_ordered())
+    std::stable_partition(loops.begin(), loops.end(),
+                          [&](const Loop& l) { return is_tap_axis(l) && l.axis != nearest; });
+  std::vector<LoopDirective> result;
+  for (const Loop& loop : loops) result.push_back({name(*loop.axis)});
+  if (result.empty()) return result;
+  if (const auto form = dot_form(nest_, loops.back().axis->var);
+      form && dot_products_ && vector_is_of_channels(*form, v)) {
+    result.back().dot = form->ways;
+    if (loops.back().axis->extent.number() >= 4 * form->ways && accumulators <= 16)
+      result.back().unroll = 2;
+    return result;
+  }
+  const int64_t extent = loops.back().axis->extent.number();
+  const bool is_tap = is_tap_axis(loops.back());
+  if (is_tap && !constrained(*loops.back().axis) && extent * accumulators <= most_straight_line)
+    result.back().unroll = LoopDirective::full;
+  else if (!is_tap && extent >= 4 && accumulators <= 16)
+    result.back().unroll = accumulators <= 8 ? 4 : 2;
+  return result;
+}
+
+/// The taps that slide innermost.
+std::vector<LoopDirective> ScheduleBuilder::sliding_order(const NestAxis& tap,
+                                                          int64_t accumulators) const {
+  std::vector<LoopDirective> result;
+  for (const NestAxis& axis : nest_.axes)
+    if (axis.reduction && axis.extent.number() > 1 && axis.var != tap.var)
+      result.push_back({name(axis)});
+  if (!result.empty()) {
+    const NestAxis& last = *nest_.axis(result.back().axis);
+    if (!constrained(last) &&
+        last.extent.number() * tap.extent.number() * accumulators <= 2 * most_straight_line)
+      result.back().unroll = LoopDirective::full;
+  }
+  result.push_back({name(tap)});
+  result.back().slide = true;
+  return result;
+}
+
+bool ScheduleBuilder::vector_is_of_channels(const DotForm& form, const NestAxis& v) const {
+  const auto moves = [&](const Expr& e) {
+    bool found = false;
+    visit(e, [&](const ExprNode& node) {
+      if (const auto* read = std::get_if<Read>(&node.is))
+        found |= stride_along(nest_, read->operand, read->index, v.var) != 0;
+    });
+    return found;
+  };
+  return !moves(form.image) && moves(form.weight);
+}
+
+bool ScheduleBuilder::constrained(const NestAxis& axis) const {
+  return std::any_of(nest_.constraints.begin(), nest_.constraints.end(),
+                     [&](const Constraint& c) { return c.value.depends_on(axis.var); });
+}
+
+int64_t ScheduleBuilder::operand_bytes(int32_t operand) const {
+  const View& view = nest_.operands[static_cast<size_t>(operand)];
+  int64_t bytes = size_of(view.element);
+  for (const Dim& d : view.dims) bytes *= d.extent.number();
+  return bytes;
+}
+
+int64_t ScheduleBuilder::input_bytes() const {
+  int64_t bytes = 0;
+  for (const Read& read : reads_)
+    if (read.operand != nest_.weight) bytes += operand_bytes(read.operand);
+  return bytes;
+}
+
+} // namespace volute::compiler
