@@ -29,7 +29,7 @@ class Documents(unittest.TestCase):
         runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
         said = []
         runner.run(test, out=said.append)
-        self.assertGreater(runner.tries, 20)
+        self.assertGreater(runner.tries, 20 if torch else 15)
         self.assertEqual(runner.failures, 0, "".join(said))
 
     def test_readme(self):
