@@ -1,6 +1,6 @@
 # `cpack` in the build folder makes the Debian packages: libvolute0.1 (the library), libvolute-dev
 # (headers, CMake package, pkg-config), volute (the command line) and, where it is built,
-# python3-volute.
+# python3-volute. The modules of the benchmark's peers are in none of them.
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME volute)
 set(CPACK_PACKAGE_VENDOR Volute)

@@ -20,9 +20,10 @@ function(volute_add_peer name package header library)
   target_include_directories(volute_peer_${name} SYSTEM PRIVATE ${VOLUTE_PEER_${name}_INCLUDE})
   target_link_libraries(volute_peer_${name} PRIVATE volute_peer ${VOLUTE_PEER_${name}_LIBRARY})
   target_compile_options(volute_peer_${name} PRIVATE ${VOLUTE_WARNINGS})
-  # Only those that were built: quickstart builds them when it is asked to.
+  # Only those that were built: quickstart builds them when it is asked to. In no Debian package: whoever
+  # installs the command line would have to install every library that the benchmark compares with.
   install(TARGETS volute_peer_${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/volute/peers
-                                              COMPONENT tool OPTIONAL)
+                                              COMPONENT peers OPTIONAL)
   set(peers_built ${peers_built} ${name} PARENT_SCOPE)
 endfunction()
 

@@ -36,8 +36,8 @@ foreach(name IN ITEMS libvolute-dev volute)
     message(SEND_ERROR "${name} does not want the library: ${depends_${name}}")
   endif()
 endforeach()
-if(depends_volute MATCHES "libllvm")
-  message(SEND_ERROR "volute is linked with LLVM: ${depends_volute}")
+if(depends_volute MATCHES "libllvm|libtorch|libopencv|libdnnl|libopenblas")
+  message(SEND_ERROR "volute wants LLVM, or what its benchmark compares with: ${depends_volute}")
 endif()
 
 # Loadable as it was unpacked, and enough to build against.
