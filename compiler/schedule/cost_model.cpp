@@ -113,11 +113,9 @@ public:
     // What a cache holds all of is there from the call before, or from who made it.
     const bool in_l1 = footprint.bytes(0) <= static_cast<double>(room(target_.l1_bytes));
     const bool in_l2 = footprint.bytes(0) <= static_cast<double>(room(target_.l2_bytes));
-    l2_cycles_ = in_l1 ? 0 : footprint.traffic(room(target_.l1_bytes)) / l2_bytes_per_cycle;
-    const int64_t l2 = room(target_.l2_bytes);
-    l3_cycles_ = in_l2 ? 0
-                       : (footprint.traffic(l2) + brought_beside * footprint.beside(l2)) /
-                             l3_bytes_per_cycle;
+    l2_cycles_ = in_l1 ? 0 : footprint.traffic(room(target_.l1_bytes)).bytes / l2_bytes_per_cycle;
+    const Footprint::Traffic far = footprint.traffic(room(target_.l2_bytes));
+    l3_cycles_ = in_l2 ? 0 : (far.bytes + brought_beside * far.beside) / l3_bytes_per_cycle;
     l2_cycles_a_step_ = l2_cycles_ / all_steps;
     l3_cycles_a_step_ = l3_cycles_ / all_steps;
     for (const TileSizes& size : sizes) add_tiles(size, tiles_elsewhere * size.tiles);

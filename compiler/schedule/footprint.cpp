@@ -185,15 +185,12 @@ Footprint::Traffic Footprint::traffic(size_t operand, int64_t capacity) const {
   return traffic;
 }
 
-double Footprint::traffic(int64_t capacity) const {
-  double sum = 0;
-  for (size_t i = 0; i < operands_.size(); ++i) sum += traffic(i, capacity).bytes;
-  return sum;
-}
-
-double Footprint::beside(int64_t capacity) const {
-  double sum = 0;
-  for (size_t i = 0; i < operands_.size(); ++i) sum += traffic(i, capacity).beside;
+Footprint::Traffic Footprint::traffic(int64_t capacity) const {
+  Traffic sum;
+  for (size_t i = 0; i < operands_.size(); ++i) {
+    const Traffic one = traffic(i, capacity);
+    sum.bytes += one.bytes, sum.rows += one.rows, sum.beside += one.beside;
+  }
   return sum;
 }
 

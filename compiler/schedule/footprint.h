@@ -34,16 +34,15 @@ public:
   /// loops: of one operand.
   struct Traffic {
     double bytes = 0;
-    double rows = 0; // visits to parts a page or more apart: there no prefetcher knows on
+    double rows = 0;   // visits to parts a page or more apart: there no prefetcher knows on
     double beside = 0; // bytes of lines behind pieces of rows that prefetchers bring in for nothing
   };
   Traffic traffic(size_t operand, int64_t capacity) const;
-  /// Bytes of all operands.
-  double traffic(int64_t capacity) const;
-  double beside(int64_t capacity) const;
+  /// Of all operands together.
+  Traffic traffic(int64_t capacity) const;
 
   struct Touched : Traffic { // by one pass of the loops from a depth on
-    int64_t piece = 0;       // bytes from which on its first gap is
+    int64_t piece = 0;       // bytes up to its first gap
   };
 
 private:

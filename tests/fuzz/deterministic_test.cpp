@@ -8,6 +8,7 @@
 #include "ir/number.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
+#include "tests/support/dice.h"
 #include "tests/support/kernel_run.h"
 #include "tests/support/random_program.h"
 #include "tests/support/random_schedule.h"
@@ -24,11 +25,6 @@ using namespace volute;
 using namespace volute::tests;
 
 namespace {
-
-uint64_t number_from(const char* variable, uint64_t otherwise) {
-  const char* text = std::getenv(variable);
-  return text ? std::strtoull(text, nullptr, 10) : otherwise;
-}
 
 /// What the loops of a program compute, as they are made under a schedule for a target; nothing
 /// where the schedule is refused.

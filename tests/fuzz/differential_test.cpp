@@ -25,6 +25,7 @@
 
 #include "ir/parse.h"
 #include "tests/support/catch.h"
+#include "tests/support/dice.h"
 #include "tests/support/kernel_run.h"
 #include "tests/support/random_program.h"
 #include "tests/support/random_schedule.h"
@@ -47,11 +48,6 @@ using namespace volute;
 using namespace volute::tests;
 
 namespace {
-
-uint64_t number_from(const char* variable, uint64_t otherwise) {
-  const char* text = std::getenv(variable);
-  return text ? std::strtoull(text, nullptr, 10) : otherwise;
-}
 
 std::vector<std::string> targets() {
   std::vector<std::string> result;

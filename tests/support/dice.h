@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <initializer_list>
 #include <random>
 #include <utility>
@@ -41,5 +42,11 @@ public:
 private:
   std::mt19937_64 engine_;
 };
+
+/// A number that the environment gives, or another.
+inline uint64_t number_from(const char* variable, uint64_t otherwise) {
+  const char* text = std::getenv(variable);
+  return text ? std::strtoull(text, nullptr, 10) : otherwise;
+}
 
 } // namespace volute::tests

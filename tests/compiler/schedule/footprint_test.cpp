@@ -49,6 +49,7 @@ private:
 
 struct Counted {
   double predicted = 0, simulated = 0;
+  double beside = 0; // predicted
 };
 
 Counted traffic(const std::string& text, const std::string& schedule, int64_t capacity) {
@@ -65,7 +66,8 @@ Counted traffic(const std::string& text, const std::string& schedule, int64_t ca
   ir::evaluate_watched(main, memory,
                        [&](int32_t buffer, int64_t byte) { cache.touch(buffer, byte); });
   const Footprint footprint(nest, stages.plans.at(nest.name), request.target);
-  return {footprint.traffic(capacity), static_cast<double>(cache.missed())};
+  const Footprint::Traffic predicted = footprint.traffic(capacity);
+  return {predicted.bytes, static_cast<double>(cache.missed()), predicted.beside};
 }
 
 void check_equal(const std::string& text, const std::string& schedule, int64_t capacity) {
@@ -130,4 +132,9 @@ TEST_CASE("copies and pools touch each line once, rows far apart by themselves")
     %y = max_pool %x {kernel = 2} return %y })";
   check_equal(pool, "for h, w, c by 16, kh, kw; registers c 16 vector 16", 16 << 10);
   check_equal(pool, "for c by 16, h, w, kh, kw; registers c 16 vector 16", 16 << 10);
+  // Of 32 channels 16 at a time: 64 bytes of each pixel's 128, of x and of y, in both sweeps.
+  const double beside =
+      traffic(pool, "for c by 16, h, w, kh, kw; registers c 16 vector 16", 4 << 10).beside;
+  CHECK(beside == 2 * 64 * (16 * 16 + 8 * 8));
+  CHECK(traffic(pool, "for h, w, c by 16, kh, kw; registers c 16 vector 16", 4 << 10).beside == 0);
 }

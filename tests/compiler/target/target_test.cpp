@@ -106,6 +106,9 @@ TEST_CASE("a Zen 4 has 512-bit vectors at one FMA a cycle", "[target]") {
   CHECK(t.vector_bytes == 64);
   CHECK(t.vector_registers == 32);
   CHECK(t.fma_per_cycle == 1);
+  CHECK(t.rates(64).fma == 1);
+  CHECK(t.rates(32).fma == 2); // one of 64 bytes takes both units
+  CHECK(t.rates(16).fma == 2);
   CHECK(t.stores_per_cycle == 0.5);
   CHECK(t.l2_bytes == 1 << 20);
   CHECK(t.l3_bytes == 32 << 20);
