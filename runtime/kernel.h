@@ -172,6 +172,7 @@ public:
 private:
   friend class WeakKernel;
   friend class FunctionTable;
+  friend class ProgramTable;
   friend class MemoryCache;
   explicit Kernel(std::shared_ptr<const KernelState> state) : state_(std::move(state)) {}
   /// Somebody has found it otherwise than by its key; the cache asks once before it lets go.

@@ -10,6 +10,7 @@
 #include "runtime/key.h"
 #include "runtime/log.h"
 #include "runtime/own_folder.h"
+#include "runtime/program_table.h"
 #include "runtime/tell_tools.h"
 #include "runtime/tuned.h"
 
@@ -140,6 +141,7 @@ struct Session::State {
   std::atomic<int64_t> stores{0};
   MemoryCache cache;
   FunctionTable functions;
+  ProgramTable programs;
   mutable std::once_flag tuned_loaded;
   mutable TunedSchedules tuned; // of the disk cache's folder, as they were at the first compile
 };
@@ -324,11 +326,18 @@ Session::Session(const Options& options, Threads threads, CompileImage compile_i
 Session::Session(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
 Expected<Kernel> Session::try_compile(const ir::Program& program, const CompileOptions& options) {
+  if (!state_->log.is_on(1))
+    if (std::optional<Kernel> kernel = state_->programs.find(program, options)) {
+      state_->cache.keep_within_limit();
+      return std::move(*kernel);
+    }
   const Expected<CompileOptions> complete = state_->completed(program, options);
   if (!complete) return complete.failure();
   const std::string key = kernel_key(program, *complete);
   while (true) try {
-      return state_->found_or_made(program, *complete, key);
+      Expected<Kernel> kernel = state_->found_or_made(program, *complete, key);
+      if (kernel) state_->programs.remember(program, options, *kernel);
+      return kernel;
     } catch (const Cancelled&) {
       // By somebody who asked for the same kernel, and needs it no more: this one does.
       if (cancel_flag && cancel_flag->load()) throw;
@@ -388,16 +397,16 @@ Expected<TieredKernel> Session::try_compile_tiered(const ir::Program& program,
     if (!kernel) return kernel.failure();
     return TieredKernel(*kernel);
   }
-  PendingKernel pending = compile_async(program, options);
+  // What answers first is made first: the two would take each other's time.
   // A kernel for another target may round elsewhere; plain loops for this one do not.
   if (!complete->deterministic)
     if (const std::optional<Kernel> theirs = state_->kernel_of_others(program, *complete))
-      return TieredKernel(*theirs, std::move(pending));
+      return TieredKernel(*theirs, compile_async(program, options));
   CompileOptions plain = options;
   plain.schedule = "naive";
   const Expected<Kernel> quick = try_compile(program, plain);
-  if (quick) return TieredKernel(*quick, std::move(pending));
-  const Expected<Kernel> only = pending.get(); // of some programs plain loops are too much code
+  if (quick) return TieredKernel(*quick, compile_async(program, options));
+  const Expected<Kernel> only = try_compile(program, options); // plain loops may be too much code
   if (!only) return only.failure();
   return TieredKernel(*only);
 }
@@ -495,7 +504,7 @@ void Session::remember(const FunctionKey& key, const Kernel& kernel) {
 
 MemoryCache::Counters Session::cache_counters() const {
   MemoryCache::Counters counters = state_->cache.counters();
-  counters.hits += state_->functions.hits();
+  counters.hits += state_->functions.hits() + state_->programs.hits();
   counters.loads = state_->loads.load(std::memory_order_relaxed);
   counters.compiles -= counters.loads; // of those that were not found in memory
   counters.loads += state_->reports.load(std::memory_order_relaxed);
@@ -507,6 +516,7 @@ std::string Session::cache_dir() const { return state_->disk ? state_->disk->pat
 
 void Session::clear_cache() {
   state_->functions.clear();
+  state_->programs.clear();
   state_->cache.clear();
 }
 

@@ -3,6 +3,7 @@
 #include "compiler/compile.h"
 #include "ir/parse.h"
 #include "runtime/executable_memory.h"
+#include "runtime/function_key.h"
 #include "runtime/volute.hpp"
 #include "tests/support/catch.h"
 
@@ -108,6 +109,13 @@ TEST_CASE("calls by every way, in nanoseconds", "[.timing]") {
   Small small;
   const ir::Program pool = *ir::parse(R"(
     program @pool(%x: f32[n=1, c=4, h=8, w=8]) { %y = max_pool %x {kernel = 2} return %y })");
+  (void)small.session.compile(pool);
+  (void)small.functional();
+  runtime::FunctionKey key;
+  key.add(small.x);
+  key.add(small.w);
+  key.add(small.options);
+  small.session.remember(key, small.kernel);
   const compiler::Compiled compiled = *compiler::compile(pool);
   const auto memory = *runtime::ExecutableMemory::map(
       compiled.image.bytes, compiled.image.text_bytes, compiled.image.name);
@@ -135,6 +143,8 @@ TEST_CASE("calls by every way, in nanoseconds", "[.timing]") {
                          (void)small.kernel.run({{"x", x}, {"w", w}}, {{"y", y}}).ok();
                        }),
       bench::candidate("conv2d", [&] { (void)small.functional(); }),
+      bench::candidate("compile, found by the program", [&] { (void)small.session.compile(pool); }),
+      bench::candidate("conv2d's key, found", [&] { (void)small.session.recall(key); }),
   };
   const std::vector<bench::Timing> timings = bench::measure(candidates, {}, bench::thread_seconds);
   for (size_t i = 0; i < candidates.size(); ++i)

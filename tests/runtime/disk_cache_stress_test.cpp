@@ -129,3 +129,62 @@ TEST_CASE("processes that are killed at any moment leave whole kernels") {
   CHECK(killed > 0);
   CHECK(status_of(start({folder, "1", "20", "999", "1000000000"})) == 0);
 }
+
+namespace {
+
+/// What a script does in a mount namespace of its own, as root of it, and says; nothing where that
+/// is not allowed to this user.
+struct Ran {
+  int status;
+  std::string out, err;
+};
+std::optional<Ran> in_own_mounts(const std::string& script) {
+  if (std::system("unshare -rm true 2>/dev/null") != 0) {
+    WARN("no mount namespace for this user: not tried");
+    return std::nullopt;
+  }
+  const TemporaryFolder temporary;
+  tests::write_file(temporary / "script", "set -e\n" + script);
+  const int status = std::system(("unshare -rm sh '" + temporary / "script" + "' >'" +
+                                  temporary / "out" + "' 2>'" + temporary / "err" + "'")
+                                     .c_str());
+  return Ran{WIFEXITED(status) ? WEXITSTATUS(status) : -1, tests::read_file(temporary / "out"),
+             tests::read_file(temporary / "err")};
+}
+
+std::string worker(const std::string& folder, const std::string& arguments) {
+  return "'" VOLUTE_CACHE_WORKER "' '" + folder + "' " + arguments + "\n";
+}
+
+} // namespace
+
+TEST_CASE("on a disk that is full every result is right, and what was kept is whole") {
+  const TemporaryFolder temporary;
+  const std::string disk = temporary / "disk", kept = temporary / "kept";
+  const auto ran = in_own_mounts("mkdir '" + disk + "'\nmount -t tmpfs -o size=96k none '" + disk +
+                                 "'\n" + worker(disk + "/k", "3 40 1 1000000000") + "df -k '" +
+                                 disk + "' | tail -1\ncp -a '" + disk + "/k' '" + kept + "'\n");
+  if (!ran) return;
+  INFO(ran->out << ran->err);
+  CHECK(ran->status == 0); // the worker's: nothing wrong, nothing refused
+  CHECK(ran->err == "volute: warning: kernels on disk: " + disk + "/k: No space left on device\n");
+  const size_t whole = whole_kernels(kept);
+  CHECK(whole > 2);
+  CHECK(whole < 40);
+  CHECK(remove_unfinished(kept) == 0); // what did not fit is gone
+}
+
+TEST_CASE("from a disk that is read only kernels are found, and others are compiled") {
+  const TemporaryFolder temporary;
+  const std::string folder = temporary / "k";
+  REQUIRE(status_of(start({folder, "1", "10", "1"})) == 0);
+  const auto ran =
+      in_own_mounts("mount --bind '" + folder + "' '" + folder + "'\nmount -o remount,bind,ro '" +
+                    folder + "'\n" + worker(folder, "1 20 2"));
+  if (!ran) return;
+  INFO(ran->out << ran->err);
+  CHECK(ran->status == 0);
+  CHECK(ran->out.find("compiled 10 loaded 10 ") != std::string::npos);
+  CHECK(ran->err == "volute: warning: kernels on disk: " + folder + ": Read-only file system\n");
+  CHECK(whole_kernels(folder) == 10);
+}

@@ -1,14 +1,19 @@
 // What a process does besides calling kernels: it forks, and it ends.
 #include "ir/parse.h"
 #include "runtime/volute.hpp"
+#include "tests/runtime/temporary_folder.h"
 #include "tests/support/catch.h"
 
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
+#include <vector>
 
 using namespace volute;
 
@@ -72,6 +77,7 @@ TEST_CASE("a kernel on a pool runs in a child of the process, and a session comp
 namespace {
 
 constexpr const char* delay_variable = "VOLUTE_TEST_EXIT_AFTER";
+constexpr const char* folder_variable = "VOLUTE_TEST_FOLDER";
 
 } // namespace
 
@@ -118,4 +124,104 @@ TEST_CASE("a process may exit while its threads compile, at any moment") {
     }
     CHECK(end_of(child) == "0");
   }
+}
+
+// ---- signals ------------------------------------------------------------------------------------
+
+namespace {
+
+volatile std::sig_atomic_t alarms = 0;
+
+/// Every disposition of this process's.
+std::vector<void (*)(int)> handlers() {
+  std::vector<void (*)(int)> all;
+  for (int signal = 1; signal < NSIG; ++signal) {
+    struct sigaction action {};
+    all.push_back(sigaction(signal, nullptr, &action) == 0 ? action.sa_handler : nullptr);
+  }
+  return all;
+}
+
+/// The signals that this thread does not take.
+std::vector<int> blocked() {
+  sigset_t mask;
+  std::vector<int> all;
+  if (pthread_sigmask(SIG_SETMASK, nullptr, &mask) == 0)
+    for (int signal = 1; signal < NSIG; ++signal)
+      if (sigismember(&mask, signal) == 1) all.push_back(signal);
+  return all;
+}
+
+} // namespace
+
+TEST_CASE("signals are the host's: no handler and no mask is set, and interrupted work goes on") {
+  const std::vector<void (*)(int)> before = handlers();
+  const std::vector<int> blocked_before = blocked();
+  const tests::TemporaryFolder temporary;
+  runtime::Options options;
+  options.cache_dir = temporary / "k";
+  options.disk_cache_bytes = 1 << 30;
+  Session session(options);
+  (void)session.compile(program(30));
+  CHECK(session.compile_async(program(31)).get());
+  CHECK(handlers() == before);
+  CHECK(blocked() == blocked_before);
+
+  // Every system call that is waited in ends early, again and again.
+  struct sigaction action {
+  }, old{};
+  action.sa_handler = [](int) { alarms = alarms + 1; };
+  REQUIRE(sigaction(SIGALRM, &action, &old) == 0);
+  const itimerval often = {{0, 300}, {0, 300}}, never = {};
+  setitimer(ITIMER_REAL, &often, nullptr);
+  int refused = 0;
+  for (int64_t width = 32; width < 44; ++width) refused += !session.try_compile(program(width));
+  Session again(options);
+  for (int64_t width = 30; width < 44; ++width) refused += !again.try_compile(program(width));
+  setitimer(ITIMER_REAL, &never, nullptr);
+  sigaction(SIGALRM, &old, nullptr);
+  CHECK(alarms > 10);
+  CHECK(refused == 0);
+  CHECK(again.cache_counters().loads == 14);
+}
+
+// Run by the next, in a process of its own.
+TEST_CASE("compile until a signal ends it", "[.endless]") {
+  std::signal(SIGINT, SIG_DFL); // which Catch handles
+  runtime::Options options;
+  options.cache_dir = std::getenv(folder_variable);
+  options.disk_cache_bytes = 1 << 30;
+  Session session(options);
+  for (int64_t width = 8; session.try_compile(program(width)); ++width) continue;
+}
+
+TEST_CASE("Ctrl-C ends a process that compiles, at once, and leaves whole kernels") {
+  const tests::TemporaryFolder temporary;
+  const std::string folder = temporary / "k";
+  for (int run = 0; run < 8; ++run) {
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      alarm(120);
+      setenv(folder_variable, folder.c_str(), 1);
+      execl("/proc/self/exe", "runtime_tests", "[.endless]", nullptr);
+      _exit(127);
+    }
+    const auto has_one = [&] { // kernel, however busy the machine is
+      return std::filesystem::exists(folder) && !std::filesystem::is_empty(folder);
+    };
+    for (int wait = 0; wait < 12'000 && !has_one(); ++wait)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    std::this_thread::sleep_for(std::chrono::milliseconds(7 * run));
+    kill(child, SIGINT);
+    CHECK(end_of(child) == "killed by signal " + std::to_string(SIGINT));
+  }
+  Session session([&] {
+    runtime::Options options;
+    options.cache_dir = folder;
+    options.disk_cache_bytes = 1 << 30;
+    return options;
+  }());
+  for (int64_t width = 8; width < 12; ++width) CHECK(session.try_compile(program(width)));
+  CHECK(session.cache_counters().loads >= 1); // what was kept before they were ended
 }

@@ -62,6 +62,32 @@ TEST_CASE("a session compiles a configuration once and finds it after") {
   CHECK(*compiler.compiles == 6);
 }
 
+TEST_CASE("a program that is asked for again is found as it is, and as it is alone") {
+  const CountingCompiler compiler;
+  Session session({}, {}, compiler);
+  ir::Program one = program("a", 5);
+  const Kernel kernel = session.compile(one);
+  for (int i = 0; i < 3; ++i) (void)session.compile(one);
+  CHECK(*compiler.compiles == 1);
+  CHECK(session.cache_counters().hits == 3);
+  one.values[0].type.extents.back().size = 7; // it is another program now
+  CHECK(session.compile(one).type("x").extents.back().size == 7);
+  CHECK(session.compile(program("a", 5)).type("x").extents.back().size == 5);
+  CHECK(*compiler.compiles == 2);
+  (void)session.compile(one, {.flush_denormals = true});
+  CHECK(*compiler.compiles == 3);
+  CHECK(!session.try_compile(one, {.schedule = "impossible"}));
+  CHECK(!session.try_compile(one, {.schedule = "impossible"})); // a refusal is not remembered
+  CHECK(*compiler.compiles == 5);
+  // It keeps nothing alive: without a cache a kernel lives as long as its last holder.
+  runtime::Options small;
+  small.memory_cache_bytes = 0;
+  Session holds_nothing(small, {}, compiler);
+  (void)holds_nothing.compile(one);
+  (void)holds_nothing.compile(one);
+  CHECK(*compiler.compiles == 7);
+}
+
 TEST_CASE("a target is one configuration however it is written") {
   const CountingCompiler compiler;
   Session session({}, {}, compiler);

@@ -13,6 +13,12 @@ using volute::tests::read_file;
 using volute::tests::run_volute;
 using volute::tests::TemporaryFolder;
 
+// Sanitizers take the copies of a type in two libraries for two types.
+#if (defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)) &&                             \
+    !defined(VOLUTE_COMPILER_INSIDE)
+#error "a sanitized build has the compiler inside"
+#endif
+
 // With the compiler inside there is nothing to load.
 #if !defined(VOLUTE_COMPILER_INSIDE)
 
@@ -129,6 +135,12 @@ TEST_CASE("a second LLVM in the process neither disturbs nor is disturbed", "[co
     CHECK(output_of("'" VOLUTE_SECOND_LLVM "' '" VOLUTE_SHARED_LLVM "' " + when) ==
           "ours 1, other 1\n");
   }
+}
+
+#else
+
+TEST_CASE("with the compiler inside, none is looked for", "[compiler_library]") {
+  CHECK(run_volute("run examples/first.vlt", "VOLUTE_COMPILER=/nowhere/c.so").status == 0);
 }
 
 #endif
