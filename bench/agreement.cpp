@@ -126,6 +126,7 @@ public:
         known.error = std::max(known.error, algorithm.error);
         known.reach = std::max(known.reach, algorithm.reach);
         known.keeps_whole_numbers &= algorithm.keeps_whole_numbers;
+        known.has_parts |= algorithm.has_parts;
       }
     for (size_t i = 0; i < data.inputs.size(); ++i)
       inputs_[program.name_of(program.inputs[i])] = data_of(data.inputs[i]);

@@ -60,9 +60,9 @@ Expected<Compiled> compile(std::string name, const ir::Program& program,
 Algorithms algorithms_of(const compiler::Report& report) {
   Algorithms algorithms;
   for (const compiler::StatementForms& statement : report.forms)
-    if (statement.reach > 0)
+    if (statement.reach > 0 || statement.parts > 0)
       algorithms[statement.value] = {statement.error, statement.reach,
-                                     statement.keeps_whole_numbers};
+                                     statement.keeps_whole_numbers, statement.parts > 0};
   return algorithms;
 }
 

@@ -156,16 +156,18 @@ private:
 
   /// `terms` products a sum. Every product and every partial sum is rounded once, so an element's
   /// bound is (terms + 2) units times the sum of the magnitudes. Pairs of bf16 may be added by an
-  /// instruction that is off by 8 units and takes denormal numbers for 0.
+  /// instruction that is off by 8 units and takes denormal numbers for 0; where numbers are sums of
+  /// bf16, that may happen in each of their products and to each part.
   Expected<TensorData> sum_of_products(const Operation& operation, double terms) const {
     const Uncertain& x = operand(0);
     const Uncertain& w = operand(1);
     const Uncertain* b = operands_.size() > 2 ? operands_[2] : nullptr;
     const bool pairs = program_.type(statement_.operands[0]).element == ElementType::bf16;
     const double growth = ((pairs ? 4 * terms : terms) + 2) * unit_;
-    const double lost = pairs
-                            ? terms * (0x1p-124 + 0x1p-126 * (largest(x.value) + largest(w.value)))
-                            : lost_in(terms);
+    const bool parts = algorithm_ && algorithm_->has_parts;
+    const double lost_in_pairs =
+        terms * (0x1p-124 + 0x1p-126 * (largest(x.value) + largest(w.value)));
+    const double lost = parts ? 4 * lost_in_pairs : pairs ? lost_in_pairs : lost_in(terms);
     const bool whole = (!algorithm_ || algorithm_->keeps_whole_numbers) && !is_normalised() &&
                        is_exact(x) && is_exact(w) && (!b || is_exact(*b)) && is_whole(x.value) &&
                        is_whole(w.value) && (!b || is_whole(b->value));

@@ -25,6 +25,8 @@ struct Algorithm {
   double error = 1;
   int64_t reach = 0;
   bool keeps_whole_numbers = true;
+  /// Whether operands are taken as sums of bf16, by instructions that take denormal numbers for 0.
+  bool has_parts = false;
 };
 using Algorithms = std::map<std::string, Algorithm>; // by the name of the value that is made
 

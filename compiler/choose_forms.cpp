@@ -47,7 +47,7 @@ struct Head {
   const Fusion::Group& group;
   std::string nest;        // its name
   ir::ValueId result;      // of the head
-  bool may_choose = false; // between forms: a convolution
+  bool may_choose = false; // between forms: of a convolution more than one may be worth it
 
   // Where it may, or a text says that it does: a program of the statements and the constants that
   // they read, all else as inputs, in numbers of its own.
@@ -123,7 +123,8 @@ double cycles_of(const Program& program, const LowerOptions& options, const Targ
     if (nests.nests[n].placement || is_of_weight(nests.nests[n])) continue;
     const Bands bands = banded(nests, producers, nests.buffers, n);
     for (const ir::Nest& nest : bands.nests) {
-      cycles += predicted_cycles(nest, target, bands.buffers, !options.dot_products.empty());
+      cycles += predicted_cycles(nest, target, bands.buffers,
+                                 !options.dot_products.empty() || !options.split_products.empty());
       far += far_cycles(nest, bands.buffers, target);
       ++count;
     }
@@ -140,10 +141,12 @@ public:
       const Statement& head = program.statements[group.statements.front()];
       const ValueId result = program.statements[group.statements.back()].results.front();
       if (program.type(result).elements() == 0) continue;
-      heads_.push_back({group, nest_name(program, group), head.results.front(),
-                        std::holds_alternative<ir::Conv>(head.operation)});
-      if (heads_.back().may_choose || request.text.forms.count(heads_.back().nest))
-        set_alone(heads_.back(), uses);
+      heads_.push_back({group, nest_name(program, group), head.results.front()});
+      const bool is_asked = request.text.forms.count(heads_.back().nest) > 0;
+      heads_.back().may_choose = std::holds_alternative<ir::Conv>(head.operation) ||
+                                 (std::holds_alternative<ir::ConvTranspose>(head.operation) &&
+                                  (is_asked || splits_may_pay_off()));
+      if (heads_.back().may_choose || is_asked) set_alone(heads_.back(), uses);
     }
   }
 
@@ -167,6 +170,15 @@ public:
   }
 
 private:
+  /// Whether products of narrow parts are faster than those of floats on the target.
+  bool splits_may_pay_off() const {
+    return std::any_of(forms().begin(), forms().end(),
+                       [&](const Form& form) { return form.parts > 0 && !is_too_slow(form); });
+  }
+  bool is_too_slow(const Form& form) const {
+    return form.too_slow && form.too_slow(request_.target);
+  }
+
   // ---- what the text says -------------------------------------------------------------------
 
   static Failure refuse(const std::string& nest, const FormDirective& directive,
@@ -278,7 +290,8 @@ private:
     told.value = formed_.program.name_of(head.result);
     told.reach = best->reach;
     told.keeps_whole_numbers = best->keeps_whole_numbers;
-    if (best != &direct() && best->reach > 0) told.multiply_adds = asked_of_direct(head);
+    told.parts = best->parts;
+    if (best->reach > 0 || best->parts > 0) told.multiply_adds = asked_of_direct(head);
     formed_.statements.push_back(std::move(told));
     return best;
   }
@@ -287,6 +300,7 @@ private:
   const Form& fastest(const Head& head, StatementForms& told) const {
     std::vector<const Form*> candidates;
     for (const Form& form : forms()) {
+      if (is_too_slow(form)) continue;
       FormReport report{std::string(form.name), 0, 0, ""};
       if (const auto why = obstacle(form, head)) {
         report.refused = *why;
@@ -299,25 +313,41 @@ private:
       }
       told.forms.push_back(std::move(report));
     }
-    if (const Form* clear = clearly_fastest(head, candidates, told)) return *clear;
+    // What arithmetic tells of is measured against others by what it saves of a direct sum.
+    const Clear clear = clearly_fastest(head, candidates, told);
+    const bool splits = std::any_of(candidates.begin(), candidates.end(),
+                                    [](const Form* form) { return form->parts > 0; });
+    if (clear.form && !splits) return *clear.form;
     if (candidates.size() == 1) return *candidates.front();
     const Form* best = nullptr;
-    double least = 0;
+    double least = 0, of_direct = 0;
     for (const Form* form : candidates) {
-      const ValueId result = head.statement().results.front();
-      LowerOptions options = formed_.options;
-      options.dot_products.clear(); // those are numbers of the whole program
-      options.tiles.clear();
-      if (form->lower) form->lower(options, result);
-      Edit edit(head.alone);
-      if (form->rewrite) form->rewrite(edit, result);
-      const Program program = form->rewrite ? edit.finish() : head.alone;
-      const double cycles = cycles_of(program, options, request_.target);
-      for (FormReport& report : told.forms)
-        if (report.name == form->name) report.cycles = cycles;
+      const double cycles = predicted_cycles_of(*form, head);
+      report_of(told, *form).cycles = cycles;
+      if (form == &direct()) of_direct = cycles;
       if (!best || cycles < least) best = form, least = cycles;
     }
-    return *best;
+    if (!clear.form) return *best;
+    report_of(told, *clear.form).cycles = clear.of_direct * of_direct;
+    return clear.of_direct * of_direct < least ? *clear.form : *best;
+  }
+
+  static FormReport& report_of(StatementForms& told, const Form& form) {
+    return *std::find_if(told.forms.begin(), told.forms.end(),
+                         [&](const FormReport& report) { return report.name == form.name; });
+  }
+
+  double predicted_cycles_of(const Form& form, const Head& head) const {
+    const ValueId result = head.statement().results.front();
+    LowerOptions options = formed_.options;
+    options.dot_products.clear(); // those are numbers of the whole program
+    options.tiles.clear();
+    options.split_products.clear();
+    if (form.lower) form.lower(options, result);
+    Edit edit(head.alone);
+    if (form.rewrite) form.rewrite(edit, result);
+    const Program program = form.rewrite ? edit.finish() : head.alone;
+    return cycles_of(program, options, request_.target);
   }
 
   static int64_t asked_of_direct(const Head& head) {
@@ -327,31 +357,33 @@ private:
     return sum;
   }
 
+  /// The form that takes clearly fewer cycles than direct by arithmetic, and its part of those; or
+  /// none.
+  struct Clear {
+    const Form* form = nullptr;
+    double of_direct = 1;
+  };
+
   /// Forms that arithmetic alone tells of are no candidates any more; the one of them that takes
-  /// the fewest cycles is taken, and nothing else looked at, where it takes clearly fewer than
-  /// direct.
-  const Form* clearly_fastest(const Head& head, std::vector<const Form*>& candidates,
-                              StatementForms& told) const {
-    const auto report_of = [&](const Form& form) -> FormReport& {
-      return *std::find_if(told.forms.begin(), told.forms.end(),
-                           [&](const FormReport& report) { return report.name == form.name; });
-    };
+  /// the fewest cycles is taken, where it takes clearly fewer than direct.
+  Clear clearly_fastest(const Head& head, std::vector<const Form*>& candidates,
+                        StatementForms& told) const {
     const Form* best = nullptr;
     Form::Estimate least;
     for (const Form* form : candidates) {
       if (!form->estimate) continue;
       const Form::Estimate estimate = form->estimate(head.alone, head.statement(), request_.target);
-      report_of(*form).refused = fmt::format("it would take {:.2f} times direct's cycles",
-                                             estimate.cycles / estimate.direct);
+      report_of(told, *form).refused = fmt::format("it would take {:.2f} times direct's cycles",
+                                                   estimate.cycles / estimate.direct);
       if (!best || estimate.cycles < least.cycles) best = form, least = estimate;
     }
     std::erase_if(candidates, [](const Form* form) { return form->estimate != nullptr; });
     if (!best || least.cycles > most_of_direct * least.direct || least.direct < little_work)
-      return nullptr;
-    report_of(*best).refused.clear();
-    report_of(*best).cycles = least.cycles;
-    report_of(direct()).cycles = least.direct;
-    return best;
+      return {};
+    report_of(told, *best).refused.clear();
+    report_of(told, *best).cycles = least.cycles;
+    report_of(told, direct()).cycles = least.direct;
+    return {best, least.cycles / least.direct};
   }
 
   const FormRequest& request_;

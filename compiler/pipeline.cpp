@@ -9,6 +9,7 @@
 #include "compiler/nests/cut_bands.h"
 #include "compiler/nests/expand_math.h"
 #include "compiler/nests/flatten.h"
+#include "compiler/nests/parts.h"
 #include "compiler/nests/turned_copies.h"
 #include "compiler/report/explain.h"
 #include "compiler/report/nest_report.h"
@@ -28,6 +29,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 
@@ -111,9 +114,15 @@ Expected<Stages> into_nests(Stages s, Request) {
   Expected<NestProgram> nests = lower(s.program, s.lowering);
   if (!nests) return nests.failure();
   s.nests = std::move(*nests);
-  for (Nest& nest : s.nests.nests)
-    if (const auto form = s.schedules.forms.find(nest.name); form != s.schedules.forms.end())
+  std::map<size_t, std::string> of_parts; // by statement: its form, of which each phase is
+  for (Nest& nest : s.nests.nests) {
+    const auto form = s.schedules.forms.find(nest.name);
+    if (form != s.schedules.forms.end())
       nest.form = form->second.form;
+    else if (has_parts(nest))
+      nest.form = of_parts[nest.statements.front()];
+    if (has_parts(nest)) of_parts[nest.statements.front()] = nest.form;
+  }
   return s;
 }
 
@@ -205,7 +214,8 @@ Expected<Stages> without_fma(Stages s, Request request) {
 Expected<Stages> into_schedules(Stages s, Request request) {
   const Asked::Inside inside(s.nests);
   for (const Nest& piece : s.pieces.nests) {
-    Choice choice = s.asked.for_nest(piece, s.pieces.buffers, inside, piece.form == "dot",
+    const Form* form = find_form(piece.form);
+    Choice choice = s.asked.for_nest(piece, s.pieces.buffers, inside, form && form->adds_groups,
                                      request.target, sum_order(request));
     if (request.deterministic && order_matters(piece))
       choice.why.emplace_back("sums are added up in one order, taps, then channels, whatever the "

@@ -35,6 +35,7 @@ std::string_view to_string(AxisRole role) {
   case AxisRole::space: return "space";
   case AxisRole::residue: return "residue";
   case AxisRole::tap: return "tap";
+  case AxisRole::part: return "part";
   case AxisRole::band: return "band";
   }
   return "";
@@ -56,6 +57,7 @@ AxisRole usual_role(std::string_view axis_name) {
   if (all_spatial) return AxisRole::space; // hw is both in one
   if (letters.starts_with('k') && is_spatial(letters.substr(1))) return AxisRole::tap;
   if (letters.starts_with('r') && is_spatial(letters.substr(1))) return AxisRole::residue;
+  if (letters == "xp" || letters == "wp") return AxisRole::part;
   return letters == "band" ? AxisRole::band : AxisRole::other;
 }
 

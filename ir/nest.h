@@ -36,6 +36,7 @@ enum class AxisRole : uint8_t {
   space,   // depth, height or width of a result
   residue, // of a position in space, modulo the stride of a transposed convolution
   tap,     // a position of the kernel, or of a window
+  part,    // of a number that is a sum of narrower ones, the smallest first
   band,    // of rows: what the nests of one step share
 };
 
@@ -82,13 +83,13 @@ struct Placement {
 
 /// What a nest is for.
 enum class NestKind : uint8_t {
-  compute,    // an operator
-  copy,       // moves elements and computes nothing: pads, reorders
-  pack,       // puts a weight into the order in which a schedule reads it
-  stage,      // puts an image into the form that a convolution's instructions take
-  offset,     // sums of a weight, for zero points
-  window_sum, // sums of an image's windows, for zero points
-  transform,  // brings tiles of an image or of a result into the form that an algorithm takes
+  compute,          // an operator
+  copy,             // moves elements and computes nothing: pads, reorders
+  pack,             // puts a weight into the order in which a schedule reads it
+  stage,            // puts an image into the form that a convolution's instructions take
+  offset,           // sums of a weight, for zero points
+  window_sum,       // sums of an image's windows, for zero points
+  transform,        // brings tiles of an image or of a result into the form that an algorithm takes
   filter_transform, // the same of a weight
 };
 
@@ -131,7 +132,7 @@ struct NestProgram {
 
 std::string_view to_string(AxisRole role);
 /// The role that an axis of this name has unless its text says another: n batch, g group, c, o and
-/// i channel, d, h and w space, kh tap, rh residue; c1 is a digit of c.
+/// i channel, d, h and w space, kh tap, rh residue, xp and wp part; c1 is a digit of c.
 AxisRole usual_role(std::string_view axis_name);
 std::string_view to_string(NestKind kind);
 std::string to_string(const Nest& nest, const std::vector<Buffer>& buffers);

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::array axis_roles = {AxisRole::other,   AxisRole::batch, AxisRole::group,
                                    AxisRole::channel, AxisRole::space, AxisRole::residue,
-                                   AxisRole::tap,     AxisRole::band};
+                                   AxisRole::tap,     AxisRole::part,  AxisRole::band};
 constexpr std::array nest_kinds = {
     NestKind::compute, NestKind::copy,       NestKind::pack,      NestKind::stage,
     NestKind::offset,  NestKind::window_sum, NestKind::transform, NestKind::filter_transform};

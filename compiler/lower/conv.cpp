@@ -70,13 +70,17 @@ void accumulate_products(const GroupLowering& group, NestBuilder& to, const Coor
   const ir::Statement& statement = group.head;
   const ir::ValueId x = statement.operands[0], weight = statement.operands[1];
   const ElementType type = computed_in(group.program.type(statement.results[0]).element);
+  const auto bias = [&] {
+    Coordinates channel;
+    channel[Axis::o] = to.at[Axis::c];
+    return statement.operands.size() > 2 ? computed(to.read(statement.operands[2], channel))
+                                         : number(0, type);
+  };
+  if (const Lowering::SplitProducts* split = split_products(group))
+    return accumulate_split_products(*split, group, to, bias, input, tap);
   Expr image = converted(type, to.read(x, input));
   Expr filter = converted(type, to.read(weight, tap));
-  Coordinates channel;
-  channel[Axis::o] = to.at[Axis::c];
-  const Expr start = statement.operands.size() > 2
-                         ? computed(to.read(statement.operands[2], channel))
-                         : number(0, type);
+  const Expr start = bias();
   to.nest.weight = to.operand(weight);
   if (is_integer(type)) {
     const ir::Convolution conv = convolution(statement.operation).value();

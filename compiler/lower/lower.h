@@ -22,6 +22,9 @@ struct LowerOptions {
   /// Convolutions, by their results, that are computed by Winograd's algorithm
   /// (rewrites/winograd.h): the outputs of a tile along each axis of space.
   std::map<ir::ValueId, std::vector<int64_t>> tiles = {};
+  /// Convolutions of f32, by their results, whose operands are sums of so many bf16, 2 or 3
+  /// (rewrites/split_products.h says which can be).
+  std::map<ir::ValueId, int64_t> split_products = {};
   /// What people call a statement, by its result, where it does more than it was written for.
   std::map<ir::ValueId, std::string> names = {};
 };

@@ -61,6 +61,18 @@ public:
   };
   std::map<ir::ValueId, BatchNorm> batch_norms; // by result: made once, read by many nests
 
+  /// An operand as bf16 that add up to it: memory with a dimension of parts, the smallest first.
+  struct Split {
+    std::string name;
+    int32_t buffer = -1;
+    std::vector<ir::Dim> dims;
+  };
+  struct SplitProducts {
+    int64_t parts = 0;
+    Split image, weight;
+  };
+  std::map<ir::ValueId, SplitProducts> splits; // by result of a convolution: made once, too
+
 private:
   std::vector<int32_t> buffer_of_; // by value, -1 while there is none
   std::set<std::string> nest_names_;
@@ -216,6 +228,15 @@ public:
 private:
   ChannelCuts cuts_;
 };
+
+/// The parts of the operands of a convolution of LowerOptions::split_products, by nests of their
+/// own that the first call makes; null for every other.
+const Lowering::SplitProducts* split_products(const GroupLowering& group);
+/// Adds to the bias the products that count, of the parts of the image at `input` and of those of
+/// the weight at `tap`.
+void accumulate_split_products(const Lowering::SplitProducts& split, const GroupLowering& group,
+                               NestBuilder& to, const std::function<ir::Expr()>& bias,
+                               const Coordinates& input, const Coordinates& tap);
 
 /// Starts from the bias and adds the product of the image at `input` and the weight at `tap`.
 void accumulate_products(const GroupLowering& group, NestBuilder& to, const Coordinates& input,

@@ -100,6 +100,19 @@ struct Link {
   int64_t lo = 0, hi = 0; // rows that element 0 reads, first and last
 };
 
+/// Whether all that it writes goes to one place, or to one an element along dimensions that are
+/// constants.
+bool writes_one_result(const Nest& nest) {
+  const Write& first = nest.writes.front();
+  return std::all_of(nest.writes.begin(), nest.writes.end(), [&](const Write& write) {
+    bool alike = write.operand == first.operand && !write.offset;
+    for (size_t d = 0; alike && d < write.index.size(); ++d)
+      alike = write.index[d] == first.index[d] ||
+              (write.index[d].at.is_constant() && first.index[d].at.is_constant());
+    return alike;
+  });
+}
+
 /// The link, or why there is none. `consumer` may be banded already: then `band` is its band axis.
 struct Linked {
   std::optional<Link> link;
@@ -109,8 +122,7 @@ struct Linked {
 Linked link(const Nest& producer, const Nest& consumer, const std::vector<Buffer>& buffers,
             const NestAxis& axis) {
   const auto no = [](std::string why) { return Linked{std::nullopt, std::move(why)}; };
-  if (producer.writes.size() != 1 || producer.writes.front().offset)
-    return no("it writes more than one result, or scatters it");
+  if (!writes_one_result(producer)) return no("it writes more than one result, or scatters it");
   const Write& write = producer.writes.front();
   Link found;
   found.buffer = producer.operands[at(write.operand)].buffer;
@@ -323,7 +335,7 @@ private:
 
   bool feeds(size_t producer, size_t consumer) const {
     const Nest& from = program_.nests[producer];
-    if (from.writes.size() != 1 || from.placement) return false;
+    if (from.placement || (from.writes.size() != 1 && !writes_one_result(from))) return false;
     const int32_t buffer = from.operands[at(from.writes.front().operand)].buffer;
     return program_.buffers[at(buffer)].role == Buffer::Role::intermediate &&
            !reads_of(program_.nests[consumer], buffer).empty();
@@ -355,6 +367,7 @@ private:
     };
     if (is_one_algorithm(from, to)) return consider_algorithm(producer, consumer);
     if (!sums(to)) return; // element by element: nothing is read twice
+    if (from.kind == NestKind::filter_transform) return; // made when the weight is bound
     if (ends_algorithm(from)) return refuse("it is computed in bands of its own");
     if (has_parameters(from) || has_parameters(to)) return refuse("its sizes are parameters");
     const auto is_large = [&](const Nest& nest) {

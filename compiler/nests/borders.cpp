@@ -190,6 +190,10 @@ std::vector<Segment> Borders::told_apart(Var axis, int64_t begin, int64_t size, 
 
 void Borders::clip(Range& range, const Constraint& c, const NestAxis& tap,
                    const std::vector<Place>& places, const std::vector<Interval>& ranges) const {
+  for (const NestAxis& other : nest_.axes)
+    if (other.reduction && other.var != tap.var && c.value.depends_on(other.var) &&
+        places[id(other.var)].size > 1)
+      return;
   const int64_t factor = c.value.coefficient(tap.var);
   const int64_t extent = c.extent.number();
   const int64_t reach = factor * (tap.extent.number() - 1);

@@ -59,7 +59,8 @@ public:
   std::vector<Segment> told_apart(ir::Var axis, int64_t begin, int64_t size, int64_t by) const;
 
   /// Narrows a tap loop so that every element of the tile satisfies the constraint; `ranges` are
-  /// the values of the variables that places mention.
+  /// the values of the variables that places mention. One with another reduction axis narrows the
+  /// loop that is inside of the other.
   void clip(ir::Range& range, const ir::Constraint& c, const ir::NestAxis& tap,
             const std::vector<Place>& places, const std::vector<Interval>& ranges) const;
   /// Where tiles lie: tile t has elements [origin + t * by, ... + size).

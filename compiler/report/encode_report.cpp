@@ -33,7 +33,7 @@ template <>
 struct FieldsOf<StatementForms> {
   static auto of(auto& s) {
     return std::tie(s.nest, s.chosen, s.why, s.forms, s.sentence, s.error, s.value, s.reach,
-                    s.keeps_whole_numbers, s.multiply_adds);
+                    s.keeps_whole_numbers, s.parts, s.multiply_adds);
   }
 };
 template <>

@@ -386,7 +386,8 @@ private:
     if (narrow == ElementType::f16) return "there is no instruction for more";
     const auto found = forms_.find(nest.name);
     if (found == forms_.end()) return "only a convolution has groups to add";
-    if (found->second->chosen == "dot") return "the schedule has no `dot`";
+    if (found->second->chosen == "dot" || found->second->parts > 0)
+      return "the schedule has no `dot`";
     for (const FormReport& form : found->second->forms)
       if (form.name == "dot" && !form.refused.empty()) return form.refused;
     return fmt::format("its form is {}", found->second->chosen);

@@ -65,7 +65,9 @@ struct StatementForms {
   std::string value;             // that the convolution makes
   int64_t reach = 0;             // Form's, of the chosen one
   bool keeps_whole_numbers = true;
-  /// Of a form in tiles, those of the direct sum that is asked for, taps in the padding left out.
+  int64_t parts = 0; // Form's, of the chosen one
+  /// Of a form in tiles or in parts, those of the direct sum that is asked for, taps in the padding
+  /// left out.
   int64_t multiply_adds = 0;
 };
 

@@ -2,6 +2,7 @@
 
 #include "compiler/rewrites/dot_products.h"
 #include "compiler/rewrites/separable.h"
+#include "compiler/rewrites/split_products.h"
 #include "compiler/rewrites/winograd.h"
 
 #include <algorithm>
@@ -25,10 +26,23 @@ constexpr Form winograd(std::string_view name, std::string_view sentence) {
           Rows::lower, Rows::estimate, std::max({tile...}) - 1, is_exact};
 }
 
+/// Operands that are sums of so many bf16, of whose products those count that are large enough.
+template <int64_t parts>
+constexpr Form split_products(std::string_view name, std::string_view sentence) {
+  using Rows = SplitProductsForm<parts>;
+  Form form{name, sentence, Rows::obstacle, Rows::error, nullptr, Rows::lower};
+  form.keeps_whole_numbers = parts == 3; // every f32 is the sum of three
+  form.adds_groups = true;
+  form.parts = parts;
+  form.too_slow = Rows::too_slow;
+  return form;
+}
+
 constexpr std::array table = {
     Form{"direct", "one sum over all taps", none, no_error, nullptr, nullptr},
     Form{"dot", "products of narrow elements, several added by one instruction",
-         dot_products_obstacle, dot_products_error, nullptr, lower_as_dot_products},
+         dot_products_obstacle, dot_products_error, nullptr, lower_as_dot_products, nullptr, 0,
+         true, true},
     Form{"separable", "a filter that is a column times a row, as two passes", separable_obstacle,
          separable_error, separable, nullptr},
     winograd<2, 2>("winograd2x2",
@@ -37,6 +51,8 @@ constexpr std::array table = {
                    "fewer products, by Winograd's algorithm in tiles of 2x4 outputs"),
     winograd<4, 4>("winograd4x4",
                    "fewer products, by Winograd's algorithm in tiles of 4x4 outputs"),
+    split_products<3>("bf16x6", "each f32 the sum of three bf16, and six products of those"),
+    split_products<2>("bf16x3", "each f32 nearly the sum of two bf16, and three products of those"),
 };
 
 } // namespace

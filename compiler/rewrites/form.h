@@ -48,6 +48,13 @@ struct Form {
   int64_t reach = 0;
   /// Whether whole numbers whose direct sum is exact come out exact here too.
   bool keeps_whole_numbers = true;
+  /// Whether its nests add narrow products in groups: by dot products, or by a matrix unit.
+  bool adds_groups = false;
+  /// Of operands that are taken as sums of bf16, how many each; else 0.
+  int64_t parts = 0;
+  /// Whether no schedule of it can be faster than a direct sum, by the rates of the target's units:
+  /// then it is no candidate, and nothing is made to find out. Null: it may be.
+  bool (*too_slow)(const Target&) = nullptr;
 };
 
 /// Every form, the direct one first.

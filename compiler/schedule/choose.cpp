@@ -4,6 +4,7 @@
 #include "compiler/nests/constant_weight.h"
 #include "compiler/nests/facts.h"
 #include "compiler/nests/flatten.h"
+#include "compiler/nests/parts.h"
 #include "compiler/nests/slides.h"
 #include "compiler/nests/strides.h"
 #include "compiler/nests/sums.h"
@@ -184,8 +185,9 @@ private:
   /// a block of the image, one of the weight and the sums that wait stay there together.
   void try_blocks() {
     const int64_t l2 = target_.l2_bytes;
-    if (builder_->is_banded() || flat_.weight < 0 || flat_.accumulators.size() != 1 ||
-        builder_->input_bytes() <= l2 || builder_->operand_bytes(flat_.weight) <= l2)
+    if (builder_->is_banded() || has_parts(flat_) || flat_.weight < 0 ||
+        flat_.accumulators.size() != 1 || builder_->input_bytes() <= l2 ||
+        builder_->operand_bytes(flat_.weight) <= l2)
       return;
     const NestAxis *summed = nullptr, *made = nullptr; // channels
     for (const NestAxis& axis : flat_.axes)

@@ -2,6 +2,7 @@
 
 #include "compiler/nests/borders.h"
 #include "compiler/nests/facts.h"
+#include "compiler/nests/parts.h"
 #include "compiler/nests/strides.h"
 #include "compiler/schedule/footprint.h"
 
@@ -98,6 +99,7 @@ public:
       operations_ = {{~uint32_t{0}, 1}};
       instructions_per_cycle_ = target.dots_per_cycle(size_of(plan.instruction.dot->image->type));
     }
+    steps_ *= share_of_parts(nest);
     if (plan.slide) taps_ = plan.slide->taps, steps_ /= static_cast<double>(taps_); // all in a step
   }
 
@@ -125,7 +127,7 @@ public:
     add("rows", row_requests(footprint));
     for (const char* besides : {"tiles", "loops", "stores", "borders", "sums", "waited", "rows"})
       cost_.cycles += cost_.term(besides);
-    const auto elements = static_cast<double>(nest_.points());
+    const double elements = static_cast<double>(nest_.points()) * share_of_parts(nest_);
     int64_t asked = 0;
     for (const Accumulator& a : nest_.accumulators) asked += operations(a.update);
     if (ways_ > 1) asked = 1;

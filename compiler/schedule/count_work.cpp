@@ -2,6 +2,7 @@
 
 #include "compiler/nests/borders.h"
 #include "compiler/nests/lattice.h"
+#include "compiler/nests/parts.h"
 #include "compiler/nests/strides.h"
 
 #include <algorithm>
@@ -164,7 +165,7 @@ private:
 
   /// Steps of the reduction axes that meet no border.
   double free_taps() const {
-    double steps = 1;
+    double steps = share_of_parts(nest_);
     for (const NestAxis& axis : nest_.axes) {
       if (!axis.reduction || std::find(met_.begin(), met_.end(), axis.var) != met_.end()) continue;
       int64_t extent = axis.extent.number();

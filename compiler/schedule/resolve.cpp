@@ -45,11 +45,12 @@ public:
     using Rule = void (Resolver::*)();
     for (const Rule rule :
          {&Resolver::keep_order_of_scattered, &Resolver::keep_order_of_sums,
-          &Resolver::share_work_items_of_bands, &Resolver::fit_parameters, &Resolver::make_tile,
-          &Resolver::spread_lanes, &Resolver::make_loops, &Resolver::cover_every_axis,
-          &Resolver::choose_instruction, &Resolver::choose_slide, &Resolver::pack_operands,
-          &Resolver::use_numbers, &Resolver::plan_reads, &Resolver::plan_slide,
-          &Resolver::plan_store, &Resolver::keep_lanes_of_sums, &Resolver::plan_streams}) {
+          &Resolver::keep_order_of_parts, &Resolver::share_work_items_of_bands,
+          &Resolver::fit_parameters, &Resolver::make_tile, &Resolver::spread_lanes,
+          &Resolver::make_loops, &Resolver::cover_every_axis, &Resolver::choose_instruction,
+          &Resolver::choose_slide, &Resolver::pack_operands, &Resolver::use_numbers,
+          &Resolver::plan_reads, &Resolver::plan_slide, &Resolver::plan_store,
+          &Resolver::keep_lanes_of_sums, &Resolver::plan_streams}) {
       (this->*rule)();
       if (refusal_) return *refusal_;
     }
@@ -114,6 +115,24 @@ private:
   void keep_order_of_sums() {
     if (plan_.sums == SumOrder::any) return;
     if (auto fault = out_of_order(plan_.schedule, nest_)) refusal_ = fail(std::move(*fault));
+  }
+
+  /// Products of small parts are added up before the first of large ones, whose sums alone are then
+  /// rounded to the digits of the result: the error that the form states is for that order.
+  void keep_order_of_parts() {
+    const LoopDirective* before = nullptr; // the last loop over taps or channels
+    for (const LoopDirective& loop : plan_.schedule.loops) {
+      const NestAxis* axis = nest_.axis(loop.axis);
+      if (!axis || !axis->reduction || axis->extent == Affine(1)) continue;
+      if (axis->role != AxisRole::part)
+        before = &loop;
+      else if (before)
+        return refuse(
+            loop.at,
+            fmt::format("for {} inside {}: the products of small parts are added up first",
+                        loop.axis, before->axis),
+            fmt::format("put {} outside of all that is summed over", loop.axis));
+    }
   }
 
   /// Nests that are computed in one step share its work items: the batch and the bands, no more.

@@ -241,6 +241,9 @@ std::vector<LoopDirective> ScheduleBuilder::reduction_order(const NestAxis& v,
   if (!is_ordered())
     std::stable_partition(loops.begin(), loops.end(),
                           [&](const Loop& l) { return is_tap_axis(l) && l.axis != nearest; });
+  std::stable_partition(loops.begin(), loops.end(), [](const Loop& l) {
+    return l.axis->role == AxisRole::part; // small products first
+  });
   std::vector<LoopDirective> result;
   for (const Loop& loop : loops) result.push_back({name(*loop.axis)});
   if (result.empty()) return result;

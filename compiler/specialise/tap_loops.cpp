@@ -123,7 +123,9 @@ Stmt Specialiser::tap_loop(size_t at, Range range, const State& state) {
   if (!range.is_constant()) {
     const Var var = new_var(loop.name, {0, state.places[id(axis)].size - 1});
     Stmt code = body(var);
-    return serial_loop(var, std::move(range), std::move(code), "taps inside the image");
+    return serial_loop(var, std::move(range), std::move(code),
+                       loop.role == AxisRole::part ? "products of parts that count"
+                                                   : "taps inside the image");
   }
   const int64_t lo = range.begin(), hi = range.end();
   if (lo >= hi) return block({});

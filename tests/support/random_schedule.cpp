@@ -2,14 +2,18 @@
 
 #include "compiler/nests/bands.h"
 #include "compiler/nests/flatten.h"
+#include "compiler/nests/parts.h"
 #include "compiler/nests/slides.h"
 #include "compiler/nests/strides.h"
 #include "compiler/nests/sums.h"
 #include "compiler/nests/weight_expression.h"
 #include "compiler/rewrites/form.h"
+#include "ir/operators.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
+#include <set>
 
 namespace volute::tests {
 
@@ -46,6 +50,7 @@ public:
         dice_.once_in(4) &&
         (nest_.weight < 0 || nest_.operands[static_cast<size_t>(nest_.weight)].name != operand))
       schedule_.pack.push_back({operand});
+    if (compiler::has_parts(nest_) && !dice_.once_in(20)) put_parts_first();
     return schedule_;
   }
 
@@ -246,6 +251,20 @@ private:
     schedule_.loops.insert(schedule_.loops.end(), ordered.begin(), ordered.end());
   }
 
+  /// Loops over the parts of numbers outside of all that is summed over: others are refused.
+  void put_parts_first() {
+    const auto role = [&](const LoopDirective& loop) { return nest_.axis(loop.axis)->role; };
+    std::vector<LoopDirective>& loops = schedule_.loops;
+    std::vector<LoopDirective> parts;
+    std::copy_if(loops.begin(), loops.end(), std::back_inserter(parts),
+                 [&](const auto& loop) { return role(loop) == ir::AxisRole::part; });
+    std::erase_if(loops, [&](const auto& loop) { return role(loop) == ir::AxisRole::part; });
+    const auto first = std::find_if(loops.begin(), loops.end(), [&](const auto& loop) {
+      return nest_.axis(loop.axis)->reduction;
+    });
+    loops.insert(first, parts.begin(), parts.end());
+  }
+
   /// Narrow products added several at a time, where the nest has some; vectors then run along the
   /// weight alone, and other draws of them are refused.
   void add_in_groups() {
@@ -342,16 +361,18 @@ void place(Dice& dice, ir::NestProgram program, int64_t lanes, compiler::Schedul
 /// forms.
 void draw_forms(Dice& dice, const compiler::Stages& direct, const compiler::CompileRequest& request,
                 compiler::Schedules& schedules) {
-  for (const compiler::StatementForms& told : direct.report.forms)
-    for (const ir::Nest& nest : direct.nests.nests) {
-      if (nest.name != told.nest || dice.once_in(4)) continue;
-      const ir::Statement& head = direct.program.statements[nest.statements.front()];
-      std::vector<std::string> applying;
-      for (const compiler::Form& form : compiler::forms())
-        if (form.keeps_whole_numbers && !form.obstacle(direct.program, head, request.target))
-          applying.emplace_back(form.name);
-      schedules.forms[nest.name] = {dice.one_of(applying), {}};
-    }
+  std::set<size_t> named; // statements whose nest was met: the first phase has a convolution's name
+  for (const ir::Nest& nest : direct.nests.nests) {
+    if (nest.statements.empty() || nest.weight < 0) continue;
+    const ir::Statement& head = direct.program.statements[nest.statements.front()];
+    if (!ir::convolution(head.operation) || !named.insert(nest.statements.front()).second) continue;
+    if (dice.once_in(4)) continue;
+    std::vector<std::string> applying;
+    for (const compiler::Form& form : compiler::forms())
+      if (form.keeps_whole_numbers && !form.obstacle(direct.program, head, request.target))
+        applying.emplace_back(form.name);
+    schedules.forms[nest.name] = {dice.one_of(applying), {}};
+  }
 }
 
 } // namespace

@@ -145,6 +145,25 @@ Layer dense_layer(Dice& dice, int64_t channels) {
            {"k", normal(dice, ir::ElementType::f32, outputs * channels * 9)}}};
 }
 
+/// Results that are sums of so many products each, of 3x3 taps where those divide them.
+Layer sums_of(Dice& dice, int64_t products, double scale_x, double scale_w) {
+  const int64_t kernel = products % 9 == 0 && products > 64 ? 3 : 1;
+  const int64_t channels = products / (kernel * kernel), outputs = 32;
+  const int64_t size = (products >= 2304 ? 4 : 8) + kernel - 1, made = size - kernel + 1;
+  const auto scaled = [&](int64_t count, double scale) {
+    Numbers numbers;
+    for (int64_t i = 0; i < count; ++i)
+      numbers.push_back(ir::round_to(ir::ElementType::f32, scale * dice.normal()));
+    return numbers;
+  };
+  return {fmt::format("program @p(%x: f32[n=1, h={0}, w={0}, c={1}], "
+                      "%k: f32[o={2}, i={1}, h={3}, w={3}]) {{\n"
+                      "  %y = conv %x, %k : f32[n=1, h={4}, w={4}, c={2}]\n  return %y\n}}\n",
+                      size, channels, outputs, kernel, made),
+          {{"x", scaled(size * size * channels, scale_x)},
+           {"k", scaled(outputs * channels * kernel * kernel, scale_w)}}};
+}
+
 } // namespace
 
 TEST_CASE("two passes of a separable filter err no more than is stated") {
@@ -186,4 +205,29 @@ TEST_CASE("Winograd's algorithm errs no more than is stated, and at 64 channels 
       CHECK(ratio > 0);
       if (channels >= 64 && channels % 2 == 0) CHECK(ratio <= 2);
     }
+}
+
+// The table of semantics.md. A kernel for this machine, and one that widens what it multiplies.
+TEST_CASE(
+    "sums of three and of two bf16 err no more than is stated, and three no more than direct") {
+  for (const char* form : {"bf16x6", "bf16x3"}) {
+    double worst = 0;
+    for (const int64_t products : {2, 4, 16, 64, 256, 512, 576, 2304, 4608}) {
+      const double ratio = measured(fmt::format("{} products a sum", products), form,
+                                    [&](Dice& dice) { return sums_of(dice, products, 1, 1); });
+      UNSCOPED_INFO(form << ", " << products << " products: " << ratio);
+      CHECK(ratio > 0);
+      worst = std::max(worst, ratio);
+    }
+    CHECK(worst < (form == std::string("bf16x6") ? 1.5 : 300));
+  }
+}
+
+TEST_CASE("they do so for images and filters of any size that keeps parts among normal numbers") {
+  for (const char* form : {"bf16x6", "bf16x3"})
+    for (const double scale : {1e-30, 1e-20, 1e-10, 1e10, 1e20, 1e30})
+      for (const bool both : {false, true})
+        CHECK(measured(
+                  fmt::format("images of {}, weights of {}", scale, both ? 1 / scale : 1.0), form,
+                  [&](Dice& dice) { return sums_of(dice, 576, scale, both ? 1 / scale : 1); }) > 0);
 }

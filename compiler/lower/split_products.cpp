@@ -1,0 +1,163 @@
+// Convolutions of f32 as sums of products of bf16. A float is the sum of three bf16, each the
+// nearest to what the ones before leave, x = x1 + x2 + x3: 8 digits, 8 digits and what is left.
+// Products of two bf16 are exact in f32, and sums are f32's, so that
+//
+//     x w = x1 w1  +  x1 w2 + x2 w1  +  x2 w2 + x1 w3 + x3 w1  +  less than 2^-24 of it
+//            2^0         2^-9                2^-18
+//
+// has all digits that a direct sum has; two parts each, and three products, have those down to
+// 2^-16. The parts of the image and those of the weight are a dimension of memory each, the
+// smallest first, and an axis each of the sum:
+//
+//     reduce wp in 0..3, xp in 0..3, i in 0..64, kh in 0..3, kw in 0..3
+//     where 0 <= wp + xp - 2 < 3                                          six of the nine
+//     acc <- fma(f32(x_parts[n, h + kh, xp, w + kw, i]), f32(w_parts[wp, o, i, kh, kw]), acc)
+//
+// In this order all small products are added up before the first large one, and only those of x1
+// and w1 are rounded to the digits of the result; with the axes of the parts inside of the others,
+// each would be, and six roundings for one make the error 2.4 times that of a direct sum.
+//
+// What is too large for a bf16, beyond 2^128 - 2^119, would round to infinity: x1 is the largest
+// bf16 there, x2 what is left. Of infinity and NaN some part is NaN.
+
+#include "compiler/lower/nest_builder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace volute::compiler {
+
+using ir::Affine;
+using ir::Axis;
+using ir::ElementType;
+using ir::Expr;
+
+namespace {
+
+constexpr double largest_bf16 = 0x1.fep127;
+
+/// The parts of an f32, the smallest first.
+std::vector<Expr> parts_of(const Expr& x, int64_t count) {
+  const Expr most = ir::imm(largest_bf16), least = ir::imm(-largest_bf16);
+  const Expr in_range = binary(ir::BinaryFn::min, binary(ir::BinaryFn::max, x, least), most);
+  std::vector<Expr> parts = {ir::convert_to(ElementType::bf16, in_range)};
+  Expr left = x;
+  while (std::ssize(parts) < count) {
+    left = left - ir::convert_to(ElementType::f32, parts.front());
+    parts.insert(parts.begin(), ir::convert_to(ElementType::bf16, left));
+  }
+  return parts;
+}
+
+/// Ends a nest whose value is an element, with a write for each part of it, at `index` and the part
+/// as dimension `dim`.
+Lowering::Split write_parts(NestBuilder& to, const std::string& name, int64_t count, size_t dim,
+                            std::vector<int64_t> extents, const ir::Index& index) {
+  extents.insert(extents.begin() + static_cast<std::ptrdiff_t>(dim), count);
+  int64_t elements = 1;
+  for (const int64_t extent : extents) elements *= extent;
+  Lowering::Split split{name, to.lowering.intermediate(name, ElementType::bf16, elements),
+                        ir::contiguous(extents)};
+  const std::vector<Expr> parts = parts_of(to.value, count);
+  for (int64_t part = 0; part < count; ++part) {
+    ir::Index at = index;
+    at.insert(at.begin() + static_cast<std::ptrdiff_t>(dim), ir::Subscript(part));
+    to.write(name, split.buffer, split.dims, std::move(at), parts[static_cast<size_t>(part)]);
+  }
+  to.finish();
+  return split;
+}
+
+std::string count_text(int64_t parts) { return fmt::format("as sums of {} bf16", parts); }
+
+/// x_parts[n, d, h, part, w, c]: channels last, an even number of them.
+Lowering::Split split_image(const GroupLowering& group, int64_t parts) {
+  const ir::ValueId x = group.head.operands[0];
+  const ir::TensorType& type = group.program.type(x);
+  const std::string& image = group.program.name_of(x);
+  NestBuilder to =
+      group.start_beside(ir::NestKind::stage, "split_" + image,
+                         fmt::format("the elements of the image %{} {}", image, count_text(parts)));
+  Coordinates input;
+  ir::Index index;
+  std::vector<int64_t> extents;
+  const auto along = [&](Axis axis, int64_t extent) {
+    input[axis] = to.parallel(axis, extent);
+    index.emplace_back(input[axis]);
+    extents.push_back(extent);
+  };
+  along(Axis::n, type.size(Axis::n));
+  for (const Axis axis : type.spatial_axes()) along(axis, type.size(axis));
+  const int64_t channels = type.size(Axis::c);
+  along(Axis::c, ir::ceil_div(channels, 2) * 2);
+  to.constrain(input[Axis::c], channels);
+  // A sum of one element, so that it may lie in registers along one axis and go along another.
+  const Expr element = to.read(x, input);
+  to.accumulate(number(0, ElementType::f32), [&](const Expr&) { return element; });
+  return write_parts(to, spoken(image) + "_parts", parts, extents.size() - 2, extents, index);
+}
+
+/// w_parts[part, ...]: made of the weight alone, in its own order.
+Lowering::Split split_weight(const GroupLowering& group, int64_t parts) {
+  const ir::ValueId w = group.head.operands[1];
+  const ir::TensorType& type = group.program.type(w);
+  const std::string& weight = group.program.name_of(w);
+  NestBuilder to = group.start_beside(
+      ir::NestKind::filter_transform, "split_" + weight,
+      fmt::format("the numbers of the weight %{} {}", weight, count_text(parts)));
+  Coordinates tap;
+  std::vector<int64_t> extents;
+  for (const ir::Extent& extent : type.extents) {
+    tap[extent.axis] = to.parallel(extent.axis, extent.size);
+    extents.push_back(extent.size);
+  }
+  to.value = to.read(w, tap);
+  return write_parts(to, spoken(weight) + "_parts", parts, 0, extents, to.index(type, tap));
+}
+
+} // namespace
+
+const Lowering::SplitProducts* split_products(const GroupLowering& group) {
+  const ir::ValueId result = group.head.results[0];
+  const std::map<ir::ValueId, int64_t>& asked = group.lowering.options.split_products;
+  const auto parts = asked.find(result);
+  if (parts == asked.end()) return nullptr;
+  auto [split, is_new] = group.lowering.splits.try_emplace(result);
+  if (is_new)
+    split->second = {parts->second, split_image(group, parts->second),
+                     split_weight(group, parts->second)};
+  return &split->second;
+}
+
+void accumulate_split_products(const Lowering::SplitProducts& split, const GroupLowering& group,
+                               NestBuilder& to, const std::function<Expr()>& bias,
+                               const Coordinates& input, const Coordinates& tap) {
+  const int64_t parts = split.parts;
+  std::vector<ir::NestAxis>& axes = to.nest.axes;
+  const auto sums =
+      std::ssize(axes) -
+      std::count_if(axes.begin(), axes.end(), [](const auto& axis) { return axis.reduction; });
+  const Affine of_weight = to.reduce(ir::AxisRole::part, "wp", parts);
+  const Affine of_image = to.reduce(ir::AxisRole::part, "xp", parts);
+  std::rotate(axes.begin() + sums, axes.end() - 2, axes.end());
+  to.constrain(of_weight + of_image - (parts - 1), parts);
+
+  const ir::TensorType &x = group.program.type(group.head.operands[0]),
+                       &w = group.program.type(group.head.operands[1]);
+  ir::Index at = {input[Axis::n]};
+  for (const Axis axis : x.spatial_axes()) at.emplace_back(input[axis]);
+  at.insert(at.end() - 1, ir::Subscript(of_image));
+  at.emplace_back(input[Axis::c]);
+  const Expr image = to.read(split.image.name, split.image.buffer, split.image.dims, at);
+  at = to.index(w, tap);
+  at.insert(at.begin(), ir::Subscript(of_weight));
+  const Expr filter = to.read(split.weight.name, split.weight.buffer, split.weight.dims, at);
+  to.nest.weight = std::get<ir::Read>(filter->is).operand;
+  to.accumulate(bias(), [&](const Expr& sum) {
+    return fma(ir::convert_to(ElementType::f32, image), ir::convert_to(ElementType::f32, filter),
+               sum);
+  });
+}
+
+} // namespace volute::compiler

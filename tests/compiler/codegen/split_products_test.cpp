@@ -1,0 +1,357 @@
+// f32 as sums of bf16 at every stage: the reference, the nests and the loops on their evaluators,
+// and kernels between walls. Whole numbers of more digits than a bf16 has, so that every one of the
+// products counts; then numbers at the ends of the range, within what semantics.md states.
+
+#include "compiler/compile.h"
+#include "compiler/rewrites/form.h"
+#include "ir/number.h"
+#include "ir/parse.h"
+#include "tests/support/catch.h"
+#include "tests/support/kernel_run.h"
+#include "tests/support/reference.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+using namespace volute;
+using namespace volute::tests;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+using Numbers = std::vector<double>;
+
+compiler::CompileRequest request_for(const std::string& form, const std::string& target = "host",
+                                     int64_t l2_bytes = 0, const std::string& schedule = "") {
+  compiler::CompileRequest request;
+  request.target = target == "host" ? compiler::host() : compiler::parse_target(target).value();
+  if (l2_bytes) request.target.l2_bytes = l2_bytes;
+  request.accuracy = 1e6;
+  request.schedule = "form conv_y " + form + "; " + schedule;
+  return request;
+}
+
+struct Layer {
+  std::string x, w, attributes = "{}", operation = "conv";
+  std::string text() const {
+    return fmt::format("program @p(%x: f32[{}], %w: f32[{}]) {{\n"
+                       "  %y = {} %x, %w {}\n  return %y\n}}\n",
+                       x, w, operation, attributes);
+  }
+};
+
+/// Whole numbers of so many, at most.
+Numbers whole(Dice& dice, int64_t count, int64_t most) {
+  Numbers numbers;
+  for (int64_t i = 0; i < count; ++i)
+    numbers.push_back(static_cast<double>(dice.between(-most, most)));
+  return numbers;
+}
+
+Tensors tensors_of(const ir::Program& program, const Numbers& x, const Numbers& w) {
+  return {{"x", ir::tensor_of(program.type(*program.find("x")), x)},
+          {"w", ir::tensor_of(program.type(*program.find("w")), w)}};
+}
+
+/// Every stage, on whole numbers up to some of the image and of the weight; the stages.
+compiler::Stages check(const Layer& layer, int64_t most_x, int64_t most_w,
+                       const std::string& form = "bf16x6", const std::string& target = "host",
+                       int64_t l2_bytes = 0) {
+  const ir::Program program = ir::parse(layer.text()).value();
+  Dice dice(5);
+  const Tensors inputs =
+      tensors_of(program, whole(dice, program.type(program.inputs[0]).elements(), most_x),
+                 whole(dice, program.type(program.inputs[1]).elements(), most_w));
+  const Tensors wanted = reference(program, inputs);
+  compiler::CompileRequest request = request_for(form, target, l2_bytes);
+  if (layer.operation != "conv") request.schedule = "form conv_transpose_y " + form;
+  const compiler::Compiled compiled = compiler::compile(program, request).value();
+  INFO(layer.text() << form << " for " << target << ", L2 " << l2_bytes);
+  const ir::TensorType& type = program.type(program.outputs[0]);
+  const size_t y = program.inputs.size();
+  const auto differs = [&](const std::vector<std::byte>& found) {
+    return difference(type, found, wanted.at("y").bytes, {Closeness::Kind::values, 0}).value_or("");
+  };
+  CHECK(differs(evaluate_nests(compiled.stages.nests, program, inputs)[y]) == "");
+  CHECK(differs(evaluate_loops(compiled.stages.loops, program, inputs)[y]) == "");
+  if (compiler::runs_on(request.target, compiler::host())) {
+    const KernelRun kernel(compiled);
+    Dice pieces(7);
+    for (Dice* split : {static_cast<Dice*>(nullptr), &pieces}) {
+      const auto run = kernel.run(program, inputs, GuardedBuffer::Wall::at_end, split);
+      CHECK(run.fault == "");
+      if (run.fault.empty()) CHECK(differs(run.buffers[y]) == "");
+    }
+  }
+  return compiled.stages;
+}
+
+const Layer last = {"n=2, h=6, w=7, c=4", "o=5, i=4, h=3, w=3", "{pad = 1}"};
+
+/// A layer of one result whose taps are all channels: a sum as it is written.
+Layer sum_of(int64_t taps) {
+  return {fmt::format("n=1, h=1, w=1, c={}", taps), fmt::format("o=2, i={}, h=1, w=1", taps)};
+}
+
+struct Sum {
+  float found = 0, direct = 0;
+  double exact = 0, magnitude = 0; // the magnitudes of all products
+};
+
+/// x0 w0 + x1 w1 + ..., by a form and directly.
+Sum sum(const std::string& form, Numbers x, const Numbers& w, const std::string& target = "host") {
+  const ir::Program program = ir::parse(sum_of(std::ssize(x)).text()).value();
+  Numbers both = w;
+  both.insert(both.end(), w.begin(), w.end()); // of two output channels
+  const Tensors inputs = tensors_of(program, x, both);
+  const auto run = [&](const std::string& of) {
+    const compiler::Compiled compiled = compiler::compile(program, request_for(of, target)).value();
+    const auto made = KernelRun(compiled).run(program, inputs, GuardedBuffer::Wall::at_end);
+    REQUIRE(made.fault == "");
+    const ir::ValueId y = program.outputs[0];
+    return static_cast<float>(
+        ir::elements_of({program.type(y), made.buffers[program.inputs.size()]}).front());
+  };
+  Sum result{run(form), run("direct")};
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double a = ir::round_to(ir::ElementType::f32, x[i]);
+    const double b = ir::round_to(ir::ElementType::f32, w[i]);
+    result.exact += a * b, result.magnitude += std::abs(a * b);
+  }
+  return result;
+}
+
+/// What semantics.md states for finite numbers whose products' magnitudes do not overflow.
+double bound(const std::string& form, const Numbers& x, const Numbers& w, double magnitude) {
+  const auto taps = static_cast<double>(x.size());
+  const auto largest = [](const Numbers& all) {
+    double most = 0;
+    for (const double number : all) most = std::max(most, std::abs(number));
+    return most;
+  };
+  const double left_out = form == "bf16x3" ? 0x1.9p-17 : 0x1p-25;
+  return (left_out + 0x1p-24 * (1.1 * taps + 4)) * magnitude +
+         taps * (0x1p-122 + 0x1p-125 * (largest(x) + largest(w)));
+}
+
+} // namespace
+
+TEST_CASE("numbers of ten digits need two parts each, numbers of seventeen three") {
+  for (const char* target : {"host", "x86-64-v3", "sapphirerapids"}) {
+    check(last, 600, 600, "bf16x6", target);
+    check(last, 100000, 4, "bf16x6", target);
+    check(last, 4, 100000, "bf16x6", target);
+    check(last, 256, 256, "bf16x3", target);
+    check(last, 60000, 4, "bf16x3", target);
+    check(last, 4, 60000, "bf16x3", target);
+  }
+}
+
+TEST_CASE("convolutions of every kind, in both layouts") {
+  const std::vector<Layer> layers = {
+      {"n=2, c=4, h=6, w=7", "o=5, i=4, h=3, w=3", "{pad = 1}"},
+      {"n=1, c=3, h=9, w=9", "o=17, i=3, h=3, w=3", "{stride = 2, pad = 1}"},
+      {"n=1, h=9, w=11, c=3", "o=17, i=3, h=3, w=3", "{stride = [2, 3], pad = [(1, 0), (2, 2)]}"},
+      {"n=1, h=9, w=9, c=6", "o=4, i=6, h=3, w=2", "{dilation = 2, pad = 2}"},
+      {"n=1, h=5, w=6, c=8", "o=12, i=4, h=3, w=3", "{groups = 2, pad = 1}"},
+      {"n=1, c=8, h=5, w=6", "o=12, i=2, h=1, w=3", "{groups = 4, pad = 1}"},
+      {"n=3, w=20, c=5", "o=6, i=5, w=4", "{pad = 2}"},
+      {"n=1, c=4, d=4, h=5, w=6", "o=3, i=4, d=2, h=3, w=3", "{pad = 1}"},
+      {"n=1, h=4, w=5, c=40", "o=33, i=40, h=1, w=1"},
+      {"n=1, h=5, w=5, c=6", "h=3, w=3, i=6, o=9", "{pad = same}"},
+      {"n=1, h=5, w=6, c=6", "i=6, o=5, h=4, w=4", "{stride = 2, pad = 1}", "conv_transpose"},
+      {"n=1, c=4, h=4, w=5", "i=4, o=3, h=3, w=3", "{stride = 3, pad = 1}", "conv_transpose"},
+      {"n=1, c=8, w=9", "i=8, o=2, w=3", "{groups = 2, dilation = 2}", "conv_transpose"},
+  };
+  for (const Layer& layer : layers) {
+    const compiler::Stages stages = check(layer, 500, 300);
+    check(layer, 20000, 4, "bf16x3");
+    for (const ir::Nest& nest : stages.nests.nests) {
+      const bool adds = nest.kind == ir::NestKind::compute && nest.weight >= 0;
+      CHECK(nest.form == (adds ? "bf16x6" : ""));
+    }
+  }
+}
+
+TEST_CASE("the image is split a band of rows at a time, in scratch, where it would leave L2") {
+  for (const char* axes : {"n=2, h=16, w=14, c=8", "n=2, c=8, h=16, w=14"}) {
+    const compiler::Stages stages =
+        check({axes, "o=12, i=8, h=3, w=3", "{pad = 1}"}, 600, 600, "bf16x6", "host", 64 * 1024);
+    CHECK(stages.loops.steps.size() == 3); // the weight is split and packed by steps of their own
+    bool in_scratch = false;
+    for (const ir::Buffer& buffer : stages.pieces.buffers)
+      in_scratch |= buffer.name == "x_parts" && buffer.role == ir::Buffer::Role::scratch;
+    CHECK(in_scratch);
+  }
+}
+
+TEST_CASE("a constant weight is split when compiling") {
+  std::string numbers;
+  for (int i = 0; i < 72; ++i) numbers += fmt::format("{}{}", i ? ", " : "", 301 * (i % 7 - 3));
+  const ir::Program program = ir::parse(fmt::format("program @p(%x: f32[n=1, h=6, w=6, c=4]) {{\n"
+                                                    "  %w = const [{}] : f32[o=2, i=4, h=3, w=3]\n"
+                                                    "  %y = conv %x, %w\n  return %y\n}}\n",
+                                                    numbers))
+                                  .value();
+  const compiler::Compiled compiled = compiler::compile(program, request_for("bf16x6")).value();
+  for (const ir::Step& step : compiled.stages.loops.steps)
+    CHECK((step.name == "split_x" || step.name == "conv_y"));
+  const Tensors inputs = whole_numbers(program, 3);
+  const auto run = KernelRun(compiled).run(program, inputs, GuardedBuffer::Wall::at_end);
+  CHECK(run.fault == "");
+  CHECK(difference(program.type(program.outputs[0]), run.buffers[program.inputs.size()],
+                   reference(program, inputs).at("y").bytes, {Closeness::Kind::values, 0})
+            .value_or("") == "");
+}
+
+TEST_CASE("sums of numbers of any size are within what is stated") {
+  for (const char* form : {"bf16x6", "bf16x3"})
+    for (const char* target : {"host", "x86-64-v3"}) {
+      Dice dice(11);
+      const auto normal = [&](int64_t count, double scale) {
+        Numbers all;
+        for (int64_t i = 0; i < count; ++i) all.push_back(scale * dice.normal());
+        return all;
+      };
+      const auto within = [&](const std::string& what, const Numbers& x, const Numbers& w) {
+        const Sum s = sum(form, x, w, target);
+        INFO(form << " for " << target << ", " << what);
+        CHECK(std::abs(static_cast<double>(s.found) - s.exact) <= bound(form, x, w, s.magnitude));
+      };
+      constexpr int64_t taps = 97;
+      for (const double scale : {1e-30, 1e-20, 1e-10, 1.0, 1e10, 1e30}) {
+        within(fmt::format("an image of {}", scale), normal(taps, scale), normal(taps, 1));
+        within(fmt::format("a weight of {}", scale), normal(taps, 1), normal(taps, scale));
+        within(fmt::format("{} by its inverse", scale), normal(taps, scale),
+               normal(taps, 1 / scale));
+      }
+      for (const double scale : {1e-45, 1e-40, 1e-38, 1e-37, 1e-35, 1e-33}) {
+        within(fmt::format("an image at the denormal numbers, {}", scale), normal(taps, scale),
+               normal(taps, 1));
+        within(fmt::format("a weight of {}", scale), normal(taps, 1), normal(taps, scale));
+        within(fmt::format("{} by 1e20", scale), normal(taps, scale), normal(taps, 1e20));
+      }
+      Numbers mixed = normal(taps, 1), others = normal(taps, 1);
+      for (double& number : mixed)
+        number = std::ldexp(number, static_cast<int>(dice.between(-60, 60)));
+      for (double& number : others)
+        number = std::ldexp(number, static_cast<int>(dice.between(-60, 60)));
+      within("mixed magnitudes", mixed, others);
+      Numbers twice = normal(taps, 1), weight = normal(taps, 1);
+      for (int64_t i = 0; i < taps; ++i) twice.push_back(-twice[static_cast<size_t>(i)]);
+      weight.insert(weight.end(), weight.begin(), weight.begin() + taps);
+      twice.push_back(1e-5), weight.push_back(1); // what is left of it
+      within("cancellation", twice, weight);
+      // x1 would round to infinity beyond 2^128 - 2^119.
+      const double most = std::numeric_limits<float>::max();
+      within("the largest number", {most, most, -most}, {0x1p-20, 0x1.8p-40, 0x1.abcdefp-20});
+      within("of the weight", {0x1p-20, 0x1.8p-40, 0x1.abcdefp-20}, {-most, most, most});
+      within("where a bf16 ends", {0x1.fep127, 0x1.ff0002p127, 0x1.fefffep127, -0x1.ffp127},
+             {0x1p-9, 0x1p-10, 0x1.fp-11, 0x1p-12});
+    }
+}
+
+TEST_CASE("what is infinite or no number in a direct sum is so in this one") {
+  const double inf = std::numeric_limits<double>::infinity(),
+               nan = std::numeric_limits<double>::quiet_NaN();
+  const std::vector<std::pair<Numbers, Numbers>> all = {
+      {{inf, 1, 1}, {1, 2, 3}},         {{1, 2, -inf}, {1, 2, 3.5}},  {{1, nan, 2}, {1, 2, 3}},
+      {{1, 2, 3}, {inf, 1, 1}},         {{1, 2, 3}, {1, nan, 1}},     {{inf, -inf, 1}, {1, 1, 1}},
+      {{inf, 1, 1}, {0, 1, 1}},         {{inf, 1, 1}, {1e-40, 1, 1}}, {{3e38, 3e38, 1}, {2, 2, 1}},
+      {{3e38, 1, 3e38}, {3e38, 1, -1}}, {{0, 1, 1}, {inf, 1, 1}},
+  };
+  for (const char* form : {"bf16x6", "bf16x3"})
+    for (const char* target : {"host", "x86-64-v3"})
+      for (const auto& [x, w] : all) {
+        const Sum s = sum(form, x, w, target);
+        INFO(form << " for " << target << ": " << x[0] << " * " << w[0] << " + " << x[1] << " * "
+                  << w[1] << " + " << x[2] << " * " << w[2]);
+        CHECK(!std::isfinite(s.direct));
+        CHECK(!std::isfinite(s.found));
+      }
+}
+
+TEST_CASE("the products of small parts come first, whatever the schedule") {
+  const ir::Program program = ir::parse(last.text()).value();
+  const auto refusal = [&](const std::string& schedule) {
+    const auto made = compiler::specialise_program(
+        program, request_for("bf16x6", "znver4", 0, "nest conv_y: " + schedule));
+    return made ? "" : to_string(made.diagnostics().front());
+  };
+  const std::string tile = "i dot 2; registers w 3, o 16 vector 16; pack weight";
+  CHECK(refusal("for n, h, w by 3, wp, xp, kh, kw, " + tile) == "");
+  CHECK(refusal("for n, h, w by 3, xp, wp, kh, kw, " + tile) == "");
+  CHECK_THAT(refusal("for n, h, w by 3, kh, wp, xp, kw, " + tile),
+             ContainsSubstring("nest conv_y: for wp inside kh: the products of small parts are "
+                               "added up first (put wp outside of all that is summed over)"));
+}
+
+TEST_CASE("convolutions that have no parts are refused with the reason") {
+  const auto refusal = [](const std::string& program, const std::string& form = "bf16x6",
+                          const std::string& target = "znver4") {
+    compiler::CompileRequest request;
+    request.target = compiler::parse_target(target).value();
+    request.schedule = "form conv_y " + form;
+    const auto compiled = compiler::specialise_program(ir::parse(program).value(), request);
+    return compiled ? "" : compiled.diagnostics().front().message;
+  };
+  const auto conv = [&](const std::string& x, const std::string& w, const std::string& attributes,
+                        const std::string& form = "bf16x6") {
+    return refusal(fmt::format("program @p(%x: {}, %w: {}) {{ %y = conv %x, %w {} return %y }}", x,
+                               w, attributes),
+                   form);
+  };
+  const auto constant = [&](const std::string& numbers) {
+    return refusal(fmt::format("program @p(%x: f32[n=1, w=3, c=2]) {{ %w = const [{}] : "
+                               "f32[o=2, i=2, w=1] %y = conv %x, %w return %y }}",
+                               numbers));
+  };
+  const std::string x = "f32[n=1, h=9, w=9, c=6]", w = "f32[o=4, i=6, h=3, w=3]";
+  CHECK(conv(x, w, "") == "");
+  CHECK(conv("f64[n=1, h=9, w=9, c=6]", "f64[o=4, i=6, h=3, w=3]", "") ==
+        "form conv_y bf16x6: its elements are f64, not f32");
+  CHECK(conv("f32[n=1, h=9, w=9, c=1]", "f32[o=4, i=1, h=3, w=3]", "") ==
+        "form conv_y bf16x6: it adds one input channel, so there are no groups");
+  CHECK(conv(x, "f32[o=2, i=3, h=3, w=3]", "{groups = 2}") ==
+        "form conv_y bf16x6: it has one output channel a group, and vectors run along them");
+  CHECK(conv(x, "f32[o=4, i=3, h=3, w=3]", "{groups = 2}") ==
+        "form conv_y bf16x6: its groups have 3 input channels, an odd number");
+  CHECK(conv("f32[n=1, c=3, h=9, w=9, c=2]", w, "") ==
+        "form conv_y bf16x6: its image has split axes");
+  CHECK_THAT(conv(x, w, "", "bf16x3"), ContainsSubstring("times that of a direct sum, and 2 is"));
+  CHECK(refusal(last.text(), "bf16x6", "x86-64-v2") ==
+        "form conv_y bf16x6: the target has no fused multiply-add");
+  CHECK(constant("1, 2, 3, 4") == "");
+  CHECK(constant("0, 0, 3, 4") == "");
+  CHECK(constant("1, inf, 3, 4") == "form conv_y bf16x6: a number of its weight is not finite");
+  CHECK(constant("1e-30, 1e-35, 3, 4") ==
+        "form conv_y bf16x6: the weights of an output channel are at most 1e-30, and parts of them "
+        "would be denormal");
+}
+
+TEST_CASE("where floats are multiplied faster than their parts, auto takes and tells of none") {
+  compiler::CompileRequest request = request_for("bf16x6", "znver4");
+  request.schedule = "auto";
+  const ir::Program program = ir::parse(last.text()).value();
+  for (const char* target : {"znver4", "cooperlake", "haswell", "x86-64-v2"}) {
+    request.target = compiler::parse_target(target).value();
+    const compiler::Stages stages = compiler::specialise_program(program, request).value();
+    for (const compiler::FormReport& form : stages.report.forms.at(0).forms)
+      CHECK(compiler::find_form(form.name)->parts == 0);
+    CHECK(compiler::find_form(stages.report.forms[0].chosen)->parts == 0);
+  }
+}
+
+TEST_CASE("a deterministic kernel is a direct sum") {
+  compiler::CompileRequest request = request_for("bf16x6", "znver4");
+  request.deterministic = true;
+  const auto made = compiler::specialise_program(ir::parse(last.text()).value(), request);
+  REQUIRE(!made);
+  CHECK(made.diagnostics().front().message ==
+        "form conv_y bf16x6: a deterministic kernel is a direct sum");
+}
