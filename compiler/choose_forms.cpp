@@ -202,11 +202,10 @@ private:
                          ? those_that_apply(*head)
                          : fmt::format("{}; accuracy {} allows {}", those_that_apply(*head), error,
                                        form->name));
-    const Form& dot = *find_form("dot");
-    if (form != &dot && !obstacle(dot, *head))
-      if (const LoopDirective* loop = dot_loop(*head))
-        return refused(fmt::format("it has no `for {} dot {}`", loop->axis, loop->dot),
-                       fmt::format("write `form {} dot`", nest));
+    if (const LoopDirective* loop = loop_over_groups(*head); loop && !form->adds_groups)
+      if (const Form& other = form_of(*loop); !obstacle(other, *head))
+        return refused(fmt::format("it has no `for {}`", words_of(*loop)),
+                       fmt::format("write `form {} {}`", nest, other.name));
     return std::nullopt;
   }
 
@@ -237,11 +236,20 @@ private:
         return &found->second;
     return nullptr;
   }
-  const LoopDirective* dot_loop(const Head& head) const {
+  /// The form that a loop over groups of products is of.
+  static const Form& form_of(const LoopDirective& loop) {
+    return *find_form(loop.tile > 0 ? "tile" : "dot");
+  }
+  static std::string words_of(const LoopDirective& loop) {
+    return loop.tile > 0 ? fmt::format("{} tile {}", loop.axis, loop.tile)
+                         : fmt::format("{} dot {}", loop.axis, loop.dot);
+  }
+  const LoopDirective* loop_over_groups(const Head& head) const {
     const Schedule* schedule = scheduled(head);
     if (!schedule) return nullptr;
-    const auto found = std::find_if(schedule->loops.begin(), schedule->loops.end(),
-                                    [](const LoopDirective& loop) { return loop.dot > 0; });
+    const auto found =
+        std::find_if(schedule->loops.begin(), schedule->loops.end(),
+                     [](const LoopDirective& loop) { return loop.dot > 0 || loop.tile > 0; });
     return found == schedule->loops.end() ? nullptr : &*found;
   }
 
@@ -257,14 +265,14 @@ private:
       best = find_form(given->second.form);
       told.why = "the schedule says so";
     } else if (request_.naive || scheduled(head)) {
-      const Form& dot = *find_form("dot");
-      if (const LoopDirective* loop = dot_loop(head); loop && !obstacle(dot, head)) {
-        best = &dot;
-        told.why = fmt::format("the schedule has a loop `{} dot {}`", loop->axis, loop->dot);
-        if (error_of(dot, head) > most_error())
+      const LoopDirective* loop = loop_over_groups(head);
+      if (loop && !obstacle(form_of(*loop), head)) {
+        best = &form_of(*loop);
+        told.why = fmt::format("the schedule has a loop `{}`", words_of(*loop));
+        if (error_of(*best, head) > most_error())
           return fail(Diagnostic{loop->at, "schedule",
-                                 fmt::format("nest {}: for {} dot {}: {}", head.nest, loop->axis,
-                                             loop->dot, too_inaccurate(error_of(dot, head))),
+                                 fmt::format("nest {}: for {}: {}", head.nest, words_of(*loop),
+                                             too_inaccurate(error_of(*best, head))),
                                  those_that_apply(head)});
       } else {
         told.why = request_.naive ? "naive is asked for" : "the schedule says no more of it";
@@ -287,6 +295,7 @@ private:
   const Form& fastest(const Head& head, StatementForms& told) const {
     std::vector<const Form*> candidates;
     for (const Form& form : forms()) {
+      if (!form.needs.empty() && !request_.target.has(form.needs)) continue;
       FormReport report{std::string(form.name), 0, 0, ""};
       if (const auto why = obstacle(form, head)) {
         report.refused = *why;
@@ -303,10 +312,21 @@ private:
     if (candidates.size() == 1) return *candidates.front();
     const Form* best = nullptr;
     double least = 0;
+    // Beside a matrix unit much need not be looked at.
+    std::stable_partition(candidates.begin(), candidates.end(),
+                          [](const Form* form) { return !form->needs.empty(); });
     for (const Form* form : candidates) {
+      if (best && !best->needs.empty() && least < cycles_of_vectors(head)) {
+        for (FormReport& report : told.forms)
+          if (report.name == form->name)
+            report.refused = fmt::format("it would take {:.1f} times {}'s cycles, or more",
+                                         cycles_of_vectors(head) / least, best->name);
+        continue;
+      }
       const ValueId result = head.statement().results.front();
       LowerOptions options = formed_.options;
       options.dot_products.clear(); // those are numbers of the whole program
+      options.matrix_products.clear();
       options.tiles.clear();
       if (form->lower) form->lower(options, result);
       Edit edit(head.alone);
@@ -318,6 +338,16 @@ private:
       if (!best || cycles < least) best = form, least = cycles;
     }
     return *best;
+  }
+
+  /// No direct sum, and no dot products, take fewer.
+  double cycles_of_vectors(const Head& head) const {
+    const ir::ElementType element = head.alone.type(head.statement().operands[0]).element;
+    double most = 0;
+    for (const Unit& unit : request_.target.units())
+      if (unit.kind == Unit::Kind::fma || (unit.kind == Unit::Kind::dot && unit.a == element))
+        most = std::max(most, unit.products_per_cycle());
+    return static_cast<double>(asked_of_direct(head)) / most;
   }
 
   static int64_t asked_of_direct(const Head& head) {

@@ -205,7 +205,8 @@ Expected<Stages> without_fma(Stages s, Request request) {
 Expected<Stages> into_schedules(Stages s, Request request) {
   const Asked::Inside inside(s.nests);
   for (const Nest& piece : s.pieces.nests) {
-    Choice choice = s.asked.for_nest(piece, s.pieces.buffers, inside, piece.form == "dot",
+    const Form* form = find_form(piece.form);
+    Choice choice = s.asked.for_nest(piece, s.pieces.buffers, inside, form && form->adds_groups,
                                      request.target, sum_order(request));
     if (request.deterministic && order_matters(piece))
       choice.why.emplace_back("sums are added up in one order, taps, then channels, whatever the "

@@ -16,6 +16,8 @@
 // Everything wraps at 32 bits, so the terms may be added in any order.
 
 #include "compiler/lower/nest_builder.h"
+#include "compiler/nests/matrix_steps.h"
+#include "ir/loops.h"
 #include "ir/number.h"
 
 #include <fmt/format.h>
@@ -42,7 +44,9 @@ struct Problem {
   std::vector<Window> windows;
   int64_t inputs, outputs; // of a group
   bool bytes;
+  bool matrices; // for a matrix unit
   int64_t ways() const { return bytes ? 4 : 2; }
+  int64_t most_in_a_step() const { return ir::most_tile_row_bytes / (bytes ? 1 : 2); }
 
   bool x_signed() const { return x_type.element == ElementType::i8; }
   bool w_unsigned() const { return w_type.element == ElementType::u8; }
@@ -56,15 +60,19 @@ struct Problem {
     const std::vector<int64_t> points = w_zero_points();
     return std::any_of(points.begin(), points.end(), [](int64_t p) { return p != 0; });
   }
-  bool has_padding() const {
-    return std::any_of(windows.begin(), windows.end(), [](const Window& w) {
-      return w.pad_begin > 0 || (w.output - 1) * w.stride + w.span() - w.pad_begin > w.input;
-    });
+  static bool is_padded(const Window& w) {
+    return w.pad_begin > 0 || (w.output - 1) * w.stride + w.span() - w.pad_begin > w.input;
   }
+  bool has_padding() const { return std::any_of(windows.begin(), windows.end(), is_padded); }
+  /// Whether the image's padding is copied with it.
+  bool has_frame() const { return bytes || matrices; }
   /// Whether the image must be copied: its channels apart, its bytes signed, its padding missed.
   bool is_staged() const {
     if (x_type.extents.back().axis != Axis::c || x_type.parts(Axis::c) > 1) return true;
     if (group.lowering.options.strides.count(group.program.name_of(x))) return true;
+    if (matrices &&
+        (is_padded(windows.back()) || !has_good_steps(inputs, ways(), most_in_a_step())))
+      return true;
     return bytes && (x_signed() || (has_padding() && (x_zero_point() != 0 || has_w_zero_point())));
   }
 };
@@ -81,8 +89,10 @@ Staged stage(const Problem& problem) {
   NestBuilder to = problem.group.start_beside(
       ir::NestKind::stage, "stage_" + image,
       fmt::format("the image %{} of {}", image, ir::name(problem.group.head.operation)));
-  const bool padded = problem.bytes;
-  const int64_t channels = ir::ceil_div(problem.inputs, problem.ways()) * problem.ways();
+  const bool padded = problem.has_frame();
+  const int64_t channels =
+      problem.matrices ? channels_in_steps(problem.inputs, problem.ways(), problem.most_in_a_step())
+                       : ir::ceil_div(problem.inputs, problem.ways()) * problem.ways();
   Staged staged;
   staged.element = problem.bytes ? ElementType::u8 : ElementType::bf16;
   std::vector<int64_t> extents = {problem.x_type.size(Axis::n)};
@@ -216,7 +226,7 @@ Domain domain(const Problem& problem, const Staged& staged, const std::string& s
   }
   std::vector<Window> windows = problem.windows;
   for (Window& window : windows) {
-    if (!problem.bytes) continue; // its padding is clipped, not copied
+    if (!problem.has_frame()) continue; // its padding is clipped, not copied
     window.input =
         std::max((window.output - 1) * window.stride + window.span(), window.pad_begin + 1);
     window.pad_begin = window.pad_end = 0;
@@ -272,7 +282,8 @@ bool lower_grouped_products(const GroupLowering& group) {
                   ir::windows(group.program, group.head),
                   w_type.size(Axis::i),
                   w_type.size(Axis::o) / conv.groups,
-                  bytes};
+                  bytes,
+                  group.lowering.options.matrix_products.contains(group.head.results[0])};
 
   const Staged staged = problem.is_staged() ? stage(problem) : Staged{};
   const ElementType type = bytes ? ElementType::i32 : ElementType::f32;

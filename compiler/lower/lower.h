@@ -19,6 +19,8 @@ struct LowerOptions {
   /// Convolutions of bytes or bf16, by their results, whose images are brought into the order in
   /// which machines add several products at once (rewrites/dot_products.h says which can be).
   std::set<ir::ValueId> dot_products = {};
+  /// Those of them that are for a matrix unit: no tap of a row of pixels meets the padding.
+  std::set<ir::ValueId> matrix_products = {};
   /// Convolutions, by their results, that are computed by Winograd's algorithm
   /// (rewrites/winograd.h): the outputs of a tile along each axis of space.
   std::map<ir::ValueId, std::vector<int64_t>> tiles = {};

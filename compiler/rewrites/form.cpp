@@ -28,7 +28,11 @@ constexpr Form winograd(std::string_view name, std::string_view sentence) {
 constexpr std::array table = {
     Form{"direct", "one sum over all taps", none, no_error, nullptr, nullptr},
     Form{"dot", "products of narrow elements, several added by one instruction",
-         dot_products_obstacle, dot_products_error, nullptr, lower_as_dot_products},
+         dot_products_obstacle, dot_products_error, nullptr, lower_as_dot_products, nullptr, 0,
+         true, true},
+    Form{"tile", "products of narrow elements as matrices, over an image in a frame",
+         matrix_products_obstacle, dot_products_error, nullptr, lower_as_matrix_products, nullptr,
+         0, true, true, "amx-tile"},
     Form{"separable", "a filter that is a column times a row, as two passes", separable_obstacle,
          separable_error, separable, nullptr},
     winograd<2, 2>("winograd2x2",

@@ -48,6 +48,10 @@ struct Form {
   int64_t reach = 0;
   /// Whether whole numbers whose direct sum is exact come out exact here too.
   bool keeps_whole_numbers = true;
+  /// Whether its nests add narrow products in groups: by dot products, or by a matrix unit.
+  bool adds_groups = false;
+  /// A feature without which a target has nothing to do with it, and is told nothing of it.
+  std::string_view needs = {};
 };
 
 /// Every form, the direct one first.

@@ -159,8 +159,10 @@ TEST_CASE(
   const std::string layer =
       "program @p(%x: bf16[n=1, h=28, w=28, c=64], %w: bf16[o=64, i=64, h=3, w=3]) {\n"
       "  %y = conv %x, %w {pad = 1}\n  return %y\n}\n";
-  for (const auto& [target, form] :
-       {std::pair("sapphirerapids", "direct"), {"emeraldrapids", "direct"}, {"znver4", "dot"}})
+  for (const auto& [target, form] : {std::pair("sapphirerapids-amx-tile", "direct"),
+                                     {"emeraldrapids-amx-tile", "direct"},
+                                     {"znver4", "dot"},
+                                     {"sapphirerapids", "tile"}})
     CHECK(stages(layer, "auto", target).value().report.forms[0].chosen == form);
 }
 
