@@ -287,7 +287,7 @@ private:
     told.value = formed_.program.name_of(head.result);
     told.reach = best->reach;
     told.keeps_whole_numbers = best->keeps_whole_numbers;
-    if (best != &direct() && best->reach > 0) told.multiply_adds = asked_of_direct(head);
+    if (best->reach > 0 || !best->needs.empty()) told.multiply_adds = asked_of_direct(head);
     formed_.statements.push_back(std::move(told));
     return best;
   }

@@ -121,6 +121,11 @@ TEST_CASE("the form for a matrix unit computes every convolution that it takes")
       {"bf16", "bf16", "n=1, h=6, w=18, c=64", "o=32, i=32, h=3, w=3", "groups = 2, pad = 1"},
       {"bf16", "bf16", "n=1, w=50, c=32", "o=20, i=32, w=5", "pad = 2"},
       {"bf16", "bf16", "n=1, d=4, h=5, w=17, c=16", "o=16, i=16, d=3, h=3, w=3", "pad = 1"},
+      // First layers: the taps of a row with the channels.
+      {"bf16", "bf16", "n=1, h=20, w=22, c=3", "o=16, i=3, h=7, w=7", "stride = 2, pad = 3"},
+      {"bf16", "bf16", "n=2, c=3, h=9, w=18", "o=20, i=3, h=3, w=3", "pad = 1"},
+      {"bf16", "bf16", "n=1, w=40, c=2", "o=8, i=2, w=9", "dilation = 2"},
+      {"i8", "i8", "n=1, c=3, h=12, w=33", "o=16, i=3, h=5, w=5", "pad = 2, x_zero_point = -4"},
       {"u8", "i8", "n=1, h=9, w=9, c=32", "o=32, i=32, h=3, w=3", "pad = 1"},
       {"i8", "u8", "n=1, c=20, h=7, w=11", "o=18, i=20, h=3, w=3",
        "pad = 1, x_zero_point = 3, w_zero_point = 5"},
