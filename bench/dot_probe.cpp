@@ -1,6 +1,8 @@
-// The peaks of dot products: bytes four at a time, bf16 two at a time, by what this machine has.
+// The peaks of dot products: bytes four at a time, bf16 two at a time, by what this machine has; of
+// products of matrices where it has a unit for them.
 #include "bench/machine.h"
 #include "compiler/target/target.h"
+#include "runtime/tile_permission.h"
 
 #include <fmt/format.h>
 
@@ -63,6 +65,49 @@ VOLUTE_DOT_LOOP(bf16, "avx512f,avx512bf16", __m512, VOLUTE_LOAD_PS_512, VOLUTE_B
 #undef VOLUTE_PAIRS_128
 #undef VOLUTE_DOT_LOOP
 
+// Two by two sums, of matrices that stay where they are: 16 rows of 64 bytes each.
+constexpr int tile_sums = 4, tile_rows = 16, tile_bytes = 64;
+
+#define VOLUTE_TILE_LOOP(suffix, dot_of)                                                           \
+  __attribute__((target("amx-tile,amx-bf16,amx-int8"), noinline)) void tile_##suffix(              \
+      int64_t steps, const void* data) {                                                           \
+    alignas(64) unsigned char shapes[64] = {1};                                                    \
+    for (int t = 0; t < 8; ++t) shapes[16 + 2 * t] = tile_bytes, shapes[48 + t] = tile_rows;       \
+    _tile_loadconfig(shapes);                                                                      \
+    _tile_zero(0);                                                                                 \
+    _tile_zero(1);                                                                                 \
+    _tile_zero(2);                                                                                 \
+    _tile_zero(3);                                                                                 \
+    _tile_loadd(4, data, tile_bytes);                                                              \
+    _tile_loadd(5, data, tile_bytes);                                                              \
+    _tile_loadd(6, data, tile_bytes);                                                              \
+    _tile_loadd(7, data, tile_bytes);                                                              \
+    for (int64_t i = 0; i < steps / tile_sums; ++i) {                                              \
+      dot_of(0, 4, 6);                                                                             \
+      dot_of(1, 4, 7);                                                                             \
+      dot_of(2, 5, 6);                                                                             \
+      dot_of(3, 5, 7);                                                                             \
+    }                                                                                              \
+    _tile_release();                                                                               \
+  }
+
+VOLUTE_TILE_LOOP(of_bf16, _tile_dpbf16ps)
+VOLUTE_TILE_LOOP(of_bytes, _tile_dpbusd)
+
+#undef VOLUTE_TILE_LOOP
+
+Probe tile_probe(std::string name, Loop loop, double products_a_dot) {
+  const auto call = [loop] {
+    // Zeros are multiplied faster than anything else; bf16 between 0.5 and 2.
+    alignas(64) unsigned char data[tile_rows * tile_bytes];
+    for (size_t i = 0; i < sizeof data; ++i)
+      data[i] = static_cast<unsigned char>(i % 2 ? 0x3f : i * 37);
+    touch(data);
+    loop(steps_a_call, data);
+  };
+  return {candidate(std::move(name), call), 2.0 * products_a_dot * steps_a_call};
+}
+
 Probe probe(std::string name, Loop loop, double products_a_dot) {
   const auto call = [loop] {
     alignas(64) char data[(2 + chains) * 64] = {};
@@ -76,6 +121,8 @@ Probe probe(std::string name, Loop loop, double products_a_dot) {
 
 Probe byte_dot_probe() {
   const compiler::Target& here = compiler::host();
+  if (here.has("amx-int8") && runtime::may_use_tiles())
+    return tile_probe("tdpbusd", tile_of_bytes, 16 * 16 * 64);
   if (here.has("avx512vnni")) return probe("vpdpbusd 512-bit", dot_vnni512, 64);
   if (here.has("avxvnni")) return probe("vpdpbusd 256-bit", dot_vnni256, 32);
   if (here.has("avx512bw")) return probe("vpmaddwd 512-bit", dot_pairs512, 32);
@@ -84,6 +131,8 @@ Probe byte_dot_probe() {
 }
 
 std::optional<Probe> bf16_dot_probe() {
+  if (compiler::host().has("amx-bf16") && runtime::may_use_tiles())
+    return tile_probe("tdpbf16ps", tile_of_bf16, 16 * 16 * 32);
   if (!compiler::host().has("avx512bf16")) return std::nullopt;
   return probe("vdpbf16ps 512-bit", dot_bf16, 32);
 }

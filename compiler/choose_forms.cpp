@@ -5,6 +5,7 @@
 #include "compiler/nests/domain_points.h"
 #include "compiler/nests/facts.h"
 #include "compiler/nests/flatten.h"
+#include "compiler/nests/place_bands.h"
 #include "compiler/rewrites/fold_tables.h"
 #include "compiler/rewrites/form.h"
 #include "compiler/schedule/choose.h"
@@ -136,6 +137,7 @@ class FormChooser {
 public:
   FormChooser(const Program& program, const LowerOptions& options, const FormRequest& request)
       : request_(request), formed_{program, options, {}}, fusion_(fuse(program)) {
+    formed_.options.has_matrix_unit = request.target.has_tiles_for(ir::ElementType::bf16);
     const ir::DefUse uses(program);
     for (const Fusion::Group& group : fusion_.groups) {
       const Statement& head = program.statements[group.statements.front()];
@@ -214,11 +216,10 @@ private:
                          ? those_that_apply(*head)
                          : fmt::format("{}; accuracy {} allows {}", those_that_apply(*head), error,
                                        form->name));
-    const Form& dot = *find_form("dot");
-    if (form != &dot && !obstacle(dot, *head))
-      if (const LoopDirective* loop = dot_loop(*head))
-        return refused(fmt::format("it has no `for {} dot {}`", loop->axis, loop->dot),
-                       fmt::format("write `form {} dot`", nest));
+    if (const LoopDirective* loop = loop_over_groups(*head); loop && !form->adds_groups)
+      if (const Form& other = form_of(*loop); !obstacle(other, *head))
+        return refused(fmt::format("it has no `for {}`", words_of(*loop)),
+                       fmt::format("write `form {} {}`", nest, other.name));
     return std::nullopt;
   }
 
@@ -249,11 +250,20 @@ private:
         return &found->second;
     return nullptr;
   }
-  const LoopDirective* dot_loop(const Head& head) const {
+  /// The form that a loop over groups of products is of.
+  static const Form& form_of(const LoopDirective& loop) {
+    return *find_form(loop.tile > 0 ? "tile" : "dot");
+  }
+  static std::string words_of(const LoopDirective& loop) {
+    return loop.tile > 0 ? fmt::format("{} tile {}", loop.axis, loop.tile)
+                         : fmt::format("{} dot {}", loop.axis, loop.dot);
+  }
+  const LoopDirective* loop_over_groups(const Head& head) const {
     const Schedule* schedule = scheduled(head);
     if (!schedule) return nullptr;
-    const auto found = std::find_if(schedule->loops.begin(), schedule->loops.end(),
-                                    [](const LoopDirective& loop) { return loop.dot > 0; });
+    const auto found =
+        std::find_if(schedule->loops.begin(), schedule->loops.end(),
+                     [](const LoopDirective& loop) { return loop.dot > 0 || loop.tile > 0; });
     return found == schedule->loops.end() ? nullptr : &*found;
   }
 
@@ -269,14 +279,14 @@ private:
       best = find_form(given->second.form);
       told.why = "the schedule says so";
     } else if (request_.naive || scheduled(head)) {
-      const Form& dot = *find_form("dot");
-      if (const LoopDirective* loop = dot_loop(head); loop && !obstacle(dot, head)) {
-        best = &dot;
-        told.why = fmt::format("the schedule has a loop `{} dot {}`", loop->axis, loop->dot);
-        if (error_of(dot, head) > most_error())
+      const LoopDirective* loop = loop_over_groups(head);
+      if (loop && !obstacle(form_of(*loop), head)) {
+        best = &form_of(*loop);
+        told.why = fmt::format("the schedule has a loop `{}`", words_of(*loop));
+        if (error_of(*best, head) > most_error())
           return fail(Diagnostic{loop->at, "schedule",
-                                 fmt::format("nest {}: for {} dot {}: {}", head.nest, loop->axis,
-                                             loop->dot, too_inaccurate(error_of(dot, head))),
+                                 fmt::format("nest {}: for {}: {}", head.nest, words_of(*loop),
+                                             too_inaccurate(error_of(*best, head))),
                                  those_that_apply(head)});
       } else {
         told.why = request_.naive ? "naive is asked for" : "the schedule says no more of it";
@@ -291,7 +301,7 @@ private:
     told.reach = best->reach;
     told.keeps_whole_numbers = best->keeps_whole_numbers;
     told.parts = best->parts;
-    if (best->reach > 0 || best->parts > 0) told.multiply_adds = asked_of_direct(head);
+    if (best->reach > 0 || is_for_matrices(*best)) told.multiply_adds = asked_of_direct(head);
     formed_.statements.push_back(std::move(told));
     return best;
   }
@@ -299,8 +309,11 @@ private:
   /// Of the forms that are accurate enough, the one of the fewest predicted cycles.
   const Form& fastest(const Head& head, StatementForms& told) const {
     std::vector<const Form*> candidates;
+    const auto axes = std::ssize(head.alone.type(head.statement().operands[0]).spatial_axes());
     for (const Form& form : forms()) {
       if (is_too_slow(form)) continue;
+      if (!form.needs.empty() && !request_.target.has(form.needs)) continue;
+      if (form.axes != 0 && form.axes != axes) continue;
       FormReport report{std::string(form.name), 0, 0, ""};
       if (const auto why = obstacle(form, head)) {
         report.refused = *why;
@@ -313,24 +326,35 @@ private:
       }
       told.forms.push_back(std::move(report));
     }
-    // What arithmetic tells of is measured against others by what it saves of a direct sum.
     const Clear clear = clearly_fastest(head, candidates, told);
     const bool splits = std::any_of(candidates.begin(), candidates.end(),
                                     [](const Form* form) { return form->parts > 0; });
     if (clear.form && !splits) return *clear.form;
     if (candidates.size() == 1) return *candidates.front();
     const Form* best = nullptr;
-    double least = 0, of_direct = 0;
+    double least = 0;
+    // Beside a matrix unit much need not be looked at.
+    std::stable_partition(candidates.begin(), candidates.end(),
+                          [](const Form* form) { return is_for_matrices(*form); });
     for (const Form* form : candidates) {
+      if (best && is_for_matrices(*best) && !is_for_matrices(*form) &&
+          least < cycles_of_vectors(head)) {
+        report_of(told, *form).refused =
+            fmt::format("it would take {:.1f} times {}'s cycles, or more",
+                        cycles_of_vectors(head) / least, best->name);
+        continue;
+      }
       const double cycles = predicted_cycles_of(*form, head);
       report_of(told, *form).cycles = cycles;
-      if (form == &direct()) of_direct = cycles;
       if (!best || cycles < least) best = form, least = cycles;
     }
     if (!clear.form) return *best;
-    report_of(told, *clear.form).cycles = clear.of_direct * of_direct;
-    return clear.of_direct * of_direct < least ? *clear.form : *best;
+    report_of(told, *clear.form).cycles = clear.cycles;
+    return clear.cycles < least ? *clear.form : *best;
   }
+
+  /// Whether it is there for what a matrix unit multiplies.
+  static bool is_for_matrices(const Form& form) { return !form.needs.empty() || form.parts > 0; }
 
   static FormReport& report_of(StatementForms& told, const Form& form) {
     return *std::find_if(told.forms.begin(), told.forms.end(),
@@ -341,6 +365,7 @@ private:
     const ValueId result = head.statement().results.front();
     LowerOptions options = formed_.options;
     options.dot_products.clear(); // those are numbers of the whole program
+    options.matrix_products.clear();
     options.tiles.clear();
     options.split_products.clear();
     if (form.lower) form.lower(options, result);
@@ -350,6 +375,16 @@ private:
     return cycles_of(program, options, request_.target);
   }
 
+  /// No direct sum, and no dot products, take fewer.
+  double cycles_of_vectors(const Head& head) const {
+    const ir::ElementType element = head.alone.type(head.statement().operands[0]).element;
+    double most = 0;
+    for (const Unit& unit : request_.target.units())
+      if (unit.kind == Unit::Kind::fma || (unit.kind == Unit::Kind::dot && unit.a == element))
+        most = std::max(most, unit.products_per_cycle());
+    return static_cast<double>(asked_of_direct(head)) / most;
+  }
+
   static int64_t asked_of_direct(const Head& head) {
     int64_t sum = 0;
     const ir::NestProgram direct_nests = lower(head.alone, {}).value();
@@ -357,11 +392,10 @@ private:
     return sum;
   }
 
-  /// The form that takes clearly fewer cycles than direct by arithmetic, and its part of those; or
-  /// none.
+  /// The form that takes clearly fewer cycles than direct by arithmetic; or none.
   struct Clear {
     const Form* form = nullptr;
-    double of_direct = 1;
+    double cycles = 0;
   };
 
   /// Forms that arithmetic alone tells of are no candidates any more; the one of them that takes
@@ -383,7 +417,7 @@ private:
     report_of(told, *best).refused.clear();
     report_of(told, *best).cycles = least.cycles;
     report_of(told, direct()).cycles = least.direct;
-    return {best, least.cycles / least.direct};
+    return {best, least.cycles};
   }
 
   const FormRequest& request_;

@@ -362,8 +362,10 @@ Expected<Compiled> generated(Stages stages, const CompileRequest& request, doubl
   image.name = stages.loops.name;
   image.target = to_string(request.target);
   image.parameters = stages.loops.parameters;
-  for (const Step& step : stages.loops.steps)
+  for (const Step& step : stages.loops.steps) {
     image.thread_scratch_bytes = std::max(image.thread_scratch_bytes, step.scratch_bytes);
+    for (const RegisterArray& array : step.arrays) image.needs_tiles |= array.rows > 0;
+  }
   if (!request.object_name.empty()) {
     const Expected<CInterface> interface = c_interface(image, request.object_name);
     if (!interface) return interface.failure();

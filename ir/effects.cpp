@@ -38,6 +38,10 @@ private:
   }
   void at(const Transpose&) {}
   void at(const Fence&) {}
+  void at(const Tile& tile) {
+    if (tile.kind == Tile::Kind::load) reads_.insert(buffer(tile.view));
+    if (tile.kind == Tile::Kind::store) writes_.insert(buffer(tile.view));
+  }
   void at(const Prefetch& prefetch) { reads_.insert(buffer(prefetch.view)); }
 
   void reads_in(const Expr& e) {

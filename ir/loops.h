@@ -10,6 +10,14 @@
 //               acc[r][v] = fma(splat x[...], k1[v], acc[r][v])
 //         ...
 //
+// Matrix units have registers with rows, of which a step has `most_tiles` at most:
+//
+//       registers acc[2]: f32x16 rows 14
+//       tile acc[r] = 0
+//       tile x_[r] = load x[0, h + 2*r + kh, 14*w_t + kw, 32*i_t] rows along dim 2
+//       tile acc[r] += x_[r] * w_
+//       tile store sums[14*r, 0] rows along dim 0 = acc[r]
+//
 // Loops run over constant ranges but for one kind: a tap loop clipped at the border of the image,
 // whose bounds are the larger or smaller of a few quotients of affine expressions. Unrolled loops
 // are copied out by the code generator; a register array is indexed by their variables only, so
@@ -121,8 +129,34 @@ struct Prefetch {
   Affine offset;
 };
 
+/// One register with rows (RegisterArray::rows).
+struct TileRegister {
+  int32_t array = -1;
+  std::vector<Affine> index; // over unrolled variables and constants
+};
+
+/// What a matrix unit does with one register that has rows, and all that is ever done with those:
+/// they are no part of values.
+///
+///     zero      every element becomes 0
+///     load      row r, lane l becomes view[index + r * row_step along row_dim + l along the last]
+///     store     the same elements of the view become those of the register
+///     multiply  every element [m, n] of the register gets the sum over k and p of a's row m, lane
+///               ways * k + p, times b's row k, lane ways * n + p (ir/tile_product.h says in which
+///               order, and how it is rounded); as many rows k as b has, ways products at a time
+struct Tile {
+  enum class Kind : uint8_t { zero, load, store, multiply };
+  Kind kind = Kind::zero;
+  TileRegister tile;
+  int32_t view = -1; // load, store
+  Index index = {};
+  int32_t row_dim = -1;
+  int64_t row_step = 1;
+  TileRegister a = {}, b = {}; // multiply
+};
+
 struct StmtNode {
-  std::variant<Block, For, When, Set, Store, Scatter, Transpose, Fence, Prefetch> is;
+  std::variant<Block, For, When, Set, Store, Scatter, Transpose, Fence, Prefetch, Tile> is;
   std::string note;            // what this part is, for readers: "left border", "full tiles"
   SourceId source = no_source; // none: that of the statement around it
 };
@@ -145,8 +179,13 @@ struct RegisterArray {
   ElementType type = ElementType::f32;
   int32_t lanes = 1;
   std::vector<int64_t> shape; // empty: one register
+  int32_t rows = 0;           // of a matrix unit's register, `lanes` elements each; 0: a vector's
   int64_t count() const;
+  int64_t elements() const { return int64_t{rows > 0 ? rows : 1} * lanes; } // of one register
 };
+
+/// The registers of a matrix unit: as many, of so many rows, of so many bytes each.
+inline constexpr int64_t most_tiles = 8, most_tile_rows = 16, most_tile_row_bytes = 64;
 
 /// One loop over independent work; items are numbered with the last one fastest.
 struct ItemLoop {
@@ -212,13 +251,13 @@ std::vector<Diagnostic> verify(const LoopProgram& program);
 void evaluate(const LoopProgram& program, Memory& memory,
               const std::vector<int64_t>& parameters = {});
 
-/// Multiply-adds (Fma nodes times lanes, masked ones included; `ways` of them in a Dot) that one
-/// run executes; counts that do not depend on the clock. A parameter counts as the least value that
-/// it may have.
+/// Multiply-adds (Fma nodes times lanes, masked ones included; `ways` of them in a Dot, all of a
+/// tile's) that one run executes; counts that do not depend on the clock. A parameter counts as the
+/// least value that it may have.
 int64_t count_fmas(const Step& step);
 
 /// The same for all that a step executes: multiply-adds as above, loads (of a vector, a part of one
-/// or an element, each one), and stores likewise.
+/// or an element, each one; of a tile, each row), and stores likewise.
 struct StepWork {
   int64_t fmas = 0, loads = 0, stores = 0;
 };

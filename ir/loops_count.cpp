@@ -53,8 +53,8 @@ int64_t loads_in(const Expr& expr) {
   return count;
 }
 
-/// What one statement counts for, without the statements in it.
-using Weight = int64_t (*)(const StmtNode&);
+/// What one statement of a step counts for, without the statements in it.
+using Weight = int64_t (*)(const Step&, const StmtNode&);
 
 template <int64_t (*in)(const Expr&)>
 int64_t expressions_of(const StmtNode& node) {
@@ -63,13 +63,34 @@ int64_t expressions_of(const StmtNode& node) {
   return count;
 }
 
-int64_t stores_of(const StmtNode& node) {
-  return std::holds_alternative<Store>(node.is) || std::holds_alternative<Scatter>(node.is) ? 1 : 0;
+const RegisterArray& array_of(const Step& step, const TileRegister& at) {
+  return step.arrays[static_cast<size_t>(at.array)];
+}
+
+/// Rows that a tile statement of this kind takes from memory, or puts there.
+int64_t tile_rows_of(const Step& step, const StmtNode& node, Tile::Kind kind) {
+  const auto* tile = std::get_if<Tile>(&node.is);
+  return tile && tile->kind == kind ? array_of(step, tile->tile).rows : 0;
+}
+
+int64_t fmas_of(const Step& step, const StmtNode& node) {
+  const auto* tile = std::get_if<Tile>(&node.is);
+  if (!tile || tile->kind != Tile::Kind::multiply) return expressions_of<fmas_in>(node);
+  return array_of(step, tile->tile).elements() * array_of(step, tile->a).lanes;
+}
+
+int64_t loads_of(const Step& step, const StmtNode& node) {
+  return plus(expressions_of<loads_in>(node), tile_rows_of(step, node, Tile::Kind::load));
+}
+
+int64_t stores_of(const Step& step, const StmtNode& node) {
+  if (std::holds_alternative<Store>(node.is) || std::holds_alternative<Scatter>(node.is)) return 1;
+  return tile_rows_of(step, node, Tile::Kind::store);
 }
 
 class Counter {
 public:
-  Counter(const Step& step, Weight weight) : weight_(weight) {
+  Counter(const Step& step, Weight weight) : step_(step), weight_(weight) {
     for (const ParameterVar& parameter : step.parameters)
       values_[parameter.var] =
           ceil_div(parameter.range.least, parameter.range.multiple) * parameter.range.multiple;
@@ -138,7 +159,7 @@ private:
   // Unrolled loops and clipped ones come by one statement often.
   int64_t of(const Stmt& s) {
     const auto [entry, is_new] = weights_.try_emplace(s.get());
-    if (is_new) entry->second = weight_(*s);
+    if (is_new) entry->second = weight_(step_, *s);
     return entry->second;
   }
 
@@ -370,6 +391,7 @@ private:
     return best;
   }
 
+  const Step& step_;
   Weight weight_;
   std::vector<Link> around_; // of the statement that is looked at
   int64_t total_ = 0;
@@ -384,10 +406,10 @@ int64_t count(const Step& step, Weight weight) {
 
 } // namespace
 
-int64_t count_fmas(const Step& step) { return count(step, expressions_of<fmas_in>); }
+int64_t count_fmas(const Step& step) { return count(step, fmas_of); }
 
 StepWork count_work(const Step& step) {
-  return {count_fmas(step), count(step, expressions_of<loads_in>), count(step, stores_of)};
+  return {count_fmas(step), count(step, loads_of), count(step, stores_of)};
 }
 
 } // namespace volute::ir

@@ -3,6 +3,7 @@
 #include "ir/loops.h"
 #include "ir/number.h"
 #include "ir/tape.h"
+#include "ir/tile_product.h"
 #include "ir/walk.h"
 
 #include <fmt/format.h>
@@ -45,7 +46,7 @@ public:
         refuse(fmt::format("{}: register {} of {}", array_->name, at, array_->shape[i]));
       place = place * array_->shape[i] + at;
     }
-    return lanes_->data() + place * array_->lanes;
+    return lanes_->data() + place * array_->elements();
   }
 
 private:
@@ -68,7 +69,7 @@ public:
         scratch_.insert(static_cast<size_t>(view.buffer));
     for (const RegisterArray& array : step.arrays) {
       if (array.lanes < 1 || array.count() < 0) refuse(array.name + ": a shape below 1");
-      registers_.emplace_back(static_cast<size_t>(array.count() * array.lanes));
+      registers_.emplace_back(static_cast<size_t>(array.count() * array.elements()));
     }
     for (const ItemLoop& item : step.items) variable(item.var);
     if (step.body) body_ = compile(step.body);
@@ -106,6 +107,12 @@ private:
     if (id < 0 || static_cast<size_t>(id) >= step_.arrays.size())
       refuse(fmt::format("register array {} of {} does not exist", id, step_.arrays.size()));
     return static_cast<size_t>(id);
+  }
+
+  size_t array_with_rows(int32_t id) const {
+    const size_t at = array(id);
+    if (step_.arrays[at].rows < 1) refuse(step_.arrays[at].name + ": its registers have no rows");
+    return at;
   }
 
   Register register_at(int32_t id, const std::vector<Affine>& index) {
@@ -251,6 +258,46 @@ private:
           const int64_t at = value(values_);
           if (lo <= at && at < hi) body();
         };
+  }
+
+  Run compile(const Tile& tile) {
+    const RegisterArray& array = step_.arrays[array_with_rows(tile.tile.array)];
+    Register to = register_at(tile.tile.array, tile.tile.index);
+    if (tile.kind == Tile::Kind::zero)
+      return [to, count = array.elements()] { std::fill_n(to.lanes(), count, Scalar{}); };
+    if (tile.kind == Tile::Kind::multiply) {
+      const RegisterArray& a = step_.arrays[array_with_rows(tile.a.array)];
+      const RegisterArray& b = step_.arrays[array_with_rows(tile.b.array)];
+      if (a.rows != array.rows || a.lanes % b.rows != 0 ||
+          b.lanes != array.lanes * (a.lanes / b.rows))
+        refuse(fmt::format("{} by {} is no product for {}", a.name, b.name, array.name));
+      const TileShape shape{array.rows, array.lanes, b.rows, a.lanes / b.rows};
+      return
+          [to, shape, real = is_float(array.type), left = register_at(tile.a.array, tile.a.index),
+           right = register_at(tile.b.array, tile.b.index)] {
+            real ? add_bf16_products(shape, to.lanes(), left.lanes(), right.lanes())
+                 : add_byte_products(shape, to.lanes(), left.lanes(), right.lanes());
+          };
+    }
+    const auto last = static_cast<int32_t>(tile.index.size()) - 1;
+    if (tile.row_dim < 0 || tile.row_dim > last) refuse(array.name + ": rows along no dimension");
+    std::vector<Access> rows;
+    for (int64_t r = 0; r < array.rows; ++r) {
+      Index index = tile.index;
+      index[static_cast<size_t>(tile.row_dim)].at += r * tile.row_step;
+      rows.emplace_back(context_, tile.view, index, last);
+    }
+    return [to, rows, lanes = array.lanes, loads = tile.kind == Tile::Kind::load]() mutable {
+      Scalar* at = to.lanes();
+      for (Access& row : rows) {
+        row.locate();
+        for (int32_t l = 0; l < lanes; ++l, ++at)
+          if (loads)
+            *at = row.read(l);
+          else
+            row.write(*at, l);
+      }
+    };
   }
 
   // These order what the machine does, not what it computes.

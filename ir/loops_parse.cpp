@@ -145,6 +145,12 @@ private:
       line.expect(":", "':' and the type of a register");
       const LineCursor::Type type = line.expect_type();
       array.type = type.element, array.lanes = type.lanes;
+      if (line.accept("rows")) {
+        const int64_t rows = line.integer("how many rows a register has");
+        if (rows < 1 || rows > most_tile_rows)
+          line.refuse(fmt::format("a register has 1 to {} rows", most_tile_rows));
+        array.rows = static_cast<int32_t>(rows);
+      }
       line.end_of_line();
       if (array_called(array.name) >= 0 || view_called(array.name) >= 0)
         line.refuse_at(where,
@@ -317,6 +323,7 @@ private:
     }
     if (line.is("store") && is_word) return store(line);
     if (line.is("prefetch") && is_word) return prefetch(line);
+    if (line.is("tile") && is_word) return tile(line);
     if (line.is("scatter") && !line.token(1).is("[") && !line.token(1).is("="))
       return scatter(line);
     if (!line.is_name()) return line.unexpected("a statement"), nullptr;
@@ -451,6 +458,55 @@ private:
     line.expect("+", "'+' and an element");
     ahead.offset = line.affine(variables_);
     return line.failed() ? nullptr : stmt(std::move(ahead));
+  }
+
+  // tile acc[r] = 0 | = load VIEW[...] ROWS | += a[r] * b, tile store VIEW[...] ROWS = acc[r]
+  Stmt tile(LineCursor& line) {
+    line.advance();
+    Tile tile;
+    if (line.is("store") && line.token(1).kind == LineToken::Kind::word) {
+      line.advance();
+      tile.kind = Tile::Kind::store;
+      rows(line, tile);
+      line.expect("=", "'=' and the register that is stored");
+      tile.tile = tile_register(line);
+      return line.failed() ? nullptr : stmt(std::move(tile));
+    }
+    tile.tile = tile_register(line);
+    if (line.accept("+")) {
+      tile.kind = Tile::Kind::multiply;
+      line.expect("=", "'+=' and two registers");
+      tile.a = tile_register(line);
+      line.expect("*", "'*' and another register");
+      tile.b = tile_register(line);
+    } else {
+      line.expect("=", "'= 0', '= load', or '+=' and a product");
+      if (line.accept("load")) {
+        tile.kind = Tile::Kind::load;
+        rows(line, tile);
+      } else if (line.integer("0, or load") != 0) {
+        line.refuse("a tile is set to 0, or to what is loaded");
+      }
+    }
+    return line.failed() ? nullptr : stmt(std::move(tile));
+  }
+
+  TileRegister tile_register(LineCursor& line) {
+    const Location where = line.where();
+    const std::string name = line.name("a register with rows");
+    TileRegister at{array_called(name), {}};
+    if (at.array < 0 && !line.failed())
+      line.refuse_at(where, fmt::format("there are no registers {}", quoted(name)));
+    at.index = indices(line);
+    return at;
+  }
+
+  // x[0, h, 14*w_t, 0] rows along dim 2 step 2
+  void rows(LineCursor& line, Tile& tile) {
+    tile.view = place(line, tile.index);
+    line.expect("rows", "'rows along dim' and a dimension");
+    if (!line.is("along")) line.unexpected("'along dim' and a dimension");
+    lane_steps(line, tile.index.size(), tile.row_dim, tile.row_step);
   }
 
   Expr leaf(LineCursor& line) {

@@ -79,8 +79,9 @@ public:
     for (const RegisterArray& array : step_.arrays) {
       std::string shape;
       for (int64_t extent : array.shape) shape += fmt::format("[{}]", extent);
-      line(1, fmt::format("registers {}{}: {}", name_text(array.name), shape,
-                          value_type_text(array.type, array.lanes)));
+      line(1, fmt::format("registers {}{}: {}{}", name_text(array.name), shape,
+                          value_type_text(array.type, array.lanes),
+                          array.rows > 0 ? fmt::format(" rows {}", array.rows) : ""));
     }
     if (step_.scratch_bytes > 0) line(1, fmt::format("scratch {} bytes", step_.scratch_bytes));
     if (step_.body) print(step_.body, 1);
@@ -204,6 +205,25 @@ private:
             fmt::format("prefetch {} + {}", name_text(view(prefetch.view).name),
                         to_string(prefetch.offset, step_.vars)),
             {}};
+  }
+
+  Lines simple(const Tile& tile) const {
+    const auto name = [&](const TileRegister& at) { return registers(at.array, at.index); };
+    const auto rows = [&] {
+      return fmt::format("{} rows along dim {}{}", place(tile.view, tile.index), tile.row_dim,
+                         tile.row_step != 1 ? fmt::format(" step {}", tile.row_step) : "");
+    };
+    switch (tile.kind) {
+    case Tile::Kind::zero: return {{}, fmt::format("tile {} = 0", name(tile.tile)), {}};
+    case Tile::Kind::load:
+      return {{}, fmt::format("tile {} = load {}", name(tile.tile), rows()), {}};
+    case Tile::Kind::store:
+      return {{}, fmt::format("tile store {} = {}", rows(), name(tile.tile)), {}};
+    case Tile::Kind::multiply:
+      return {
+          {}, fmt::format("tile {} += {} * {}", name(tile.tile), name(tile.a), name(tile.b)), {}};
+    }
+    return {};
   }
 
   Lines simple(const Fence& fence) const { return {{}, fence.sums ? "fence sums" : "fence", {}}; }

@@ -77,6 +77,18 @@ private:
     read(scatter.value, 1);
   }
 
+  void follow(const Tile& tile) {
+    const auto is_set = [&](const TileRegister& at) {
+      read(at.array, place(at.array, at.index), step_.arrays[static_cast<size_t>(at.array)].lanes);
+    };
+    if (tile.kind == Tile::Kind::multiply) is_set(tile.a), is_set(tile.b);
+    if (tile.kind == Tile::Kind::multiply || tile.kind == Tile::Kind::store)
+      return is_set(tile.tile);
+    const TileRegister& at = tile.tile;
+    set_[static_cast<size_t>(at.array)][place(at.array, at.index)] =
+        step_.arrays[static_cast<size_t>(at.array)].lanes;
+  }
+
   void follow(const Fence&) {}
   void follow(const Prefetch&) {}
 

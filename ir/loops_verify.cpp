@@ -29,6 +29,7 @@ public:
     check_views(scope_, findings_);
     check_items();
     for (const RegisterArray& array : step_.arrays) check_array(array);
+    check_tiles();
     check_scratch();
     if (!step_.body) return findings_.add("has no body");
     if (!findings_.empty()) return; // statements mean little over things that are wrong
@@ -105,6 +106,24 @@ private:
       count *= std::min(extent, max_registers + 1); // both factors are small
       if (count > max_registers) return bad(fmt::format("more than {} of them", max_registers));
     }
+  }
+
+  // A matrix unit has few registers, and a step's are its own from begin to end.
+  void check_tiles() {
+    int64_t tiles = 0;
+    for (const RegisterArray& array : step_.arrays) {
+      if (array.rows == 0) continue;
+      tiles += std::min(array.count(), most_tiles + 1);
+      if (array.rows < 1 || array.rows > most_tile_rows)
+        findings_.add(fmt::format("registers {}: {} rows; a tile has 1 to {}", array.name,
+                                  array.rows, most_tile_rows));
+      if (array.lanes * size_of(array.type) > most_tile_row_bytes)
+        findings_.add(fmt::format("registers {}: rows of {} bytes; a tile's have {} at most",
+                                  array.name, array.lanes * size_of(array.type),
+                                  most_tile_row_bytes));
+    }
+    if (tiles > most_tiles)
+      findings_.add(fmt::format("has more than the {} tiles of a matrix unit", most_tiles));
   }
 
   // A loop's variable, which must be its own: an inner loop over the same one would hide it.
@@ -242,7 +261,10 @@ private:
   }
 
   void check_register_type(const RegisterArray& array, ElementType type, int32_t lanes) {
-    if (array.type != type || array.lanes != lanes)
+    if (array.rows > 0)
+      findings_.add(
+          fmt::format("{}: its registers have rows, and are no part of values", array.name));
+    else if (array.type != type || array.lanes != lanes)
       findings_.add(fmt::format("{}: its registers are {}, not {}", array.name,
                                 value_type_text(array.type, array.lanes),
                                 value_type_text(type, lanes)));
@@ -319,6 +341,7 @@ private:
     if (to->type != from->type)
       bad(fmt::format("{} is not {}", to_string(from->type), to_string(to->type)));
     if (transpose.to == transpose.from) bad("needs two arrays");
+    if (to->rows > 0 || from->rows > 0) bad("its registers have rows, which are not turned");
     if (to->shape.size() != 1 || to->shape[0] < from->lanes)
       bad(fmt::format("needs one dimension of {} registers", from->lanes));
     if (transpose.count < 1 || transpose.count > to->lanes)
@@ -328,6 +351,68 @@ private:
       return bad(fmt::format("along dimension {} of {}", transpose.from_axis, from->shape.size()));
     check_register_index(*from, transpose.from_index, static_cast<size_t>(transpose.from_axis),
                          int64_t{transpose.count} - 1);
+  }
+
+  const RegisterArray* tile_at(const TileRegister& at) {
+    const RegisterArray* array = array_at(at.array);
+    if (!array) return nullptr;
+    if (array->rows == 0) {
+      findings_.add(fmt::format("tile: the registers of {} have no rows", array->name));
+      return nullptr;
+    }
+    check_register_index(*array, at.index);
+    return array;
+  }
+
+  void check(const Tile& tile) {
+    const RegisterArray* to = tile_at(tile.tile);
+    if (!to) return;
+    if (tile.kind == Tile::Kind::multiply) return check_product(tile, *to);
+    if (tile.kind != Tile::Kind::zero) check_rows(tile, *to);
+  }
+
+  /// The last element of each row, of the first row and of the last, bound all of them.
+  void check_rows(const Tile& tile, const RegisterArray& array) {
+    if (tile.view < 0 || static_cast<size_t>(tile.view) >= step_.views.size())
+      return findings_.add(
+          fmt::format("tile: view {} of {} does not exist", tile.view, step_.views.size()));
+    const View& view = step_.views[static_cast<size_t>(tile.view)];
+    const auto dims = static_cast<int32_t>(view.dims.size());
+    const auto bad = [&](const std::string& what) {
+      findings_.add(fmt::format("tile {} of {}: {}", array.name, view.name, what));
+    };
+    if (tile.row_dim < 0 || tile.row_dim >= dims || static_cast<size_t>(dims) != tile.index.size())
+      return bad(fmt::format("rows along dimension {} of {}", tile.row_dim, dims));
+    if (view.dims.back().stride != Affine(1)) return bad("lanes are neighbours in memory");
+    if (!view.dims[static_cast<size_t>(tile.row_dim)].stride.is_constant())
+      return bad("rows as far apart as a parameter says");
+    Index last = tile.index;
+    last[static_cast<size_t>(tile.row_dim)].at += (array.rows - 1) * tile.row_step;
+    for (const Index& index : {tile.index, last})
+      check_access(tile.view, index, {dims - 1, 1, 0, array.lanes}, array.type, scope_, findings_);
+    if (tile.kind != Tile::Kind::store) return;
+    check_writable(tile.view, scope_, findings_);
+    if (tile.row_step == 0 && array.rows > 1) bad("all rows go to one place");
+  }
+
+  void check_product(const Tile& tile, const RegisterArray& to) {
+    const RegisterArray* a = tile_at(tile.a);
+    const RegisterArray* b = tile_at(tile.b);
+    if (!a || !b) return;
+    const bool bytes = size_of(a->type) == 1 && size_of(b->type) == 1 && is_integer(a->type) &&
+                       to.type == ElementType::i32;
+    const bool bf16 =
+        a->type == ElementType::bf16 && b->type == ElementType::bf16 && to.type == ElementType::f32;
+    if (!bytes && !bf16)
+      return findings_.add(fmt::format(
+          "tile {} += {} * {}: {} and {} are not summed up in {}; bf16 are in f32, bytes in i32",
+          to.name, a->name, b->name, to_string(a->type), to_string(b->type), to_string(to.type)));
+    const int32_t ways = bytes ? 4 : 2;
+    if (a->rows != to.rows || b->lanes != to.lanes * ways || a->lanes != b->rows * ways)
+      findings_.add(fmt::format("tile {} += {} * {}: {} by {} and {} by {} are no product of {} by "
+                                "{} in groups of {}",
+                                to.name, a->name, b->name, a->rows, a->lanes, b->rows, b->lanes,
+                                to.rows, to.lanes, ways));
   }
 
   const Step& step_;

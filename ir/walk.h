@@ -150,6 +150,16 @@ template <Is<Prefetch> T, class Fn>
 void of(T& prefetch, Fn& fn) {
   give(fn, ViewId{}, prefetch.view), give(fn, prefetch.offset);
 }
+template <Is<TileRegister> T, class Fn>
+void of(T& tile, Fn& fn) {
+  give(fn, ArrayId{}, tile.array), give_all(tile.index, fn);
+}
+template <Is<Tile> T, class Fn>
+void of(T& tile, Fn& fn) {
+  of(tile.tile, fn);
+  if (tile.kind == Tile::Kind::multiply) of(tile.a, fn), of(tile.b, fn);
+  if (tile.view >= 0) give(fn, ViewId{}, tile.view), of(tile.index, fn);
+}
 
 } // namespace parts
 

@@ -4,6 +4,7 @@
 #include "ir/operators.h"
 #include "runtime/kernel_state.h"
 #include "runtime/tell_tools.h"
+#include "runtime/tile_permission.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -121,10 +122,14 @@ Status run_named(const KernelState& state, std::span<const Kernel::Named> inputs
 
 // Code for instructions that the host lacks would end the process at the first of them.
 std::optional<Failure> check_runs_here(const Image& image) {
+  if (image.needs_tiles && !may_use_tiles())
+    return fail(image.name, "the code multiplies on a matrix unit, and this process has none");
   if (image.target.empty()) return std::nullopt; // asks for nothing beyond the architecture
   const Expected<compiler::Target> target = compiler::parse_target(image.target);
   if (!target) return target.failure();
-  const std::vector<std::string> missing = compiler::missing_features(*target, compiler::host());
+  std::vector<std::string> missing = compiler::missing_features(*target, compiler::host());
+  if (!image.needs_tiles)
+    std::erase_if(missing, [](const std::string& feature) { return feature.starts_with("amx-"); });
   if (missing.empty()) return std::nullopt;
   return fail(image.name, fmt::format("the code is for {}, and this machine lacks {}",
                                       compiler::short_text(*target), fmt::join(missing, ", ")));
@@ -154,6 +159,7 @@ Expected<Kernel> Kernel::load(const Image& image, Threads threads, bool flush_de
   loaded->image.steps = image.steps;
   loaded->image.parameters = image.parameters;
   loaded->image.thread_scratch_bytes = image.thread_scratch_bytes;
+  loaded->image.needs_tiles = image.needs_tiles;
   for (const compiler::ImageStep& step : image.steps)
     loaded->entries.push_back(reinterpret_cast<compiler::StepEntry>(
         reinterpret_cast<uintptr_t>(loaded->memory->data() + step.entry)));

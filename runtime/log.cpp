@@ -156,6 +156,16 @@ void Log::let_go(int64_t kernels, int64_t bytes_kept) const {
                     kernels, kernels == 1 ? "" : "s", bytes_kept));
 }
 
+void Log::without_tiles(const std::string& program) const {
+  if (!is_on(1)) return;
+  if (json_)
+    object("without_tiles", {{"program", program}});
+  else
+    write(fmt::format("volute: @{} is for the vector units: this process may not use a matrix "
+                      "unit\n",
+                      program));
+}
+
 void Log::fell_back(const std::string& program, const std::string& from,
                     const Diagnostic& why) const {
   if (!is_on(1)) return;

@@ -30,6 +30,8 @@ public:
   void refused(const std::string& program, const Diagnostic& why) const;
   void let_go(int64_t kernels, int64_t bytes_kept) const;
   void fell_back(const std::string& program, const std::string& from, const Diagnostic& why) const;
+  /// A kernel for the vector units stands in the place of one for a matrix unit.
+  void without_tiles(const std::string& program) const;
 
 private:
   void passes(const compiler::Report& report) const;

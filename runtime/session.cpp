@@ -12,6 +12,7 @@
 #include "runtime/own_folder.h"
 #include "runtime/program_table.h"
 #include "runtime/tell_tools.h"
+#include "runtime/tile_permission.h"
 #include "runtime/tuned.h"
 
 #include <fmt/format.h>
@@ -117,6 +118,11 @@ struct Session::State {
   Expected<compiler::Stages> told(Expected<compiler::Stages> made) const;
   Expected<Kernel> kernel(const ir::Program& program, const CompileOptions& complete,
                           const std::string& key);
+  /// What was found or compiled may need a matrix unit, which the system grants or not: then
+  /// nothing.
+  std::optional<Expected<Kernel>> kernel_unless_refused(const ir::Program& program,
+                                                        const CompileOptions& complete,
+                                                        const std::string& key);
   /// The kernel from memory, from disk or from the compiler, with words about it likewise.
   Expected<Kernel> found_or_made(const ir::Program& program, const CompileOptions& complete,
                                  const std::string& key);
@@ -210,7 +216,7 @@ std::optional<Kernel> Session::State::found_in(DiskCache& folder, const CompileO
                                                const std::string& key) {
   const auto start = std::chrono::steady_clock::now();
   const std::optional<DiskCache::Found> found = folder.find(key);
-  if (!found) return std::nullopt;
+  if (!found || (found->image.needs_tiles && !may_use_tiles())) return std::nullopt;
   Expected<Kernel> kernel = Kernel::load(found->image, threads, *complete.flush_denormals);
   if (!kernel) return folder.refuse(key, kernel.diagnostics().front()), std::nullopt;
   loads.fetch_add(1, std::memory_order_relaxed);
@@ -257,14 +263,27 @@ Expected<Compiled> Session::State::made(const ir::Program& program, const Compil
   return compiled;
 }
 
-Expected<Kernel> Session::State::kernel(const ir::Program& program, const CompileOptions& complete,
-                                        const std::string& key) {
+std::optional<Expected<Kernel>>
+Session::State::kernel_unless_refused(const ir::Program& program, const CompileOptions& complete,
+                                      const std::string& key) {
   if (const std::optional<Kernel> kernel = kernel_on_disk(complete, key)) return *kernel;
   const Expected<Compiled> compiled = made(program, complete, key);
+  if (compiled && compiled->image.needs_tiles && !may_use_tiles()) return std::nullopt;
   if (compiled) return Kernel::load(compiled->image, threads, *complete.flush_denormals);
   if (!compiler_library(options.compiler))
     if (const std::optional<Kernel> kernel = kernel_of_others(program, complete)) return *kernel;
   return compiled.failure();
+}
+
+Expected<Kernel> Session::State::kernel(const ir::Program& program, const CompileOptions& complete,
+                                        const std::string& key) {
+  if (std::optional<Expected<Kernel>> kernel = kernel_unless_refused(program, complete, key))
+    return std::move(*kernel);
+  log.without_tiles(program.name);
+  CompileOptions vectors = complete;
+  const compiler::Target target = compiler::parse_target(complete.target).value();
+  vectors.target = compiler::to_string(compiler::without_tiles(target));
+  return *kernel_unless_refused(program, vectors, kernel_key(program, vectors));
 }
 
 Expected<Kernel> Session::State::found_or_made(const ir::Program& program,

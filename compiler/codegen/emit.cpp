@@ -4,6 +4,7 @@
 #include "compiler/codegen/emit_address.h"
 #include "compiler/codegen/emit_lines.h"
 #include "compiler/codegen/emit_registers.h"
+#include "compiler/codegen/emit_tiles.h"
 #include "compiler/codegen/emit_values.h"
 #include "ir/diagnostic.h"
 #include "ir/effects.h"
@@ -40,7 +41,7 @@ public:
               const LoopsText* text)
       : program_(program), step_(program.steps[step]), function_(function), memory_(memory),
         b_(function->getContext()), values_(b_, target), address_(b_, step_),
-        lines_(b_, scope, step_, text, step) {
+        tiles_(b_, step_, address_, target), lines_(b_, scope, step_, text, step) {
     for (const RegisterArray& array : step_.arrays)
       registers_.emplace_back(static_cast<size_t>(array.count()));
     holds_sums_.resize(step_.arrays.size());
@@ -52,18 +53,30 @@ public:
     load_parameters();
     auto* begin = function_->getArg(2);
     auto* end = function_->getArg(3);
+    auto* configure = tiles_.any() ? new_block("configure") : nullptr;
     auto* items = new_block("items");
+    auto* release = tiles_.any() ? new_block("release") : nullptr;
     auto* done = new_block("done");
-    auto* entry = b_.GetInsertBlock();
-    b_.CreateCondBr(b_.CreateICmpSLT(begin, end), items, done);
+    auto* before = configure ? configure : b_.GetInsertBlock();
+    b_.CreateCondBr(b_.CreateICmpSLT(begin, end), configure ? configure : items, done);
+    if (configure) {
+      b_.SetInsertPoint(configure);
+      tiles_.configure(*function_->getParent());
+      b_.CreateBr(items);
+    }
     b_.SetInsertPoint(items);
     llvm::PHINode* item = b_.CreatePHI(b_.getInt64Ty(), 2, "item");
-    item->addIncoming(begin, entry);
+    item->addIncoming(begin, before);
     decompose(item);
     statement(step_.body);
     llvm::Value* next = b_.CreateAdd(item, b_.getInt64(1));
     item->addIncoming(next, b_.GetInsertBlock());
-    b_.CreateCondBr(b_.CreateICmpSLT(next, end), items, done);
+    b_.CreateCondBr(b_.CreateICmpSLT(next, end), items, release ? release : done);
+    if (release) {
+      b_.SetInsertPoint(release);
+      tiles_.release();
+      b_.CreateBr(done);
+    }
     b_.SetInsertPoint(done);
     b_.CreateRet(b_.getInt32(0));
   }
@@ -154,6 +167,7 @@ private:
                    },
                    [&](const Scatter& to) { scatter(to); },
                    [&](const Transpose& turn) { transpose(turn); },
+                   [&](const Tile& tile) { tiles_.write(tile); },
                    [&](const Fence& fence) {
                      if (fence.sums) finish_sums();
                      values_.fence();
@@ -381,6 +395,7 @@ private:
   llvm::IRBuilder<> b_;
   ValueEmitter values_;
   AddressEmitter address_;
+  TileEmitter tiles_;
   LineCursor lines_;
   Registers registers_;
   std::vector<bool> holds_sums_;             // by array

@@ -260,6 +260,8 @@ void AddressEmitter::collect(const Stmt& s, Var var, std::map<PointerKey, Affine
       note_offset(store->view, offset(store->view, store->index));
     if (const auto* scatter = std::get_if<Scatter>(&node.is))
       note_offset(scatter->view, offset(scatter->view, scatter->index));
+    if (const auto* tile = std::get_if<Tile>(&node.is); tile && tile->view >= 0)
+      note_offset(tile->view, offset(tile->view, tile->index));
     if (const auto* prefetch = std::get_if<Prefetch>(&node.is))
       note_offset(prefetch->view, prefetch->offset);
   });

@@ -39,6 +39,7 @@ void CarriedRegisters::follow(const Stmt& s) {
                    read(scatter.value);
                  },
                  [&](const Transpose& turn) { follow_transpose(turn); },
+                 [](const Tile&) {}, // whose registers have numbers, and go into no phi
                  [](const Fence&) {},
                  [](const Prefetch&) {},
              },

@@ -57,7 +57,7 @@ struct FieldsOf<Image> {
   static constexpr size_t left_out = 1; // debug, which is made anew
   static auto of(auto& image) {
     return std::tie(image.name, image.target, image.bytes, image.text_bytes, image.buffers,
-                    image.parameters, image.steps, image.thread_scratch_bytes);
+                    image.parameters, image.steps, image.thread_scratch_bytes, image.needs_tiles);
   }
 };
 

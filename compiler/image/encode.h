@@ -22,7 +22,7 @@
 namespace volute::compiler {
 
 /// What this library writes, and the only one that it reads.
-constexpr uint32_t image_format = 4;
+constexpr uint32_t image_format = 5;
 
 std::vector<std::byte> encode(const Image& image);
 Expected<Image> decode(std::span<const std::byte> bytes);

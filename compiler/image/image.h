@@ -97,6 +97,7 @@ struct Image {
   // follow from bound inputs alone run once; between calls nothing else is kept.
   std::vector<ImageStep> steps;
   int64_t thread_scratch_bytes = 0;                   // per thread
+  bool needs_tiles = false; // a matrix unit, which a process must ask the system for
   std::shared_ptr<const DebugObject> debug = nullptr; // where one was asked for
   bool operator==(const Image&) const = default;
 };

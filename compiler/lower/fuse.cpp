@@ -26,7 +26,8 @@ using ir::ValueId;
 constexpr int most_copies = 64;
 // A nest's body is one block, and for each value that LLVM's greedy register allocator splits there
 // it looks at the whole block: 0.08 s for a convolution and 8 tanh, 0.17 for 16, 0.55 for 31, where
-// all of code generation takes 0.18, 0.40 and 1.11. Hence so many, and what follows is another nest.
+// all of code generation takes 0.18, 0.40 and 1.11. Hence so many, and what follows is another
+// nest.
 constexpr size_t most_statements = 32;
 
 bool same_shape(const TensorType& a, const TensorType& b) {

@@ -14,8 +14,14 @@
 // is copied into a frame of its zero point, which then contributes nothing. The copy also brings
 // channels together, rounds their number up to whole groups, and makes the bytes unsigned.
 // Everything wraps at 32 bits, so the terms may be added in any order.
+//
+// A matrix unit adds many products at a time. Where there are few channels (a first layer has 3),
+// the copy has all taps of a row of the filter beside each other for each result, and so has a copy
+// of the weight: they are one axis of the sum.
 
 #include "compiler/lower/nest_builder.h"
+#include "compiler/nests/matrix_steps.h"
+#include "ir/loops.h"
 #include "ir/number.h"
 
 #include <fmt/format.h>
@@ -42,7 +48,9 @@ struct Problem {
   std::vector<Window> windows;
   int64_t inputs, outputs; // of a group
   bool bytes;
+  bool matrices; // for a matrix unit
   int64_t ways() const { return bytes ? 4 : 2; }
+  int64_t most_in_a_step() const { return ir::most_tile_row_bytes / (bytes ? 1 : 2); }
 
   bool x_signed() const { return x_type.element == ElementType::i8; }
   bool w_unsigned() const { return w_type.element == ElementType::u8; }
@@ -56,15 +64,27 @@ struct Problem {
     const std::vector<int64_t> points = w_zero_points();
     return std::any_of(points.begin(), points.end(), [](int64_t p) { return p != 0; });
   }
-  bool has_padding() const {
-    return std::any_of(windows.begin(), windows.end(), [](const Window& w) {
-      return w.pad_begin > 0 || (w.output - 1) * w.stride + w.span() - w.pad_begin > w.input;
-    });
+  static bool is_padded(const Window& w) {
+    return w.pad_begin > 0 || (w.output - 1) * w.stride + w.span() - w.pad_begin > w.input;
   }
+  bool has_padding() const { return std::any_of(windows.begin(), windows.end(), is_padded); }
+  /// Whether the image's padding is copied with it.
+  bool has_frame() const { return bytes || matrices; }
+  int64_t row_taps() const { return windows.back().kernel; }
+  /// Whether taps along a row are summed up with the channels.
+  bool joins_taps() const {
+    return matrices && row_taps() > 1 && few_channels * inputs <= most_in_a_step() &&
+           !has_w_zero_point();
+  }
+  static constexpr int64_t few_channels = 4; // of so many times as many products
   /// Whether the image must be copied: its channels apart, its bytes signed, its padding missed.
   bool is_staged() const {
     if (x_type.extents.back().axis != Axis::c || x_type.parts(Axis::c) > 1) return true;
     if (group.lowering.options.strides.count(group.program.name_of(x))) return true;
+    if (joins_taps()) return true;
+    if (matrices &&
+        (is_padded(windows.back()) || !has_good_steps(inputs, ways(), most_in_a_step())))
+      return true;
     return bytes && (x_signed() || (has_padding() && (x_zero_point() != 0 || has_w_zero_point())));
   }
 };
@@ -81,13 +101,18 @@ Staged stage(const Problem& problem) {
   NestBuilder to = problem.group.start_beside(
       ir::NestKind::stage, "stage_" + image,
       fmt::format("the image %{} of {}", image, ir::name(problem.group.head.operation)));
-  const bool padded = problem.bytes;
-  const int64_t channels = ir::ceil_div(problem.inputs, problem.ways()) * problem.ways();
+  const bool padded = problem.has_frame();
+  const bool joins_taps = problem.joins_taps();
+  const int64_t channels =
+      problem.matrices && !joins_taps
+          ? channels_in_steps(problem.inputs, problem.ways(), problem.most_in_a_step())
+          : ir::ceil_div(problem.inputs, problem.ways()) * problem.ways();
   Staged staged;
   staged.element = problem.bytes ? ElementType::u8 : ElementType::bf16;
   std::vector<int64_t> extents = {problem.x_type.size(Axis::n)};
   Coordinates input;
   ir::Index written;
+  Affine row_tap = 0;
   const Affine n = to.parallel(Axis::n, extents[0], boundaries(problem.x_type, Axis::n));
   input[Axis::n] = n;
   written.emplace_back(n);
@@ -96,6 +121,15 @@ Staged stage(const Problem& problem) {
     const int64_t before = padded ? window.pad_begin : 0;
     const int64_t reached = (window.output - 1) * window.stride + window.span();
     extents.push_back(padded ? std::max(reached, before + 1) : window.input);
+    if (joins_taps && i + 1 == problem.axes.size()) { // one for each result
+      extents.back() = window.output;
+      const Affine result = to.parallel(problem.axes[i], window.output);
+      row_tap = to.parallel(ir::AxisRole::other, "k", window.kernel);
+      input[problem.axes[i]] =
+          result * window.stride + row_tap * window.dilation - window.pad_begin;
+      written.emplace_back(result);
+      continue;
+    }
     const Affine at = to.parallel(problem.axes[i], extents.back());
     input[problem.axes[i]] = at - before;
     written.emplace_back(at);
@@ -106,9 +140,9 @@ Staged stage(const Problem& problem) {
                            : Affine(0);
   const Affine channel = to.parallel(Axis::c, channels, below(cuts, problem.inputs));
   extents.push_back(problem.conv.groups);
-  extents.push_back(channels);
+  extents.push_back(joins_taps ? channels * problem.row_taps() : channels);
   written.emplace_back(group);
-  written.emplace_back(channel);
+  written.emplace_back(row_tap * channels + channel);
   input[Axis::c] = group * problem.inputs + channel;
 
   // What lies outside the image is its zero point: 0 for bf16.
@@ -137,6 +171,50 @@ Expr weight_element(NestBuilder& to, const Problem& problem, const Coordinates& 
   if (!problem.bytes || !problem.w_unsigned()) return element;
   return ir::bitcast_to(ElementType::i8, ir::binary(ir::BinaryFn::bit_xor, element,
                                                     ir::imm_integer(128, ElementType::u8)));
+}
+
+/// The weight where taps along a row are summed up with the channels: a row of both for each output
+/// channel and tap along another axis.
+struct JoinedWeight {
+  int32_t buffer = -1;
+  std::vector<ir::Dim> dims;
+  ElementType element;
+};
+
+JoinedWeight join_taps(const Problem& problem) {
+  const std::string& weight = problem.group.program.name_of(problem.w);
+  NestBuilder to =
+      problem.group.start_beside(ir::NestKind::filter_transform, "join_" + weight,
+                                 fmt::format("the taps along a row of the weight %{}", weight));
+  const int64_t channels = ir::ceil_div(problem.inputs, problem.ways()) * problem.ways();
+  Coordinates tap;
+  std::vector<int64_t> extents = {problem.w_type.size(Axis::o)};
+  tap[Axis::o] = to.parallel(Axis::o, extents[0], boundaries(problem.w_type, Axis::o));
+  ir::Index written = {tap[Axis::o]};
+  for (size_t i = 0; i + 1 < problem.axes.size(); ++i) {
+    const Axis axis = problem.axes[i];
+    extents.push_back(problem.w_type.size(axis));
+    tap[axis] = to.parallel(ir::AxisRole::other, fmt::format("k{}", to_char(axis)), extents.back());
+    written.emplace_back(tap[axis]);
+  }
+  const Axis row = problem.axes.back();
+  tap[row] = to.parallel(ir::AxisRole::other, fmt::format("k{}", to_char(row)), problem.row_taps());
+  tap[Axis::i] = to.parallel(Axis::i, channels);
+  to.constrain(tap[Axis::i], problem.inputs); // zeros behind
+  extents.push_back(problem.row_taps() * channels);
+  written.emplace_back(tap[row] * channels + tap[Axis::i]);
+  const Expr element = weight_element(to, problem, tap);
+  JoinedWeight joined;
+  joined.element = element->type;
+  joined.dims = ir::contiguous(extents);
+  to.accumulate(number(0, element->type), [&](const Expr&) { return element; });
+  int64_t elements = 1;
+  for (const int64_t extent : extents) elements *= extent;
+  const std::string name = spoken(weight) + "_joined";
+  joined.buffer = to.lowering.intermediate(name, element->type, elements);
+  to.write(name, joined.buffer, joined.dims, written, to.value);
+  to.finish();
+  return joined;
 }
 
 /// A weight's zero point, made for the signed byte: a number, or a table by output channel.
@@ -206,7 +284,11 @@ Domain domain(const Problem& problem, const Staged& staged, const std::string& s
   }
   Coordinates input;
   input[Axis::n] = to.at[Axis::n];
-  input[Axis::c] = d.channels.add_reduction(to);
+  const bool joins_taps = problem.joins_taps();
+  if (joins_taps)
+    d.channels.in = to.reduce(Axis::i, staged.dims.back().extent.number());
+  else
+    input[Axis::c] = d.channels.add_reduction(to);
   d.tap[Axis::i] = d.channels.in;
   d.tap[Axis::o] = to.at[Axis::c];
   if (staged.buffer < 0) {
@@ -216,12 +298,17 @@ Domain domain(const Problem& problem, const Staged& staged, const std::string& s
   }
   std::vector<Window> windows = problem.windows;
   for (Window& window : windows) {
-    if (!problem.bytes) continue; // its padding is clipped, not copied
+    if (!problem.has_frame()) continue; // its padding is clipped, not copied
     window.input =
         std::max((window.output - 1) * window.stride + window.span(), window.pad_begin + 1);
     window.pad_begin = window.pad_end = 0;
   }
-  add_taps(to, problem.axes, windows, input, d.tap);
+  std::vector<Axis> axes = problem.axes;
+  if (joins_taps) {
+    input[axes.back()] = to.at[axes.back()];
+    axes.pop_back(), windows.pop_back();
+  }
+  add_taps(to, axes, windows, input, d.tap);
   ir::Index index = {to.at[Axis::n]};
   for (Axis axis : problem.axes) index.emplace_back(input[axis]);
   index.emplace_back(d.channels.group);
@@ -272,7 +359,8 @@ bool lower_grouped_products(const GroupLowering& group) {
                   ir::windows(group.program, group.head),
                   w_type.size(Axis::i),
                   w_type.size(Axis::o) / conv.groups,
-                  bytes};
+                  bytes,
+                  group.lowering.options.matrix_products.contains(group.head.results[0])};
 
   const Staged staged = problem.is_staged() ? stage(problem) : Staged{};
   const ElementType type = bytes ? ElementType::i32 : ElementType::f32;
@@ -286,11 +374,23 @@ bool lower_grouped_products(const GroupLowering& group) {
   if (bytes && problem.x_zero_point() != 0) offset = offsets(problem, points);
   if (bytes && problem.has_w_zero_point()) sums = window_sums(problem, staged, sum_dims);
 
+  const JoinedWeight joined = problem.joins_taps() ? join_taps(problem) : JoinedWeight{};
   Domain d = domain(problem, staged, "", true);
   NestBuilder& to = d.to;
-  const Expr filter = converted(type, weight_element(to, problem, d.tap));
+  Expr element;
+  if (joined.buffer >= 0) {
+    ir::Index index = {d.tap[Axis::o]};
+    for (size_t i = 0; i + 1 < problem.axes.size(); ++i) index.emplace_back(d.tap[problem.axes[i]]);
+    index.emplace_back(d.tap[Axis::i]);
+    element = to.read(spoken(group.program.name_of(w)) + "_joined", joined.buffer, joined.dims,
+                      std::move(index));
+    to.nest.weight = std::get<ir::Read>(element->is).operand;
+  } else {
+    element = weight_element(to, problem, d.tap);
+    to.nest.weight = to.operand(w);
+  }
+  const Expr filter = converted(type, element);
   const Expr image = converted(type, d.image);
-  to.nest.weight = to.operand(w);
   Coordinates channel;
   channel[Axis::o] = to.at[Axis::c];
   Expr start = group.head.operands.size() > 2 ? computed(to.read(group.head.operands[2], channel))

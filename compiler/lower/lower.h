@@ -19,12 +19,16 @@ struct LowerOptions {
   /// Convolutions of bytes or bf16, by their results, whose images are brought into the order in
   /// which machines add several products at once (rewrites/dot_products.h says which can be).
   std::set<ir::ValueId> dot_products = {};
+  /// Those of them that are for a matrix unit: no tap of a row of pixels meets the padding.
+  std::set<ir::ValueId> matrix_products = {};
   /// Convolutions, by their results, that are computed by Winograd's algorithm
   /// (rewrites/winograd.h): the outputs of a tile along each axis of space.
   std::map<ir::ValueId, std::vector<int64_t>> tiles = {};
   /// Convolutions of f32, by their results, whose operands are sums of so many bf16, 2 or 3
   /// (rewrites/split_products.h says which can be).
   std::map<ir::ValueId, int64_t> split_products = {};
+  /// Whether those are for a matrix unit: no tap meets the padding, channels fill its products.
+  bool has_matrix_unit = false;
   /// What people call a statement, by its result, where it does more than it was written for.
   std::map<ir::ValueId, std::string> names = {};
 };

@@ -11,7 +11,7 @@
 //
 //     reduce wp in 0..3, xp in 0..3, i in 0..64, kh in 0..3, kw in 0..3
 //     where 0 <= wp + xp - 2 < 3                                          six of the nine
-//     acc <- fma(f32(x_parts[n, h + kh, xp, w + kw, i]), f32(w_parts[wp, o, i, kh, kw]), acc)
+//     acc <- fma(f32(x_parts[n, xp, h + kh, w + kw, i]), f32(w_parts[wp, o, i, kh, kw]), acc)
 //
 // In this order all small products are added up before the first large one, and only those of x1
 // and w1 are rounded to the digits of the result; with the axes of the parts inside of the others,
@@ -21,6 +21,9 @@
 // bf16 there, x2 what is left. Of infinity and NaN some part is NaN.
 
 #include "compiler/lower/nest_builder.h"
+#include "compiler/nests/matrix_steps.h"
+#include "ir/loops.h"
+#include "ir/operators.h"
 
 #include <fmt/format.h>
 
@@ -32,6 +35,7 @@ using ir::Affine;
 using ir::Axis;
 using ir::ElementType;
 using ir::Expr;
+using ir::Window;
 
 namespace {
 
@@ -71,7 +75,41 @@ Lowering::Split write_parts(NestBuilder& to, const std::string& name, int64_t co
 
 std::string count_text(int64_t parts) { return fmt::format("as sums of {} bf16", parts); }
 
-/// x_parts[n, d, h, part, w, c]: channels last, an even number of them.
+/// What an axis of space is copied with, in front and in all: for a matrix unit, whatever taps read
+/// outside of it.
+struct Frame {
+  int64_t before = 0, extent = 0;
+};
+
+std::vector<Frame> frames(const GroupLowering& group) {
+  const bool transposed = std::holds_alternative<ir::ConvTranspose>(group.head.operation);
+  std::vector<Frame> all;
+  for (const Window& w : transposed ? ir::transposed_windows(group.program, group.head)
+                                    : ir::windows(group.program, group.head)) {
+    all.push_back({0, w.input});
+    if (!group.lowering.options.has_matrix_unit) continue;
+    // Places that the first result reads first, and the last one last.
+    int64_t first = -w.pad_begin, last = (w.output - 1) * w.stride + w.span() - 1 - w.pad_begin;
+    if (transposed) {
+      first = ir::ceil_div(w.pad_begin - (w.span() - 1), w.stride);
+      last = -ir::ceil_div(-(w.output - 1 + w.pad_begin), w.stride);
+    }
+    const int64_t before = std::max<int64_t>(-first, 0);
+    all.back() = {before, std::max(before + last + 1, before + 1)};
+  }
+  return all;
+}
+
+/// Channels last, as many as pairs take, or the products of a matrix unit.
+int64_t whole_channels(const GroupLowering& group, int64_t channels) {
+  const auto& conv = ir::convolution(group.head.operation).value();
+  constexpr int64_t ways = 2, most_in_a_product = ir::most_tile_row_bytes / 2;
+  if (!group.lowering.options.has_matrix_unit || conv.groups > 1)
+    return ir::ceil_div(channels, ways) * ways;
+  return channels_in_steps(channels, ways, most_in_a_product);
+}
+
+/// x_parts[n, part, d, h, w, c].
 Lowering::Split split_image(const GroupLowering& group, int64_t parts) {
   const ir::ValueId x = group.head.operands[0];
   const ir::TensorType& type = group.program.type(x);
@@ -82,20 +120,25 @@ Lowering::Split split_image(const GroupLowering& group, int64_t parts) {
   Coordinates input;
   ir::Index index;
   std::vector<int64_t> extents;
-  const auto along = [&](Axis axis, int64_t extent) {
-    input[axis] = to.parallel(axis, extent);
-    index.emplace_back(input[axis]);
+  const auto along = [&](Axis axis, int64_t extent, int64_t before, int64_t of_image) {
+    const Affine at = to.parallel(axis, extent);
+    index.emplace_back(at);
     extents.push_back(extent);
+    input[axis] = at - before;
+    to.constrain(input[axis], of_image);
   };
-  along(Axis::n, type.size(Axis::n));
-  for (const Axis axis : type.spatial_axes()) along(axis, type.size(axis));
+  const std::vector<Frame> framed = frames(group);
+  const std::vector<Axis> axes = type.spatial_axes();
+  along(Axis::n, type.size(Axis::n), 0, type.size(Axis::n));
+  for (size_t i = 0; i < axes.size(); ++i)
+    along(axes[i], framed[i].extent, framed[i].before, type.size(axes[i]));
   const int64_t channels = type.size(Axis::c);
-  along(Axis::c, ir::ceil_div(channels, 2) * 2);
-  to.constrain(input[Axis::c], channels);
-  // A sum of one element, so that it may lie in registers along one axis and go along another.
+  along(Axis::c, whole_channels(group, channels), 0, channels);
+  // A sum of one element, so that it may lie in registers along one axis and go along another; what
+  // is outside the image is 0.
   const Expr element = to.read(x, input);
   to.accumulate(number(0, ElementType::f32), [&](const Expr&) { return element; });
-  return write_parts(to, spoken(image) + "_parts", parts, extents.size() - 2, extents, index);
+  return write_parts(to, spoken(image) + "_parts", parts, 1, extents, index);
 }
 
 /// w_parts[part, ...]: made of the weight alone, in its own order.
@@ -145,9 +188,15 @@ void accumulate_split_products(const Lowering::SplitProducts& split, const Group
 
   const ir::TensorType &x = group.program.type(group.head.operands[0]),
                        &w = group.program.type(group.head.operands[1]);
-  ir::Index at = {input[Axis::n]};
-  for (const Axis axis : x.spatial_axes()) at.emplace_back(input[axis]);
-  at.insert(at.end() - 1, ir::Subscript(of_image));
+  const std::vector<Frame> framed = frames(group);
+  const std::vector<Axis> space = x.spatial_axes();
+  ir::Index at = {input[Axis::n], of_image};
+  for (size_t i = 0; i < space.size(); ++i) {
+    const Affine& place = input[space[i]];
+    at.emplace_back(place + framed[i].before);
+    if (group.lowering.options.has_matrix_unit) // what it reads is there
+      std::erase_if(to.nest.constraints, [&](const ir::Constraint& c) { return c.value == place; });
+  }
   at.emplace_back(input[Axis::c]);
   const Expr image = to.read(split.image.name, split.image.buffer, split.image.dims, at);
   at = to.index(w, tap);

@@ -49,7 +49,8 @@ Json access(int32_t view, const Index& index, int32_t lane_dim, int64_t lane_ste
 
 class Writer {
 public:
-  explicit Writer(const LoopsText::StepLines& lines) : lines_(lines) {}
+  Writer(const LoopsText::StepLines& lines, const std::vector<RegisterArray>& arrays)
+      : lines_(lines), arrays_(arrays) {}
 
   Json write(const Stmt& s) {
     const int line = lines_.statements.at(next_++);
@@ -122,10 +123,40 @@ private:
   Json write(const Transpose& turn, int line) {
     return {{"t", "turn"}, {"a", turn.to}, {"l", line}};
   }
+  /// Rows of what is read, or stored: each is an access of its own.
+  Json write(const Tile& tile, int line) {
+    if (tile.kind == Tile::Kind::zero)
+      return {{"t", "set"}, {"a", tile.tile.array}, {"i", json_of(tile.tile.index)}, {"l", line}};
+    const RegisterArray& array = arrays_.at(static_cast<size_t>(tile.tile.array));
+    if (tile.kind == Tile::Kind::multiply)
+      return {{"t", "set"},
+              {"a", tile.tile.array},
+              {"i", json_of(tile.tile.index)},
+              {"l", line},
+              {"f", array.elements() * arrays_.at(static_cast<size_t>(tile.a.array)).lanes}};
+    std::vector<Json> rows;
+    for (int64_t r = 0; r < array.rows; ++r) {
+      Index index = tile.index;
+      index.at(static_cast<size_t>(tile.row_dim)).at += r * tile.row_step;
+      rows.push_back(
+          access(tile.view, index, static_cast<int32_t>(index.size()) - 1, 1, array.lanes));
+    }
+    if (tile.kind == Tile::Kind::load)
+      return {{"t", "set"},
+              {"a", tile.tile.array},
+              {"i", json_of(tile.tile.index)},
+              {"l", line},
+              {"r", rows}};
+    Json json = {{"t", "block"}, {"s", Json::array()}};
+    for (Json& row : rows)
+      json["s"].push_back({{"t", "store"}, {"l", line}, {"w", std::move(row)}});
+    return json;
+  }
   Json write(const Fence&, int line) { return {{"t", "fence"}, {"l", line}}; }
   Json write(const Prefetch&, int line) { return {{"t", "prefetch"}, {"l", line}}; }
 
   const LoopsText::StepLines& lines_;
+  const std::vector<RegisterArray>& arrays_;
   size_t next_ = 0;
 };
 
@@ -152,7 +183,7 @@ Json json_of(const Step& step, const LoopsText::StepLines& lines) {
   json["tables"] = Json::array();
   for (const std::vector<int64_t>& table : step.tables)
     json["tables"].push_back(table.size() <= largest_table ? Json(table) : Json(nullptr));
-  if (step.body) json["body"] = Writer(lines).write(step.body);
+  if (step.body) json["body"] = Writer(lines, step.arrays).write(step.body);
   return json;
 }
 

@@ -366,9 +366,12 @@ private:
     const ElementType wide = nest.accumulators.front().type;
     if (narrow == wide) return "";
     const auto schedule = schedules_.find(nest.name);
-    const int64_t ways = schedule == schedules_.end() || schedule->second.loops.empty()
-                             ? 0
-                             : schedule->second.loops.back().dot;
+    const bool has_loops = schedule != schedules_.end() && !schedule->second.loops.empty();
+    const int64_t ways = has_loops ? schedule->second.loops.back().dot : 0;
+    if (const int64_t step = has_loops ? schedule->second.loops.back().tile : 0; step > 0)
+      return fmt::format("of {}, {} of a sum at a time, by the matrix unit's {}",
+                         wide == ElementType::i32 ? "bytes" : "bf16", step,
+                         wide == ElementType::i32 ? "tdpbusd" : "tdpbf16ps");
     if (ways == 4)
       return fmt::format("of bytes, 4 added at a time by {}",
                          target_.has("avx512vnni") || target_.has("avxvnni")

@@ -7,9 +7,11 @@ namespace volute::compiler {
 using ir::Axis;
 using ir::ElementType;
 
-std::optional<std::string> dot_products_obstacle(const ir::Program& program,
-                                                 const ir::Statement& statement,
-                                                 const Target& target) {
+namespace {
+
+/// Whatever adds them.
+std::optional<std::string> groups_obstacle(const ir::Program& program,
+                                           const ir::Statement& statement) {
   const auto* conv = std::get_if<ir::Conv>(&statement.operation);
   if (!conv) return "it is no convolution";
   const ir::TensorType &x = program.type(statement.operands[0]),
@@ -18,7 +20,6 @@ std::optional<std::string> dot_products_obstacle(const ir::Program& program,
   if (!bytes && x.element != ElementType::bf16)
     return fmt::format("its elements are {}, and there are instructions for bytes and bf16",
                        to_string(x.element));
-  if (!bytes && !target.has("avx512bf16")) return "the target has no vdpbf16ps";
   const int64_t inputs = w.size(Axis::i), ways = bytes ? 4 : 2;
   if (inputs < 2) return "it adds one input channel, so there are no groups";
   if (w.size(Axis::o) / conv->groups < 2)
@@ -30,6 +31,30 @@ std::optional<std::string> dot_products_obstacle(const ir::Program& program,
   return std::nullopt;
 }
 
+bool is_conv_of_bf16(const ir::Program& program, const ir::Statement& statement) {
+  return std::holds_alternative<ir::Conv>(statement.operation) &&
+         program.type(statement.operands[0]).element == ElementType::bf16;
+}
+
+} // namespace
+
+std::optional<std::string> dot_products_obstacle(const ir::Program& program,
+                                                 const ir::Statement& statement,
+                                                 const Target& target) {
+  const auto obstacle = groups_obstacle(program, statement);
+  if (!is_conv_of_bf16(program, statement) || target.has("avx512bf16")) return obstacle;
+  return "the target has no vdpbf16ps";
+}
+
+std::optional<std::string> matrix_products_obstacle(const ir::Program& program,
+                                                    const ir::Statement& statement,
+                                                    const Target& target) {
+  if (const auto obstacle = groups_obstacle(program, statement)) return obstacle;
+  if (!target.has_tiles_for(program.type(statement.operands[0]).element))
+    return "the target has no matrix unit for them";
+  return std::nullopt;
+}
+
 double dot_products_error(const ir::Program& program, const ir::Statement& statement) {
   // Sums of bytes are exact. Of bf16 a pair of products is added with the roundings of two steps or
   // fewer, in another order than that of a direct sum: 0.7 to 1.1 times its error, measured.
@@ -38,6 +63,11 @@ double dot_products_error(const ir::Program& program, const ir::Statement& state
 
 void lower_as_dot_products(LowerOptions& options, ir::ValueId result) {
   options.dot_products.insert(result);
+}
+
+void lower_as_matrix_products(LowerOptions& options, ir::ValueId result) {
+  options.dot_products.insert(result);
+  options.matrix_products.insert(result);
 }
 
 } // namespace volute::compiler

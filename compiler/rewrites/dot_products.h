@@ -4,6 +4,9 @@
 //
 //     acc += x[i] * w[i]                                        direct: each product widened
 //     acc += x[i] * w[i] + ... + x[i + 3] * w[i + 3]            dot
+//
+// The same for a matrix unit, whose rows are pixels: there the image has its padding beside it, and
+// as many channels as fill the products.
 #pragma once
 
 #include "compiler/lower/lower.h"
@@ -20,5 +23,10 @@ std::optional<std::string> dot_products_obstacle(const ir::Program& program,
                                                  const Target& target);
 double dot_products_error(const ir::Program& program, const ir::Statement& statement);
 void lower_as_dot_products(LowerOptions& options, ir::ValueId result);
+
+std::optional<std::string> matrix_products_obstacle(const ir::Program& program,
+                                                    const ir::Statement& statement,
+                                                    const Target& target);
+void lower_as_matrix_products(LowerOptions& options, ir::ValueId result);
 
 } // namespace volute::compiler

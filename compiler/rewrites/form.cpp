@@ -21,9 +21,9 @@ template <int64_t... tile>
 constexpr Form winograd(std::string_view name, std::string_view sentence) {
   using Rows = WinogradForm<tile...>;
   // Filters are divided by 2 in tiles of 2 outputs, by 3 and 15 in tiles of 4.
-  const bool is_exact = ((tile == 2) && ...);
+  const bool is_exact = ((tile <= 2) && ...);
   return {name,        sentence,       Rows::obstacle,          Rows::error, nullptr,
-          Rows::lower, Rows::estimate, std::max({tile...}) - 1, is_exact};
+          Rows::lower, Rows::estimate, std::max({tile...}) - 1, is_exact,    sizeof...(tile)};
 }
 
 /// Operands that are sums of so many bf16, of whose products those count that are large enough.
@@ -42,7 +42,10 @@ constexpr std::array table = {
     Form{"direct", "one sum over all taps", none, no_error, nullptr, nullptr},
     Form{"dot", "products of narrow elements, several added by one instruction",
          dot_products_obstacle, dot_products_error, nullptr, lower_as_dot_products, nullptr, 0,
-         true, true},
+         true, 0, true},
+    Form{"tile", "products of narrow elements as matrices, over an image in a frame",
+         matrix_products_obstacle, dot_products_error, nullptr, lower_as_matrix_products, nullptr,
+         0, true, 0, true, "amx-tile"},
     Form{"separable", "a filter that is a column times a row, as two passes", separable_obstacle,
          separable_error, separable, nullptr},
     winograd<2, 2>("winograd2x2",
@@ -51,6 +54,17 @@ constexpr std::array table = {
                    "fewer products, by Winograd's algorithm in tiles of 2x4 outputs"),
     winograd<4, 4>("winograd4x4",
                    "fewer products, by Winograd's algorithm in tiles of 4x4 outputs"),
+    winograd<4, 1>("winograd4x1",
+                   "fewer products, by Winograd's algorithm in tiles of 4 outputs along h"),
+    winograd<1, 4>("winograd1x4",
+                   "fewer products, by Winograd's algorithm in tiles of 4 outputs along w"),
+    winograd<4>("winograd4", "fewer products, by Winograd's algorithm in tiles of 4 outputs"),
+    winograd<4, 1, 1>("winograd4x1x1",
+                      "fewer products, by Winograd's algorithm in tiles of 4 outputs along d"),
+    winograd<1, 2, 2>("winograd1x2x2",
+                      "fewer products, by Winograd's algorithm in tiles of 2x2 outputs of a slice"),
+    winograd<1, 4, 4>("winograd1x4x4",
+                      "fewer products, by Winograd's algorithm in tiles of 4x4 outputs of a slice"),
     split_products<3>("bf16x6", "each f32 the sum of three bf16, and six products of those"),
     split_products<2>("bf16x3", "each f32 nearly the sum of two bf16, and three products of those"),
 };

@@ -48,8 +48,12 @@ struct Form {
   int64_t reach = 0;
   /// Whether whole numbers whose direct sum is exact come out exact here too.
   bool keeps_whole_numbers = true;
+  /// Of images with so many axes of space only; 0: of any.
+  int64_t axes = 0;
   /// Whether its nests add narrow products in groups: by dot products, or by a matrix unit.
   bool adds_groups = false;
+  /// A feature without which a target has nothing to do with it, and is told nothing of it.
+  std::string_view needs = {};
   /// Of operands that are taken as sums of bf16, how many each; else 0.
   int64_t parts = 0;
   /// Whether no schedule of it can be faster than a direct sum, by the rates of the target's units:

@@ -111,8 +111,8 @@ double split_products_error(const ir::Program& program, const ir::Statement& sta
 
 bool split_products_too_slow(const Target& target, int64_t parts) {
   const auto products = static_cast<double>(parts * (parts + 1) / 2);
-  const double bf16_a_lane = 2 * target.bf16_dots_per_cycle; // and cycle
-  return products * target.fma_per_cycle >= bf16_a_lane;
+  return products * target.products_per_cycle(ElementType::f32) >=
+         target.products_per_cycle(ElementType::bf16);
 }
 
 } // namespace volute::compiler

@@ -4,6 +4,7 @@
 #include "compiler/nests/constant_weight.h"
 #include "compiler/nests/facts.h"
 #include "compiler/nests/flatten.h"
+#include "compiler/nests/matrix_steps.h"
 #include "compiler/nests/parts.h"
 #include "compiler/nests/slides.h"
 #include "compiler/nests/strides.h"
@@ -11,6 +12,7 @@
 #include "compiler/schedule/cost_model.h"
 #include "compiler/schedule/parameters.h"
 #include "compiler/schedule/schedule_builder.h"
+#include "ir/loops.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -62,7 +64,7 @@ class Chooser {
 public:
   Chooser(const Nest& nest, const Target& target, const std::vector<Buffer>& buffers,
           bool dot_products, SumOrder sums)
-      : target_(target), sums_(sums),
+      : target_(target), sums_(sums), dot_products_(dot_products),
         lanes_(std::min<int64_t>(target.lanes(widest_in_registers(nest)), 64)) {
     flat_ = nest;
     std::vector<std::vector<std::string>> joined;
@@ -94,14 +96,16 @@ public:
       choice.why = {"elements are scattered one at a time, the planes that they go to are apart"};
       return choice;
     }
-    if (lanes_ > 1)
+    if (dot_products_) try_matrices();
+    if (lanes_ > 1 && !beats_vectors())
       for (const NestAxis& v : flat_.axes)
         if (!v.reduction && v.extent.number() > 1 && !is_shared(flat_, v) &&
             !shares_border(flat_, v.var) && lanes_may_run_along(flat_, v.var) &&
             is_written_along(v))
           try_vector(v);
     sort();
-    if (scored_.empty() || scored_.front().cost.efficiency < poor) try_lanes_of_sums();
+    if (scored_.empty() || (scored_.front().cost.efficiency < poor && !beats_vectors()))
+      try_lanes_of_sums();
     if (scored_.empty()) {
       choice.why = {"no axis can be the vector axis: the naive nest"};
       if (builder_->is_banded()) choice.schedule = builder_->plain_loops();
@@ -252,6 +256,88 @@ private:
       if (sums_taps_alone() && !(constant_ && constant_->has_empty_taps()))
         try_slides(v, lanes, size);
     }
+  }
+
+  /// Tiles of a matrix unit: rows of pixels by lanes of channels, some registers of both.
+  void try_matrices() {
+    for (const NestAxis& summed : flat_.axes) {
+      if (!summed.reduction) continue;
+      const std::optional<DotForm> form = dot_form(flat_, summed.var);
+      if (!form || !target_.has_tiles_for(form->image->type)) continue;
+      MatrixShape shape;
+      shape.step = matrix_step(flat_, *form, summed.var);
+      if (shape.step == 0) continue;
+      for (const NestAxis& v : flat_.axes)
+        for (const NestAxis& rows : flat_.axes) {
+          if (!is_of(*form, v, form->weight) || !is_of(*form, rows, form->image)) continue;
+          shape.v = &v, shape.rows_axis = &rows;
+          shape.lanes = most_tile_row_bytes / size_of(form->type);
+          while (shape.lanes / 2 >= v.extent.number() && shape.lanes > 2) shape.lanes /= 2;
+          try_matrices(*form, shape);
+        }
+    }
+  }
+
+  /// Whether some products of matrices take fewer cycles than vectors could, were nothing in their
+  /// way.
+  bool beats_vectors() const {
+    const auto matrices = [](const Scored& scored) { return scored.plan.matrix.has_value(); };
+    double most = target_.fma_per_cycle * static_cast<double>(target_.lanes(4));
+    for (const Unit& unit : target_.units())
+      if (unit.kind != Unit::Kind::tile) most = std::max(most, unit.products_per_cycle());
+    const double bound = static_cast<double>(flat_.points()) * share_of_parts(flat_) / most;
+    return std::any_of(scored_.begin(), scored_.end(), [&](const Scored& scored) {
+      return matrices(scored) && scored.cost.cycles < bound;
+    });
+  }
+
+  static bool moves(const Nest& nest, const Expr& operand, const NestAxis& axis) {
+    bool found = false;
+    visit(operand, [&](const ExprNode& node) {
+      if (const auto* read = std::get_if<Read>(&node.is))
+        found |= stride_along(nest, read->operand, read->index, axis.var) != 0;
+    });
+    return found;
+  }
+
+  bool may_be_matrices(const NestAxis& axis) const {
+    return !axis.reduction && axis.extent.number() > 1 && !is_shared(flat_, axis) &&
+           !shares_border(flat_, axis.var) && !facts_->in_domain(axis.var);
+  }
+
+  /// Whether results move with the axis, and of the operands one alone.
+  bool is_of(const DotForm& form, const NestAxis& axis, const Expr& operand) const {
+    return may_be_matrices(axis) && !builder_->constrained(axis) && is_written_along(axis) &&
+           moves(flat_, operand, axis) &&
+           !moves(flat_, operand == form.image ? form.weight : form.image, axis);
+  }
+
+  void try_matrices(const DotForm& form, MatrixShape shape) {
+    const int64_t extent = shape.rows_axis->extent.number();
+    const int64_t registers = ceil_div(extent, most_tile_rows);
+    shape.rows = ceil_div(extent, registers);
+    for (shape.row_registers = 1; shape.row_registers <= std::min<int64_t>(registers, 4);
+         ++shape.row_registers)
+      for (shape.vectors = 1; shape.vectors <= 4; ++shape.vectors) {
+        if (shape.vectors > ceil_div(shape.v->extent.number(), shape.lanes)) break;
+        shape.u = nullptr, shape.unrolled = 1;
+        score_matrices(shape);
+        for (const NestAxis& u : flat_.axes) {
+          if (&u == shape.v || &u == shape.rows_axis || !may_be_matrices(u) ||
+              !moves(flat_, form.image, u) || moves(flat_, form.weight, u))
+            continue;
+          shape.u = &u, shape.unrolled = 2;
+          score_matrices(shape);
+        }
+      }
+  }
+
+  void score_matrices(const MatrixShape& shape) {
+    const int64_t images = shape.row_registers * shape.unrolled;
+    if (images * shape.vectors + shape.vectors + 1 > most_tiles || images * shape.vectors > 4)
+      return;
+    for (const LoopOrder order : {LoopOrder::usual, LoopOrder::turned})
+      score({}, builder_->for_matrices(shape, order));
   }
 
   /// Rows of tiles that cover an axis: no more of them than it takes for so many tiles, or such
@@ -456,6 +542,7 @@ private:
 
   const Target& target_;
   const SumOrder sums_;
+  const bool dot_products_;
   const int64_t lanes_;
   Nest scheduled_;                         // flattened
   Nest flat_;                              // the same with the least that each parameter may be
@@ -483,6 +570,18 @@ std::vector<std::string> in_words(const Nest& nest, const Plan& plan, const Cost
         fmt::format("taps of {} slide along {}: {} rows are loaded for {} times {} of them",
                     plan.loops.back().name, along.name, plan.slide->rows(along.size), along.size,
                     plan.slide->taps));
+  }
+  if (plan.matrix) {
+    const PlanTile& rows = plan.tile[plan.matrix->rows];
+    told.push_back(fmt::format("products of matrices: {} of {} by {} of {}, {} of {} at a time, in "
+                               "{} of {} tiles",
+                               rows.rows, rows.name, plan.lanes, plan.tile[*plan.vector].name,
+                               plan.loops.back().tile, plan.loops.back().name, plan.matrix->tiles,
+                               most_tiles));
+    told.push_back(fmt::format("the inner step is bound by {}; {:.0f} % of the matrix unit's peak "
+                               "is predicted",
+                               cost.bound, 100 * cost.efficiency));
+    return told;
   }
   const int64_t needed = plan.registers_needed(nest);
   told.push_back(needed <= target.vector_registers

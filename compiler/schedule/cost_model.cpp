@@ -5,6 +5,7 @@
 #include "compiler/nests/parts.h"
 #include "compiler/nests/strides.h"
 #include "compiler/schedule/footprint.h"
+#include "ir/loops.h"
 
 #include <algorithm>
 #include <cmath>
@@ -61,6 +62,7 @@ constexpr double transposing = 1.0;      // of its shuffles, what is not hidden
 constexpr double reorder_window = 512.0; // instructions that run ahead of one that waits
 constexpr double not_hidden = 0.06;      // of the term that comes next to the worst
 constexpr double lane_store = 10.0;
+constexpr double tile_reread = 35.0; // by vectors, of a matrix unit's register just stored
 constexpr double evicted_load = 3.0; // of a line that is met again, from L2
 constexpr double l2_bytes_per_cycle = 32.0, l3_bytes_per_cycle = 16.0;
 constexpr double waited_for = 0.2;     // of the cycles in which bytes come from L3, however few
@@ -88,8 +90,8 @@ public:
         steps_ *= static_cast<double>(plan.across && is_vector(axis.var)
                                           ? ceil_div(axis.extent.number(), lanes_)
                                           : axis.extent.number());
-    if (plan.instruction.kind == Instruction::Kind::dot) { // one instruction a group
-      ways_ = plan.instruction.ways;
+    if (plan.instruction.kind != Instruction::Kind::combine) { // one instruction a group
+      ways_ = int64_t{plan.instruction.ways} * plan.instruction.steps;
       steps_ = 1;
       for (const NestAxis& axis : nest.axes)
         if (axis.reduction)
@@ -121,6 +123,7 @@ public:
     l2_cycles_a_step_ = l2_cycles_ / all_steps;
     l3_cycles_a_step_ = l3_cycles_ / all_steps;
     for (const TileSizes& size : sizes) add_tiles(size, tiles_elsewhere * size.tiles);
+    if (plan_.matrix) add("tiles", target_.tile_configure_cycles);
     add("borders", border_cycles());
     add("sums", partial_sum_cycles());
     add("waited", waited_for * l3_cycles_ * std::max(1.0, rows_at_a_time() / most_streams));
@@ -133,8 +136,10 @@ public:
     if (ways_ > 1) asked = 1;
     if (nest_.accumulators.empty()) asked = write_operations_;
     const double ideal =
-        elements * std::max<double>(1, static_cast<double>(asked)) /
-        (static_cast<double>(target_.lanes(widest_in_registers(nest_))) * target_.fma_per_cycle);
+        plan_.matrix ? elements / target_.products_per_cycle(plan_.instruction.dot->image->type)
+                     : elements * std::max<double>(1, static_cast<double>(asked)) /
+                           (static_cast<double>(target_.lanes(widest_in_registers(nest_))) *
+                            target_.fma_per_cycle);
     cost_.efficiency = cost_.cycles > 0 ? ideal / cost_.cycles : 0;
     cost_.cycles *= plan_.density;
     for (CostTerm& term : cost_.terms) term.cycles *= plan_.density;
@@ -203,7 +208,7 @@ private:
       // Lanes of a sum take one register, and their vectors are steps.
       const int64_t extent =
           plan_.across && t.lanes ? t.size : nest_.axis_of(t.axis).extent.number();
-      const int64_t lanes = std::max<int64_t>(t.lanes, 1);
+      const int64_t lanes = t.each();
       std::vector<TileSizes> next;
       for (const TileSizes& size : sizes) {
         const auto add = [&](int64_t count, int64_t elements) {
@@ -250,8 +255,54 @@ private:
     return static_cast<double>(plan_.slide->rows(size.registers[plan_.slide->tile]));
   }
 
+  /// Of so many rows, where a whole tile takes `all`.
+  static double of_rows(double all, int64_t rows) {
+    return all * static_cast<double>(rows) / static_cast<double>(most_tile_rows);
+  }
+  double product_cycles() const {
+    return std::max(of_rows(target_.tile_cycles, plan_.tile[plan_.matrix->rows].rows),
+                    target_.least_tile_cycles);
+  }
+
+  /// The same of products of matrices: loads are done beside them.
+  double matrix_step_cycles(const TileSizes& size, double steps) {
+    double products = 1, loads = 0;
+    for (const int64_t r : size.registers) products *= static_cast<double>(r);
+    for (const PlannedRead& read : plan_.reads) {
+      const bool is_weight = read.read.operand == nest_.weight;
+      double count = registers_of(read, size);
+      if (!is_weight && !plan_.matrix->holds_images)
+        count = products / static_cast<double>(size.registers[*plan_.vector]);
+      loads += count * of_rows(target_.tile_load_cycles, is_weight
+                                                             ? plan_.instruction.steps
+                                                             : plan_.tile[plan_.matrix->rows].rows);
+    }
+    return worst_of({{"tiles", products * product_cycles()},
+                     {"loads", loads},
+                     {"L2", l2_cycles_a_step_},
+                     {"L3", l3_cycles_a_step_}},
+                    steps);
+  }
+
+  /// A tile's sums by way of memory, and then vectors of them.
+  double matrix_end_cycles(const TileSizes& size) const {
+    double registers = 1;
+    for (const int64_t r : size.registers) registers *= static_cast<double>(r);
+    const int64_t rows = plan_.tile[plan_.matrix->rows].rows;
+    const double vectors = registers * static_cast<double>(rows);
+    double cycles = registers * (of_rows(target_.tile_store_cycles, rows) + tile_reread);
+    cycles += vectors * (1 / rates_.load + static_cast<double>(write_operations_ + 1) / rates_.fma);
+    if (plan_.store.kind == PlannedStore::Kind::transposed)
+      return cycles +
+             vectors * (std::log2(static_cast<double>(lanes_)) * transposing + 1 / rates_.store);
+    if (plan_.store.kind == PlannedStore::Kind::lanes)
+      return cycles + vectors * static_cast<double>(lanes_) * lane_store;
+    return cycles + vectors / rates_.store;
+  }
+
   /// Cycles of one step of one tile; its terms are added for `steps` of them.
   double step_cycles(const TileSizes& size, double steps) {
+    if (plan_.matrix) return matrix_step_cycles(size, steps);
     double loads = 0, extra = 0;
     for (const PlannedRead& read : plan_.reads) {
       const double count = registers_of(read, size) * times_a_step(read, size);
@@ -282,20 +333,25 @@ private:
     // Tiles whose sums are short wait beside each other.
     const double instructions = (arithmetic + loads) * steps_;
     chain /= std::max(1.0, reorder_window / std::max(1.0, instructions));
-    const CostTerm terms[] = {{"FMA", arithmetic / instructions_per_cycle_ + extra},
-                              {"loads", loads / rates_.load},
-                              {"latency", chain},
-                              {"L2", l2_cycles_a_step_},
-                              {"L3", l3_cycles_a_step_},
-                              {"issue", (arithmetic + loads + extra + 3) / issue_width}};
-    const CostTerm* worst =
-        std::max_element(std::begin(terms), std::end(terms),
+    return worst_of({{"FMA", arithmetic / instructions_per_cycle_ + extra},
+                     {"loads", loads / rates_.load},
+                     {"latency", chain},
+                     {"L2", l2_cycles_a_step_},
+                     {"L3", l3_cycles_a_step_},
+                     {"issue", (arithmetic + loads + extra + 3) / issue_width}},
+                    steps);
+  }
+
+  /// What is done beside each other takes as long as the longest, and a little more.
+  double worst_of(const std::vector<CostTerm>& terms, double steps) {
+    const auto worst =
+        std::max_element(terms.begin(), terms.end(),
                          [](const CostTerm& a, const CostTerm& b) { return a.cycles < b.cycles; });
     if (cost_.bound.empty()) cost_.bound = worst->name;
     // Terms close to the worst get in its way: a tenth of the runner-up is not hidden.
     double second = 0;
     for (const CostTerm& t : terms) {
-      if (&t != worst) second = std::max(second, t.cycles);
+      if (&t != &*worst) second = std::max(second, t.cycles);
       add(t.name, steps * t.cycles);
     }
     return worst->cycles + not_hidden * second;
@@ -334,6 +390,11 @@ private:
     for (int64_t r : size.registers) all *= static_cast<double>(r);
     cost_.cycles += tiles * steps_ * step_cycles(size, tiles * steps_);
     double ends = tile_overhead;
+    if (plan_.matrix) {
+      add("loops", tiles * loops_cycles());
+      add("tiles", tiles * ends);
+      return add("stores", tiles * matrix_end_cycles(size));
+    }
     if (!nest_.accumulators.empty()) {
       ends += all; // initial values
       const double stored = stored_registers(size, all);

@@ -4,6 +4,7 @@
 #include "compiler/nests/lattice.h"
 #include "compiler/nests/parts.h"
 #include "compiler/nests/strides.h"
+#include "compiler/nests/weight_expression.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -39,6 +40,10 @@ public:
     const double taps = free_taps();
     if (nest_.accumulators.empty()) {
       count_ends(counts);
+      return counts;
+    }
+    if (plan_.matrix) {
+      count_matrices(counts, taps);
       return counts;
     }
     double active = taps * static_cast<double>(plan_.lanes);
@@ -87,7 +92,8 @@ private:
     const auto tile = std::find_if(plan_.tile.begin(), plan_.tile.end(),
                                    [&](const PlanTile& t) { return t.axis == axis.var; });
     const int64_t by = tile == plan_.tile.end() ? 1 : tile->size;
-    const int64_t lanes = tile == plan_.tile.end() ? 1 : std::max<int64_t>(tile->lanes, 1);
+    const int64_t lanes = tile == plan_.tile.end() ? 1 : tile->each();
+    const int64_t finished = plan_.matrix ? plan_.matrix->finished : plan_.lanes;
     const int64_t extent = axis.extent.number();
     const Meeting meets = meeting(axis);
     if (meets.tap) met_.push_back(meets.tap->var);
@@ -105,7 +111,7 @@ private:
       sum.tiles += tiles;
       sum.registers += tiles * static_cast<double>(ceil_div(size, lanes));
       sum.elements += static_cast<double>(s.count * s.size);
-      sum.blocks += tiles * static_cast<double>(ceil_div(size, plan_.lanes));
+      sum.blocks += tiles * static_cast<double>(ceil_div(size, finished));
       if (meets.tap)
         meet(sum, axis, meets, s, by, lanes);
       else
@@ -169,8 +175,9 @@ private:
     for (const NestAxis& axis : nest_.axes) {
       if (!axis.reduction || std::find(met_.begin(), met_.end(), axis.var) != met_.end()) continue;
       int64_t extent = axis.extent.number();
-      if (plan_.instruction.kind == Instruction::Kind::dot && axis.var == plan_.loops.back().axis)
-        extent = ceil_div(extent, plan_.instruction.ways);
+      if (plan_.instruction.kind != Instruction::Kind::combine &&
+          axis.var == plan_.loops.back().axis)
+        extent = ceil_div(extent, plan_.loops.back().tile);
       if (plan_.across && axis.var == plan_.tile[*plan_.vector].axis)
         extent = ceil_div(extent, plan_.lanes);
       steps *= static_cast<double>(extent);
@@ -252,6 +259,43 @@ private:
         stores *= a.registers;
     }
     counts.stores += stores;
+  }
+
+  /// Products of matrices, row by row, and then vectors of the sums that wait in scratch.
+  void count_matrices(Counts& counts, double taps) const {
+    const Var rows = plan_.tile[plan_.matrix->rows].axis, lanes = plan_.tile[*plan_.vector].axis;
+    const Read& image = std::get<Read>(plan_.instruction.dot->image->is);
+    const Read& weight = read_in_part(plan_.instruction.dot->weight, nest_.weight);
+    double products = taps, images = taps, weights = taps, sums = 1, vectors = 1;
+    for (const auto& [var, a] : along_) {
+      products *= a.active;
+      weights *= moves(weight, var) ? a.active : a.visits;
+      const bool loaded = moves(image, var) || (!plan_.matrix->holds_images && var != lanes);
+      images *= loaded ? a.active : a.visits;
+      sums *= a.registers;
+      vectors *= var == lanes ? a.registers : a.elements;
+    }
+    const auto of_a_tile = static_cast<double>(plan_.tile[plan_.matrix->rows].rows);
+    counts.multiply_adds =
+        products * of_a_tile * static_cast<double>(plan_.lanes * plan_.loops.back().tile);
+    counts.loads = images * of_a_tile + weights * static_cast<double>(plan_.instruction.steps);
+    counts.stores = sums * of_a_tile;
+
+    const bool turned = plan_.store.kind == PlannedStore::Kind::transposed;
+    const auto finished = [&](bool by_row, bool by_lane) {
+      double times = 1;
+      for (const auto& [var, a] : along_)
+        times *= var == rows    ? by_row && !turned ? a.elements : a.blocks
+                 : var == lanes ? by_lane && turned ? a.elements : a.registers
+                                : a.elements;
+      return times;
+    };
+    std::vector<Expr> values = {nest_.accumulators.front().initial};
+    for (const Write& w : nest_.writes) values.push_back(w.value);
+    counts.loads += vectors;
+    for (const Read& read : reads_in(values))
+      counts.loads += finished(moves(read, rows), moves(read, lanes));
+    counts.stores += finished(true, true) * static_cast<double>(nest_.writes.size());
   }
 
   void count_partial_sums(Counts& counts) const {

@@ -32,6 +32,17 @@ PackedLayout packed_layout(const Read& read, const std::vector<PlanLoop>& loops,
         layout.dimensions.push_back({t.axis, t.registers() * std::max<int64_t>(t.lanes, 1), 1, -1});
   };
   add_registers(false);
+  if (instruction.kind == Instruction::Kind::tile) {
+    const Var summed = loops.back().axis;
+    for (const PlanTile& t : tile)
+      if (t.lanes > 0) layout.dimensions.push_back({t.axis, t.registers(), t.lanes, -1});
+    layout.dimensions.push_back({summed, instruction.steps, instruction.ways, -1});
+    for (const PlanTile& t : tile)
+      if (t.lanes > 0) layout.dimensions.push_back({t.axis, t.lanes, 1, -1});
+    layout.group = instruction.ways;
+    layout.dimensions.push_back({summed, instruction.ways, 1, -1});
+    return layout;
+  }
   add_registers(true);
   if (instruction.kind == Instruction::Kind::dot) {
     layout.group = instruction.ways;

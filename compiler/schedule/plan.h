@@ -45,7 +45,9 @@ struct PlanTile {
   std::string name;
   int64_t size = 1;  // elements
   int32_t lanes = 0; // of each register, where it is the vector axis; else 0: one element each
-  int64_t registers() const { return ir::ceil_div(size, std::max<int64_t>(lanes, 1)); }
+  int32_t rows = 0;  // of each register of a matrix unit, where they are elements of this axis
+  int64_t each() const { return std::max<int64_t>({lanes, rows, 1}); } // elements of a register
+  int64_t registers() const { return ir::ceil_div(size, each()); }
 };
 
 /// What the innermost step does to an accumulator.
@@ -53,10 +55,11 @@ struct Instruction {
   enum class Kind : uint8_t {
     combine, // the nest's update as it is written: a multiply-add, a maximum, ...
     dot,     // `ways` narrow products added to each lane
+    tile,    // the same for every lane of every row, `steps` times: a product of matrices
   };
   Kind kind = Kind::combine;
-  int32_t ways = 1;
-  std::optional<DotForm> dot; // of a dot product: its narrow operands
+  int32_t ways = 1, steps = 1;
+  std::optional<DotForm> dot; // of narrow products: their operands
 };
 
 /// Taps that slide along the tile: what the image has at one place along `axis` is loaded once and
@@ -105,6 +108,14 @@ struct PlannedRead {
   int64_t occupies() const { return residence == Residence::held ? registers : 1; }
 };
 
+/// Of a matrix unit: how a product's operands are found for the registers of the tile.
+struct MatrixTile {
+  size_t rows = 0;           // which axis of the tile has them
+  bool holds_images = false; // a register for each row of registers; else one, set again for each
+  int64_t tiles = 0;         // registers with rows in all
+  int64_t finished = 1;      // rows that vectors finish at a time, one register of lanes each
+};
+
 /// What the code knows of a weight whose numbers are known.
 enum class WeightUse : uint8_t {
   loaded,     // nothing: its elements are loaded
@@ -132,6 +143,7 @@ struct Plan {
   bool across = false; // it is a reduction axis: lanes are parts of one sum, added up at the end
   SumOrder sums = SumOrder::any;
   Instruction instruction;
+  std::optional<MatrixTile> matrix; // where the instruction is `tile`
   std::optional<Slide> slide;       // of the innermost loop
   std::vector<PlannedRead> reads;   // of the updates; of the results, where nothing is summed;
                                     // not of a weight whose numbers stand in the code

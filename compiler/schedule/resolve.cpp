@@ -8,6 +8,7 @@
 #include "compiler/nests/sums.h"
 #include "compiler/schedule/parameters.h"
 #include "compiler/schedule/plan.h"
+#include "ir/loops.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -43,14 +44,26 @@ public:
 
   Expected<Plan> run() {
     using Rule = void (Resolver::*)();
-    for (const Rule rule :
-         {&Resolver::keep_order_of_scattered, &Resolver::keep_order_of_sums,
-          &Resolver::keep_order_of_parts, &Resolver::share_work_items_of_bands,
-          &Resolver::fit_parameters, &Resolver::make_tile, &Resolver::spread_lanes,
-          &Resolver::make_loops, &Resolver::cover_every_axis, &Resolver::choose_instruction,
-          &Resolver::choose_slide, &Resolver::pack_operands, &Resolver::use_numbers,
-          &Resolver::plan_reads, &Resolver::plan_slide, &Resolver::plan_store,
-          &Resolver::keep_lanes_of_sums, &Resolver::plan_streams}) {
+    for (const Rule rule : {&Resolver::keep_order_of_scattered,
+                            &Resolver::keep_order_of_sums,
+                            &Resolver::keep_order_of_parts,
+                            &Resolver::share_work_items_of_bands,
+                            &Resolver::fit_parameters,
+                            &Resolver::make_tile,
+                            &Resolver::spread_lanes,
+                            &Resolver::make_loops,
+                            &Resolver::cover_every_axis,
+                            &Resolver::choose_instruction,
+                            &Resolver::choose_matrices,
+                            &Resolver::choose_slide,
+                            &Resolver::pack_operands,
+                            &Resolver::use_numbers,
+                            &Resolver::plan_reads,
+                            &Resolver::plan_slide,
+                            &Resolver::plan_store,
+                            &Resolver::plan_finish,
+                            &Resolver::keep_lanes_of_sums,
+                            &Resolver::plan_streams}) {
       (this->*rule)();
       if (refusal_) return *refusal_;
     }
@@ -119,7 +132,11 @@ private:
 
   /// Products of small parts are added up before the first of large ones, whose sums alone are then
   /// rounded to the digits of the result: the error that the form states is for that order.
+  /// Products of matrices are sums by themselves, and may come in any.
   void keep_order_of_parts() {
+    if (std::any_of(plan_.schedule.loops.begin(), plan_.schedule.loops.end(),
+                    [](const LoopDirective& loop) { return loop.tile > 0; }))
+      return;
     const LoopDirective* before = nullptr; // the last loop over taps or channels
     for (const LoopDirective& loop : plan_.schedule.loops) {
       const NestAxis* axis = nest_.axis(loop.axis);
@@ -201,7 +218,8 @@ private:
       if (r.lanes && plan_.vector)
         return refuse(r.at, "registers: only one axis can be the vector axis");
       if (r.lanes) plan_.vector = plan_.tile.size(), plan_.lanes = static_cast<int32_t>(r.lanes);
-      plan_.tile.push_back({axis->var, r.axis, r.size, static_cast<int32_t>(r.lanes)});
+      plan_.tile.push_back(
+          {axis->var, r.axis, r.size, static_cast<int32_t>(r.lanes), static_cast<int32_t>(r.rows)});
       registers *= std::min(plan_.tile.back().registers(), most_registers + 1);
       if (registers > most_registers)
         return refuse(r.at,
@@ -274,7 +292,7 @@ private:
       const bool last = std::none_of(all.begin() + static_cast<long>(at) + 1, all.end(),
                                      [&](const LoopDirective& l) { return l.axis == loop.axis; });
       if (axis->reduction && !fit_reduction(all, at, *axis)) return;
-      if (loop.dot) loop.by = loop.dot;
+      if (loop.dot || loop.tile) loop.by = std::max(loop.dot, loop.tile);
       const int64_t inner = plan_.held(axis->var);
       if (loop.by == 0) loop.by = last ? inner : 1;
       if (!fit_tile(loop, inner, last)) return;
@@ -291,7 +309,7 @@ private:
       // A loop over one element decides nothing, unless that one may lie outside.
       const bool may_be_outside =
           is_first && (in_domain(axis->var) || (axis->reduction && constrained(axis->var)));
-      if (extent > 1 || loop.parallel || loop.dot || may_be_outside) {
+      if (extent > 1 || loop.parallel || loop.dot || loop.tile || may_be_outside) {
         kept.push_back(loop);
         add(loop, *axis, extent, last);
       }
@@ -326,7 +344,7 @@ private:
              fmt::format("write `for {}`", loop.axis));
       return false;
     }
-    if (loop.by > 1 && !loop.dot && constrained(axis.var)) {
+    if (loop.by > 1 && !loop.dot && !loop.tile && constrained(axis.var)) {
       refuse(loop.at,
              fmt::format("for {0} by {1}: the taps of {0} that lie in the padding are left out, "
                          "and such an axis is not tiled",
@@ -358,7 +376,7 @@ private:
 
   bool fit_tile(const LoopDirective& loop, int64_t inner, bool last) {
     const std::string text = fmt::format("{} by {}", written(loop), loop.by);
-    if (last && loop.by != inner && !loop.dot) {
+    if (last && loop.by != inner && !loop.dot && !loop.tile) {
       const bool has_tile = plan_.held(nest_.axis(loop.axis)->var) > 1 ||
                             std::any_of(plan_.tile.begin(), plan_.tile.end(),
                                         [&](const auto& t) { return t.name == loop.axis; });
@@ -394,7 +412,8 @@ private:
       // The one tap of a kernel may lie in the padding still.
       if (axis.reduction && axis.extent == Affine(1) && constrained(axis.var)) {
         const std::vector<LoopDirective>& loops = plan_.schedule.loops;
-        const bool stays_last = !loops.empty() && (loops.back().dot != 0 || loops.back().slide);
+        const bool stays_last = !loops.empty() && (loops.back().dot != 0 ||
+                                                   loops.back().tile != 0 || loops.back().slide);
         const LoopDirective loop{name, 1};
         plan_.schedule.loops.insert(plan_.schedule.loops.end() - (stays_last ? 1 : 0), loop);
         add(loop, axis, 1, true);
@@ -442,8 +461,141 @@ private:
         return no(fmt::format("vectors must run along output channels, not {}", vector.name));
       if (constrained(vector.axis)) // a lane in the padding takes whole groups all the same
         return no(fmt::format("lanes along {} may lie in the padding", vector.name));
-      plan_.instruction = {Instruction::Kind::dot, form->ways, form};
+      plan_.instruction = {Instruction::Kind::dot, form->ways, 1, form};
     }
+  }
+
+  // ---- products of matrices -------------------------------------------------------------------
+
+  /// `tile` is for the innermost loop too: the image's rows along one axis of the tile, the
+  /// weight's lanes along another.
+  void choose_matrices() {
+    const auto rows = std::find_if(plan_.tile.begin(), plan_.tile.end(),
+                                   [](const PlanTile& t) { return t.rows > 0; });
+    size_t at = 0;
+    while (at < plan_.schedule.loops.size() && !plan_.schedule.loops[at].tile) ++at;
+    if (at == plan_.schedule.loops.size()) {
+      if (rows != plan_.tile.end())
+        refuse(plan_.schedule.registers[static_cast<size_t>(rows - plan_.tile.begin())].at,
+               fmt::format("registers {} {} rows {}: only products of matrices have rows",
+                           rows->name, rows->size, rows->rows),
+               "add `tile N` to the innermost loop");
+      return;
+    }
+    const LoopDirective& loop = plan_.schedule.loops[at];
+    const auto no = [&](const std::string& message, std::string hint = "") {
+      refuse(loop.at, fmt::format("for {} tile {}: {}", loop.axis, loop.tile, message),
+             std::move(hint));
+    };
+    const std::optional<DotForm>& form = facts_.dot(plan_.loops[at].axis);
+    if (!form)
+      return no("the nest adds no products of u8 and i8, or of two bf16, that lie one after the "
+                "other along this axis");
+    if (!target_.has_tiles_for(form->image->type))
+      return no(fmt::format("{} has no matrix unit for {}", short_text(target_),
+                            to_string(form->image->type)));
+    if (at + 1 != plan_.loops.size()) return no("it must be the innermost loop");
+    const int64_t most = most_tile_row_bytes / size_of(form->image->type);
+    if (loop.tile % form->ways != 0 || loop.tile > most)
+      return no(fmt::format("a row has up to {} elements, a multiple of {}", most, form->ways));
+    if (!has_whole_steps(*form, loop))
+      return no(fmt::format("{} is no multiple of it, and the image has nothing behind",
+                            to_string(nest_.axis(loop.axis)->extent, nest_.vars)));
+    if (!packs_weight() || !plan_.vector || rows == plan_.tile.end())
+      return no("it needs a packed weight, an axis of lanes and one of rows",
+                "add `pack weight` and `registers w N rows ROWS, o N vector 16`");
+    if (plan_.across || nest_.accumulators.size() != 1 || band_axis_is_tiled())
+      return no("this nest is no plain sum of products");
+    if (plan_.lanes * size_of(form->type) > most_tile_row_bytes)
+      return no(fmt::format("a row of sums has up to {} lanes",
+                            most_tile_row_bytes / size_of(form->type)));
+    if (*plan_.vector + 1 != plan_.tile.size())
+      return no(fmt::format("{}, which has the lanes, comes last in `registers`",
+                            plan_.tile[*plan_.vector].name));
+    for (size_t i = 0; i < plan_.first_tap(); ++i)
+      if (plan_.loops[i].reduction)
+        return no(fmt::format("sums wait in memory between the trips of {}, and tiles do not",
+                              plan_.loops[i].name));
+    plan_.instruction = {Instruction::Kind::tile, form->ways,
+                         static_cast<int32_t>(loop.tile / form->ways), form};
+    plan_.matrix.emplace();
+    plan_.matrix->rows = static_cast<size_t>(rows - plan_.tile.begin());
+    if (const std::string why = misfit_of_rows(*form); !why.empty()) return no(why);
+    place_matrices(no);
+  }
+
+  /// Rows are computed as wholes; a last tile takes those of the one before once more.
+  bool band_axis_is_tiled() const {
+    return std::any_of(plan_.tile.begin(), plan_.tile.end(),
+                       [&](const PlanTile& t) { return in_domain(t.axis); });
+  }
+
+  /// Whether the last product has elements of the image as well, be they met by zeros.
+  bool has_whole_steps(const DotForm& form, const LoopDirective& loop) const {
+    const NestAxis& axis = *nest_.axis(loop.axis);
+    if (!axis.extent.is_constant()) return false;
+    const int64_t whole = ceil_div(axis.extent.number(), loop.tile) * loop.tile;
+    if (whole == axis.extent.number()) return true;
+    const auto& read = std::get<Read>(form.image->is);
+    const View& view = nest_.operands[static_cast<size_t>(read.operand)];
+    for (size_t d = 0; d < read.index.size(); ++d)
+      if (read.index[d].at == Affine(axis.var)) return whole <= view.dims[d].extent.number();
+    return false;
+  }
+
+  static bool moves(const Expr& e, Var axis) {
+    bool found = false;
+    visit(e, [&](const ExprNode& node) {
+      if (const auto* read = std::get_if<Read>(&node.is))
+        for (const Subscript& s : read->index) found |= s.at.depends_on(axis);
+    });
+    return found;
+  }
+
+  /// "" where rows run along one dimension of the image, and lanes along channels.
+  std::string misfit_of_rows(const DotForm& form) const {
+    const PlanTile& lanes = plan_.tile[*plan_.vector];
+    const PlanTile& rows = plan_.tile[plan_.matrix->rows];
+    const auto& read = std::get<Read>(form.image->is);
+    if (moves(form.image, lanes.axis) || !moves(form.weight, lanes.axis))
+      return fmt::format("lanes must run along output channels, not {}", lanes.name);
+    if (constrained(lanes.axis))
+      return fmt::format("lanes of {} may lie in the padding", lanes.name);
+    if (moves(form.weight, rows.axis)) return fmt::format("the weight moves with {}", rows.name);
+    if (constrained(rows.axis)) return fmt::format("rows of {} may lie in the padding", rows.name);
+    const NestAxis& axis = nest_.axis_of(rows.axis);
+    if (!axis.extent.is_constant() || std::min(axis.extent.number(), rows.size) < rows.rows)
+      return fmt::format("{} has fewer elements than a tile has rows", rows.name);
+    int dims = 0;
+    for (size_t d = 0; d < read.index.size(); ++d) {
+      if (read.index[d].table >= 0) return "the image is read through a table";
+      dims += read.index[d].at.depends_on(rows.axis);
+    }
+    if (dims != 1) return fmt::format("the image's rows do not run along {}", rows.name);
+    const View& view = nest_.operands[static_cast<size_t>(read.operand)];
+    if (view.dims.back().stride != Affine(1) ||
+        !read.index.back().at.depends_on(plan_.loops.back().axis))
+      return "the image's channels are no neighbours";
+    for (const Dim& d : view.dims)
+      if (!d.stride.is_constant()) return "the image's strides are parameters";
+    return "";
+  }
+
+  /// Sums, weights and images, which have a register each where there are enough.
+  template <class No>
+  void place_matrices(const No& no) {
+    int64_t sums = 1, weights = 1, images = 1;
+    for (const PlanTile& t : plan_.tile) {
+      sums *= t.registers();
+      if (moves(plan_.instruction.dot->weight, t.axis)) weights *= t.registers();
+      if (moves(plan_.instruction.dot->image, t.axis)) images *= t.registers();
+    }
+    plan_.matrix->holds_images = sums + weights + images <= most_tiles;
+    plan_.matrix->tiles = sums + weights + (plan_.matrix->holds_images ? images : 1);
+    if (plan_.matrix->tiles > most_tiles)
+      no(fmt::format("{} tiles of sums, {} of weights and one of the image are more than the {} "
+                     "that there are",
+                     sums, weights, most_tiles));
   }
 
   /// `slide` is for the innermost loop, over taps that meet each place along one axis of the tile
@@ -634,7 +786,7 @@ private:
   /// Whether taps are copied out: a small weight's with their numbers, a larger one's where a good
   /// part of them is 0 for all channels.
   void use_numbers() {
-    if (!weight_ || plan_.tile.empty() || plan_.slide || plan_.across) return;
+    if (!weight_ || plan_.tile.empty() || plan_.slide || plan_.across || plan_.matrix) return;
     if (weight_->has_empty_taps()) plan_.weight = WeightUse::empty_taps;
     int64_t copied = weight_->count();
     for (const PlanTile& t : plan_.tile)
@@ -681,6 +833,25 @@ private:
                                                                 : Arrival::gathered;
   }
 
+  /// Rows that are finished at a time: a vector of them where they are turned, else some, none left
+  /// over if that can be.
+  void plan_finish() {
+    if (!plan_.matrix) return;
+    const PlanTile& rows = plan_.tile[plan_.matrix->rows];
+    if (plan_.store.kind == PlannedStore::Kind::transposed) {
+      if (plan_.store.rows == plan_.matrix->rows) {
+        plan_.matrix->finished = std::min<int64_t>(rows.size, plan_.lanes);
+        return;
+      }
+      plan_.store = {PlannedStore::Kind::lanes, 0};
+    }
+    constexpr int64_t most = 8;
+    int64_t& each = plan_.matrix->finished;
+    for (each = most; each > 2; --each)
+      if (rows.rows % each == 0) return;
+    each = ceil_div(rows.rows, ceil_div(rows.rows, most));
+  }
+
   void plan_store() {
     if (!plan_.vector) return;
     const Write& w = nest_.writes.front();
@@ -691,7 +862,8 @@ private:
     plan_.store.kind = PlannedStore::Kind::lanes;
     if (nest_.accumulators.empty()) return;
     for (size_t i = 0; i < plan_.tile.size(); ++i)
-      if (i != *plan_.vector && (plan_.tile[i].registers() > 1 || plan_.across) &&
+      if (i != *plan_.vector &&
+          (plan_.tile[i].registers() > 1 || plan_.tile[i].rows > 1 || plan_.across) &&
           is_contiguous(i) && facts_.results_may_run_along(plan_.tile[i].axis)) {
         plan_.store = {PlannedStore::Kind::transposed, i};
         return;

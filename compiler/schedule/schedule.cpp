@@ -2,6 +2,7 @@
 
 #include "compiler/schedule/directive_hint.h"
 #include "ir/literals.h"
+#include "ir/loops.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -16,8 +17,9 @@ namespace {
 
 std::string loop_text(const LoopDirective& loop) {
   std::string text = loop.axis;
-  if (loop.by > 1 && !loop.dot) text += fmt::format(" by {}", loop.by);
+  if (loop.by > 1 && !loop.dot && !loop.tile) text += fmt::format(" by {}", loop.by);
   if (loop.dot) text += fmt::format(" dot {}", loop.dot);
+  if (loop.tile) text += fmt::format(" tile {}", loop.tile);
   if (loop.slide) text += " slide";
   if (loop.unroll == LoopDirective::full) text += " unroll";
   if (loop.unroll > 1) text += fmt::format(" unroll {}", loop.unroll);
@@ -51,8 +53,9 @@ std::string to_string(const Schedule& schedule) {
   if (!schedule.registers.empty()) {
     std::vector<std::string> parts;
     for (const RegisterDirective& r : schedule.registers)
-      parts.push_back(r.lanes ? fmt::format("{} {} vector {}", r.axis, r.size, r.lanes)
-                              : fmt::format("{} {}", r.axis, r.size));
+      parts.push_back(r.lanes  ? fmt::format("{} {} vector {}", r.axis, r.size, r.lanes)
+                      : r.rows ? fmt::format("{} {} rows {}", r.axis, r.size, r.rows)
+                               : fmt::format("{} {}", r.axis, r.size));
     text += fmt::format("registers {}\n", fmt::join(parts, ", "));
   }
   text += operands_line("pack", schedule.pack);
@@ -184,6 +187,17 @@ Expected<LoopDirective> parse_loop(Words& words, bool parallel) {
     if (loop.by > 0) return refuse(dot, "dot: says the tile's size itself, without by");
     loop.dot = *ways;
   }
+  if (words.take("tile")) {
+    const Location tile = words.here();
+    const auto elements = words.number();
+    if (!elements || *elements < 2 || *elements > ir::most_tile_row_bytes)
+      return refuse(tile, fmt::format("tile: a matrix unit takes 2 to {} elements of a sum at a "
+                                      "time",
+                                      ir::most_tile_row_bytes));
+    if (loop.by > 0 || loop.dot)
+      return refuse(tile, "tile: says the tile's size itself, without by or dot");
+    loop.tile = *elements;
+  }
   const Location where = words.here();
   if (words.take("slide")) {
     if (parallel) return refuse(where, "parallel: taps slide, and work items do not");
@@ -225,6 +239,13 @@ Expected<RegisterDirective> parse_register(Words& words) {
       return refuse(where, "registers: the lanes of a vector are a power of two from 2 to 64",
                     lanes_near(lanes.value_or(0)));
     r.lanes = *lanes;
+  } else if (words.take("rows")) {
+    const Location where = words.here();
+    const auto rows = words.number();
+    if (!rows || *rows < 1 || *rows > ir::most_tile_rows)
+      return refuse(where, fmt::format("registers: a tile of a matrix unit has 1 to {} rows",
+                                       ir::most_tile_rows));
+    r.rows = *rows;
   } else {
     words.take("unroll"); // what an element of a register tile is, said aloud
   }

@@ -6,11 +6,13 @@
 //     registers w 14, o 32 vector 16        the register tile: pixels by vectors of channels
 //     pack weight                           weights in the order the loops read them
 //     for h, kh, kw, i dot 4                products of bytes, added four at a time
-//     for kw, kh slide                      a row of the image loaded once for all its taps
-//     registers o 3, i 16 vector 16         vectors along a sum, added up at the end
-//     compute conv_0 at h by 4              what 4 rows read is computed for them, in scratch
-//     prefetch x                            touch what the next tile reads while this one runs
-//     form conv_y separable                 the algorithm that computes a statement
+//     for h, kh, kw, i tile 32              products of matrices, by a matrix unit, 32 channels
+//     each registers h 2, w 28 rows 14, o 32 vector 16     its sums: 2 x 2 x 2 tiles of 14 x 16 for
+//     kw, kh slide                      a row of the image loaded once for all its taps registers o
+//     3, i 16 vector 16         vectors along a sum, added up at the end compute conv_0 at h by 4
+//     what 4 rows read is computed for them, in scratch prefetch x                            touch
+//     what the next tile reads while this one runs form conv_y separable                 the
+//     algorithm that computes a statement
 //
 // The empty schedule is the naive nest: every axis a plain loop, in the nest's own order. Inside
 // the last loop over a parallel axis a tile's accumulators stay in registers; where a loop over a
@@ -37,6 +39,8 @@ struct LoopDirective {
   int64_t unroll = 1; // copies of the body per iteration; `full` for every iteration
   bool parallel = false;
   int64_t dot = 0;    // products added so many at a time by one instruction; then the tile size too
+  int64_t tile = 0;   // products of matrices, so many elements of each sum by one instruction; then
+                      // the tile size too
   bool slide = false; // along the register tile: what several taps read is loaded once
   Location at = {};   // in the text
   bool operator==(const LoopDirective&) const = default;
@@ -47,6 +51,7 @@ struct RegisterDirective {
   int64_t size = 1;
   int64_t lanes = 0; // 0: one register an element; else vectors of so many lanes
   Location at = {};
+  int64_t rows = 0; // of a matrix unit: elements of the axis that are the rows of a register
   bool operator==(const RegisterDirective&) const = default;
 };
 

@@ -98,6 +98,33 @@ Schedule ScheduleBuilder::for_tile(const TileShape& tile, LoopOrder order) const
   return schedule;
 }
 
+Schedule ScheduleBuilder::for_matrices(const MatrixShape& shape, LoopOrder order) const {
+  const TileShape tile{shape.v, shape.lanes, shape.lanes * shape.vectors, shape.rows_axis,
+                       shape.rows * shape.row_registers};
+  Schedule schedule = for_tile(tile, order);
+  schedule.prefetch.clear();
+  std::erase_if(schedule.loops, [&](const LoopDirective& loop) { // of two for prefetching, one
+    return loop.by > 1 && nest_.axis(loop.axis)->reduction;
+  });
+  // Parts of a weight that several products share stay in L1.
+  std::stable_partition(
+      schedule.loops.begin(), schedule.loops.end() - 1,
+      [&](const LoopDirective& loop) { return nest_.axis(loop.axis)->role != AxisRole::part; });
+  LoopDirective& last = schedule.loops.back();
+  last.dot = 0, last.unroll = 1, last.tile = shape.step;
+  schedule.registers.clear();
+  if (shape.u) {
+    schedule.registers.push_back({name(*shape.u), shape.unrolled, 0});
+    for (LoopDirective& loop : schedule.loops) // whose borders are bodies of their own
+      if (loop.axis == name(*shape.u) && constrained(*shape.u)) loop.parallel = false;
+    std::stable_partition(schedule.loops.begin(), schedule.loops.end(),
+                          [](const LoopDirective& loop) { return loop.parallel; });
+  }
+  schedule.registers.push_back({name(*shape.rows_axis), tile.rows, 0, {}, shape.rows});
+  schedule.registers.push_back({name(*shape.v), tile.size, shape.lanes, {}, 0});
+  return schedule;
+}
+
 /// An input beyond L2 that each tile reads once is asked for a tile ahead. Where it comes in rows
 /// that the tiles of output channels share, each of those asks for its share, at every trip.
 void ScheduleBuilder::add_prefetch(Schedule& schedule, const NestAxis& v, const NestAxis* u) const {

@@ -25,6 +25,18 @@ struct TileShape {
   bool operator==(const TileShape&) const = default;
 };
 
+/// A tile of a matrix unit's registers: `row_registers` of `rows` each, times `vectors` of lanes,
+/// and all of it for `unrolled` elements of another axis, if there is one.
+struct MatrixShape {
+  const ir::NestAxis* rows_axis = nullptr;
+  int64_t rows = 1, row_registers = 1;
+  const ir::NestAxis* v = nullptr;
+  int64_t lanes = 16, vectors = 1;
+  const ir::NestAxis* u = nullptr;
+  int64_t unrolled = 1;
+  int64_t step = 0; // elements of the sum at a time
+};
+
 /// Of the loops over tiles: as the sizes of image and weight suggest, or the other way round.
 enum class LoopOrder : uint8_t { usual, turned };
 
@@ -37,6 +49,7 @@ public:
                   const Target& target, bool dot_products, SumOrder sums);
 
   Schedule for_tile(const TileShape& tile, LoopOrder order) const;
+  Schedule for_matrices(const MatrixShape& shape, LoopOrder order) const;
   /// Work items of so many panels of the channels that are made; sums wait between blocks of the
   /// channels that are summed up.
   Schedule blocked(const TileShape& tile, const ir::NestAxis& summed, int64_t block,

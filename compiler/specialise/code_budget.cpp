@@ -63,6 +63,7 @@ private:
   }
   int64_t of(const Fence&) { return 0; }
   int64_t of(const Prefetch&) { return 1; }
+  int64_t of(const Tile&) { return 1; }
 
   int64_t of(const Expr& e) {
     int64_t size = 0;

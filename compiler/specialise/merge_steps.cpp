@@ -21,6 +21,17 @@ public:
         views_(static_cast<int32_t>(into.views.size())),
         arrays_(static_cast<int32_t>(into.arrays.size())),
         tables_(static_cast<int32_t>(into.tables.size())) {
+    for (const RegisterArray& array : step.arrays) {
+      const auto same = std::find_if(into.arrays.begin(), into.arrays.end(), [&](const auto& a) {
+        return array.rows > 0 && a.rows == array.rows && a.lanes == array.lanes &&
+               a.type == array.type && a.shape == array.shape;
+      });
+      const bool shared = same != into.arrays.end();
+      if (shared)
+        array_numbers_.push_back(static_cast<int32_t>(same - into.arrays.begin()));
+      else
+        array_numbers_.push_back(arrays_ + added_++);
+    }
     for (size_t i = 0; i < step.items.size(); ++i)
       shared_.emplace_back(step.items[i].var, into.items[i].var);
   }
@@ -47,17 +58,25 @@ public:
         s, [&](StmtNode& node) { renumber(node, [&](Expr& value) { value = in_values(value); }); });
   }
 
+  /// Tiles of a matrix unit, of which there are few, serve both steps where their shapes agree:
+  /// each sets them before it uses them.
+  bool is_added(size_t array) const { return array_numbers_[array] >= arrays_; }
+
 private:
   template <class Node, class Value>
   void renumber(Node& node, const Value& value) const {
     for_each_part(node, overloaded{[this](Affine& affine) { affine = (*this)(affine); },
                                    [this](LoopVariable, Var& var) { var = (*this)(var); },
                                    [this](ViewId, int32_t& id) { id += views_; },
-                                   [this](ArrayId, int32_t& id) { id += arrays_; },
+                                   [this](ArrayId, int32_t& id) {
+                                     id = array_numbers_.at(static_cast<size_t>(id));
+                                   },
                                    [this](TableId, int32_t& id) { id += tables_; }, value});
   }
 
   int32_t vars_, views_, arrays_, tables_;
+  int32_t added_ = 0;
+  std::vector<int32_t> array_numbers_;
   std::vector<std::pair<Var, Var>> shared_; // item loops
 };
 
@@ -84,7 +103,9 @@ Step merge_steps(const Step& first, const Step& second) {
   append(merged.vars, second.vars);
   append(merged.views, second.views);
   append(merged.tables, second.tables);
-  for (RegisterArray array : second.arrays) { // names are for people, who want to tell them apart
+  for (size_t i = 0; i < second.arrays.size(); ++i) {
+    if (!renumber.is_added(i)) continue;
+    RegisterArray array = second.arrays[i]; // names are for people, who want to tell them apart
     const std::string name = array.name;
     const auto is_taken = [&] {
       return std::any_of(merged.arrays.begin(), merged.arrays.end(),

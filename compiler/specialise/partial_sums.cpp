@@ -31,11 +31,9 @@ Stmt Specialiser::partial_sums(size_t at, State state) {
 void Specialiser::open_partial(size_t at, const State& state) {
   partial_index_.clear();
   std::vector<int64_t> extents;
-  int64_t elements = 1;
   const auto add = [&](Var axis) {
     const Place& here = state.places[id(axis)];
     extents.push_back(here.size);
-    elements *= here.size;
     partial_index_.emplace_back(Affine(axis) - here.base);
   };
   std::optional<Var> vector;
@@ -43,6 +41,12 @@ void Specialiser::open_partial(size_t at, const State& state) {
   for (const NestAxis& axis : nest_.axes)
     if (!axis.reduction && axis.var != vector && state.places[id(axis.var)].size > 1) add(axis.var);
   if (vector) add(*vector);
+  view_scratch(extents, fmt::format("for {}", plan_.loops[at].name));
+}
+
+void Specialiser::view_scratch(const std::vector<int64_t>& extents, const std::string& whose) {
+  int64_t elements = 1;
+  for (const int64_t extent : extents) elements *= extent;
   partial_.resize(nest_.accumulators.size());
   for (size_t a = 0; a < partial_.size(); ++a) {
     const Accumulator& sum = nest_.accumulators[a];
@@ -62,10 +66,9 @@ void Specialiser::open_partial(size_t at, const State& state) {
     }
     if (scratch_bytes_ > most_scratch)
       throw Error(fail("schedule",
-                       fmt::format("nest {}: for {}: {} MiB of sums would wait in each thread's "
+                       fmt::format("nest {}: {}: {} MiB of sums would wait in each thread's "
                                    "scratch, {} at most",
-                                   nest_.name, plan_.loops[at].name, scratch_bytes_ >> 20,
-                                   most_scratch >> 20),
+                                   nest_.name, whose, scratch_bytes_ >> 20, most_scratch >> 20),
                        "put more of the parallel axes outside of it")
                       .diagnostics);
     partial_[a] = add_view({buffer.name, scratch_numbers_[a], sum.type, contiguous(extents)});

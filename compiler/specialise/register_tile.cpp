@@ -233,7 +233,7 @@ int32_t array_for(Step& step, std::string name, ElementType type, int32_t lanes,
                   std::vector<int64_t> shape) {
   for (size_t i = 0; i < step.arrays.size(); ++i) {
     const RegisterArray& a = step.arrays[i];
-    if (a.name == name && a.type == type && a.lanes == lanes && a.shape == shape)
+    if (a.name == name && a.type == type && a.lanes == lanes && a.shape == shape && a.rows == 0)
       return static_cast<int32_t>(i);
   }
   step.arrays.push_back({std::move(name), type, lanes, std::move(shape)});

@@ -74,6 +74,7 @@ int32_t Specialiser::add_view(View view) {
 }
 
 void Specialiser::make_frame() {
+  if (plan_.matrix) return make_matrices();
   frame_.lanes = plan_.lanes;
   frame_.vector = plan_.vector.value_or(0);
   frame_.store = plan_.store;

@@ -6,6 +6,7 @@
 //     tile_code.cpp      code over a tile: initial values, updates, stores
 //     tap_loops.cpp      loops over taps that the whole tile meets, and over those that a part does
 //     slide_rows.cpp     taps that slide: a row of the image for all of them
+//     matrix_tile.cpp    products of matrices: zeros, sums and their way out, by a matrix unit
 #pragma once
 
 #include "compiler/nests/borders.h"
@@ -16,6 +17,7 @@
 #include "compiler/specialise/specialise.h"
 #include "compiler/specialise/tile_store.h"
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -100,9 +102,11 @@ private:
   /// waits in scratch while the loop turns.
   ir::Stmt partial_sums(size_t at, State state);
   /// Scratch for the accumulators of all tiles inside loop `at`: a dimension for each parallel axis
-  /// that goes on there, the vector axis last. Other segments of the loops around see the same
-  /// scratch anew.
+  /// that goes on there, the vector axis last.
   void open_partial(size_t at, const State& state);
+  /// Views of these extents over scratch for each accumulator, as large as any that was asked for:
+  /// what stands one after the other uses it in turn.
+  void view_scratch(const std::vector<int64_t>& extents, const std::string& whose);
   ir::Stmt sum_tiles(size_t at, const State& state);
   std::vector<ir::Expr> partial_values() const;
   TileWriter::Sink store_partial(const TileWriter& writer) const;
@@ -168,6 +172,29 @@ private:
   /// Loads what is another one for each tap into registers, for all rows to come.
   std::vector<ir::Stmt> hold_taps(size_t at, const State& state);
 
+  // ---- products of matrices --------------------------------------------------------------------
+
+  /// A register of the tile: its number along each of the tile's axes, and the first element there,
+  /// counted from the tile's own first.
+  struct At {
+    std::vector<ir::Affine> registers, elements;
+  };
+  void make_matrices();
+  /// Sums from zero to the store. They wait in scratch between the matrix unit, which has registers
+  /// of rows, and vectors, which finish them.
+  ir::Stmt matrix_tile(size_t first_tap_loop, State state);
+  ir::Stmt add_matrices(const State& state);
+  /// Code for every register along the axes of the tile that `takes` has, in unrolled loops; those
+  /// that meet data for the current tap, or all.
+  ir::Stmt over_registers(const State& state, uint32_t takes, bool only_active,
+                          const std::function<ir::Stmt(const At&)>& code, At at = {});
+  ir::Stmt load_image(const State& state, const At& at) const;
+  ir::Stmt load_weight(const State& state, const At& at) const;
+  ir::TileRegister image_at(const At& at) const;
+  ir::TileRegister weight_at(const At& at) const;
+  /// What waits in scratch is finished and stored, a few rows of a vector at a time.
+  ir::Stmt finish_matrices(size_t axis, const State& state);
+
   ir::Nest nest_; // reads its weight as it is packed
   const Plan& plan_;
   Borders borders_;
@@ -188,6 +215,10 @@ private:
   std::optional<double> neutral_;
   std::vector<HeldTaps> held_;
   int64_t row_ = 0; // of the slide, being written
+  struct Matrices { // register arrays, and with which axes of the tile their operands move
+    int32_t sums = -1, image = -1, weight = -1;
+    uint32_t image_moves = 0, weight_moves = 0;
+  } matrices_;
 };
 
 } // namespace volute::compiler

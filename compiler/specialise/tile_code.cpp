@@ -58,6 +58,7 @@ Stmt Specialiser::part_of_tile(size_t first_tap_loop, State state) {
 }
 
 Stmt Specialiser::tile(size_t first_tap_loop, State state) {
+  if (plan_.matrix) return matrix_tile(first_tap_loop, std::move(state));
   if (state.part != State::Part::whole) return part_of_tile(first_tap_loop, std::move(state));
   std::vector<Stmt> parts;
   if (!nest_.accumulators.empty()) {
@@ -221,6 +222,7 @@ std::optional<Var> Specialiser::tiled_axis(const Constraint& c, const State& sta
 }
 
 Stmt Specialiser::update(const State& state) {
+  if (plan_.matrix) return add_matrices(state);
   for (const TileAxis& axis : frame_.axes)
     if (state.places[id(axis.axis)].active_lo >= state.places[id(axis.axis)].active_hi)
       return block({});

@@ -85,7 +85,9 @@ private:
 
   /// Lanes that are parts of a sum started from 0: what it starts from is added now.
   Expr with_initial(const Expr& value) const {
-    if (!frame_.across) return value;
+    if (!frame_.across && !frame_.adds_initial) return value;
+    const auto* number = std::get_if<Imm>(&nest_.accumulators.front().initial->is);
+    if (!frame_.across && number && number->real == 0 && number->integer == 0) return value;
     return Rewriter([&](const Expr& e) {
       return std::holds_alternative<Acc>(e->is)
                  ? binary(BinaryFn::add, nest_.accumulators.front().initial, e)

@@ -19,7 +19,8 @@ struct TileFrame {
   size_t vector = 0;                 // which axis is the vector axis, when lanes > 1
   std::vector<int32_t> accumulators; // register arrays
   PlannedStore store;
-  bool across = false; // the lanes are parts of one sum
+  bool across = false;       // the lanes are parts of one sum
+  bool adds_initial = false; // sums started from 0; what they should have started from is added now
 };
 
 /// Stores the tile at `places` of the nest that `step` computes.

@@ -9,7 +9,7 @@ namespace {
 enum class Register : uint8_t { eax, ebx, ecx, edx };
 
 // Registers that the operating system has to save for the feature to be usable.
-enum class State : uint8_t { xmm, ymm, zmm };
+enum class State : uint8_t { xmm, ymm, zmm, tile };
 
 struct Feature {
   std::string_view name;
@@ -23,6 +23,9 @@ struct Feature {
 // Sorted by name; a feature's place is its bit in a FeatureSet. The requirements are LLVM's, so
 // that the list handed to LLVM is what LLVM makes of it.
 constexpr std::array features = {
+    Feature{"amx-bf16", 7, 0, Register::edx, 22, State::tile, "amx-tile"},
+    Feature{"amx-int8", 7, 0, Register::edx, 25, State::tile, "amx-tile"},
+    Feature{"amx-tile", 7, 0, Register::edx, 24, State::tile, ""},
     Feature{"avx", 1, 0, Register::ecx, 28, State::ymm, "sse4.2"},
     Feature{"avx2", 7, 0, Register::ebx, 5, State::ymm, "avx"},
     Feature{"avx512bf16", 7, 1, Register::eax, 5, State::zmm, "avx512bw"},
@@ -110,13 +113,15 @@ uint32_t value_of(const CpuidRegisters& r, Register which) {
   return 0;
 }
 
-// XCR0: bit 1 xmm, bit 2 upper ymm; bits 5, 6, 7 masks, upper zmm, zmm16 to zmm31.
+// XCR0: bit 1 xmm, bit 2 upper ymm; bits 5, 6, 7 masks, upper zmm, zmm16 to zmm31; bits 17, 18 the
+// configuration of tiles and their data.
 bool is_saved(State state, uint64_t xcr0) {
-  constexpr uint64_t ymm = 0x06, zmm = 0xe6;
+  constexpr uint64_t ymm = 0x06, zmm = 0xe6, tile = 0x60000;
   switch (state) {
   case State::xmm: return true;
   case State::ymm: return (xcr0 & ymm) == ymm;
   case State::zmm: return (xcr0 & zmm) == zmm;
+  case State::tile: return (xcr0 & tile) == tile;
   }
   return false;
 }

@@ -1,7 +1,7 @@
 // The instruction sets that this compiler knows, by LLVM's names, and how CPUID announces them.
 //
-// Only what can change generated code is listed: vector instructions, and the bit counting and
-// manipulation that address arithmetic may use. AMX, AES and their kind are never asked for.
+// Only what can change generated code is listed: matrix and vector instructions, and the bit
+// counting and manipulation that address arithmetic may use. AES and its kind are never asked for.
 #pragma once
 
 #include "compiler/target/cpuid.h"
@@ -29,8 +29,9 @@ FeatureSet with_requirements(FeatureSet features);
 /// The set without `removed` and without whatever requires it: no AVX2 means no AVX-512 either.
 FeatureSet without(FeatureSet features, FeatureSet removed);
 
-/// What the recorded machine can execute: announced by CPUID, and, for ymm and zmm registers,
-/// saved by the operating system on a context switch.
+/// What the recorded machine can execute: announced by CPUID, and, for ymm, zmm and tile registers,
+/// saved by the operating system on a context switch. Of tiles it may still refuse a process the
+/// use (runtime/tile_permission.h).
 FeatureSet detect_features(const CpuidRecord& record);
 
 } // namespace volute::compiler

@@ -29,7 +29,8 @@ std::vector<Cpu> make_table() {
                                                    "avx512vbmi2", "avx512vpopcntdq", "gfni"});
   const FeatureSet alderlake = v3 | set_of({"avxvnni", "gfni"});
   const FeatureSet arrowlake = alderlake | set_of({"avxifma", "avxneconvert", "avxvnniint8"});
-  const FeatureSet sapphirerapids = icelake | set_of({"avx512bf16", "avx512fp16", "avxvnni"});
+  const FeatureSet sapphirerapids =
+      icelake | set_of({"amx-bf16", "amx-int8", "avx512bf16", "avx512fp16", "avxvnni"});
   const FeatureSet znver4 = icelake | set_of({"avx512bf16"});
 
   const VectorRates none;
@@ -114,7 +115,8 @@ const Cpu* find_cpu(std::string_view name) {
 }
 
 const Cpu& closest_cpu(const CpuidRecord& record) {
-  const FeatureSet has = detect_features(record);
+  // Matrix units are granted or not on any machine that has them.
+  const FeatureSet has = detect_features(record) | set_of({"amx-bf16", "amx-int8"});
   const auto first_fit = [&](const auto& names) -> const Cpu* {
     for (const std::string_view name : names) {
       const Cpu* cpu = find_cpu(name);

@@ -56,6 +56,12 @@ Target make_target(const Cpu& cpu, FeatureSet features, const CacheSizes& sizes)
   t.bf16_dots_per_cycle = t.fma_per_cycle * (t.has("avx512bf16") ? cpu.bf16_dots_per_fma : 0.5);
   t.byte_dots_per_cycle = t.fma_per_cycle * (t.has("avx512vnni") || t.has("avxvnni") ? 1 : 0.25);
 
+  if (t.has("amx-tile")) { // measured on Emerald Rapids
+    t.tile_cycles = 16, t.least_tile_cycles = 8.8;
+    t.tile_load_cycles = 9, t.tile_store_cycles = 16;
+    t.tile_configure_cycles = 195;
+  }
+
   t.l1_bytes = sizes.l1;
   t.l2_bytes = sizes.l2;
   t.l3_bytes = sizes.l3;
@@ -125,6 +131,16 @@ std::string_view cpu_in(std::string_view text) {
   names.push_back("native");
   for (const std::string_view name : names)
     if (text.starts_with(name) && (text.size() == name.size() || is_delimiter(text[name.size()])) &&
+        name.size() > longest.size())
+      longest = name;
+  return longest;
+}
+
+// So do those of features ("amx-tile").
+std::string_view item_in(std::string_view rest) {
+  std::string_view longest = rest.substr(0, rest.find_first_of("+-,"));
+  for (const std::string_view name : feature_names())
+    if (rest.starts_with(name) && (rest.size() == name.size() || is_delimiter(rest[name.size()])) &&
         name.size() > longest.size())
       longest = name;
   return longest;
@@ -281,6 +297,44 @@ bool Target::has(std::string_view feature) const {
   return std::binary_search(features.begin(), features.end(), feature);
 }
 
+std::vector<Unit> Target::units() const {
+  using enum ir::ElementType;
+  const int wide = lanes(4);
+  std::vector<Unit> all = {{Unit::Kind::fma, f32, f32, f32, 1, 1, 1, wide, fma_per_cycle}};
+  if (has("avx512bf16"))
+    all.push_back({Unit::Kind::dot, bf16, bf16, f32, 2, 1, 1, wide, bf16_dots_per_cycle});
+  if (has("avx512vnni") || has("avxvnni"))
+    all.push_back({Unit::Kind::dot, u8, i8, i32, 4, 1, 1, wide, byte_dots_per_cycle});
+  if (has("amx-bf16"))
+    all.push_back({Unit::Kind::tile, bf16, bf16, f32, 2, 16, 16, 16, 1 / tile_cycles});
+  if (has("amx-int8"))
+    all.push_back({Unit::Kind::tile, u8, i8, i32, 4, 16, 16, 16, 1 / tile_cycles});
+  return all;
+}
+
+double Target::products_per_cycle(ir::ElementType element) const {
+  double most = 0;
+  for (const Unit& unit : units())
+    if (unit.a == element) most = std::max(most, unit.products_per_cycle());
+  return most;
+}
+
+std::string_view to_string(Unit::Kind kind) {
+  switch (kind) {
+  case Unit::Kind::fma: return "fma";
+  case Unit::Kind::dot: return "dot";
+  case Unit::Kind::tile: return "tile";
+  }
+  return "?";
+}
+
+std::string to_string(const Unit& unit) {
+  std::string text = fmt::format("{} {}", to_string(unit.kind), to_string(unit.a));
+  if (unit.b != unit.a) text += fmt::format(" by {}", to_string(unit.b));
+  if (unit.sum != unit.a) text += fmt::format(" into {}", to_string(unit.sum));
+  return text + fmt::format(": {:.0f} products a cycle", unit.products_per_cycle());
+}
+
 int Target::accumulators_to_hide_latency() const {
   return static_cast<int>(std::ceil(fma_per_cycle * fma_latency));
 }
@@ -327,7 +381,7 @@ Expected<Target> parse_target(std::string_view text) {
     const char sign = rest.empty() ? ' ' : rest.front();
     const bool has_sign = sign == '+' || sign == '-';
     if (has_sign) rest.remove_prefix(1);
-    const std::string_view item = rest.substr(0, rest.find_first_of("+-,"));
+    const std::string_view item = item_in(rest);
     rest.remove_prefix(item.size());
     if (!has_sign && item.empty())
       return fail("target", "nothing stands after a ','", "write it as in x86-64-v3+avxvnni,-fma");
@@ -368,6 +422,13 @@ std::string short_text(const Target& target) {
   return items.text();
 }
 
+Target without_tiles(const Target& target) {
+  const Cpu* cpu = find_cpu(target.name);
+  if (!cpu) return target;
+  return make_target(*cpu, without(feature_set(target), *feature_from("amx-tile")),
+                     {target.l1_bytes, target.l2_bytes, target.l3_bytes});
+}
+
 std::vector<std::string_view> target_names() {
   std::vector<std::string_view> names;
   for (const Cpu& cpu : cpu_table()) names.push_back(cpu.name);
@@ -398,6 +459,7 @@ std::string list_targets(const Target& host) {
     text +=
         fmt::format("{:<16} {} registers of {} bytes; {}\n    {}\n", name, target.vector_registers,
                     target.vector_bytes, verdict, features_in_brief(target));
+    for (const Unit& unit : target.units()) text += fmt::format("    {}\n", to_string(unit));
   };
   if (!host.name.empty()) append(fmt::format("native = {}", short_text(host)), host);
   for (const Cpu& cpu : cpu_table())

@@ -8,6 +8,7 @@
 
 #include "compiler/target/cpuid.h"
 #include "ir/diagnostic.h"
+#include "ir/types.h"
 
 #include <array>
 #include <cstdint>
@@ -24,6 +25,26 @@ struct VectorRates {
   double store = 0; // to L1, aligned
   bool operator==(const VectorRates&) const = default;
 };
+
+/// What multiplies and adds: `rows` x `lanes` sums get `steps` times `ways` products each.
+struct Unit {
+  enum class Kind : uint8_t {
+    fma,  // a product for each lane of a vector
+    dot,  // `ways` products for each lane of a vector
+    tile, // products of matrices, for each lane of each row of a tile
+  };
+  Kind kind = Kind::fma;
+  ir::ElementType a = ir::ElementType::f32, b = a; // of the products
+  ir::ElementType sum = a;
+  int ways = 1, steps = 1;
+  int rows = 1, lanes = 1;
+  double per_cycle = 0; // instructions, with all rows
+  double products_per_cycle() const { return per_cycle * ways * steps * rows * lanes; }
+  bool operator==(const Unit&) const = default;
+};
+std::string_view to_string(Unit::Kind kind);
+/// "tile bf16 16 x 16 by 32 into f32, 1/16 a cycle": the whole of it in a few words.
+std::string to_string(const Unit& unit);
 
 struct Target {
   std::string name;                  // a concrete CPU, "sapphirerapids", never "native"
@@ -46,6 +67,12 @@ struct Target {
   double bf16_dots_per_cycle = 0.25;
   double byte_dots_per_cycle = 0.25;
 
+  // Of products of matrices, as many rows as fit, and what goes with them; 0 where there are none.
+  // Fewer rows take less, but for the least that any takes.
+  double tile_cycles = 0, least_tile_cycles = 0;
+  double tile_load_cycles = 0, tile_store_cycles = 0; // of 16 rows, from L1 and to it
+  double tile_configure_cycles = 0;                   // once a step
+
   // Caches as one core sees them; 0 where there is none. L3 is shared by an unknown number.
   int64_t l1_bytes = 32 << 10;
   int64_t l2_bytes = 256 << 10;
@@ -67,6 +94,16 @@ struct Target {
   double dots_per_cycle(int64_t element_bytes) const {
     return element_bytes == 1 ? byte_dots_per_cycle : bf16_dots_per_cycle;
   }
+  /// Whether products of such matrices have instructions: of bytes of any sign, or of bf16.
+  bool has_tiles_for(ir::ElementType element) const {
+    return has(ir::size_of(element) == 1          ? "amx-int8"
+               : element == ir::ElementType::bf16 ? "amx-bf16"
+                                                  : "none");
+  }
+  /// All that multiplies and adds here, the plainest first.
+  std::vector<Unit> units() const;
+  /// Of the fastest unit whose products these are; 0 where there is none.
+  double products_per_cycle(ir::ElementType element) const;
   /// Whether part of a vector of such elements can be loaded and stored alone.
   bool has_masks_for(int64_t element_bytes) const {
     return has_masks && (element_bytes >= 4 || has("avx512bw"));
@@ -96,6 +133,9 @@ std::string to_string(const Target& target);
 /// The shortest text that parse_target turns into the same target: "sapphirerapids",
 /// "znver4-avx512f". For people.
 std::string short_text(const Target& target);
+
+/// The same machine with its vector units alone.
+Target without_tiles(const Target& target);
 
 /// The names that parse_target takes, besides `native`, oldest first within a vendor.
 std::vector<std::string_view> target_names();

@@ -30,6 +30,7 @@
 #include "tests/support/random_program.h"
 #include "tests/support/random_schedule.h"
 #include "tests/support/reference.h"
+#include "tests/support/tile_emulator.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -56,6 +57,7 @@ std::vector<std::string> targets() {
     const Expected<compiler::Target> target = compiler::parse_target(text);
     if (target && compiler::runs_on(*target, compiler::host())) result.emplace_back(text);
   }
+  result.push_back(native_with_tiles()); // KernelRun has an emulator
   return result;
 }
 

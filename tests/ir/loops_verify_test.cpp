@@ -338,3 +338,72 @@ TEST_CASE("a step over named parameters is verified for all their values") {
   CHECK(with_size(Affine(Var{5}) + 1) ==
         "step conv: y[h, kh, 0]: kh lies in 0..8, outside 0..H of dimension 1");
 }
+
+namespace {
+
+// A step of products of 4 x 8 and 8 x 16 bytes, after something in it is spoilt.
+std::string in_tiles(const std::function<void(Step&, Tile& load, Tile& multiply)>& spoil) {
+  constexpr ElementType u8 = ElementType::u8, i8 = ElementType::i8;
+  const auto bytes = [](std::string name, Buffer::Role role, ElementType type, int64_t elements) {
+    Buffer b;
+    b.name = std::move(name), b.role = role, b.element = type, b.elements = elements;
+    return b;
+  };
+  LoopProgram program;
+  program.name = "tiles";
+  program.buffers = {bytes("a", Buffer::Role::input, u8, 10 * 8),
+                     bytes("b", Buffer::Role::input, i8, 2 * 16),
+                     bytes("y", Buffer::Role::output, i32, 4 * 4)};
+  Step step;
+  step.name = "tiles";
+  step.vars = {"h"};
+  step.items = {{Var{0}, 4}};
+  step.views = {{"a", 0, u8, contiguous({10, 8})},
+                {"b", 1, i8, contiguous({2, 16})},
+                {"y", 2, i32, contiguous({4, 4})}};
+  step.arrays = {{"acc", i32, 4, {}, 4}, {"a_", u8, 8, {}, 4}, {"b_", i8, 16, {}, 2}};
+  Tile load{Tile::Kind::load, {1, {}}, 0, {Var{0}, 0}, 0, 2};
+  Tile multiply{Tile::Kind::multiply, {0, {}}};
+  multiply.a = {1, {}}, multiply.b = {2, {}};
+  spoil(step, load, multiply);
+  step.body = block({stmt(Tile{Tile::Kind::zero, {0, {}}}), stmt(load),
+                     stmt(Tile{Tile::Kind::load, {2, {}}, 1, {0, 0}, 0, 1}), stmt(multiply),
+                     stmt(Tile{Tile::Kind::store, {0, {}}, 2, {0, 0}, 0, 1})});
+  program.steps = {std::move(step)};
+  return text_of(verify(program));
+}
+
+} // namespace
+
+TEST_CASE("tiles are of a matrix unit's sizes, and all of their rows inside memory") {
+  CHECK(in_tiles([](Step&, Tile&, Tile&) {}) == "");
+  CHECK(in_tiles([](Step&, Tile& load, Tile&) { load.index[0].at += 1; }) ==
+        "step tiles: a[h + 7, 0]: h + 7 lies in 7..11, outside 0..10 of dimension 0");
+  CHECK(in_tiles([](Step&, Tile& load, Tile&) { load.index[1].at += 1; }) ==
+        "step tiles: a[h, 1]: lanes 0..8 reach 1..9, outside 0..8 of dimension 1");
+  CHECK(in_tiles([](Step&, Tile& load, Tile&) { load.row_dim = 2; }) ==
+        "step tiles: tile a_ of a: rows along dimension 2 of 2");
+  CHECK(in_tiles([](Step& step, Tile&, Tile&) { step.arrays[0].rows = 17; }) ==
+        "step tiles: registers acc: 17 rows; a tile has 1 to 16");
+  CHECK(in_tiles([](Step& step, Tile&, Tile&) { step.arrays[0].shape = {7}; }) ==
+        "step tiles: has more than the 8 tiles of a matrix unit");
+  CHECK(in_tiles([](Step& step, Tile&, Tile&) { step.arrays[1].lanes = 65; }) ==
+        "step tiles: registers a_: 65 lanes; a register has 1 to 64");
+}
+
+TEST_CASE("products of matrices have sizes and types that meet, and operands that are set") {
+  CHECK(in_tiles([](Step& step, Tile&, Tile&) { step.arrays[2].rows = 1; }) ==
+        "step tiles: tile acc += a_ * b_: 4 by 8 and 1 by 16 are no product of 4 by 4 in groups of "
+        "4");
+  CHECK(in_tiles([](Step& step, Tile&, Tile&) {
+          step.arrays[0].type = f32;
+        }).find("u8 and i8 are not summed up in f32; bf16 are in f32, bytes in i32") !=
+        std::string::npos);
+  CHECK(in_tiles([](Step&, Tile&, Tile& multiply) { multiply.a.array = 3; }) ==
+        "step tiles: register array 3 of 3 does not exist");
+  CHECK(in_tiles([](Step&, Tile& load, Tile&) {
+          load = {Tile::Kind::zero, {0, {}}};
+        }) == "step tiles: a_ is read before it is certainly set");
+  CHECK(in_tiles([](Step& step, Tile&, Tile&) { step.arrays[1].rows = 0; }) ==
+        "step tiles: tile: the registers of a_ have no rows");
+}

@@ -2,6 +2,7 @@
 
 #include "compiler/image/preparation.h"
 #include "runtime/tensor.h"
+#include "tests/support/tile_emulator.h"
 
 #include <fmt/format.h>
 
@@ -62,7 +63,8 @@ sigjmp_buf way_out;
 volatile int caught_signal = 0;
 const void* volatile caught_address = nullptr;
 
-void catch_fault(int signal, siginfo_t* info, void*) {
+void catch_fault(int signal, siginfo_t* info, void* context) {
+  if (signal == SIGILL && emulate_tile_instruction(context)) return;
   caught_signal = signal;
   caught_address = info->si_addr;
   siglongjmp(way_out, 1);

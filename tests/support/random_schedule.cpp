@@ -2,6 +2,7 @@
 
 #include "compiler/nests/bands.h"
 #include "compiler/nests/flatten.h"
+#include "compiler/nests/matrix_steps.h"
 #include "compiler/nests/parts.h"
 #include "compiler/nests/slides.h"
 #include "compiler/nests/strides.h"
@@ -28,8 +29,8 @@ constexpr int64_t most_in_a_body = 1500; // register updates copied out
 
 class Drawer {
 public:
-  Drawer(Dice& dice, const ir::Nest& nest, int64_t lanes)
-      : dice_(dice), nest_(nest), lanes_(lanes) {
+  Drawer(Dice& dice, const ir::Nest& nest, int64_t lanes, bool tiles)
+      : dice_(dice), nest_(nest), lanes_(lanes), tiles_(tiles) {
     for (const ir::Write& write : nest_.writes)
       if (write.offset) scattered_ = &write;
   }
@@ -272,6 +273,7 @@ private:
       if (!axis.reduction || schedule_.registers.empty()) continue;
       const auto form = compiler::dot_form(nest_, axis.var);
       if (!form) continue;
+      if (tiles_ && dice_.once_in(2) && as_matrices(axis, *form)) return;
       LoopDirective loop{name(axis)};
       loop.dot = form->ways;
       std::vector<LoopDirective>& loops = schedule_.loops;
@@ -289,15 +291,66 @@ private:
     }
   }
 
+  static bool moves(const ir::Expr& e, ir::Var var) {
+    bool found = false;
+    visit(e, [&](const ir::ExprNode& node) {
+      if (const auto* read = std::get_if<ir::Read>(&node.is))
+        for (const ir::Subscript& s : read->index) found |= s.at.depends_on(var);
+    });
+    return found;
+  }
+
+  /// The same by a matrix unit: rows along the image, lanes along the weight, in loops of their
+  /// own.
+  bool as_matrices(const ir::NestAxis& summed, const compiler::DotForm& form) {
+    std::vector<std::string> rows, lanes, others;
+    for (const ir::NestAxis& axis : nest_.axes) {
+      if (axis.reduction) continue;
+      const bool image = moves(form.image, axis.var), weight = moves(form.weight, axis.var);
+      if (weight && !image)
+        lanes.push_back(name(axis));
+      else if (image && !weight && (!constrained(axis) || dice_.once_in(20)))
+        rows.push_back(name(axis));
+      else
+        others.push_back(name(axis));
+    }
+    if (rows.empty() || lanes.empty()) return false;
+    LoopDirective last{name(summed)};
+    last.tile = compiler::matrix_step(nest_, form, summed.var);
+    if (last.tile == 0 || dice_.once_in(4)) last.tile = form.ways * dice_.between(1, 16);
+    const std::string of_rows = dice_.one_of(rows), of_lanes = dice_.one_of(lanes);
+    const auto extent = [&](const std::string& axis) { return nest_.axis(axis)->extent.number(); };
+
+    schedule_.registers.clear();
+    for (const std::string& axis : rows)
+      if (axis != of_rows) others.push_back(axis);
+    if (!others.empty() && dice_.once_in(2))
+      schedule_.registers.push_back({dice_.one_of(others), dice_.between(1, 3), 0});
+    RegisterDirective r{of_rows};
+    r.rows = dice_.between(1, std::min<int64_t>(16, extent(of_rows)));
+    r.size = r.rows * dice_.between(1, 2) + (dice_.once_in(3) ? dice_.between(0, r.rows - 1) : 0);
+    schedule_.registers.push_back(r);
+    RegisterDirective l{of_lanes};
+    l.lanes = dice_.one_of({4, 8, 16, 16});
+    l.size = l.lanes * dice_.between(1, 2);
+    schedule_.registers.push_back(l);
+
+    std::vector<LoopDirective> space, taps;
+    for (const ir::NestAxis& axis : nest_.axes)
+      if (axis.var != summed.var) (axis.reduction ? taps : space).push_back({name(axis)});
+    dice_.shuffle(space);
+    dice_.shuffle(taps);
+    const int64_t items = dice_.between(0, std::ssize(space));
+    for (int64_t i = 0; i < items; ++i) space[static_cast<size_t>(i)].parallel = true;
+    if (dice_.once_in(4)) last.unroll = 2;
+    schedule_.loops = std::move(space);
+    schedule_.loops.insert(schedule_.loops.end(), taps.begin(), taps.end());
+    schedule_.loops.push_back(last);
+    schedule_.pack = {{"weight"}};
+    return true;
+  }
+
   void along_the_weight(const compiler::DotForm& form) {
-    const auto moves = [](const ir::Expr& e, ir::Var var) {
-      bool found = false;
-      visit(e, [&](const ir::ExprNode& node) {
-        if (const auto* read = std::get_if<ir::Read>(&node.is))
-          for (const ir::Subscript& s : read->index) found |= s.at.depends_on(var);
-      });
-      return found;
-    };
     for (const RegisterDirective& r : schedule_.registers)
       if (r.lanes > 0) return;
     for (RegisterDirective& r : schedule_.registers) {
@@ -321,6 +374,7 @@ private:
   Dice& dice_;
   ir::Nest nest_;
   int64_t lanes_;
+  bool tiles_; // the target has a matrix unit
   const ir::Write* scattered_ = nullptr;
   Schedule schedule_;
   std::map<std::string, int64_t> held_; // tile size of the register axes
@@ -329,14 +383,19 @@ private:
 
 } // namespace
 
-Schedule random_schedule(Dice& dice, const ir::Nest& nest, int64_t lanes) {
-  return Drawer(dice, nest, lanes).run();
+Schedule random_schedule(Dice& dice, const ir::Nest& nest, int64_t lanes, bool tiles) {
+  return Drawer(dice, nest, lanes, tiles).run();
 }
 
 namespace {
 
+Schedule schedule_for(Dice& dice, const ir::Nest& nest, const compiler::Target& target) {
+  return random_schedule(dice, nest, target.lanes(4), target.has("amx-tile"));
+}
+
 /// Puts a nest inside a later one, where the two allow it, with a schedule for what they become.
-void place(Dice& dice, ir::NestProgram program, int64_t lanes, compiler::Schedules& schedules) {
+void place(Dice& dice, ir::NestProgram program, const compiler::Target& target,
+           compiler::Schedules& schedules) {
   const auto consumer = static_cast<size_t>(dice.between(1, std::ssize(program.nests) - 1));
   const auto producer = static_cast<size_t>(dice.between(0, static_cast<int64_t>(consumer) - 1));
   const ir::Nest& to = program.nests[consumer];
@@ -351,7 +410,7 @@ void place(Dice& dice, ir::NestProgram program, int64_t lanes, compiler::Schedul
   program.nests[producer].placement = placement;
   for (const ir::Nest& nest : compiler::banded(program, program.buffers, consumer).nests) {
     schedules.erase(nest.name);
-    if (dice.once_in(2)) schedules[nest.name] = random_schedule(dice, nest, lanes);
+    if (dice.once_in(2)) schedules[nest.name] = schedule_for(dice, nest, target);
   }
   schedules[program.nests[consumer].name].compute = {
       {program.nests[producer].name, axis_name, placement.tile}};
@@ -381,7 +440,6 @@ compiler::Schedules random_schedules(Dice& dice, const ir::Program& program,
                                      compiler::CompileRequest request) {
   request.schedule = "naive";
   compiler::Stages stages = compiler::specialise_program(program, request).value();
-  const int64_t lanes = request.target.lanes(4);
   compiler::Schedules schedules;
   draw_forms(dice, stages, request, schedules);
   if (std::any_of(schedules.forms.begin(), schedules.forms.end(),
@@ -391,8 +449,9 @@ compiler::Schedules random_schedules(Dice& dice, const ir::Program& program,
     for (ir::Nest& nest : stages.nests.nests) nest.placement.reset();
   }
   for (const ir::Nest& nest : stages.nests.nests)
-    if (!dice.once_in(5)) schedules[nest.name] = random_schedule(dice, nest, lanes);
-  if (stages.nests.nests.size() > 1 && dice.once_in(2)) place(dice, stages.nests, lanes, schedules);
+    if (!dice.once_in(5)) schedules[nest.name] = schedule_for(dice, nest, request.target);
+  if (stages.nests.nests.size() > 1 && dice.once_in(2))
+    place(dice, stages.nests, request.target, schedules);
   return schedules;
 }
 

@@ -10,7 +10,8 @@ namespace volute::tests {
 
 /// `lanes`: of the target's vectors; half as many and fewer are drawn too. Most draws are legal;
 /// the specialiser refuses the others in words (an axis whose result does not move, say).
-compiler::Schedule random_schedule(Dice& dice, const ir::Nest& nest, int64_t lanes);
+compiler::Schedule random_schedule(Dice& dice, const ir::Nest& nest, int64_t lanes,
+                                   bool tiles = false);
 
 /// One for most of the nests that the pipeline makes of a program; the others are chosen there.
 /// Throws what the pipeline throws, and Error where it refuses the program.

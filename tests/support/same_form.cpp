@@ -115,6 +115,7 @@ public:
     all(a.arrays, b.arrays, "registers", [&](const RegisterArray& x, const RegisterArray& y) {
       equal(x.name, y.name, "name"), equal(x.type, y.type, "type");
       equal(x.lanes, y.lanes, "lanes"), equal(x.shape, y.shape, "shape");
+      equal(x.rows, y.rows, "rows");
     });
     if (found.empty()) statements(a.body, b.body);
   }
@@ -154,6 +155,15 @@ private:
   void statement(const Fence&, const Fence&) {}
   void statement(const Prefetch& a, const Prefetch& b) {
     equal(a.view, b.view, "view"), equal(a.offset, b.offset, "offset");
+  }
+  void tile(const TileRegister& a, const TileRegister& b) {
+    equal(a.array, b.array, "array"), equal(a.index, b.index, "index");
+  }
+  void statement(const Tile& a, const Tile& b) {
+    equal(a.kind, b.kind, "kind of tile statement");
+    tile(a.tile, b.tile), tile(a.a, b.a), tile(a.b, b.b);
+    equal(a.view, b.view, "view"), equal(a.index, b.index, "index");
+    equal(a.row_dim, b.row_dim, "row dim"), equal(a.row_step, b.row_step, "row step");
   }
 
   Interner intern_; // of both: equal values are one node

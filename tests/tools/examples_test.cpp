@@ -76,7 +76,7 @@ TEST_CASE("the quantised layer is exact, and its report says that it cannot wrap
   CHECK_THAT(ran.out,
              StartsWith("check %y: equal to the reference, all 50176 elements (integers)"));
   CHECK_THAT(ran.out, ContainsSubstring("\nmin 64, max 255, "));
-  const Ran report = run_volute("inspect examples/int8.vlt --target sapphirerapids");
+  const Ran report = run_volute("inspect examples/int8.vlt --target sapphirerapids-amx-tile");
   CHECK_THAT(report.out, ContainsSubstring("conv %0: i32: proven (288 taps of up to 128 * 128 "));
   CHECK_THAT(report.out, ContainsSubstring("conv %0, requantize %1, clamp %y run as one nest"));
   CHECK_THAT(report.out, ContainsSubstring("4 added at a time by vpdpbusd"));

@@ -338,13 +338,32 @@ TEST_CASE("where floats are multiplied faster than their parts, auto takes and t
   compiler::CompileRequest request = request_for("bf16x6", "znver4");
   request.schedule = "auto";
   const ir::Program program = ir::parse(last.text()).value();
-  for (const char* target : {"znver4", "cooperlake", "haswell", "x86-64-v2"}) {
+  for (const char* target : {"znver4", "cooperlake", "sapphirerapids-amx-tile", "haswell"}) {
     request.target = compiler::parse_target(target).value();
     const compiler::Stages stages = compiler::specialise_program(program, request).value();
     for (const compiler::FormReport& form : stages.report.forms.at(0).forms)
       CHECK(compiler::find_form(form.name)->parts == 0);
     CHECK(compiler::find_form(stages.report.forms[0].chosen)->parts == 0);
   }
+}
+
+TEST_CASE("on a matrix unit they are products of matrices, chosen where their error allows it") {
+  const std::string dense =
+      Layer{"n=1, h=56, w=56, c=64", "o=64, i=64, h=3, w=3", "{pad = 1}"}.text();
+  const auto chosen = [&](double accuracy) {
+    compiler::CompileRequest request = request_for("direct", "sapphirerapids");
+    request.schedule = "auto", request.accuracy = accuracy;
+    const auto stages = compiler::specialise_program(ir::parse(dense).value(), request).value();
+    const std::string& form = stages.report.forms.at(0).chosen;
+    const compiler::Form& found = *compiler::find_form(form);
+    if (found.parts > 0)
+      CHECK_THAT(to_string(stages.schedules.at("conv_y")), ContainsSubstring("i tile 32"));
+    return form;
+  };
+  CHECK(chosen(0) == "direct");
+  CHECK(chosen(2) == "bf16x6");
+  CHECK(chosen(9) != "bf16x3"); // 576 taps: 9.9
+  CHECK(chosen(10) == "bf16x3");
 }
 
 TEST_CASE("a deterministic kernel is a direct sum") {

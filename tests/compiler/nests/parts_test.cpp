@@ -18,8 +18,8 @@ ir::NestProgram product(int64_t parts, const std::string& where) {
   return ir::parse_nests(fmt::format(
                              R"(nests p
 
-input x: bf16[{0}, 8]
-input w: bf16[{0}, 4, 8]
+input x: bf16[{2}]
+input w: bf16[{3}]
 output y: f32[4]
 
 nest product_y {{
@@ -35,7 +35,7 @@ nest product_y {{
   y[o] = acc
 }}
 )",
-                             parts, where))
+                             parts, where, 8 * parts, 32 * parts))
       .value();
 }
 

@@ -180,3 +180,22 @@ TEST_CASE("the terms of a cost have names and explain it") {
              "weight")
             .term("sums") > 0);
 }
+
+TEST_CASE("products of matrices, and what comes of them, are counted likewise") {
+  const auto conv = [](const std::string& x, const std::string& w, const std::string& attributes) {
+    return "program @p(%x: bf16[" + x + "], %w: bf16[" + w +
+           "], %b: bf16[o=29]) { %0 = conv %x, %w, %b {" + attributes +
+           "} %y = relu %0 return %y }";
+  };
+  const std::string filter = "o=29, i=24, h=3, w=3";
+  for (const char* schedule :
+       {"parallel n, h; for o by 32, w by 10, kh, kw, i tile 24; registers w 10 rows 10, o 32 "
+        "vector 16; pack weight",
+        "parallel n; for o by 16, w by 8, h by 2, kh, kw, i tile 12; registers h 2, w 8 rows 4, o "
+        "16 vector 16; pack weight",
+        "parallel n; for h by 2, o by 32, w by 8, kh, kw, i tile 8; registers h 2, w 8 rows 4, o "
+        "32 vector 16; pack weight"})
+    for (const char* attributes : {"", "pad = [1, 0]", "stride = [2, 1]"}) {
+      check_counts({conv("n=2, h=11, w=13, c=24", filter, attributes), schedule}, "sapphirerapids");
+    }
+}

@@ -100,6 +100,11 @@ private:
     if (is_here()) what = "lengthen transpose", transpose.count += 1;
   }
   void change(ir::Fence&) {}
+  void change(ir::Tile& tile) {
+    if (tile.view < 0) return;
+    shift(tile.index, "tile");
+    if (is_here()) what = "step of tile", tile.row_step += amount();
+  }
   void change(ir::Prefetch& prefetch) {
     if (is_here()) what = "shift prefetch", prefetch.offset += ir::Affine(1 << 20);
   }

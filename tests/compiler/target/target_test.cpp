@@ -254,6 +254,49 @@ TEST_CASE("the short text holds only what differs from the name", "[target]") {
   CHECK(short_text(target_from(sapphire_rapids_guest())) == "sapphirerapids,l3=105M");
 }
 
+TEST_CASE("a matrix unit is there where the system saves its registers", "[target]") {
+  CpuidRecord record = sapphire_rapids_guest();
+  const Target all = target_from(record);
+  CHECK(all.has("amx-tile"));
+  CHECK(all.has("amx-bf16"));
+  CHECK(all.has("amx-int8"));
+  record.xcr0 &= ~uint64_t{1 << 18};
+  CHECK(short_text(target_from(record)) == "sapphirerapids-amx-tile,l3=105M");
+  CHECK(target_from(record).fma_per_cycle == all.fma_per_cycle);
+  CHECK(short_text(without_tiles(all)) == short_text(target_from(record)));
+  record = sapphire_rapids_guest();
+  record.leaves[{7, 0}].edx &= ~(1u << 25);
+  CHECK(short_text(target_from(record)) == "sapphirerapids-amx-int8,l3=105M");
+}
+
+TEST_CASE("features whose names have dashes are named as they are", "[target]") {
+  CHECK(parsed("znver4+amx-bf16").has("amx-tile"));
+  CHECK_FALSE(parsed("sapphirerapids-amx-tile").has("amx-bf16"));
+  CHECK_FALSE(parsed("sapphirerapids-amx-tile-avx512bf16").has("avx512bf16"));
+  CHECK(parsed(to_string(parsed("znver4+amx-int8"))) == parsed("znver4+amx-int8"));
+  CHECK(refusal("znver4+amx-fp16").find("unknown feature 'amx'") != std::string::npos);
+}
+
+TEST_CASE("a target names its units, and their rates", "[target]") {
+  const auto units = [](std::string_view target) {
+    std::string text;
+    for (const Unit& unit : parsed(target).units()) text += to_string(unit) + "\n";
+    return text;
+  };
+  CHECK(units("haswell") == "fma f32: 16 products a cycle\n");
+  CHECK(units("znver4") == "fma f32: 16 products a cycle\n"
+                           "dot bf16 into f32: 32 products a cycle\n"
+                           "dot u8 by i8 into i32: 64 products a cycle\n");
+  CHECK(units("sapphirerapids") == "fma f32: 32 products a cycle\n"
+                                   "dot bf16 into f32: 16 products a cycle\n"
+                                   "dot u8 by i8 into i32: 128 products a cycle\n"
+                                   "tile bf16 into f32: 512 products a cycle\n"
+                                   "tile u8 by i8 into i32: 1024 products a cycle\n");
+  CHECK(parsed("sapphirerapids").products_per_cycle(volute::ir::ElementType::bf16) == 512);
+  CHECK(parsed("sapphirerapids-amx-tile").products_per_cycle(volute::ir::ElementType::bf16) == 16);
+  CHECK(parsed("haswell").products_per_cycle(volute::ir::ElementType::bf16) == 0);
+}
+
 TEST_CASE("a feature brings what it requires and takes along what requires it", "[target]") {
   const Target more = parsed("x86-64+avx512fp16");
   for (const char* feature : {"avx", "avx2", "avx512bw", "avx512f", "avx512vl", "f16c", "fma"})

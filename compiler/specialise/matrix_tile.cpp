@@ -1,0 +1,225 @@
+// Before:  registers h 2, w 28 rows 14, o 32 vector 16     for kh, kw, i tile 32
+// After:   8 registers with rows are 0; for each tap 4 loads and 8 products; then
+//
+//     tile store acc_partial[h, 14*w_r, 16*o_v] rows along dim 1 = acc[h][w_r][o_v]
+//
+// and vectors take the sums up from there, a few pixels of 16 channels at a time. A last tile with
+// fewer pixels is computed as wide as all others, from as many pixels further to the left: so one
+// shape of registers does for all of them, nothing is read beyond the image, and what was stored
+// before is not stored again.
+
+#include "compiler/nests/weight_expression.h"
+#include "compiler/specialise/specialiser.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace volute::compiler {
+
+using namespace ir;
+
+void Specialiser::make_matrices() {
+  const Instruction& is = plan_.instruction;
+  const PlanTile& rows = plan_.tile[plan_.matrix->rows];
+  const PlanTile& lanes = plan_.tile[*plan_.vector];
+  const Read& image = std::get<Read>(is.dot->image->is);
+  const Read& weight = read_in_part(is.dot->weight, nest_.weight);
+  std::vector<int64_t> of_sums, of_image, of_weight;
+  for (size_t i = 0; i < plan_.tile.size(); ++i) {
+    const auto moves = [&](const Read& read) {
+      return std::any_of(read.index.begin(), read.index.end(),
+                         [&](const Subscript& s) { return s.at.depends_on(plan_.tile[i].axis); });
+    };
+    of_sums.push_back(plan_.tile[i].registers());
+    if (moves(image)) matrices_.image_moves |= uint32_t{1} << i;
+    if (moves(image) && plan_.matrix->holds_images) of_image.push_back(of_sums.back());
+    if (moves(weight))
+      matrices_.weight_moves |= uint32_t{1} << i, of_weight.push_back(of_sums.back());
+  }
+  const auto add = [&](std::string name, ElementType type, int32_t elements,
+                       std::vector<int64_t> shape, int32_t of_rows) {
+    step_.arrays.push_back({std::move(name), type, elements, std::move(shape), of_rows});
+    return static_cast<int32_t>(step_.arrays.size()) - 1;
+  };
+  const Accumulator& sum = nest_.accumulators.front();
+  const auto name_of = [&](int32_t operand) {
+    return nest_.operands[static_cast<size_t>(operand)].name + "_";
+  };
+  matrices_.sums = add(sum.name, sum.type, lanes.lanes, of_sums, rows.rows);
+  matrices_.image =
+      add(name_of(image.operand), is.dot->image->type, is.steps * is.ways, of_image, rows.rows);
+  matrices_.weight = add(name_of(weight.operand), is.dot->weight->type, lanes.lanes * is.ways,
+                         of_weight, is.steps);
+
+  // What finishes the sums: a few rows of one vector.
+  frame_.lanes = lanes.lanes;
+  frame_.vector = 1;
+  frame_.store = {plan_.store.kind, 0};
+  frame_.adds_initial = true;
+  frame_.axes = {{rows.axis, 0, {}, rows.name + "_r"},
+                 {lanes.axis, lanes.lanes, {}, lanes.name + "_v"}};
+  frame_.shape = {plan_.matrix->finished, 1};
+  frame_.accumulators = {add(sum.name + "_out", sum.type, lanes.lanes, frame_.shape, 0)};
+}
+
+Stmt Specialiser::over_registers(const State& state, uint32_t takes, bool only_active,
+                                 const std::function<Stmt(const At&)>& code, At at) {
+  const size_t axis = at.registers.size();
+  if (axis == plan_.tile.size()) return code(at);
+  at.registers.emplace_back(0), at.elements.emplace_back(0);
+  if (!(takes >> axis & 1)) return over_registers(state, takes, only_active, code, std::move(at));
+  const PlanTile& t = plan_.tile[axis];
+  const Place& place = state.places[id(t.axis)];
+  const bool is_one_each = t.each() == 1;
+  const int64_t first = only_active && is_one_each ? place.active_lo : 0;
+  const int64_t end = only_active && is_one_each ? place.active_hi : place.size;
+  // Whole registers, and one that is not: of lanes it has some that nobody looks at, of rows some
+  // that were there before.
+  const int64_t whole = end / t.each();
+  const auto here = [&](const Affine& number, const Affine& element) {
+    At inner = at;
+    inner.registers.back() = number, inner.elements.back() = element;
+    return over_registers(state, takes, only_active, code, std::move(inner));
+  };
+  std::vector<Stmt> parts;
+  if (first < whole) {
+    const Var var{static_cast<int32_t>(step_.vars.size())};
+    step_.vars.push_back(t.name + (t.lanes ? "_v" : "_r"));
+    parts.push_back(for_loop(var, Range::of(first, whole), For::Kind::unrolled,
+                             here(var, Affine(var) * t.each())));
+  }
+  if (whole * t.each() < end)
+    parts.push_back(here(whole, t.rows ? end - t.rows : whole * t.each()));
+  return block(std::move(parts));
+}
+
+TileRegister Specialiser::image_at(const At& at) const {
+  TileRegister result{matrices_.image, {}};
+  for (size_t i = 0; i < plan_.tile.size() && plan_.matrix->holds_images; ++i)
+    if (matrices_.image_moves >> i & 1) result.index.push_back(at.registers[i]);
+  return result;
+}
+
+TileRegister Specialiser::weight_at(const At& at) const {
+  TileRegister result{matrices_.weight, {}};
+  for (size_t i = 0; i < plan_.tile.size(); ++i)
+    if (matrices_.weight_moves >> i & 1) result.index.push_back(at.registers[i]);
+  return result;
+}
+
+Stmt Specialiser::load_image(const State& state, const At& at) const {
+  const Read& read = std::get<Read>(plan_.instruction.dot->image->is);
+  std::vector<Affine> values = bases(state.places);
+  for (size_t i = 0; i < plan_.tile.size(); ++i) values[id(plan_.tile[i].axis)] += at.elements[i];
+  Tile tile{Tile::Kind::load, image_at(at), read.operand};
+  for (const Subscript& s : read.index) {
+    Affine place = s.at.constant_term();
+    for (const Affine::Term& term : s.at.terms()) place += values[id(term.var)] * term.coefficient;
+    tile.index.emplace_back(std::move(place));
+    if (const int64_t step = s.at.coefficient(plan_.tile[plan_.matrix->rows].axis); step != 0) {
+      tile.row_dim = static_cast<int32_t>(tile.index.size()) - 1;
+      tile.row_step = step;
+    }
+  }
+  return stmt(std::move(tile));
+}
+
+Stmt Specialiser::load_weight(const State& state, const At& at) const {
+  Tile tile{Tile::Kind::load, weight_at(at), nest_.weight};
+  for (const PackedLayout::Dimension& d : plan_.packed_layout_of(nest_.weight)->dimensions)
+    if (d.loop >= 0) tile.index.emplace_back(state.loops[static_cast<size_t>(d.loop)]);
+  for (size_t i = 0; i < plan_.tile.size(); ++i)
+    if (matrices_.weight_moves >> i & 1) tile.index.emplace_back(at.registers[i]);
+  tile.row_dim = static_cast<int32_t>(tile.index.size());
+  tile.index.emplace_back(0); // of the sum's steps
+  tile.index.emplace_back(0); // of the lanes, each with its group
+  return stmt(std::move(tile));
+}
+
+Stmt Specialiser::add_matrices(const State& state) {
+  for (const PlanTile& t : plan_.tile) {
+    const Place& place = state.places[id(t.axis)];
+    if (place.active_lo >= place.active_hi) return block({});
+  }
+  const uint32_t lanes = uint32_t{1} << *plan_.vector, others = lanes - 1; // which come before them
+  const bool holds = plan_.matrix->holds_images;
+  std::vector<Stmt> parts = {over_registers(state, matrices_.weight_moves, true,
+                                            [&](const At& at) { return load_weight(state, at); })};
+  if (holds)
+    parts.push_back(over_registers(state, matrices_.image_moves, true,
+                                   [&](const At& at) { return load_image(state, at); }));
+  parts.push_back(over_registers(state, others, true, [&](const At& outer) {
+    Stmt products = over_registers(state, lanes, true, [&](const At& inner) {
+      At at = outer;
+      at.registers.back() = inner.registers.back(), at.elements.back() = inner.elements.back();
+      Tile tile{Tile::Kind::multiply, {matrices_.sums, at.registers}};
+      tile.a = image_at(at), tile.b = weight_at(at);
+      return stmt(std::move(tile));
+    });
+    return holds ? products : block({load_image(state, outer), products});
+  }));
+  parts.push_back(prefetcher_.at_tap(bases(state.places), state.loops));
+  Stmt code = block(std::move(parts));
+  for (const Constraint& c : state.guarded) code = stmt(When{c.value, 0, c.extent.number(), code});
+  return counted(std::move(code));
+}
+
+Stmt Specialiser::matrix_tile(size_t first_tap_loop, State state) {
+  const uint32_t all = (uint32_t{1} << plan_.tile.size()) - 1;
+  const auto sums = [&](const At& at) { return TileRegister{matrices_.sums, at.registers}; };
+  // Scratch begins where the first row of any register lies.
+  std::vector<int64_t> extents;
+  partial_index_.clear();
+  std::vector<int64_t> before;
+  for (const PlanTile& t : plan_.tile) {
+    const Place& place = state.places[id(t.axis)];
+    before.push_back(std::max<int64_t>(t.rows - place.size, 0));
+    extents.push_back(t.lanes ? t.registers() * t.lanes : before.back() + place.size);
+    partial_index_.emplace_back(Affine(t.axis) - place.base + before.back());
+  }
+  view_scratch(extents, fmt::format("registers {}", plan_.tile.front().name));
+
+  std::vector<Stmt> parts = {counted(over_registers(state, all, false, [&](const At& at) {
+    return stmt(Tile{Tile::Kind::zero, sums(at)});
+  }))};
+  State taps = state;
+  if (narrow_to_frame(taps)) parts.push_back(tap_loops(first_tap_loop, taps));
+  parts.push_back(counted(over_registers(state, all, false, [&](const At& at) {
+    Tile tile{Tile::Kind::store, sums(at), partial_.front()};
+    for (size_t i = 0; i < plan_.tile.size(); ++i)
+      tile.index.emplace_back(at.elements[i] + before[i]);
+    tile.row_dim = static_cast<int32_t>(plan_.matrix->rows);
+    return stmt(std::move(tile));
+  })));
+  parts.push_back(finish_matrices(0, state));
+  return block(std::move(parts));
+}
+
+Stmt Specialiser::finish_matrices(size_t axis, const State& state) {
+  if (axis == plan_.tile.size()) {
+    const std::vector<Affine> base = bases(state.places);
+    TileWriter plain = writer(state, base, false);
+    Stmt loads = plain.write(partial_values(), in_frame(nest_, frame_), set_accumulators());
+    return counted(block({loads, store_tile(nest_, step_, frame_, state.places)}));
+  }
+  const PlanTile& t = plan_.tile[axis];
+  const Place& whole = state.places[id(t.axis)];
+  const int64_t each = axis == plan_.matrix->rows ? plan_.matrix->finished : std::max(t.lanes, 1);
+  const auto part = [&](const Affine& number, int64_t size) {
+    State inner = state;
+    inner.places[id(t.axis)] = {whole.base + number * each, size, 0, size};
+    return finish_matrices(axis + 1, inner);
+  };
+  const int64_t trips = whole.size / each, rest = whole.size % each;
+  std::vector<Stmt> parts;
+  if (trips > 0) {
+    const Var var = new_var(t.name + "_s", {0, trips - 1});
+    Stmt code = part(var, each);
+    parts.push_back(serial_loop(var, Range::of(0, trips), std::move(code)));
+  }
+  if (rest > 0) parts.push_back(part(trips, rest));
+  return block(std::move(parts));
+}
+
+} // namespace volute::compiler

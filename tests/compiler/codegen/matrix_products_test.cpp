@@ -1,0 +1,155 @@
+// Convolutions of bytes and of bf16 as products of matrices, whole: every stage against the one
+// before it, and the kernel between walls, on the processor's matrix unit or the emulator's.
+
+#include "compiler/compile.h"
+#include "ir/parse.h"
+#include "tests/support/catch.h"
+#include "tests/support/kernel_run.h"
+#include "tests/support/reference.h"
+#include "tests/support/tile_emulator.h"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+using namespace volute;
+using namespace volute::tests;
+
+namespace {
+
+struct Conv {
+  std::string x, w, sizes, filter, attributes, behind = "%y = relu %0";
+  std::string text() const {
+    return fmt::format("program @p(%x: {}[{}], %w: {}[{}]) {{ %0 = conv %x, %w {{{}}} {} "
+                       "return %y }}",
+                       x, sizes, w, filter, attributes, behind);
+  }
+};
+
+struct Made {
+  ir::Program program;
+  compiler::Compiled compiled;
+};
+
+Made made(const std::string& text, const std::string& schedule,
+          const std::string& target = native_with_tiles()) {
+  compiler::CompileRequest request;
+  request.schedule = schedule;
+  request.target = compiler::parse_target(target).value();
+  Made result{ir::parse(text).value(), {}};
+  result.compiled = compiler::compile(result.program, request).value();
+  return result;
+}
+
+bool uses_tiles(const Made& made) {
+  return to_string(made.compiled.stages.loops).find("  tile ") != std::string::npos;
+}
+
+std::string difference(const Made& made, const ir::Memory& found, const ir::Memory& wanted,
+                       Closeness::Kind kind) {
+  const size_t at = made.program.inputs.size();
+  return tests::difference(made.program.type(made.program.outputs[0]), found[at], wanted[at],
+                           {kind, 0})
+      .value_or("");
+}
+
+/// Whole numbers through every stage, then any numbers from the loops to the kernel.
+void check(const Made& made, uint64_t seed) {
+  const ir::Program& program = made.program;
+  const compiler::Stages& stages = made.compiled.stages;
+  const Tensors whole = whole_numbers(program, seed);
+  const Tensors results = reference(program, whole);
+  ir::Memory wanted(program.inputs.size());
+  wanted.push_back(results.at(program.name_of(program.outputs[0])).bytes);
+  CHECK(difference(made, evaluate_loops(stages.loops, program, whole), wanted,
+                   Closeness::Kind::values) == "");
+  Dice dice(seed);
+  const KernelRun kernel(made.compiled);
+  for (const Tensors& inputs : {whole, arbitrary_numbers(program, dice, 30)}) {
+    const ir::Memory loops = evaluate_loops(stages.loops, program, inputs);
+    for (const auto wall : {GuardedBuffer::Wall::at_end, GuardedBuffer::Wall::at_begin}) {
+      const bool in_pieces = wall == GuardedBuffer::Wall::at_begin;
+      const KernelRun::Result run = kernel.run(program, inputs, wall, in_pieces ? &dice : nullptr);
+      CHECK(run.fault == "");
+      if (run.fault.empty())
+        CHECK(difference(made, run.buffers, loops, Closeness::Kind::bits) == "");
+    }
+  }
+}
+
+} // namespace
+
+TEST_CASE("schedules that ask for the matrix unit give the same results") {
+  struct Case {
+    Conv conv;
+    std::string schedule;
+  };
+  const std::string last = "n=1, h=9, w=30, c=64", filter = "o=32, i=64, h=3, w=3";
+  const std::string tile = "parallel h, w, o; for kh, kw, i tile 32; registers w 28 rows 14, o 32 "
+                           "vector 16; pack weight";
+  for (const Case& c : {
+           Case{{"bf16", "bf16", last, filter, ""}, "nest conv_y: " + tile},
+           // A last tile with fewer pixels, channels that fill no vector, steps that are no row.
+           {{"bf16", "bf16", "n=1, h=5, w=23, c=24", "o=21, i=24, h=3, w=3", ""},
+            "nest conv_y: parallel h, w, o; for kh, kw, i tile 24; registers w 16 rows 16, o 32 "
+            "vector 16; pack weight"},
+           {{"bf16", "bf16", "n=2, h=5, w=23, c=24", "o=21, i=24, h=3, w=3", ""},
+            "nest conv_y: parallel n, h; for o, w, kh, kw, i tile 12; registers h 2, w 7 rows 7, o "
+            "16 vector 16; pack weight"},
+           {{"u8", "i8", last, filter, ""},
+            "nest conv_y: parallel h, w, o; for kh, kw, i tile 64; registers w 28 rows 14, o 32 "
+            "vector 16; pack weight"},
+           // One register of the image for all rows of registers.
+           {{"u8", "i8", "n=1, h=3, w=42, c=16", "o=48, i=16, h=1, w=1", ""},
+            "nest conv_y: parallel h; for w, o, i tile 16; registers w 28 rows 14, o 32 vector 16; "
+            "pack weight"},
+       }) {
+    CAPTURE(c.conv.text(), c.schedule);
+    const Made kernel = made(c.conv.text(), c.schedule);
+    CHECK(uses_tiles(kernel));
+    check(kernel, 5);
+  }
+}
+
+TEST_CASE("the form for a matrix unit computes every convolution that it takes") {
+  const std::vector<Conv> convs = {
+      {"bf16", "bf16", "n=1, h=9, w=9, c=32", "o=32, i=32, h=3, w=3", "pad = 1"},
+      {"bf16", "bf16", "n=2, c=20, h=7, w=11", "o=18, i=20, h=3, w=3", "pad = 1"},
+      {"bf16", "bf16", "n=1, h=17, w=15, c=34", "o=9, i=34, h=3, w=3", "stride = 2, pad = 1"},
+      {"bf16", "bf16", "n=1, h=12, w=20, c=16", "o=16, i=16, h=3, w=3", "dilation = 2, pad = 2"},
+      {"bf16", "bf16", "n=1, h=6, w=18, c=64", "o=32, i=32, h=3, w=3", "groups = 2, pad = 1"},
+      {"bf16", "bf16", "n=1, w=50, c=32", "o=20, i=32, w=5", "pad = 2"},
+      {"bf16", "bf16", "n=1, d=4, h=5, w=17, c=16", "o=16, i=16, d=3, h=3, w=3", "pad = 1"},
+      // First layers: the taps of a row with the channels.
+      {"bf16", "bf16", "n=1, h=20, w=22, c=3", "o=16, i=3, h=7, w=7", "stride = 2, pad = 3"},
+      {"bf16", "bf16", "n=2, c=3, h=9, w=18", "o=20, i=3, h=3, w=3", "pad = 1"},
+      {"bf16", "bf16", "n=1, w=40, c=2", "o=8, i=2, w=9", "dilation = 2"},
+      {"i8", "i8", "n=1, c=3, h=12, w=33", "o=16, i=3, h=5, w=5", "pad = 2, x_zero_point = -4"},
+      {"u8", "i8", "n=1, h=9, w=9, c=32", "o=32, i=32, h=3, w=3", "pad = 1"},
+      {"i8", "u8", "n=1, c=20, h=7, w=11", "o=18, i=20, h=3, w=3",
+       "pad = 1, x_zero_point = 3, w_zero_point = 5"},
+      {"u8", "u8", "n=1, h=9, w=19, c=70", "o=24, i=70, h=1, w=1", "x_zero_point = 7",
+       "%y = requantize %0 {scale = 0.01, zero_point = 3} : u8[n=1, h=9, w=19, c=24]"},
+  };
+  for (const Conv& conv : convs) {
+    CAPTURE(conv.text());
+    const Made kernel = made(conv.text(), "form conv_y tile");
+    check(kernel, 7);
+  }
+}
+
+TEST_CASE("layers with work enough take the matrix unit by themselves, and others do not") {
+  const auto takes = [](const Conv& conv, const std::string& target) {
+    return uses_tiles(made(conv.text(), "auto", target));
+  };
+  const Conv dense{"bf16", "bf16", "n=1, h=28, w=28, c=128", "o=128, i=128, h=3, w=3", "pad = 1"};
+  const Conv bytes{"u8", "i8", "n=1, h=28, w=28, c=128", "o=128, i=128, h=3, w=3", "pad = 1"};
+  for (const Conv& conv : {dense, bytes}) {
+    CHECK(takes(conv, "sapphirerapids"));
+    CHECK_FALSE(takes(conv, "sapphirerapids-amx-tile"));
+    CHECK_FALSE(takes(conv, "znver4"));
+  }
+  const Conv small{"bf16", "bf16", "n=1, h=3, w=3, c=4", "o=4, i=4, h=3, w=3", "pad = 1"};
+  CHECK_FALSE(takes(small, "sapphirerapids"));
+}
