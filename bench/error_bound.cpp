@@ -163,8 +163,8 @@ private:
     const Uncertain& w = operand(1);
     const Uncertain* b = operands_.size() > 2 ? operands_[2] : nullptr;
     const bool pairs = program_.type(statement_.operands[0]).element == ElementType::bf16;
-    const double growth = ((pairs ? 4 * terms : terms) + 2) * unit_;
-    const bool parts = algorithm_ && algorithm_->has_parts;
+    const bool parts = algorithm_ && algorithm_->has_parts; // a matrix unit adds six products more
+    const double growth = ((pairs ? 4 * terms : terms) + (parts ? 10 : 2)) * unit_;
     const double lost_in_pairs =
         terms * (0x1p-124 + 0x1p-126 * (largest(x.value) + largest(w.value)));
     const double lost = parts ? 4 * lost_in_pairs : pairs ? lost_in_pairs : lost_in(terms);

@@ -135,7 +135,7 @@ double bound(const std::string& form, const Numbers& x, const Numbers& w, double
     return most;
   };
   const double left_out = form == "bf16x3" ? 0x1.9p-17 : 0x1p-25;
-  return (left_out + 0x1p-24 * (1.1 * taps + 4)) * magnitude +
+  return (left_out + 0x1p-24 * (1.1 * taps + 10)) * magnitude +
          taps * (0x1p-122 + 0x1p-125 * (largest(x) + largest(w)));
 }
 
