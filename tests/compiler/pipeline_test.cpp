@@ -280,7 +280,7 @@ TEST_CASE("nests that are sound one by one and no program are refused", "[pipeli
                                          "when bands are cut (before that it is intermediate)"));
   CHECK(
       refusal_of(with(two_nests, "  parallel n", "  form winograd\n  parallel n")) ==
-      "nest double_x: there is no form winograd (the forms are direct, dot, separable, "
+      "nest double_x: there is no form winograd (the forms are direct, dot, tile, separable, "
       "winograd2x2, winograd2x4, winograd4x4, winograd4x1, winograd1x4, winograd4, winograd4x1x1, "
       "winograd1x2x2, winograd1x4x4, bf16x6, bf16x3)");
   CHECK_THAT(

@@ -380,7 +380,8 @@ TEST_CASE("tiles are of a matrix unit's sizes, and all of their rows inside memo
   CHECK(in_tiles([](Step&, Tile& load, Tile&) { load.index[0].at += 1; }) ==
         "step tiles: a[h + 7, 0]: h + 7 lies in 7..11, outside 0..10 of dimension 0");
   CHECK(in_tiles([](Step&, Tile& load, Tile&) { load.index[1].at += 1; }) ==
-        "step tiles: a[h, 1]: lanes 0..8 reach 1..9, outside 0..8 of dimension 1");
+        "step tiles: a[h, 1]: 8 lies in 8..9, outside 0..8 of dimension 1\n"
+        "step tiles: a[h + 6, 1]: 8 lies in 8..9, outside 0..8 of dimension 1");
   CHECK(in_tiles([](Step&, Tile& load, Tile&) { load.row_dim = 2; }) ==
         "step tiles: tile a_ of a: rows along dimension 2 of 2");
   CHECK(in_tiles([](Step& step, Tile&, Tile&) { step.arrays[0].rows = 17; }) ==
@@ -388,7 +389,8 @@ TEST_CASE("tiles are of a matrix unit's sizes, and all of their rows inside memo
   CHECK(in_tiles([](Step& step, Tile&, Tile&) { step.arrays[0].shape = {7}; }) ==
         "step tiles: has more than the 8 tiles of a matrix unit");
   CHECK(in_tiles([](Step& step, Tile&, Tile&) { step.arrays[1].lanes = 65; }) ==
-        "step tiles: registers a_: 65 lanes; a register has 1 to 64");
+        "step tiles: registers a_: 65 lanes; a register has 1 to 64\n"
+        "step tiles: registers a_: rows of 65 bytes; a tile's have 64 at most");
 }
 
 TEST_CASE("products of matrices have sizes and types that meet, and operands that are set") {

@@ -193,7 +193,7 @@ TEST_CASE("products of matrices, and what comes of them, are counted likewise") 
         "vector 16; pack weight",
         "parallel n; for o by 16, w by 8, h by 2, kh, kw, i tile 12; registers h 2, w 8 rows 4, o "
         "16 vector 16; pack weight",
-        "parallel n; for h by 2, o by 32, w by 8, kh, kw, i tile 8; registers h 2, w 8 rows 4, o "
+        "parallel n; for h by 2, o by 32, w by 8, kh, kw, i tile 8; registers h 2, w 8 rows 8, o "
         "32 vector 16; pack weight"})
     for (const char* attributes : {"", "pad = [1, 0]", "stride = [2, 1]"}) {
       check_counts({conv("n=2, h=11, w=13, c=24", filter, attributes), schedule}, "sapphirerapids");
