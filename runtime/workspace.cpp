@@ -39,7 +39,7 @@ AlignedMemory* WorkspacePool::take() noexcept {
 }
 
 AlignedMemory* WorkspacePool::make() noexcept {
-  auto* memory = new (std::nothrow) AlignedMemory(AlignedMemory::allocate(bytes_));
+  auto* memory = new (std::nothrow) AlignedMemory(AlignedMemory::allocate_unset(bytes_));
   if (!memory || !*memory) {
     delete memory;
     return nullptr;
