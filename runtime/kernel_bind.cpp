@@ -39,7 +39,7 @@ public:
     find_last_uses();
     if (input_ && !take_input()) return no_memory();
     if (!steps_.empty()) {
-      scratch_ = AlignedMemory::allocate(thread_scratch_bytes(image_) * threads_.count());
+      scratch_ = AlignedMemory::allocate_unset(thread_scratch_bytes(image_) * threads_.count());
       if (!scratch_) return no_memory();
     }
     for (size_t i = 0; i < steps_.size(); ++i)
@@ -96,7 +96,7 @@ private:
       if (const auto buffer = static_cast<size_t>(written); !memory_[buffer] && !allocate(buffer))
         return no_memory();
     const compiler::StepArguments arguments{table_.data(), nullptr};
-    const Status status = run_step(image_, step, loaded_.entries[steps_[i]], arguments, threads_,
+    const Status status = run_step(image_, step, loaded_.steps[steps_[i]], arguments, threads_,
                                    scratch_.data(), thread_scratch_bytes(image_));
     if (!status) return status.failure();
     for_each_touched(step, [&](size_t buffer) {

@@ -65,8 +65,6 @@ std::optional<std::string> fault_in(const ImageBuffer& buffer, const Image& imag
 }
 
 std::optional<std::string> fault_in(const ImageStep& step, const Image& image) {
-  if (step.entry >= image.text_bytes)
-    return fmt::format("begins at {} of {} bytes of text", step.entry, image.text_bytes);
   if (step.work < 0) return fmt::format("has {} items of work", step.work);
   for (const auto* touched : {&step.reads, &step.writes})
     for (const int32_t buffer : *touched)
@@ -306,7 +304,7 @@ Status run_steps(const KernelState& kernel, std::span<const TensorRef> arguments
 
   const compiler::StepArguments step_arguments{table, parameters.data()};
   for (const size_t step : kernel.known.preparation.each_call) {
-    Status status = run_step(image, image.steps[step], kernel.loaded->entries[step], step_arguments,
+    Status status = run_step(image, image.steps[step], kernel.loaded->steps[step], step_arguments,
                              kernel.threads, workspace + kernel.buffer_bytes, kernel.scratch_bytes);
     if (status && keeper) status = keeper->after(step, table);
     if (!status) return status;
@@ -348,6 +346,14 @@ std::optional<Failure> check_image(const Image& image) {
   return std::nullopt;
 }
 
+std::optional<Failure> check_entries(const Image& image) {
+  for (const ImageStep& step : image.steps)
+    if (step.entry >= image.text_bytes)
+      return fail(image.name, fmt::format("the image's step {} begins at {} of {} bytes of text",
+                                          step.name, step.entry, image.text_bytes));
+  return std::nullopt;
+}
+
 int64_t thread_scratch_bytes(const Image& image) {
   return rounded_up(image.thread_scratch_bytes, scratch_unit);
 }
@@ -365,7 +371,7 @@ int64_t bytes_of_tables(const KernelState& state) {
   const Image& image = state.image();
   int64_t bytes = sizeof(KernelState) + sizeof(LoadedImage) + bytes_in(image.name) +
                   bytes_in(image.target) + bytes_in(image.buffers) + bytes_in(image.steps) +
-                  bytes_in(image.parameters) + bytes_in(state.loaded->entries) +
+                  bytes_in(image.parameters) + bytes_in(state.loaded->steps) +
                   bytes_in(state.open) + bytes_in(state.plan.offsets) + bytes_in(state.known.owned);
   for (const ImageBuffer& buffer : image.buffers) {
     bytes += bytes_in(buffer.name) + bytes_in(buffer.value) + bytes_in(buffer.strides) +
@@ -428,8 +434,8 @@ Status KernelState::call(std::span<const TensorRef> arguments,
 namespace {
 
 struct SplitStep {
-  compiler::StepEntry entry;
-  const compiler::StepArguments* arguments;
+  const StepRunner& runner;
+  const compiler::StepArguments& arguments;
   std::byte* scratch;
   int64_t scratch_bytes;
   int64_t work, pieces;
@@ -443,7 +449,7 @@ struct SplitStep {
 
   void run(int64_t piece) {
     const int32_t code =
-        entry(arguments, scratch + piece * scratch_bytes, begin_of(piece), begin_of(piece + 1));
+        runner(arguments, scratch + piece * scratch_bytes, begin_of(piece), begin_of(piece + 1));
     if (code == 0) return;
     const uint64_t found = static_cast<uint64_t>(piece) << 32 | static_cast<uint32_t>(code);
     uint64_t known = failure.load(std::memory_order_relaxed);
@@ -486,14 +492,14 @@ Status step_status(const Image& image, const ImageStep& step,
 
 } // namespace
 
-Status run_step(const Image& image, const ImageStep& step, compiler::StepEntry entry,
+Status run_step(const Image& image, const ImageStep& step, const StepRunner& runner,
                 const compiler::StepArguments& arguments, const Threads& threads,
                 std::byte* scratch, int64_t scratch_bytes) noexcept {
   const int64_t work = compiler::work_of(step, {arguments.parameters, image.parameters.size()});
   if (work == 0) return {};
   const int64_t pieces = std::min<int64_t>(threads.count(), work);
-  if (pieces == 1) return step_status(image, step, arguments, entry(&arguments, scratch, 0, work));
-  SplitStep split{entry, &arguments, scratch, scratch_bytes, work, pieces};
+  if (pieces == 1) return step_status(image, step, arguments, runner(arguments, scratch, 0, work));
+  SplitStep split{runner, arguments, scratch, scratch_bytes, work, pieces};
   const Status status = threads.run(
       pieces, [](void* context, int64_t piece) { static_cast<SplitStep*>(context)->run(piece); },
       &split);
