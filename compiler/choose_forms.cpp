@@ -5,6 +5,7 @@
 #include "compiler/nests/domain_points.h"
 #include "compiler/nests/facts.h"
 #include "compiler/nests/flatten.h"
+#include "compiler/nests/place_bands.h"
 #include "compiler/rewrites/fold_tables.h"
 #include "compiler/rewrites/form.h"
 #include "compiler/schedule/choose.h"
@@ -286,7 +287,9 @@ private:
   /// Of the forms that are accurate enough, the one of the fewest predicted cycles.
   const Form& fastest(const Head& head, StatementForms& told) const {
     std::vector<const Form*> candidates;
+    const auto axes = std::ssize(head.alone.type(head.statement().operands[0]).spatial_axes());
     for (const Form& form : forms()) {
+      if (form.axes != 0 && form.axes != axes) continue;
       FormReport report{std::string(form.name), 0, 0, ""};
       if (const auto why = obstacle(form, head)) {
         report.refused = *why;

@@ -1,5 +1,5 @@
-// Convolutions of stride 1 by Winograd's algorithm: F(m x m, r x r) nested from F(m, r) along each
-// axis that has taps (toom_cook.h), as a program of nests. Of a 3x3 filter in tiles of 4x4 outputs,
+// Convolutions by Winograd's algorithm: F(m x m, r x r) nested from F(m, r) along each axis that is
+// cut into tiles (toom_cook.h), as a program of nests. Of a 3x3 filter in tiles of 4x4 outputs,
 // where a tile has 6x6 points:
 //
 //     filter         u[p, i, o]              made of the weight alone, when it is bound
@@ -10,6 +10,10 @@
 //     along h        y[n, h, rh, pw, w, o]   4 rows of a tile's outputs
 //     along w        y[n, 4 h + rh, 4 w + rw, o]
 //     the result     bias, and what is folded in; outputs beyond its end are left where they are
+//
+// An axis whose tiles are of one output keeps its taps, and the products add them up as they do
+// channels: of 3x3x3 taps in tiles of 1x4x4 outputs m[p, n, d, h, w, o] is the sum over kd of
+// v[p, n, d + kd, h, w, c] u[p, kd, i, o]. Any stride and dilation will do along it.
 //
 // In transforms the numbers of the matrices are a weight that is known when compiling. Tiles that
 // reach into the padding leave out those taps, and tiles at the end compute outputs that nothing
@@ -23,6 +27,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace volute::compiler {
 
 using ir::Affine;
@@ -34,13 +40,30 @@ using ir::NestKind;
 using ir::Window;
 
 int64_t parts_of_sums(const std::vector<int64_t>& tile, int64_t inputs) {
-  constexpr int64_t longest_sum = 96, enough_channels = 128;
-  int64_t wide = 0;
-  for (const int64_t outputs : tile) wide += outputs >= 4;
-  if (wide < 2) return 1;
+  constexpr int64_t longest_sum = 96, enough_channels = 128, most_parts_of_a_line = 4;
+  int64_t wide = 0, transformed = 0;
+  for (const int64_t outputs : tile) wide += outputs >= 4, transformed += outputs > 1;
+  if (wide < transformed) return 1;
+  if (wide == 1) {
+    if (inputs < enough_channels / 2) return 1;
+    for (int64_t parts = 2; parts <= most_parts_of_a_line; ++parts)
+      if (inputs % parts == 0) return parts;
+    return 1;
+  }
   for (int64_t parts = inputs < enough_channels ? 4 : 2; parts <= inputs / 2; ++parts)
     if (inputs % parts == 0 && inputs / parts <= longest_sum) return parts;
   return 1;
+}
+
+int64_t bands_along(int64_t tile, const Window& window) {
+  return tile > 1 || window.kernel == 1 ? ir::ceil_div(window.output, tile) : 0;
+}
+
+int64_t most_bands(const std::vector<int64_t>& tile, const std::vector<Window>& windows) {
+  int64_t most = 1;
+  for (size_t i = 0; i + 1 < windows.size(); ++i)
+    most = std::max(most, bands_along(tile[i], windows[i]));
+  return most;
 }
 
 namespace {
@@ -69,8 +92,8 @@ struct Tiled {
   Window window;
   int64_t outputs; // of a tile
   int64_t tiles;
-  ToomCook numbers;
-  bool has_taps() const { return window.kernel > 1; }
+  ToomCook numbers; // of one point, where the axis is not transformed
+  bool is_transformed() const { return outputs > 1; }
   std::string letter() const { return std::string(1, ir::to_char(axis)); }
 };
 
@@ -85,9 +108,8 @@ public:
     const std::vector<Axis> axes = x_type_.spatial_axes();
     const std::vector<Window> windows = ir::windows(group.program, group.head);
     for (size_t i = 0; i < axes.size(); ++i) {
-      const int64_t outputs = windows[i].kernel > 1 ? tile[i] : 1;
-      axes_.push_back({axes[i], windows[i], outputs, ir::ceil_div(windows[i].output, outputs),
-                       toom_cook(outputs, windows[i].kernel)});
+      axes_.push_back({axes[i], windows[i], tile[i], ir::ceil_div(windows[i].output, tile[i]),
+                       toom_cook(tile[i], tile[i] > 1 ? windows[i].kernel : 1)});
       points_ *= axes_.back().numbers.points();
     }
   }
@@ -96,10 +118,10 @@ public:
     const Array filter = transform_filter();
     Array image = image_with_channels_last();
     for (size_t i = 0; i < axes_.size(); ++i)
-      if (axes_[i].has_taps()) image = transform_image(image, i);
+      if (axes_[i].is_transformed()) image = transform_image(image, i);
     Array result = multiply(image, filter);
     for (size_t i = 0; i < axes_.size(); ++i)
-      if (axes_[i].has_taps()) result = transform_result(result, i);
+      if (axes_[i].is_transformed()) result = transform_result(result, i);
     finish(result);
   }
 
@@ -136,24 +158,25 @@ private:
   }
 
   Affine parallel_points(NestBuilder& to, const Tiled& tiled) const {
-    if (!tiled.has_taps()) return 0;
+    if (!tiled.is_transformed()) return 0;
     return to.parallel(AxisRole::other, "p" + tiled.letter(), tiled.numbers.points());
   }
 
   bool is_first_pass(size_t at) const {
     for (size_t i = 0; i < at; ++i)
-      if (axes_[i].has_taps()) return false;
+      if (axes_[i].is_transformed()) return false;
     return true;
   }
   bool is_last_pass(size_t at) const {
     for (size_t i = at + 1; i < axes_.size(); ++i)
-      if (axes_[i].has_taps()) return false;
+      if (axes_[i].is_transformed()) return false;
     return true;
   }
 
   // ---- the filter -----------------------------------------------------------------------------
 
-  /// u[p, i, o] = sum over taps of G[ph, kh] G[pw, kw] w[o, i, kh, kw], in double and rounded once.
+  /// u[p, i, o] = sum over taps of G[ph, kh] G[pw, kw] w[o, i, kh, kw], in double and rounded once;
+  /// taps along other axes stay, u[p, kd, i, o].
   Array transform_filter() {
     const std::string& name = group_.program.name_of(w_);
     NestBuilder to = group_.start_beside(NestKind::filter_transform, "transform_" + name,
@@ -162,9 +185,17 @@ private:
     Coordinates tap;
     tap[Axis::i] = to.parallel(Axis::i, inputs_);
     tap[Axis::o] = to.parallel(Axis::o, outputs_);
+    Place into;
+    into.add(p, points_);
+    for (const Tiled& tiled : axes_) {
+      const int64_t taps = tiled.window.kernel;
+      if (tiled.is_transformed() || taps == 1) continue;
+      into.add(tap[tiled.axis] = to.parallel(AxisRole::other, "k" + tiled.letter(), taps), taps);
+    }
     std::vector<int64_t> extents = {points_};
     ir::Index index = {p};
     for (const Tiled& tiled : axes_) {
+      if (!tiled.is_transformed()) continue;
       tap[tiled.axis] = to.reduce_taps(tiled.axis, tiled.window.kernel);
       extents.push_back(tiled.window.kernel);
       index.emplace_back(tap[tiled.axis]);
@@ -172,6 +203,7 @@ private:
     std::vector<double> numbers = {1}; // of all axes so far: points, then taps
     int64_t points = 1, taps = 1;
     for (const Tiled& tiled : axes_) {
+      if (!tiled.is_transformed()) continue;
       std::vector<double> more;
       for (int64_t q = 0; q < points; ++q)
         for (const std::vector<double>& row : tiled.numbers.filter)
@@ -187,8 +219,7 @@ private:
     const Expr element = converted(ElementType::f64, to.read(w_, tap));
     to.accumulate(number(0, ElementType::f64),
                   [&](const Expr& sum) { return fma(element, factor, sum); });
-    Place into;
-    into.add(p, points_), into.add(tap[Axis::i], inputs_), into.add(tap[Axis::o], outputs_);
+    into.add(tap[Axis::i], inputs_), into.add(tap[Axis::o], outputs_);
     return write(to, spoken(name) + "_points", into);
   }
 
@@ -215,6 +246,11 @@ private:
     return write(to, image_name() + "_turned", into);
   }
 
+  /// Along an axis of the image: tiles from where it was transformed on, else its elements.
+  static int64_t image_extent(const Tiled& tiled, bool is_done) {
+    return is_done && tiled.is_transformed() ? tiled.tiles : tiled.window.input;
+  }
+
   /// The points of all tiles along one more axis. `image` has those of the axes before it; without
   /// a buffer it is the image itself.
   Array transform_image(const Array& image, size_t at) {
@@ -228,7 +264,7 @@ private:
     std::vector<Affine> position, point; // by axis
     for (size_t i = 0; i < axes_.size(); ++i) {
       const Tiled& tiled = axes_[i];
-      position.push_back(to.parallel(tiled.axis, i <= at ? tiled.tiles : tiled.window.input));
+      position.push_back(to.parallel(tiled.axis, image_extent(tiled, i <= at)));
       point.push_back(i <= at ? parallel_points(to, tiled) : Affine(0));
     }
     const Affine c = to.parallel(Axis::c, inputs_);
@@ -245,11 +281,11 @@ private:
       const Tiled& tiled = axes_[i];
       const Affine reads = i == at ? row : position[i];
       in_image[tiled.axis] = reads;
-      from.add(reads, i < at ? tiled.tiles : tiled.window.input);
-      if (i < at && tiled.has_taps()) from.add(point[i], tiled.numbers.points());
-      into.add(position[i], i <= at ? tiled.tiles : tiled.window.input);
-      if (i <= at && tiled.has_taps()) into.add(point[i], tiled.numbers.points());
-      tiles.add(position[i], tiled.tiles);
+      from.add(reads, image_extent(tiled, i < at));
+      if (i < at && tiled.is_transformed()) from.add(point[i], tiled.numbers.points());
+      into.add(position[i], image_extent(tiled, i <= at));
+      if (i <= at && tiled.is_transformed()) into.add(point[i], tiled.numbers.points());
+      tiles.add(position[i], image_extent(tiled, true));
       all_points = all_points * tiled.numbers.points() + point[i];
     }
     for (Place* place : {&from, &into, &tiles}) place->add(c, inputs_);
@@ -272,19 +308,29 @@ private:
     const Affine part = parts_ > 1 ? to.parallel(AxisRole::group, "part", parts_) : Affine(0);
     const Affine p = to.parallel(AxisRole::group, "p", points_);
     const Affine o = to.parallel(Axis::o, outputs_);
-    ir::Index from = {p, n};
+    ir::Index from = {p, n}, of_filter = {p};
     Place into;
     into.add(part, parts_), into.add(p, points_), into.add(n, images_);
     for (const Tiled& tiled : axes_) {
       const Affine tile = to.parallel(tiled.axis, tiled.tiles);
-      from.emplace_back(tile);
       into.add(tile, tiled.tiles);
+      from.emplace_back(tile);
     }
     const Affine i = part * (inputs_ / parts_) + to.reduce(Axis::i, inputs_ / parts_);
+    for (size_t a = 0; a < axes_.size(); ++a) {
+      const auto& [axis, window, outputs, tiles, numbers] = axes_[a];
+      if (axes_[a].is_transformed()) continue;
+      Affine tap = 0;
+      if (window.kernel > 1) of_filter.emplace_back(tap = to.reduce_taps(axis, window.kernel));
+      Affine& reads = from[2 + a].at;
+      reads = reads * window.stride + tap * window.dilation - window.pad_begin;
+      to.constrain(reads, window.input);
+    }
     from.emplace_back(i);
+    of_filter.emplace_back(i), of_filter.emplace_back(o);
     into.add(o, outputs_);
     const Expr element = read(to, image, std::move(from));
-    const Expr factor = read(to, filter, {p, i, o});
+    const Expr factor = read(to, filter, std::move(of_filter));
     to.nest.weight = std::get<ir::Read>(factor->is).operand;
     to.accumulate(number(0, ElementType::f32),
                   [&](const Expr& sum) { return fma(element, factor, sum); });
@@ -303,8 +349,9 @@ private:
     for (size_t i = 0; i < axes_.size(); ++i) {
       const Tiled& tiled = axes_[i];
       tile.push_back(to.parallel(tiled.axis, tiled.tiles));
-      output.push_back(i <= at && tiled.has_taps() ? to.parallel_residues(tiled.axis, tiled.outputs)
-                                                   : Affine(0));
+      output.push_back(i <= at && tiled.is_transformed()
+                           ? to.parallel_residues(tiled.axis, tiled.outputs)
+                           : Affine(0));
       point.push_back(i > at ? parallel_points(to, tiled) : Affine(0));
     }
     const Affine o = to.parallel(Axis::o, outputs_);
@@ -319,9 +366,9 @@ private:
     for (size_t i = 0; i < axes_.size(); ++i) {
       const Tiled& tiled = axes_[i];
       reads.add(tile[i], tiled.tiles), into.add(tile[i], tiled.tiles);
-      if (tiled.has_taps() && !is_first)
+      if (tiled.is_transformed() && !is_first)
         i < at ? reads.add(output[i], tiled.outputs) : reads.add(point[i], tiled.numbers.points());
-      if (tiled.has_taps())
+      if (tiled.is_transformed())
         i <= at ? into.add(output[i], tiled.outputs) : into.add(point[i], tiled.numbers.points());
       outputs.add(tile[i] * tiled.outputs + output[i], tiled.tiles * tiled.outputs);
       all_points = all_points * tiled.numbers.points() + point[i];
@@ -338,16 +385,29 @@ private:
                : write(to, fmt::format("{}_points_{}", result_name(), here.letter()), into);
   }
 
+  /// The axes of the result, first the one along which all nests are cut into bands (nests/bands.h
+  /// takes the outermost).
+  std::vector<const Tiled*> in_order_of_bands() const {
+    std::vector<const Tiled*> order;
+    for (const Tiled& tiled : axes_) order.push_back(&tiled);
+    const auto bands = [](const Tiled* tiled) {
+      return bands_along(tiled->outputs, tiled->window);
+    };
+    if (order.size() > 1)
+      std::stable_sort(order.begin(), order.end() - 1,
+                       [&](const Tiled* a, const Tiled* b) { return bands(a) > bands(b); });
+    return order;
+  }
+
   /// The result in its own layout, as far as it reaches, with all that is folded in.
   void finish(const Array& tiles) {
     NestBuilder to = group_.start();
     group_.add_parallel(to, Axis::n, images_);
     to.at[Axis::c] = to.parallel(Axis::o, outputs_);
+    for (const Tiled* tiled : in_order_of_bands())
+      group_.add_parallel(to, tiled->axis, tiled->window.output);
     ir::Index index = {to.at[Axis::n]};
-    for (const Tiled& tiled : axes_) {
-      group_.add_parallel(to, tiled.axis, tiled.window.output);
-      index.emplace_back(to.at[tiled.axis]);
-    }
+    for (const Tiled& tiled : axes_) index.emplace_back(to.at[tiled.axis]);
     index.emplace_back(to.at[Axis::c]);
     const Expr element = read(to, tiles, std::move(index));
     Coordinates channel;

@@ -11,7 +11,6 @@
 // Bands are independent work items. Rows that two bands read are computed twice.
 #pragma once
 
-#include "compiler/target/target.h"
 #include "ir/nest.h"
 
 #include <optional>
@@ -23,13 +22,6 @@ namespace volute::compiler {
 /// Why the nest cannot be computed so, in words for whoever asked; nothing when it can.
 std::optional<std::string> band_obstacle(const ir::NestProgram& program, size_t producer,
                                          const ir::Placement& placement);
-
-/// Chooses which nests to compute inside which: pads, conversions and normalisations before a
-/// convolution or pooling, and convolutions before a pooling, where the rows computed twice and the
-/// weights read again cost less than the memory between. `whys` gets a sentence for each pair that
-/// was considered.
-ir::NestProgram place_bands(ir::NestProgram program, const Target& target,
-                            std::vector<std::string>& whys);
 
 /// A nest and all that is placed inside it, ready to be one step: each has an axis of bands after
 /// that of images, what passes between them is in scratch, and rows outside the image are outside
@@ -53,7 +45,8 @@ Bands banded(const ir::NestProgram& program, const Producers& producers,
              std::vector<ir::Buffer> buffers, size_t consumer);
 Bands banded(const ir::NestProgram& program, std::vector<ir::Buffer> buffers, size_t consumer);
 
-/// The axis of images, its most significant digit where it is cut; null for none.
+/// The axis of images, its most significant digit where it is cut; of several, the first of more
+/// than one image; null for none.
 const ir::NestAxis* batch_axis(const ir::Nest& nest);
 /// The axis of bands of a nest that is cut into them; null for others.
 const ir::NestAxis* band_axis(const ir::Nest& nest);

@@ -123,9 +123,9 @@ void append(std::string& text, const StatementForms& statement) {
                   error_text(statement.error), statement.why.empty() ? "" : "; ", statement.why);
   for (const FormReport& form : statement.forms) {
     if (!form.refused.empty())
-      text += fmt::format("    {:<12} {:>12}  {}\n", form.name, "not taken", form.refused);
+      text += fmt::format("    {:<14} {:>10}  {}\n", form.name, "not taken", form.refused);
     else if (form.cycles > 0)
-      text += fmt::format("    {:<12} {:>12}  predicted cycles{}\n", form.name,
+      text += fmt::format("    {:<14} {:>10}  predicted cycles{}\n", form.name,
                           grouped(static_cast<int64_t>(form.cycles)), error_text(form.error));
   }
 }

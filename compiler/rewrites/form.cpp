@@ -20,9 +20,9 @@ template <int64_t... tile>
 constexpr Form winograd(std::string_view name, std::string_view sentence) {
   using Rows = WinogradForm<tile...>;
   // Filters are divided by 2 in tiles of 2 outputs, by 3 and 15 in tiles of 4.
-  const bool is_exact = ((tile == 2) && ...);
+  const bool is_exact = ((tile <= 2) && ...);
   return {name,        sentence,       Rows::obstacle,          Rows::error, nullptr,
-          Rows::lower, Rows::estimate, std::max({tile...}) - 1, is_exact};
+          Rows::lower, Rows::estimate, std::max({tile...}) - 1, is_exact,    sizeof...(tile)};
 }
 
 constexpr std::array table = {
@@ -37,6 +37,17 @@ constexpr std::array table = {
                    "fewer products, by Winograd's algorithm in tiles of 2x4 outputs"),
     winograd<4, 4>("winograd4x4",
                    "fewer products, by Winograd's algorithm in tiles of 4x4 outputs"),
+    winograd<4, 1>("winograd4x1",
+                   "fewer products, by Winograd's algorithm in tiles of 4 outputs along h"),
+    winograd<1, 4>("winograd1x4",
+                   "fewer products, by Winograd's algorithm in tiles of 4 outputs along w"),
+    winograd<4>("winograd4", "fewer products, by Winograd's algorithm in tiles of 4 outputs"),
+    winograd<4, 1, 1>("winograd4x1x1",
+                      "fewer products, by Winograd's algorithm in tiles of 4 outputs along d"),
+    winograd<1, 2, 2>("winograd1x2x2",
+                      "fewer products, by Winograd's algorithm in tiles of 2x2 outputs of a slice"),
+    winograd<1, 4, 4>("winograd1x4x4",
+                      "fewer products, by Winograd's algorithm in tiles of 4x4 outputs of a slice"),
 };
 
 } // namespace

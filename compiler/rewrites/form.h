@@ -48,6 +48,8 @@ struct Form {
   int64_t reach = 0;
   /// Whether whole numbers whose direct sum is exact come out exact here too.
   bool keeps_whole_numbers = true;
+  /// Of images with so many axes of space only; 0: of any.
+  int64_t axes = 0;
 };
 
 /// Every form, the direct one first.

@@ -2,6 +2,7 @@
 
 #include "compiler/lower/toom_cook.h"
 #include "compiler/lower/winograd.h"
+#include "compiler/nests/place_bands.h"
 #include "ir/infer.h"
 
 #include <fmt/format.h>
@@ -49,6 +50,11 @@ std::optional<std::string> winograd_obstacle(const ir::Program& program,
   int64_t elements = y.size(Axis::n) * std::max(w.size(Axis::i), w.size(Axis::o));
   for (size_t i = 0; i < axes.size(); ++i) {
     const ir::Window& window = windows[i];
+    if (tile[i] == 1) { // its taps are added up as channels are
+      elements *= std::max(window.input, window.output);
+      if (elements > most_elements) return "its image is too large";
+      continue;
+    }
     if (window.stride != 1) return fmt::format("its stride is {}", window.stride);
     if (window.dilation != 1) return fmt::format("its dilation is {}", window.dilation);
     if (window.kernel == 1) return fmt::format("its filter has one tap along {}", to_char(axes[i]));
@@ -73,8 +79,10 @@ double winograd_error(const ir::Program& program, const ir::Statement& statement
   // 2x4 6.9 to 0.9, of 4x4 in sums over all channels 13 to 2.9, in sums over parts of them at most
   // 1.75 from 64 channels on.
   const auto wide = std::count_if(tile.begin(), tile.end(), [](int64_t m) { return m >= 4; });
+  const auto transformed = std::count_if(tile.begin(), tile.end(), [](int64_t m) { return m > 1; });
   if (wide == 0) return 0.6 + 1.4 / std::sqrt(channels);
-  if (wide < std::ssize(tile)) return 1.7 + 8 / channels;
+  if (wide < transformed) return 1.7 + 8 / channels;
+  if (wide == 1) return parts_of_sums(tile, inputs) == 1 ? 2.5 + 8 / channels : 1.9;
   if (parts_of_sums(tile, inputs) == 1) return 3 + 16 / channels;
   return channels >= 64 ? 1.9 : 1.2 + 45 / channels;
 }
@@ -92,9 +100,6 @@ double count_of_numbers(const Matrix& matrix) {
 // Of direct sums, and of products between transforms. Measured on Zen 4.
 constexpr double share_of_peak = 0.95;
 constexpr double cycles_a_store = 2; // of a vector, where little is done but loads and stores
-// Bytes a cycle of the filter at its points on its way from beyond L2, where half of L3 holds it
-// and where not, as far as products do not hide it.
-constexpr double from_near = 30, from_far = 11;
 
 } // namespace
 
@@ -109,13 +114,23 @@ Form::Estimate winograd_estimate(const ir::Program& program, const ir::Statement
   const std::vector<ir::Window> windows = ir::windows(program, statement);
   double tiles = static_cast<double>(program.type(statement.results[0]).size(Axis::n));
   double results = tiles, points = 1, taps = 1, per_tile = 1;
-  std::vector<ToomCook> numbers;
+  // Along an axis that is not cut into tiles there are as many slices of the image as it has
+  // elements, and the products of a result are those of so many slices.
+  double slices = 1, taps_of_slices = 1;
+  std::vector<ToomCook> numbers; // of the others
   for (size_t i = 0; i < windows.size(); ++i) {
-    numbers.push_back(toom_cook(tile[i], windows[i].kernel));
-    tiles *= static_cast<double>(ir::ceil_div(windows[i].output, tile[i]));
-    results *= static_cast<double>(windows[i].output);
+    const ir::Window& window = windows[i];
+    const auto along = static_cast<double>(ir::ceil_div(window.output, tile[i]));
+    tiles *= along;
+    results *= static_cast<double>(window.output);
+    taps *= static_cast<double>(window.kernel);
+    if (tile[i] == 1) {
+      slices *= static_cast<double>(window.input) / static_cast<double>(window.output);
+      taps_of_slices *= static_cast<double>(window.kernel);
+      continue;
+    }
+    numbers.push_back(toom_cook(tile[i], window.kernel));
     points *= static_cast<double>(numbers.back().points());
-    taps *= static_cast<double>(windows[i].kernel);
     per_tile *= static_cast<double>(tile[i]);
   }
   // Multiply-adds and stores for a tile and a vector of channels, axis by axis: axes before have
@@ -123,7 +138,8 @@ Form::Estimate winograd_estimate(const ir::Program& program, const ir::Statement
   double image = 0, result = parts * points * cycles_a_store;
   double done = 1, left = per_tile, back = 1, points_left = points;
   for (size_t i = 0; i < numbers.size(); ++i) {
-    const auto p = static_cast<double>(numbers[i].points()), m = static_cast<double>(tile[i]);
+    const auto p = static_cast<double>(numbers[i].points()),
+               m = static_cast<double>(numbers[i].outputs);
     left /= m, points_left /= p;
     image += done * left * (count_of_numbers(numbers[i].image) + p * cycles_a_store);
     result += back * points_left *
@@ -132,18 +148,18 @@ Form::Estimate winograd_estimate(const ir::Program& program, const ir::Statement
   }
   result += per_tile * cycles_a_store; // into its own layout
 
-  // The filter at its points is read for every band of tiles, as place_bands makes them.
-  const double filter = 4 * points * channels * static_cast<double>(outputs);
-  const double between = 4 * tiles * points * (channels + parts * static_cast<double>(outputs));
-  const auto l2 = static_cast<double>(target.l2_bytes), l3 = static_cast<double>(target.l3_bytes);
-  const auto rows = // bands are of one image's
+  const double filter = 4 * points * taps_of_slices * channels * static_cast<double>(outputs);
+  const double between =
+      4 * tiles * points * (slices * channels + parts * static_cast<double>(outputs));
+  const auto l2 = static_cast<double>(target.l2_bytes);
+  const double rows = // bands are of one image's
       static_cast<double>(program.type(statement.results[0]).size(Axis::n) *
-                          ir::ceil_div(windows.front().output, tile.front()));
+                          most_bands(tile, windows));
   const double bands = between <= l2 ? 1 : std::min(rows, between / (0.75 * l2));
   const double way =
-      filter <= 0.75 * l2 ? 0 : bands * filter / (filter <= l3 / 2 ? from_near : from_far);
-  const double products = points * channels * vectors_out / share_of_peak;
-  return {tiles * (products + image * vectors_in + result * vectors_out) + way,
+      std::min(cycles_in_bands(target, filter, bands), cycles_in_turn(target, filter, between));
+  const double products = points * taps_of_slices * channels * vectors_out / share_of_peak;
+  return {tiles * (products + slices * image * vectors_in + result * vectors_out) + way,
           results * taps * channels * vectors_out / share_of_peak};
 }
 

@@ -1,6 +1,6 @@
-// Winograd's algorithm for a convolution of stride 1, as a form: in tiles of 2x2 outputs F(2x2,
-// 3x3) takes 16 products where a direct sum takes 36, in tiles of 4x4 F(4x4, 3x3) takes 36 in place
-// of 144. The nests are lower/winograd.cpp's.
+// Winograd's algorithm for a convolution, as a form: in tiles of 2x2 outputs F(2x2, 3x3) takes 16
+// products where a direct sum takes 36, in tiles of 4x4 F(4x4, 3x3) takes 36 in place of 144. An
+// axis whose tiles are of one output is summed directly. The nests are lower/winograd.cpp's.
 #pragma once
 
 #include "compiler/rewrites/form.h"

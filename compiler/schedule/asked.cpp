@@ -1,6 +1,7 @@
 #include "compiler/schedule/asked.h"
 
 #include "compiler/nests/bands.h"
+#include "compiler/nests/place_bands.h"
 #include "ir/operators.h"
 
 #include <fmt/format.h>

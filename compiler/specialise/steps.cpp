@@ -5,9 +5,12 @@
 #include "compiler/nests/expand_math.h"
 #include "compiler/specialise/merge_steps.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <iterator>
 #include <memory>
+#include <numeric>
 #include <string_view>
 #include <unordered_map>
 
@@ -101,9 +104,56 @@ Expected<Step> packing_step(Nest nest, const Target& target) {
   return std::move(result->step);
 }
 
+/// Equal for packings that fill their memory with the same: the copy, but for what it is called.
+std::string content_of(const Packing& packing, const std::vector<Buffer>& buffers) {
+  Nest copy = packing.nest;
+  copy.origin.clear();
+  return fmt::format("{} {}", copy.operands[1].buffer, to_string(copy, buffers));
+}
+
+/// One packed copy of an operand serves all steps that would make it alike. Of inputs and
+/// constants, which no step changes.
+void share_packings(Steps& steps) {
+  std::vector<Buffer>& buffers = steps.loops.buffers;
+  std::unordered_map<std::string, int32_t> made; // by content: the packed buffer
+  std::vector<int32_t> place(buffers.size());    // by buffer: the one that stands for it
+  std::iota(place.begin(), place.end(), 0);
+  std::vector<PendingPacking> kept;
+  for (PendingPacking& pending : steps.packings) {
+    const auto source = static_cast<size_t>(pending.packing.nest.operands[1].buffer);
+    const int32_t packed = pending.packing.nest.operands[0].buffer;
+    if (buffers[source].role == Buffer::Role::input ||
+        buffers[source].role == Buffer::Role::table) {
+      const auto [first, is_new] = made.emplace(content_of(pending.packing, buffers), packed);
+      place[static_cast<size_t>(packed)] = first->second;
+      if (!is_new) continue;
+    }
+    kept.push_back(std::move(pending));
+  }
+  const bool all_differ = kept.size() == steps.packings.size();
+  steps.packings = std::move(kept);
+  if (all_differ) return;
+
+  // Close the gaps in the list of buffers.
+  std::vector<int32_t> number(buffers.size());
+  std::vector<Buffer> left;
+  for (size_t b = 0; b < buffers.size(); ++b) {
+    number[b] = static_cast<int32_t>(left.size());
+    if (place[b] == static_cast<int32_t>(b)) left.push_back(std::move(buffers[b]));
+  }
+  buffers = std::move(left);
+  const auto renumber = [&](std::vector<View>& views) {
+    for (View& view : views)
+      view.buffer = number[static_cast<size_t>(place[static_cast<size_t>(view.buffer)])];
+  };
+  for (Step& step : steps.loops.steps) renumber(step.views);
+  for (PendingPacking& pending : steps.packings) renumber(pending.packing.nest.operands);
+}
+
 } // namespace
 
 Expected<LoopProgram> pack_operands(Steps steps, const Target& target) {
+  share_packings(steps);
   LoopProgram& loops = steps.loops;
   std::unordered_map<std::string_view, std::vector<Step>> before; // by the name of the reader
   for (const PendingPacking& pending : steps.packings) {

@@ -36,7 +36,7 @@ specialise_each(const ir::NestProgram& pieces, const std::map<std::string, Plan>
 Steps merge_placed(Steps steps, const ir::NestProgram& pieces);
 
 /// Whatever is still to be packed is: a constant now, in a table, every other operand by a step
-/// before the one that reads it.
+/// before the one that reads it; once for all steps that want it alike.
 Expected<ir::LoopProgram> pack_operands(Steps steps, const Target& target);
 
 } // namespace volute::compiler

@@ -212,7 +212,30 @@ TEST_CASE(
   CHECK(chosen(128, 128, 28, 2, "x86-64-v3") == "winograd4x4");
   CHECK(chosen(3, 64, 112) == "direct");       // transforms of the result cost as much
   CHECK(chosen(64, 64, 6) == "direct");        // too little work
-  CHECK(chosen(512, 512, 7) == "winograd2x2"); // a filter at more points would come from memory
+  CHECK(chosen(512, 512, 7) == "winograd4x1"); // a filter at more points would come from memory
+}
+
+TEST_CASE("in one and three dimensions, too, and only the forms of as many are told of") {
+  const auto told = [](const std::string& x, const std::string& w, int64_t pad) {
+    const std::string program =
+        fmt::format("program @p(%x: f32[{}], %w: f32[{}]) {{\n  %y = conv %x, %w {{pad = {}}}\n"
+                    "  return %y\n}}\n",
+                    x, w, pad);
+    return stages(program, "auto", "znver4").value().report.forms.front();
+  };
+  const compiler::StatementForms slices =
+      told("n=1, d=8, h=28, w=28, c=128", "o=256, i=128, d=3, h=3, w=3", 1);
+  CHECK(slices.chosen == "winograd1x4x4");
+  std::vector<std::string> names;
+  for (const compiler::FormReport& form : slices.forms) names.push_back(form.name);
+  CHECK(names == std::vector<std::string>{"direct", "dot", "separable", "winograd4x1x1",
+                                          "winograd1x2x2", "winograd1x4x4"});
+  CHECK(told("n=1, d=10, h=28, w=28, c=288", "o=128, i=288, d=3, h=1, w=1", 0).chosen ==
+        "winograd4x1x1");
+  CHECK(told("n=1, h=30, w=28, c=256", "o=256, i=256, h=3, w=1", 0).chosen == "winograd4x1");
+  CHECK(told("n=1, h=28, w=30, c=256", "o=256, i=256, h=1, w=3", 0).chosen == "winograd1x4");
+  CHECK(told("n=1, w=1000, c=256", "o=256, i=256, w=3", 0).chosen == "winograd4");
+  CHECK(told("n=1, d=3, h=6, w=6, c=16", "o=16, i=16, d=3, h=3, w=3", 1).chosen == "direct");
 }
 
 TEST_CASE("a form that cannot be is refused with its line, its rule and those that can") {

@@ -316,10 +316,11 @@ class Compiling(unittest.TestCase):
 
     def test_a_session_compiles_a_configuration_once(self):
         session = volute.Session()
+        begin = time.process_time()  # however busy the machine is
         first = volute.compile(LAYER, session=session)
-        begin = time.perf_counter()
+        between = time.process_time()
         volute.compile(LAYER, session=session)
-        self.assertLess(time.perf_counter() - begin, 1)
+        self.assertLess(time.process_time() - between, (between - begin) / 2)
         session.clear_cache()
         self.assertEqual(first.mapped_bytes, volute.compile(LAYER, session=session).mapped_bytes)
 
@@ -392,18 +393,18 @@ class Threads(unittest.TestCase):
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
         timer = threading.Timer(0.3, interrupt)
-        begin_cpu, begin = time.process_time(), time.perf_counter()
-        timer.start()
+        begin = time.process_time()  # however busy the machine is
         with self.assertRaises(KeyboardInterrupt):
+            timer.start()
             volute.compile(network(60), session=session)
-        self.assertLess(time.perf_counter() - begin, 3)
+        self.assertLess(time.process_time() - begin, whole / 2, f"of {whole} s")
         timer.join()
         while True:  # until the process rests
             last = time.process_time()
             time.sleep(0.3)
             if time.process_time() - last < 0.03:
                 break
-        self.assertLess(time.process_time() - begin_cpu, whole / 2, f"of {whole} s")
+        self.assertLess(time.process_time() - begin, whole / 2, f"of {whole} s")
 
     def test_an_interrupt_is_heard_while_something_is_inspected(self):
         entered, may_end = threading.Event(), threading.Event()

@@ -135,14 +135,22 @@ Layer narrow_layer(Dice& dice, int64_t channels, int64_t kernel) {
            {"k", normal(dice, ir::ElementType::bf16, outputs * channels * kernel * kernel)}}};
 }
 
-Layer dense_layer(Dice& dice, int64_t channels) {
-  const int64_t size = 14, outputs = channels >= 256 ? 8 : 32;
-  return {fmt::format("program @p(%x: f32[n=1, h={0}, w={0}, c={1}], "
-                      "%k: f32[o={2}, i={1}, h=3, w=3]) {{\n"
+/// Some 13,000 results, and with many channels fewer.
+Layer dense_layer(Dice& dice, int64_t channels, const std::vector<int64_t>& taps) {
+  const int64_t outputs = channels >= 256 ? 8 : 32;
+  const int64_t size = taps.size() == 1 ? 400 : taps.size() == 2 ? 14 : 10;
+  std::string image, filter;
+  int64_t elements = channels, numbers = outputs * channels;
+  for (size_t i = 0; i < taps.size(); ++i) {
+    const char axis = "dhw"[3 - taps.size() + i];
+    image += fmt::format(", {}={}", axis, size), filter += fmt::format(", {}={}", axis, taps[i]);
+    elements *= size, numbers *= taps[i];
+  }
+  return {fmt::format("program @p(%x: f32[n=1{0}, c={1}], %k: f32[o={2}, i={1}{3}]) {{\n"
                       "  %y = conv %x, %k\n  return %y\n}}\n",
-                      size, channels, outputs),
-          {{"x", normal(dice, ir::ElementType::f32, size * size * channels)},
-           {"k", normal(dice, ir::ElementType::f32, outputs * channels * 9)}}};
+                      image, channels, outputs, filter),
+          {{"x", normal(dice, ir::ElementType::f32, elements)},
+           {"k", normal(dice, ir::ElementType::f32, numbers)}}};
 }
 
 } // namespace
@@ -178,11 +186,18 @@ TEST_CASE("products of bf16 that are added in pairs err no more than is stated")
 }
 
 TEST_CASE("Winograd's algorithm errs no more than is stated, and at 64 channels within 2") {
-  for (const char* form : {"winograd2x2", "winograd2x4", "winograd4x4"})
+  const std::vector<std::pair<const char*, std::vector<int64_t>>> layers = {
+      {"winograd2x2", {3, 3}},      {"winograd2x4", {3, 3}},      {"winograd4x4", {3, 3}},
+      {"winograd4x1", {3, 1}},      {"winograd1x4", {1, 3}},      {"winograd4", {3}},
+      {"winograd4x1x1", {3, 1, 1}}, {"winograd1x2x2", {3, 3, 3}}, {"winograd1x4x4", {3, 3, 3}},
+      {"winograd1x4x4", {1, 3, 3}}};
+  for (const auto& [form, taps] : layers)
     for (const int64_t channels : {1, 3, 16, 32, 67, 64, 128, 256, 512}) {
-      const double ratio = measured(fmt::format("{} channels", channels), form,
-                                    [&](Dice& dice) { return dense_layer(dice, channels); });
-      INFO(form << " of " << channels << " channels: " << ratio);
+      const double ratio =
+          measured(fmt::format("{} channels", channels), form,
+                   [&, &t = taps](Dice& dice) { return dense_layer(dice, channels, t); });
+      INFO(form << " of " << fmt::format("{}", fmt::join(taps, "x")) << " taps and " << channels
+                << " channels: " << ratio);
       CHECK(ratio > 0);
       if (channels >= 64 && channels % 2 == 0) CHECK(ratio <= 2);
     }

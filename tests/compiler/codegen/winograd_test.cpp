@@ -21,20 +21,25 @@ using namespace volute::tests;
 namespace {
 
 struct Layer {
-  int64_t images = 1, inputs = 3, outputs = 5, height = 9, width = 9;
-  std::string pad = "1";
+  int64_t images = 1, inputs = 3, outputs = 5;
+  std::vector<int64_t> image = {9, 9}, taps = {3, 3}; // along each axis of space
+  std::string attributes = "pad = 1";
   bool channels_last = true;
   std::string then = "relu %0";
   std::string extra = ""; // an input that what follows reads
 
   std::string text() const {
-    const auto type = [&](int64_t channels, int64_t h, int64_t w) {
-      return channels_last ? fmt::format("f32[n={}, h={}, w={}, c={}]", images, h, w, channels)
-                           : fmt::format("f32[n={}, c={}, h={}, w={}]", images, channels, h, w);
+    const auto along_axes = [](const std::vector<int64_t>& extents) {
+      std::string text;
+      for (size_t i = 0; i < extents.size(); ++i)
+        text += fmt::format(", {}={}", std::string_view("dhw")[3 - extents.size() + i], extents[i]);
+      return text;
     };
-    return fmt::format("program @p(%x: {}, %w: f32[o={}, i={}, h=3, w=3], %b: f32[o={}]{}) {{\n"
-                       "  %0 = conv %x, %w, %b {{pad = {}}}\n  %y = {}\n  return %y\n}}\n",
-                       type(inputs, height, width), outputs, inputs, outputs, extra, pad, then);
+    const std::string channels = fmt::format(", c={}", inputs), space = along_axes(image);
+    return fmt::format("program @p(%x: f32[n={}{}], %w: f32[o={}, i={}{}], %b: f32[o={}]{}) {{\n"
+                       "  %0 = conv %x, %w, %b {{{}}}\n  %y = {}\n  return %y\n}}\n",
+                       images, channels_last ? space + channels : channels + space, outputs, inputs,
+                       along_axes(taps), outputs, extra, attributes, then);
   }
 };
 
@@ -92,7 +97,7 @@ TEST_CASE("images of every size modulo the tile, in both layouts") {
       for (const auto& [height, width] :
            {std::pair(8, 9), {9, 10}, {10, 7}, {11, 8}, {3, 3}, {1, 5}, {13, 2}}) {
         Layer layer;
-        layer.height = height, layer.width = width, layer.channels_last = channels_last;
+        layer.image = {height, width}, layer.channels_last = channels_last;
         check(layer, form);
       }
 }
@@ -101,7 +106,7 @@ TEST_CASE("any padding, or none") {
   for (const std::string& form : all_forms)
     for (const char* pad : {"0", "2", "[(0, 1), (1, 0)]", "[(2, 0), (0, 2)]", "[(1, 3), (5, 1)]"}) {
       Layer layer;
-      layer.pad = pad, layer.height = 6, layer.width = 7;
+      layer.attributes = fmt::format("pad = {}", pad), layer.image = {6, 7};
       check(layer, form);
       layer.channels_last = false;
       check(layer, form);
@@ -113,7 +118,7 @@ TEST_CASE("channels of every number, and several images") {
     for (const auto& [inputs, outputs] : {std::pair(1, 1), {2, 17}, {16, 16}, {33, 8}, {19, 40}})
       for (const bool channels_last : {true, false}) {
         Layer layer;
-        layer.images = 2, layer.inputs = inputs, layer.outputs = outputs, layer.width = 13;
+        layer.images = 2, layer.inputs = inputs, layer.outputs = outputs, layer.image = {9, 13};
         layer.channels_last = channels_last;
         check(layer, form);
       }
@@ -125,7 +130,7 @@ TEST_CASE("rows of tiles in bands of every size are one step, with the same numb
       for (const int64_t kib : {8, 20, 40}) {
         Layer layer;
         layer.images = 2, layer.inputs = 8, layer.outputs = 12;
-        layer.height = height, layer.width = 14, layer.channels_last = channels_last;
+        layer.image = {height, 14}, layer.channels_last = channels_last;
         for (const std::string& form : all_forms) {
           INFO(form << ", " << kib << " KiB");
           // The filter is transformed and packed by steps of their own.
@@ -134,11 +139,80 @@ TEST_CASE("rows of tiles in bands of every size are one step, with the same numb
       }
 }
 
+namespace {
+
+/// Forms by how many axes of space they are of, with taps that they compute.
+struct Other {
+  std::string form;
+  std::vector<int64_t> taps;
+};
+const std::vector<Other> other_ranks = {
+    {"winograd4", {3}},           {"winograd4", {5}},           {"winograd4x1", {3, 1}},
+    {"winograd4x1", {3, 3}},      {"winograd4x1", {4, 2}},      {"winograd1x4", {1, 3}},
+    {"winograd1x4", {2, 3}},      {"winograd4x1x1", {3, 1, 1}}, {"winograd4x1x1", {3, 2, 1}},
+    {"winograd1x2x2", {3, 3, 3}}, {"winograd1x2x2", {1, 3, 3}}, {"winograd1x4x4", {3, 3, 3}},
+    {"winograd1x4x4", {1, 3, 3}}};
+
+std::vector<int64_t> some_extents(Dice& dice, size_t axes) {
+  std::vector<int64_t> extents;
+  for (size_t i = 0; i < axes; ++i) extents.push_back(dice.between(4, 11));
+  return extents;
+}
+
+} // namespace
+
+TEST_CASE("in one and three dimensions, and along one axis of two") {
+  Dice dice(5);
+  for (const Other& other : other_ranks)
+    for (const bool channels_last : {true, false})
+      for (const char* attributes : {"pad = 1", "pad = 0"}) {
+        Layer layer;
+        layer.images = dice.between(1, 2), layer.inputs = dice.between(1, 20);
+        layer.outputs = dice.between(1, 20), layer.channels_last = channels_last;
+        layer.image = some_extents(dice, other.taps.size()), layer.taps = other.taps;
+        for (int64_t& extent : layer.image) extent = std::max<int64_t>(extent, 5);
+        layer.attributes = attributes;
+        check(layer, other.form);
+      }
+}
+
+TEST_CASE("an axis that is summed directly takes any stride, dilation and padding") {
+  Layer layer;
+  for (const char* attributes :
+       {"pad = [2, 1, 1], stride = [2, 1, 1]", "pad = [(0, 3), (0, 0), (0, 0)], dilation = [2, 1, 1]",
+        "pad = [(3, 1), (2, 0), (0, 2)], stride = [3, 1, 1], dilation = [2, 1, 1]"})
+    for (const char* form : {"winograd1x2x2", "winograd1x4x4"})
+      for (const bool channels_last : {true, false}) {
+        layer.image = {7, 9, 10}, layer.taps = {3, 3, 3}, layer.attributes = attributes;
+        layer.channels_last = channels_last;
+        check(layer, form);
+      }
+  layer.image = {11, 12}, layer.taps = {3, 3}, layer.attributes = "pad = [(1, 1), (0, 2)], stride = [1, 3]";
+  check(layer, "winograd4x1");
+  layer.attributes = "pad = [(2, 2), (1, 1)], stride = [2, 1], dilation = [3, 1]";
+  check(layer, "winograd1x4");
+}
+
+TEST_CASE("bands are cut along an axis where they compute nothing twice") {
+  for (const bool channels_last : {true, false})
+    for (const auto& [form, taps] :
+         {std::pair<std::string, std::vector<int64_t>>{"winograd1x4x4", {3, 3, 3}},
+          {"winograd1x2x2", {1, 3, 3}},
+          {"winograd4x1x1", {3, 1, 1}}}) {
+      Layer layer;
+      layer.inputs = 8, layer.outputs = 12, layer.image = {9, 14, 11}, layer.taps = taps;
+      layer.channels_last = channels_last;
+      INFO(form);
+      CHECK(check(layer, form, "host", 20 * 1024) == 3);
+    }
+}
+
 TEST_CASE("for other targets") {
   for (const char* target : {"x86-64-v3", "x86-64-v2", "sapphirerapids"})
     for (const bool channels_last : {true, false}) {
       Layer layer;
-      layer.inputs = 16, layer.outputs = 24, layer.height = 10, layer.channels_last = channels_last;
+      layer.inputs = 16, layer.outputs = 24, layer.image = {10, 9},
+      layer.channels_last = channels_last;
       check(layer, "winograd2x2", target);
       check(layer, "winograd4x4", target, 16 * 1024);
     }

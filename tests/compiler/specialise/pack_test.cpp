@@ -73,6 +73,41 @@ TEST_CASE("a packed image has an element for each tap that meets it") {
   CHECK(stages.report.nests.front().packed_bytes() == 4 * (2 * 7 * 6) * (3 * 3 * 3));
 }
 
+TEST_CASE("operands that several steps want packed alike are packed once") {
+  CompileRequest request;
+  request.target = parse_target("x86-64-v3").value();
+  const auto steps_of = [&](const std::string& text) {
+    const Stages stages = specialise_program(ir::parse(text).value(), request).value();
+    std::vector<std::string> names;
+    for (const ir::Step& step : stages.loops.steps) names.push_back(step.name);
+    std::vector<bool> is_used(stages.loops.buffers.size());
+    for (const ir::Step& step : stages.loops.steps)
+      for (const ir::View& view : step.views) is_used[static_cast<size_t>(view.buffer)] = true;
+    for (size_t b = 0; b < is_used.size(); ++b)
+      if (stages.loops.buffers[b].role == ir::Buffer::Role::intermediate) CHECK(is_used[b]);
+    return names;
+  };
+  using Names = std::vector<std::string>;
+  const std::string twice = R"(program @p(%x: f32[n=1, h=9, w=8, c=8], %w: f32[o=8, i=8, h=3, w=3],
+                                          %v: f32[o=8, i=8, h=3, w=3]) {
+    %a = conv %x, %w {pad = 1}
+    %b = conv %a, %v {pad = 1}
+    %y = conv %b, %w {pad = 1}
+    return %y })";
+  request.schedule = "nest conv_a\npack weight\nnest conv_b\npack weight\nnest conv_y\npack weight";
+  CHECK(steps_of(twice) == Names{"pack_w", "conv_a", "pack_v", "conv_b", "conv_y"});
+  // In another order it is another operand.
+  request.schedule += "\nfor n, h, w, o by 4, i, kh, kw\nregisters o 4 vector 4";
+  CHECK(steps_of(twice) == Names{"pack_w", "conv_a", "pack_v", "conv_b", "pack_w", "conv_y"});
+  // What a step makes is packed for each that reads it: another step may make it anew meanwhile.
+  request.schedule = "nest conv_a\npack weight\nnest conv_y\npack weight";
+  CHECK(steps_of(R"(program @p(%x: f32[n=1, h=9, w=8, c=8], %v: f32[o=8, i=8, h=3, w=3]) {
+    %w = exp %v
+    %a = conv %x, %w {pad = 1}
+    %y = conv %a, %w {pad = 1}
+    return %a, %y })") == Names{"exp_w", "pack_w", "conv_a", "pack_w", "conv_y"});
+}
+
 TEST_CASE("what cannot be packed is refused with its place and the reason") {
   using Catch::Matchers::ContainsSubstring;
   CHECK_THAT(refusal(padded, "pack z"),
