@@ -160,10 +160,11 @@ std::shared_ptr<LoadedImage> with_tables_of(const Image& image) {
 
 Expected<Kernel> Kernel::start(std::shared_ptr<const LoadedImage> loaded, Threads threads,
                                bool flush_denormals) {
-  Expected<Known> known = known_at_load(*loaded, threads, flush_denormals);
-  if (!known) return known.failure();
-  return Kernel(std::make_shared<const KernelState>(std::move(loaded), std::move(*known),
-                                                    std::move(threads), flush_denormals));
+  Expected<Learned> learned = learned_at_load(*loaded, threads, flush_denormals);
+  if (!learned) return learned.failure();
+  return Kernel(std::make_shared<const KernelState>(std::move(loaded), std::move(learned->known),
+                                                    std::move(threads), flush_denormals,
+                                                    std::move(learned->workspace)));
 }
 
 Expected<Kernel> Kernel::load(const Image& image, Threads threads, bool flush_denormals) {
@@ -241,10 +242,11 @@ Expected<Kernel> Kernel::try_bind(std::string_view input, const TensorView& view
     return status.failure();
   if (auto fault = compiler::fault_in_strides(view.type(), view.strides()))
     return fail(name(), fmt::format("%{} {}", input, *fault));
-  Expected<Known> known = known_once_bound(*state_, *index, view);
-  if (!known) return known.failure();
-  return Kernel(std::make_shared<const KernelState>(state_->loaded, std::move(*known),
-                                                    state_->threads, state_->flush_denormals));
+  Expected<Learned> learned = learned_by_binding(*state_, *index, view);
+  if (!learned) return learned.failure();
+  return Kernel(std::make_shared<const KernelState>(state_->loaded, std::move(learned->known),
+                                                    state_->threads, state_->flush_denormals,
+                                                    std::move(learned->workspace)));
 }
 
 Kernel Kernel::bind(std::string_view input, const TensorView& view) const {

@@ -24,8 +24,6 @@ using Role = ImageBuffer::Role;
 
 // Pointer tables of up to this many buffers live on the stack: a kernel of a few operators.
 constexpr size_t stack_table = 32;
-// Two cache lines: the prefetcher of neighbouring lines does not reach across.
-constexpr int64_t scratch_unit = 128;
 // Far more than there is, and little enough that sums with scratch and tables do not overflow.
 constexpr int64_t most_workspace_bytes = int64_t{1} << 60;
 
@@ -355,7 +353,7 @@ std::optional<Failure> check_entries(const Image& image) {
 }
 
 int64_t thread_scratch_bytes(const Image& image) {
-  return rounded_up(image.thread_scratch_bytes, scratch_unit);
+  return rounded_up(image.thread_scratch_bytes, thread_scratch_unit);
 }
 
 namespace {
@@ -387,7 +385,7 @@ int64_t bytes_of_tables(const KernelState& state) {
 } // namespace
 
 KernelState::KernelState(std::shared_ptr<const LoadedImage> loaded_image, Known known_before,
-                         Threads on_threads, bool flush)
+                         Threads on_threads, bool flush, AlignedMemory workspace)
     : loaded(std::move(loaded_image)), known(std::move(known_before)),
       threads(std::move(on_threads)), flush_denormals(flush) {
   const std::vector<ImageBuffer>& buffers = image().buffers;
@@ -397,13 +395,13 @@ KernelState::KernelState(std::shared_ptr<const LoadedImage> loaded_image, Known 
   open_inputs = static_cast<size_t>(std::count_if(
       open.begin(), open.end(), [&](size_t i) { return buffers[i].role == Role::input; }));
   plan = compiler::plan_workspace(compiler::workspace_residents(image(), known.preparation));
-  buffer_bytes = rounded_up(plan.bytes, scratch_unit);
+  buffer_bytes = rounded_up(plan.bytes, thread_scratch_unit);
   scratch_bytes = thread_scratch_bytes(image());
   table_offset = buffer_bytes + scratch_bytes * threads.count();
   const size_t table = buffers.size() > stack_table ? buffers.size() * sizeof(std::byte*) : 0;
-  workspace_bytes = table_offset + rounded_up(static_cast<int64_t>(table), scratch_unit);
+  workspace_bytes = table_offset + rounded_up(static_cast<int64_t>(table), thread_scratch_unit);
   table_bytes = bytes_of_tables(*this);
-  workspaces = std::make_unique<WorkspacePool>(workspace_bytes);
+  workspaces = std::make_unique<WorkspacePool>(workspace_bytes, std::move(workspace));
 }
 
 Status KernelState::call(std::span<const TensorRef> arguments,

@@ -58,9 +58,16 @@ struct Known {
   std::vector<Denormals> denormals;  // of bound inputs
 };
 
+/// What binding has found out, and the memory that it needed on the way: the first workspace, if it
+/// is of a size that calls can do with.
+struct Learned {
+  Known known;
+  AlignedMemory workspace;
+};
+
 struct KernelState {
   KernelState(std::shared_ptr<const LoadedImage> loaded, Known known, Threads threads,
-              bool flush_denormals);
+              bool flush_denormals, AlignedMemory workspace = {});
 
   const compiler::Image& image() const { return loaded->image; }
   /// Checks a call's tensors and runs the steps. `arguments` are in the order of `open`; without a
@@ -109,13 +116,16 @@ Status run_step(const compiler::Image& image, const compiler::ImageStep& step,
                 const StepRunner& runner, const compiler::StepArguments& arguments,
                 const Threads& threads, std::byte* scratch, int64_t scratch_bytes) noexcept;
 
+/// Two cache lines: the prefetcher of neighbouring lines does not reach across.
+constexpr int64_t thread_scratch_unit = 128;
 /// Scratch of one thread, rounded up so that no two share a cache line.
 int64_t thread_scratch_bytes(const compiler::Image& image);
 
 /// What follows from constants alone; runs the steps that compute it.
-Expected<Known> known_at_load(const LoadedImage& loaded, const Threads& threads,
-                              bool flush_denormals);
+Expected<Learned> learned_at_load(const LoadedImage& loaded, const Threads& threads,
+                                  bool flush_denormals);
 /// What a kernel knows once the input is bound too.
-Expected<Known> known_once_bound(const KernelState& kernel, size_t input, const TensorView& view);
+Expected<Learned> learned_by_binding(const KernelState& kernel, size_t input,
+                                     const TensorView& view);
 
 } // namespace volute::runtime

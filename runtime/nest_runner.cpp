@@ -352,8 +352,11 @@ private:
     const auto axis_of = [](const NestAxis& axis) {
       return Axis{static_cast<size_t>(axis.var.id), axis.extent.number()};
     };
-    if (lane) plan_.lane = axis_of(*lane), plan_.lanes = std::min(plan_.lane->extent, most_lanes);
-    if (row) plan_.row = axis_of(*row), plan_.rows = std::min(plan_.row->extent, most_rows);
+    if (lane)
+      plan_.lane = axis_of(*lane),
+      plan_.lanes = std::clamp<int64_t>(plan_.lane->extent, 1, most_lanes);
+    if (row)
+      plan_.row = axis_of(*row), plan_.rows = std::clamp<int64_t>(plan_.row->extent, 1, most_rows);
     for (const NestAxis& axis : nest.axes)
       if (axis.reduction)
         plan_.reduction.push_back(axis_of(axis));
@@ -451,7 +454,11 @@ private:
       op.kind = Op::Kind::select;
       op.mask_at = take(plan_.rows * plan_.lanes * 4);
     }
-    op.lanes_at = take((op.by_row ? plan_.rows : 1) * (op.by_lane ? plan_.lanes : 1) * widest);
+    const bool has_lanes = op.kind != Op::Kind::constant && op.kind != Op::Kind::accumulator &&
+                           op.kind != Op::Kind::same;
+    if (has_lanes)
+      op.lanes_at =
+          take((op.by_row ? plan_.rows : 1) * (op.by_lane ? plan_.lanes : 1) * lane_bytes(op.type));
     return op;
   }
 
