@@ -20,22 +20,40 @@ volute_require(nlohmann_json_FOUND nlohmann-json3-dev "nlohmann-json")
 find_package(CLI11 QUIET CONFIG)
 volute_require(CLI11_FOUND libcli11-dev "CLI11")
 
-find_package(PNG QUIET)
-volute_require(PNG_FOUND libpng-dev "libpng")
-
-# Two libraries without a CMake package of their own: a header and a library each.
-function(volute_find_plain target header library package)
-  find_path(${library}_INCLUDE_DIR ${header})
-  find_library(${library}_LIBRARY ${library})
-  mark_as_advanced(${library}_INCLUDE_DIR ${library}_LIBRARY)
-  volute_require(${library}_INCLUDE_DIR ${package} "The header ${header}")
-  volute_require(${library}_LIBRARY ${package} "The library ${library}")
-  add_library(${target} INTERFACE IMPORTED)
-  target_include_directories(${target} INTERFACE ${${library}_INCLUDE_DIR})
-  target_link_libraries(${target} INTERFACE ${${library}_LIBRARY})
+# What most processes do without is loaded when it is needed (runtime/late_library.h): only headers are
+# compiled against, and the file that is asked for is the one that the library here says it is.
+find_program(VOLUTE_OBJDUMP NAMES ${CMAKE_OBJDUMP} objdump)
+mark_as_advanced(VOLUTE_OBJDUMP)
+set(VOLUTE_LATE_LIBRARIES "") # their files, for packages
+function(volute_add_late_library name header library package)
+  string(TOUPPER ${name} upper)
+  find_path(VOLUTE_${upper}_INCLUDE_DIR ${header})
+  find_library(VOLUTE_${upper}_LIBRARY ${library})
+  mark_as_advanced(VOLUTE_${upper}_INCLUDE_DIR VOLUTE_${upper}_LIBRARY)
+  volute_require(VOLUTE_${upper}_INCLUDE_DIR ${package} "The header ${header}")
+  volute_require(VOLUTE_${upper}_LIBRARY ${package} "The library ${library}")
+  execute_process(COMMAND ${VOLUTE_OBJDUMP} -p ${VOLUTE_${upper}_LIBRARY} OUTPUT_VARIABLE parts
+                  ERROR_QUIET)
+  if(NOT parts MATCHES "SONAME +([^ \n]+)")
+    message(FATAL_ERROR "${VOLUTE_${upper}_LIBRARY} is no shared library: it is loaded at run time.")
+  endif()
+  add_library(volute_late_${name} INTERFACE)
+  target_include_directories(volute_late_${name} SYSTEM INTERFACE ${VOLUTE_${upper}_INCLUDE_DIR})
+  target_compile_definitions(volute_late_${name}
+                             INTERFACE VOLUTE_${upper}_LIBRARY="${CMAKE_MATCH_1}")
+  get_filename_component(folder ${VOLUTE_${upper}_LIBRARY} DIRECTORY)
+  set(VOLUTE_LATE_LIBRARIES ${VOLUTE_LATE_LIBRARIES} ${folder}/${CMAKE_MATCH_1} PARENT_SCOPE)
 endfunction()
-volute_find_plain(pthreadpool::pthreadpool pthreadpool.h pthreadpool libpthreadpool-dev)
-volute_find_plain(xxhash::xxhash xxhash.h xxhash libxxhash-dev)
+volute_add_late_library(png png.h png libpng-dev)
+volute_add_late_library(pthreadpool pthreadpool.h pthreadpool libpthreadpool-dev)
+
+# xxHash is a header here: a library more takes longer to load than it takes to hash a kernel.
+find_path(VOLUTE_XXHASH_INCLUDE_DIR xxhash.h)
+mark_as_advanced(VOLUTE_XXHASH_INCLUDE_DIR)
+volute_require(VOLUTE_XXHASH_INCLUDE_DIR libxxhash-dev "The header xxhash.h")
+add_library(xxhash::xxhash INTERFACE IMPORTED)
+target_include_directories(xxhash::xxhash INTERFACE ${VOLUTE_XXHASH_INCLUDE_DIR})
+target_compile_definitions(xxhash::xxhash INTERFACE XXH_INLINE_ALL)
 
 # LLVM 19 exactly: its C++ interface changes with every release. Debian keeps each version in a
 # directory of its own. The headers are system headers, so that their warnings are not ours.

@@ -63,13 +63,14 @@ if(complete)
   # An installed one asks for it only where there is a C++ compiler: voluteConfig.cmake.
   target_compile_features(volute_shared INTERFACE $<BUILD_INTERFACE:cxx_std_20>)
   target_link_libraries(
-    volute_shared PRIVATE ${llvm} fmt::fmt PNG::PNG pthreadpool::pthreadpool xxhash::xxhash
-                          Threads::Threads ${CMAKE_DL_LIBS})
+    volute_shared PRIVATE ${llvm} fmt::fmt Threads::Threads ${CMAKE_DL_LIBS})
   set(VOLUTE_SYMBOLS ${PROJECT_SOURCE_DIR}/cmake/libvolute.map)
   target_link_options(volute_shared PRIVATE "LINKER:--version-script=${VOLUTE_SYMBOLS}")
   set_target_properties(volute_shared PROPERTIES LINK_DEPENDS ${VOLUTE_SYMBOLS})
   add_dependencies(volute_libraries volute_shared)
 
+  # What it calls of its own is its own: no look-up when a process starts, and no way around.
+  target_link_options(volute_shared PRIVATE LINKER:-Bsymbolic-functions)
   # Kernels and threads outlive whoever has loaded the library.
   target_link_options(volute_shared PRIVATE LINKER:-z,nodelete)
 

@@ -54,7 +54,7 @@ if(TARGET volute_peer_opencv)
                                                    ${VOLUTE_OPENCV_CORE_LIBRARY})
 endif()
 if(TARGET volute_peer_xnnpack)
-  target_link_libraries(volute_peer_xnnpack PRIVATE pthreadpool::pthreadpool)
+  target_link_libraries(volute_peer_xnnpack PRIVATE ${VOLUTE_PTHREADPOOL_LIBRARY})
   # Its interface has no version, but this function since 2023.
   file(STRINGS ${VOLUTE_PEER_xnnpack_INCLUDE}/xnnpack.h reshapes
        REGEX "xnn_reshape_convolution2d_nhwc_f32")

@@ -4,10 +4,8 @@
 #include "compiler/codegen/compiling.h"
 #include "compiler/image/c_interface.h"
 #include "compiler/image/generator.h"
-#include "compiler/image/places.h"
 #include "compiler/image/preparation.h"
-#include "compiler/lower/nest_builder.h"
-#include "compiler/nests/in_place.h"
+#include "compiler/image_tables.h"
 #include "compiler/report/kernel_name.h"
 #include "compiler/report/spills.h"
 #include "compiler/within_budget.h"
@@ -31,59 +29,6 @@ namespace {
 
 /// The most that a workspace may take: the language's limit on one tensor.
 constexpr int64_t most_workspace_bytes = int64_t{1} << 62;
-
-ImageBuffer::Role role_of(const Buffer& buffer) {
-  switch (buffer.role) {
-  case Buffer::Role::output: return ImageBuffer::Role::output;
-  case Buffer::Role::intermediate: return ImageBuffer::Role::intermediate;
-  default: return ImageBuffer::Role::input;
-  }
-}
-
-/// The value of the program as it was written that an intermediate buffer holds as it was written.
-std::optional<ValueId> value_in(const Buffer& buffer, const Stages& stages) {
-  const auto written = static_cast<ValueId>(stages.written.values.size());
-  if (buffer.role != Buffer::Role::intermediate || buffer.value < 0 || buffer.value >= written)
-    return std::nullopt;
-  if (stages.written.type(buffer.value) != stages.program.type(buffer.value)) return std::nullopt;
-  return buffer.value;
-}
-
-/// Buffers that the caller or the runtime provides.
-std::vector<ImageBuffer> image_buffers(const Stages& stages, const StridesByName& strides) {
-  const LoopProgram& program = stages.loops;
-  const std::vector<int32_t> slots = argument_slots(program.buffers);
-  std::vector<ImageBuffer> result;
-  for (size_t i = 0; i < program.buffers.size(); ++i) {
-    if (slots[i] < 0) continue;
-    const Buffer& buffer = program.buffers[i];
-    ImageBuffer placed;
-    placed.name = buffer.name;
-    placed.role = role_of(buffer);
-    placed.bytes = buffer.elements * size_of(buffer.element);
-    placed.type = buffer.type;
-    placed.dims = buffer.dims;
-    if (const std::optional<ValueId> value = value_in(buffer, stages)) {
-      placed.value = stages.written.name_of(*value);
-      placed.type = stages.written.type(*value);
-    }
-    const bool is_given =
-        placed.role == ImageBuffer::Role::input || placed.role == ImageBuffer::Role::output;
-    if (const auto found = strides.find(buffer.name); is_given && found != strides.end())
-      placed.strides = found->second;
-    result.push_back(std::move(placed));
-  }
-  return result;
-}
-
-/// The buffers of an image among those that a step touches: tables and scratch are its own affair.
-std::vector<int32_t> passed(const std::vector<int32_t>& buffers,
-                            const std::vector<int32_t>& slots) {
-  std::vector<int32_t> result;
-  for (const int32_t buffer : buffers)
-    if (const int32_t slot = slots[static_cast<size_t>(buffer)]; slot >= 0) result.push_back(slot);
-  return result;
-}
 
 /// CPU time of the calling thread, in milliseconds.
 double thread_ms() {
@@ -112,63 +57,28 @@ void set_work(ImageStep& placed, const Step& step, const LoopProgram& program) {
   }
 }
 
-/// What scattered writes take for places. Their statements are found by their results, whose
-/// buffers have their names.
-class PlacesFinder {
-public:
-  PlacesFinder(const LoopProgram& loops, const Program& program)
-      : loops_(loops), slots_(argument_slots(loops.buffers)), program_(program) {
-    for (const Statement& s : program.statements)
-      if (std::holds_alternative<MaxUnpool>(s.operation))
-        unpools_[spoken(program.name_of(s.results.front()))] = &s;
-  }
-
-  std::vector<ImagePlaces> of(const Step& step) const {
-    std::vector<ImagePlaces> all;
-    if (unpools_.empty()) return all;
-    visit(step.body, [&](const StmtNode& s) {
-      const auto* scatter = std::get_if<Scatter>(&s.is);
-      if (!scatter) return;
-      const auto found = unpools_.find(buffer_of(step, scatter->view).name);
-      if (found != unpools_.end()) all.push_back(of(*scatter, step, *found->second));
-    });
-    return all;
-  }
-
-private:
-  size_t index_of(const Step& step, int32_t view) const {
+/// What the scattered writes of a step take for places.
+std::vector<ImagePlaces> places_in(const Step& step, const LoopProgram& program,
+                                   const Program& from, const std::vector<int32_t>& slots) {
+  std::vector<ImagePlaces> all;
+  const auto index_of = [&](int32_t view) {
     return static_cast<size_t>(step.views[static_cast<size_t>(view)].buffer);
-  }
-  const Buffer& buffer_of(const Step& step, int32_t view) const {
-    return loops_.buffers[index_of(step, view)];
-  }
-
-  ImagePlaces of(const Scatter& scatter, const Step& step, const Statement& unpool) const {
-    const ValueId index = unpool.operands[1];
-    const TensorType& type = program_.type(unpool.results.front());
-    ImagePlaces places{program_.name_of(index), program_.type(index), 1, -1, ""};
-    for (const Axis axis : type.spatial_axes()) places.limit *= type.size(axis);
-    if (const Statement* given = program_.definition(index))
-      if (const auto* constant = std::get_if<Const>(&given->operation)) {
-        places.fault = fault_in_places(places, constant->bytes->data()).value_or("");
-        return places;
-      }
-    visit(scatter.offset, [&](const ExprNode& e) {
-      if (const auto* load = std::get_if<Load>(&e.is))
-        places.buffer = slots_[index_of(step, load->view)];
+  };
+  visit(step.body, [&](const StmtNode& s) {
+    const auto* scatter = std::get_if<Scatter>(&s.is);
+    if (!scatter) return;
+    int32_t places_in_slot = -1;
+    visit(scatter->offset, [&](const ExprNode& e) {
+      if (const auto* load = std::get_if<Load>(&e.is)) places_in_slot = slots[index_of(load->view)];
     });
-    return places;
-  }
-
-  const LoopProgram& loops_;
-  const std::vector<int32_t> slots_;
-  const Program& program_;
-  std::map<std::string, const Statement*> unpools_;
-};
+    if (auto found = places_of(program.buffers[index_of(scatter->view)].name, places_in_slot, from))
+      all.push_back(std::move(*found));
+  });
+  return all;
+}
 
 std::vector<ImageStep> image_steps(const LoopProgram& program, const Program& from) {
   const std::vector<int32_t> slots = argument_slots(program.buffers);
-  const PlacesFinder places(program, from);
   std::vector<ImageStep> steps;
   for (const Step& step : program.steps) {
     const Effects touched = effects(step);
@@ -178,7 +88,7 @@ std::vector<ImageStep> image_steps(const LoopProgram& program, const Program& fr
     placed.writes = passed(touched.writes, slots);
     steps.push_back(std::move(placed));
     set_work(steps.back(), step, program);
-    steps.back().places = places.of(step);
+    steps.back().places = places_in(step, program, from, slots);
   }
   return steps;
 }
@@ -195,17 +105,6 @@ std::optional<Failure> unknown_strides(const LoopProgram& program, const Strides
                               buffer.type->elements()),
                   "CompileRequest::strides does");
   return std::nullopt;
-}
-
-/// Says of each output which inputs may lie where it is written.
-void allow_in_place(Image& image, const Stages& stages) {
-  // The nests must run in the order in which they were looked at.
-  const std::vector<Nest>& nests = stages.nests.nests;
-  if (std::any_of(nests.begin(), nests.end(), [](const Nest& n) { return n.placement; })) return;
-  const std::vector<int32_t> slots = argument_slots(stages.loops.buffers);
-  for (const auto& [input, output] : in_place_pairs(stages.nests))
-    image.buffers[static_cast<size_t>(slots[static_cast<size_t>(output)])].may_alias.push_back(
-        slots[static_cast<size_t>(input)]);
 }
 
 // ---- the passes of code generation ------------------------------------------------------------
@@ -353,12 +252,12 @@ namespace {
 Expected<Compiled> generated(Stages stages, const CompileRequest& request, double start_ms) {
   Compiled compiled;
   Image& image = compiled.image;
-  image.buffers = image_buffers(stages, request.strides);
+  image.buffers = image_buffers(stages, stages.loops.buffers, request.strides);
   image.steps = image_steps(stages.loops, stages.program);
   const std::vector<Resident> residents = workspace_residents(image, prepare(image));
   if (unshared_bytes(residents) > most_workspace_bytes)
     return fail(stages.loops.name, "the results between its steps take more than 2^62 bytes");
-  allow_in_place(image, stages);
+  allow_in_place(image, stages, stages.loops.buffers);
   image.name = stages.loops.name;
   image.target = to_string(request.target);
   image.parameters = stages.loops.parameters;

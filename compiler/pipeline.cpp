@@ -395,6 +395,8 @@ constexpr size_t row_of(std::string_view name) {
 
 /// The rows at which nests come in that were lowered before, and loops that were specialised.
 constexpr size_t first_of_nests = row_of("fold_tables"), first_of_loops = row_of("number_loops");
+/// Behind those that a nest needs to be run as it is.
+constexpr size_t end_of_plain = row_of("flatten");
 
 /// Throws what a verifier found: a bug of the pass before it.
 void require(std::vector<Diagnostic> found, std::string_view pass) {
@@ -439,12 +441,14 @@ Expected<Stages> run(std::span<const Pass> table, Stages value, const CompileReq
 
 namespace {
 
-/// Runs the passes from one of them on, with the schedules that were asked for.
-Expected<Stages> run_from(size_t first, Stages start, const CompileRequest& request) {
+/// Runs passes, from one of them to before another, with the schedules that were asked for.
+Expected<Stages> run_from(size_t first, Stages start, const CompileRequest& request,
+                          size_t end = std::size(passes)) {
   Expected<Asked> asked = Asked::parse(request.schedule);
   if (!asked) return asked.failure();
   start.asked = std::move(*asked);
-  Expected<Stages> made = run(std::span(passes).subspan(first), std::move(start), request);
+  Expected<Stages> made =
+      run(std::span(passes).subspan(first, end - first), std::move(start), request);
   if (!made) {
     Failure refused = made.failure();
     for (Diagnostic& d : refused.diagnostics) // a schedule's faults are shown in its text
@@ -460,14 +464,28 @@ Expected<Stages> run_from(size_t first, Stages start, const CompileRequest& requ
 
 } // namespace
 
-Expected<Stages> specialise_program(const Program& program, const CompileRequest& request) {
+namespace {
+
+Expected<Stages> run_program(const Program& program, const CompileRequest& request, size_t end) {
   if (std::vector<Diagnostic> faults = verify(program); !faults.empty())
     return Failure{std::move(faults)};
   Stages start;
   start.written = program;
   start.program = with_own_sources(program);
   return within(request.budget, program.name,
-                [&] { return run_from(0, std::move(start), request); });
+                [&] { return run_from(0, std::move(start), request, end); });
+}
+
+} // namespace
+
+Expected<Stages> specialise_program(const Program& program, const CompileRequest& request) {
+  return run_program(program, request, std::size(passes));
+}
+
+Expected<Stages> lower_program(const Program& program, const CompileRequest& request) {
+  CompileRequest plain = request;
+  plain.schedule = "naive"; // of which choosing takes no time
+  return run_program(program, plain, end_of_plain);
 }
 
 Expected<Stages> specialise_nests(const NestProgram& nests, const CompileRequest& request) {

@@ -50,6 +50,10 @@ Expected<Stages> specialise_nests(const ir::NestProgram& nests, const CompileReq
 /// of loops stands for, and reported on. Refused likewise, and so is any schedule.
 Expected<Stages> finish_loops(const ir::LoopProgram& loops, const CompileRequest& request);
 
+/// A program on the way to loops as far as nests that can run as they are (Stages::pieces), their
+/// functions spelt out as operations; a schedule is not looked at.
+Expected<Stages> lower_program(const ir::Program& program, const CompileRequest& request);
+
 /// A table of passes for people, a line each: "legalise  program -> program  ...".
 std::string to_string(std::span<const Pass> passes);
 

@@ -1,5 +1,6 @@
 #include "runtime/kernel.h"
 
+#include "compiler/plain_program.h"
 #include "compiler/target/target.h"
 #include "ir/operators.h"
 #include "runtime/kernel_state.h"
@@ -145,13 +146,11 @@ std::optional<size_t> find_given(const Image& image, std::string_view name) {
   return std::nullopt;
 }
 
-Expected<Kernel> Kernel::load(const Image& image, Threads threads, bool flush_denormals) {
-  if (auto fault = check_image(image)) return *fault;
-  if (auto fault = check_runs_here(image)) return *fault;
-  auto memory = ExecutableMemory::map(image.bytes, image.text_bytes, image.name);
-  if (!memory) return memory.failure();
+namespace {
+
+/// The tables of an image, for calls.
+std::shared_ptr<LoadedImage> with_tables_of(const Image& image) {
   auto loaded = std::make_shared<LoadedImage>();
-  loaded->memory = *memory;
   loaded->image.name = image.name;
   loaded->image.target = image.target;
   loaded->image.text_bytes = image.text_bytes;
@@ -160,14 +159,57 @@ Expected<Kernel> Kernel::load(const Image& image, Threads threads, bool flush_de
   loaded->image.parameters = image.parameters;
   loaded->image.thread_scratch_bytes = image.thread_scratch_bytes;
   loaded->image.needs_tiles = image.needs_tiles;
+  return loaded;
+}
+
+} // namespace
+
+Expected<Kernel> Kernel::start(std::shared_ptr<const LoadedImage> loaded, Threads threads,
+                               bool flush_denormals) {
+  Expected<Learned> learned = learned_at_load(*loaded, threads, flush_denormals);
+  if (!learned) return learned.failure();
+  return Kernel(std::make_shared<const KernelState>(std::move(loaded), std::move(learned->known),
+                                                    std::move(threads), flush_denormals,
+                                                    std::move(learned->workspace)));
+}
+
+Expected<Kernel> Kernel::load(const Image& image, Threads threads, bool flush_denormals) {
+  if (auto fault = check_entries(image)) return *fault;
+  if (auto fault = check_image(image)) return *fault;
+  if (auto fault = check_runs_here(image)) return *fault;
+  auto memory = ExecutableMemory::map(image.bytes, image.text_bytes, image.name);
+  if (!memory) return memory.failure();
+  const std::shared_ptr<LoadedImage> loaded = with_tables_of(image);
+  loaded->memory = *memory;
   for (const compiler::ImageStep& step : image.steps)
-    loaded->entries.push_back(reinterpret_cast<compiler::StepEntry>(
-        reinterpret_cast<uintptr_t>(loaded->memory->data() + step.entry)));
+    loaded->steps.push_back({reinterpret_cast<compiler::StepEntry>(
+                                 reinterpret_cast<uintptr_t>(loaded->memory->data() + step.entry)),
+                             nullptr});
   loaded->told = tell_tools(image, loaded->memory->data());
-  Expected<Known> known = known_at_load(*loaded, threads, flush_denormals);
-  if (!known) return known.failure();
-  return Kernel(std::make_shared<const KernelState>(std::move(loaded), std::move(*known),
-                                                    std::move(threads), flush_denormals));
+  return start(loaded, std::move(threads), flush_denormals);
+}
+
+Expected<Kernel> Kernel::without_code(const compiler::PlainProgram& plain, Threads threads,
+                                      bool flush_denormals) {
+  if (auto fault = check_runs_here(plain.image)) return *fault;
+  Image image = plain.image;
+  std::vector<NestRunner> nests;
+  for (size_t i = 0; i < image.steps.size(); ++i) {
+    Expected<NestRunner> runner =
+        NestRunner::make(plain.nests.nests[i], plain.nests.buffers, plain.slots);
+    if (!runner) return runner.failure();
+    image.steps[i].work = runner->work();
+    image.thread_scratch_bytes = std::max(image.thread_scratch_bytes, runner->scratch_bytes());
+    nests.push_back(std::move(*runner));
+  }
+  if (auto fault = check_image(image)) return *fault;
+  auto memory = ExecutableMemory::map({}, 0, image.name);
+  if (!memory) return memory.failure();
+  const std::shared_ptr<LoadedImage> loaded = with_tables_of(image);
+  loaded->memory = *memory;
+  loaded->nests = std::move(nests);
+  for (const NestRunner& nest : loaded->nests) loaded->steps.push_back({nullptr, &nest});
+  return start(loaded, std::move(threads), flush_denormals);
 }
 
 Status Kernel::run(NamedList inputs, NamedList outputs) const noexcept {
@@ -206,10 +248,11 @@ Expected<Kernel> Kernel::try_bind(std::string_view input, const TensorView& view
     return status.failure();
   if (auto fault = compiler::fault_in_strides(view.type(), view.strides()))
     return fail(name(), fmt::format("%{} {}", input, *fault));
-  Expected<Known> known = known_once_bound(*state_, *index, view);
-  if (!known) return known.failure();
-  return Kernel(std::make_shared<const KernelState>(state_->loaded, std::move(*known),
-                                                    state_->threads, state_->flush_denormals));
+  Expected<Learned> learned = learned_by_binding(*state_, *index, view);
+  if (!learned) return learned.failure();
+  return Kernel(std::make_shared<const KernelState>(state_->loaded, std::move(learned->known),
+                                                    state_->threads, state_->flush_denormals,
+                                                    std::move(learned->workspace)));
 }
 
 Kernel Kernel::bind(std::string_view input, const TensorView& view) const {

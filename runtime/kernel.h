@@ -35,9 +35,14 @@
 #include <string_view>
 #include <vector>
 
+namespace volute::compiler {
+struct PlainProgram; // compiler/plain_program.h
+} // namespace volute::compiler
+
 namespace volute::runtime {
 
 struct KernelState; // kernel_state.h
+struct LoadedImage;
 
 /// An input that holds denormal numbers.
 struct Denormals {
@@ -174,7 +179,13 @@ private:
   friend class FunctionTable;
   friend class ProgramTable;
   friend class MemoryCache;
+  friend class Session;
   explicit Kernel(std::shared_ptr<const KernelState> state) : state_(std::move(state)) {}
+  /// One that runs nests as they are: there at once, and slower than code by an order of magnitude.
+  static Expected<Kernel> without_code(const compiler::PlainProgram& program, Threads threads,
+                                       bool flush_denormals);
+  static Expected<Kernel> start(std::shared_ptr<const LoadedImage> loaded, Threads threads,
+                                bool flush_denormals);
   /// Somebody has found it otherwise than by its key; the cache asks once before it lets go.
   void mark_used() const noexcept;
   bool take_used() const noexcept;

@@ -24,8 +24,6 @@ using Role = ImageBuffer::Role;
 
 // Pointer tables of up to this many buffers live on the stack: a kernel of a few operators.
 constexpr size_t stack_table = 32;
-// Two cache lines: the prefetcher of neighbouring lines does not reach across.
-constexpr int64_t scratch_unit = 128;
 // Far more than there is, and little enough that sums with scratch and tables do not overflow.
 constexpr int64_t most_workspace_bytes = int64_t{1} << 60;
 
@@ -65,8 +63,6 @@ std::optional<std::string> fault_in(const ImageBuffer& buffer, const Image& imag
 }
 
 std::optional<std::string> fault_in(const ImageStep& step, const Image& image) {
-  if (step.entry >= image.text_bytes)
-    return fmt::format("begins at {} of {} bytes of text", step.entry, image.text_bytes);
   if (step.work < 0) return fmt::format("has {} items of work", step.work);
   for (const auto* touched : {&step.reads, &step.writes})
     for (const int32_t buffer : *touched)
@@ -306,7 +302,7 @@ Status run_steps(const KernelState& kernel, std::span<const TensorRef> arguments
 
   const compiler::StepArguments step_arguments{table, parameters.data()};
   for (const size_t step : kernel.known.preparation.each_call) {
-    Status status = run_step(image, image.steps[step], kernel.loaded->entries[step], step_arguments,
+    Status status = run_step(image, image.steps[step], kernel.loaded->steps[step], step_arguments,
                              kernel.threads, workspace + kernel.buffer_bytes, kernel.scratch_bytes);
     if (status && keeper) status = keeper->after(step, table);
     if (!status) return status;
@@ -348,8 +344,16 @@ std::optional<Failure> check_image(const Image& image) {
   return std::nullopt;
 }
 
+std::optional<Failure> check_entries(const Image& image) {
+  for (const ImageStep& step : image.steps)
+    if (step.entry >= image.text_bytes)
+      return fail(image.name, fmt::format("the image's step {} begins at {} of {} bytes of text",
+                                          step.name, step.entry, image.text_bytes));
+  return std::nullopt;
+}
+
 int64_t thread_scratch_bytes(const Image& image) {
-  return rounded_up(image.thread_scratch_bytes, scratch_unit);
+  return rounded_up(image.thread_scratch_bytes, thread_scratch_unit);
 }
 
 namespace {
@@ -365,7 +369,7 @@ int64_t bytes_of_tables(const KernelState& state) {
   const Image& image = state.image();
   int64_t bytes = sizeof(KernelState) + sizeof(LoadedImage) + bytes_in(image.name) +
                   bytes_in(image.target) + bytes_in(image.buffers) + bytes_in(image.steps) +
-                  bytes_in(image.parameters) + bytes_in(state.loaded->entries) +
+                  bytes_in(image.parameters) + bytes_in(state.loaded->steps) +
                   bytes_in(state.open) + bytes_in(state.plan.offsets) + bytes_in(state.known.owned);
   for (const ImageBuffer& buffer : image.buffers) {
     bytes += bytes_in(buffer.name) + bytes_in(buffer.value) + bytes_in(buffer.strides) +
@@ -381,7 +385,7 @@ int64_t bytes_of_tables(const KernelState& state) {
 } // namespace
 
 KernelState::KernelState(std::shared_ptr<const LoadedImage> loaded_image, Known known_before,
-                         Threads on_threads, bool flush)
+                         Threads on_threads, bool flush, AlignedMemory workspace)
     : loaded(std::move(loaded_image)), known(std::move(known_before)),
       threads(std::move(on_threads)), flush_denormals(flush) {
   const std::vector<ImageBuffer>& buffers = image().buffers;
@@ -391,13 +395,13 @@ KernelState::KernelState(std::shared_ptr<const LoadedImage> loaded_image, Known 
   open_inputs = static_cast<size_t>(std::count_if(
       open.begin(), open.end(), [&](size_t i) { return buffers[i].role == Role::input; }));
   plan = compiler::plan_workspace(compiler::workspace_residents(image(), known.preparation));
-  buffer_bytes = rounded_up(plan.bytes, scratch_unit);
+  buffer_bytes = rounded_up(plan.bytes, thread_scratch_unit);
   scratch_bytes = thread_scratch_bytes(image());
   table_offset = buffer_bytes + scratch_bytes * threads.count();
   const size_t table = buffers.size() > stack_table ? buffers.size() * sizeof(std::byte*) : 0;
-  workspace_bytes = table_offset + rounded_up(static_cast<int64_t>(table), scratch_unit);
+  workspace_bytes = table_offset + rounded_up(static_cast<int64_t>(table), thread_scratch_unit);
   table_bytes = bytes_of_tables(*this);
-  workspaces = std::make_unique<WorkspacePool>(workspace_bytes);
+  workspaces = std::make_unique<WorkspacePool>(workspace_bytes, std::move(workspace));
 }
 
 Status KernelState::call(std::span<const TensorRef> arguments,
@@ -428,8 +432,8 @@ Status KernelState::call(std::span<const TensorRef> arguments,
 namespace {
 
 struct SplitStep {
-  compiler::StepEntry entry;
-  const compiler::StepArguments* arguments;
+  const StepRunner& runner;
+  const compiler::StepArguments& arguments;
   std::byte* scratch;
   int64_t scratch_bytes;
   int64_t work, pieces;
@@ -443,7 +447,7 @@ struct SplitStep {
 
   void run(int64_t piece) {
     const int32_t code =
-        entry(arguments, scratch + piece * scratch_bytes, begin_of(piece), begin_of(piece + 1));
+        runner(arguments, scratch + piece * scratch_bytes, begin_of(piece), begin_of(piece + 1));
     if (code == 0) return;
     const uint64_t found = static_cast<uint64_t>(piece) << 32 | static_cast<uint32_t>(code);
     uint64_t known = failure.load(std::memory_order_relaxed);
@@ -486,14 +490,14 @@ Status step_status(const Image& image, const ImageStep& step,
 
 } // namespace
 
-Status run_step(const Image& image, const ImageStep& step, compiler::StepEntry entry,
+Status run_step(const Image& image, const ImageStep& step, const StepRunner& runner,
                 const compiler::StepArguments& arguments, const Threads& threads,
                 std::byte* scratch, int64_t scratch_bytes) noexcept {
   const int64_t work = compiler::work_of(step, {arguments.parameters, image.parameters.size()});
   if (work == 0) return {};
   const int64_t pieces = std::min<int64_t>(threads.count(), work);
-  if (pieces == 1) return step_status(image, step, arguments, entry(&arguments, scratch, 0, work));
-  SplitStep split{entry, &arguments, scratch, scratch_bytes, work, pieces};
+  if (pieces == 1) return step_status(image, step, arguments, runner(arguments, scratch, 0, work));
+  SplitStep split{runner, arguments, scratch, scratch_bytes, work, pieces};
   const Status status = threads.run(
       pieces, [](void* context, int64_t piece) { static_cast<SplitStep*>(context)->run(piece); },
       &split);

@@ -8,6 +8,7 @@
 #include "runtime/aligned_memory.h"
 #include "runtime/executable_memory.h"
 #include "runtime/kernel.h"
+#include "runtime/nest_runner.h"
 #include "runtime/threads.h"
 #include "runtime/workspace.h"
 
@@ -20,16 +21,31 @@
 
 namespace volute::runtime {
 
+/// What runs a step: the code of an image, or a nest that is run without.
+struct StepRunner {
+  compiler::StepEntry entry = nullptr;
+  const NestRunner* nest = nullptr;
+
+  int32_t operator()(const compiler::StepArguments& arguments, std::byte* scratch, int64_t begin,
+                     int64_t end) const noexcept {
+    return nest ? nest->run(arguments, scratch, begin, end)
+                : entry(&arguments, scratch, begin, end);
+  }
+};
+
 /// An image that is mapped; shared by a kernel, its bound descendants, and every copy.
 struct LoadedImage {
   compiler::Image image; // without its bytes: they are in `memory`
   std::shared_ptr<const ExecutableMemory> memory;
-  std::vector<compiler::StepEntry> entries; // one a step
-  std::shared_ptr<const void> told;         // ends what a debugger knows, before the memory goes
+  std::vector<NestRunner> nests;    // of an image without code, one a step
+  std::vector<StepRunner> steps;    // one a step
+  std::shared_ptr<const void> told; // ends what a debugger knows, before the memory goes
 };
 
-/// Whether an image's tables hold together; the reason why not.
+/// Whether an image's tables hold together, its code left out; the reason why not.
 std::optional<Failure> check_image(const compiler::Image& image);
+/// The same of where its steps are in its code.
+std::optional<Failure> check_entries(const compiler::Image& image);
 
 /// Memory of a kernel's own: an input as it was bound, or what was computed of such.
 using OwnedMemory = std::shared_ptr<const AlignedMemory>;
@@ -42,9 +58,16 @@ struct Known {
   std::vector<Denormals> denormals;  // of bound inputs
 };
 
+/// What binding has found out, and the memory that it needed on the way: the first workspace, if it
+/// is of a size that calls can do with.
+struct Learned {
+  Known known;
+  AlignedMemory workspace;
+};
+
 struct KernelState {
   KernelState(std::shared_ptr<const LoadedImage> loaded, Known known, Threads threads,
-              bool flush_denormals);
+              bool flush_denormals, AlignedMemory workspace = {});
 
   const compiler::Image& image() const { return loaded->image; }
   /// Checks a call's tensors and runs the steps. `arguments` are in the order of `open`; without a
@@ -90,16 +113,19 @@ std::optional<size_t> find_given(const compiler::Image& image, std::string_view 
 /// scratch + p * scratch_bytes. Of several failures the one earliest in the range counts, so that
 /// the status does not depend on the threads either.
 Status run_step(const compiler::Image& image, const compiler::ImageStep& step,
-                compiler::StepEntry entry, const compiler::StepArguments& arguments,
+                const StepRunner& runner, const compiler::StepArguments& arguments,
                 const Threads& threads, std::byte* scratch, int64_t scratch_bytes) noexcept;
 
+/// Two cache lines: the prefetcher of neighbouring lines does not reach across.
+constexpr int64_t thread_scratch_unit = 128;
 /// Scratch of one thread, rounded up so that no two share a cache line.
 int64_t thread_scratch_bytes(const compiler::Image& image);
 
 /// What follows from constants alone; runs the steps that compute it.
-Expected<Known> known_at_load(const LoadedImage& loaded, const Threads& threads,
-                              bool flush_denormals);
+Expected<Learned> learned_at_load(const LoadedImage& loaded, const Threads& threads,
+                                  bool flush_denormals);
 /// What a kernel knows once the input is bound too.
-Expected<Known> known_once_bound(const KernelState& kernel, size_t input, const TensorView& view);
+Expected<Learned> learned_by_binding(const KernelState& kernel, size_t input,
+                                     const TensorView& view);
 
 } // namespace volute::runtime

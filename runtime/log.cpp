@@ -129,6 +129,15 @@ void Log::found_on_disk(const compiler::Image& image, const std::string& folder,
                       bytes, ms));
 }
 
+void Log::answers_without_code(const std::string& program, double ms) const {
+  if (!is_on(1)) return;
+  if (json_)
+    object("answers", {{"how", "without code"}, {"program", program}, {"ms", ms}});
+  else
+    write(fmt::format("volute: @{} answers without code until there is some, {:.2f} ms\n", program,
+                      ms));
+}
+
 void Log::found_in_memory(const std::string& program, double ms) const {
   if (!is_on(2)) return;
   if (json_)

@@ -3,9 +3,10 @@
 //     volute: @layer for znver4: 1204 bytes of code, 0 of workspace, 4.2 ms (lower 1.1, ...)
 //     {"event": "compiled", "program": "layer", "target": "znver4", "code_bytes": 1204, ...}
 //
-// 1: compiles, what was found on disk, what was let go, what was computed by another schedule than
-// asked for. 2: the passes of each compile too, and what was found in memory. 3: what was chosen
-// for each nest. With json behind the number the lines are objects, for programs to read.
+// 1: compiles, what was found on disk, what answers before there is code, what was let go, what was
+// computed by another schedule than asked for. 2: the passes of each compile too, and what was
+// found in memory. 3: what was chosen for each nest. With json behind the number the lines are
+// objects, for programs to read.
 #pragma once
 
 #include "compiler/image/image.h"
@@ -26,6 +27,8 @@ public:
   /// Of a compilation that ended at the loops.
   void lowered(const compiler::Report& report) const;
   void found_on_disk(const compiler::Image& image, const std::string& folder, double ms) const;
+  /// What is called until there is code.
+  void answers_without_code(const std::string& program, double ms) const;
   void found_in_memory(const std::string& program, double ms) const;
   void refused(const std::string& program, const Diagnostic& why) const;
   void let_go(int64_t kernels, int64_t bytes_kept) const;

@@ -4,6 +4,7 @@
 #include "ir/tensor_data.h"
 #include "runtime/elements.h"
 #include "runtime/file.h"
+#include "runtime/late_library.h"
 #include "runtime/replace_files.h"
 
 #include <fmt/format.h>
@@ -16,6 +17,74 @@
 namespace volute::runtime {
 namespace {
 
+// What is used of libpng, which is loaded when the first picture comes.
+struct LibPng {
+  LateLibrary library{VOLUTE_PNG_LIBRARY};
+  decltype(png_create_info_struct)* create_info_struct =
+      library.function<decltype(png_create_info_struct)>("png_create_info_struct");
+  decltype(png_create_read_struct)* create_read_struct =
+      library.function<decltype(png_create_read_struct)>("png_create_read_struct");
+  decltype(png_create_write_struct)* create_write_struct =
+      library.function<decltype(png_create_write_struct)>("png_create_write_struct");
+  decltype(png_destroy_read_struct)* destroy_read_struct =
+      library.function<decltype(png_destroy_read_struct)>("png_destroy_read_struct");
+  decltype(png_destroy_write_struct)* destroy_write_struct =
+      library.function<decltype(png_destroy_write_struct)>("png_destroy_write_struct");
+  decltype(png_error)* error = library.function<decltype(png_error)>("png_error");
+  decltype(png_get_bit_depth)* get_bit_depth =
+      library.function<decltype(png_get_bit_depth)>("png_get_bit_depth");
+  decltype(png_get_color_type)* get_color_type =
+      library.function<decltype(png_get_color_type)>("png_get_color_type");
+  decltype(png_get_error_ptr)* get_error_ptr =
+      library.function<decltype(png_get_error_ptr)>("png_get_error_ptr");
+  decltype(png_get_image_height)* get_image_height =
+      library.function<decltype(png_get_image_height)>("png_get_image_height");
+  decltype(png_get_image_width)* get_image_width =
+      library.function<decltype(png_get_image_width)>("png_get_image_width");
+  decltype(png_get_io_ptr)* get_io_ptr =
+      library.function<decltype(png_get_io_ptr)>("png_get_io_ptr");
+  decltype(png_get_rowbytes)* get_rowbytes =
+      library.function<decltype(png_get_rowbytes)>("png_get_rowbytes");
+  decltype(png_get_valid)* get_valid = library.function<decltype(png_get_valid)>("png_get_valid");
+  decltype(png_init_io)* init_io = library.function<decltype(png_init_io)>("png_init_io");
+  decltype(png_longjmp)* longjmp = library.function<decltype(png_longjmp)>("png_longjmp");
+  decltype(png_read_end)* read_end = library.function<decltype(png_read_end)>("png_read_end");
+  decltype(png_read_image)* read_image =
+      library.function<decltype(png_read_image)>("png_read_image");
+  decltype(png_read_info)* read_info = library.function<decltype(png_read_info)>("png_read_info");
+  decltype(png_read_update_info)* read_update_info =
+      library.function<decltype(png_read_update_info)>("png_read_update_info");
+  decltype(png_set_IHDR)* set_IHDR = library.function<decltype(png_set_IHDR)>("png_set_IHDR");
+  decltype(png_set_expand_gray_1_2_4_to_8)* set_expand_gray_1_2_4_to_8 =
+      library.function<decltype(png_set_expand_gray_1_2_4_to_8)>("png_set_expand_gray_1_2_4_to_8");
+  decltype(png_set_interlace_handling)* set_interlace_handling =
+      library.function<decltype(png_set_interlace_handling)>("png_set_interlace_handling");
+  decltype(png_set_longjmp_fn)* set_longjmp_fn =
+      library.function<decltype(png_set_longjmp_fn)>("png_set_longjmp_fn");
+  decltype(png_set_palette_to_rgb)* set_palette_to_rgb =
+      library.function<decltype(png_set_palette_to_rgb)>("png_set_palette_to_rgb");
+  decltype(png_set_read_fn)* set_read_fn =
+      library.function<decltype(png_set_read_fn)>("png_set_read_fn");
+  decltype(png_set_tRNS_to_alpha)* set_tRNS_to_alpha =
+      library.function<decltype(png_set_tRNS_to_alpha)>("png_set_tRNS_to_alpha");
+  decltype(png_write_end)* write_end = library.function<decltype(png_write_end)>("png_write_end");
+  decltype(png_write_image)* write_image =
+      library.function<decltype(png_write_image)>("png_write_image");
+  decltype(png_write_info)* write_info =
+      library.function<decltype(png_write_info)>("png_write_info");
+};
+
+const LibPng& libpng() {
+  static const auto& loaded = *new LibPng; // used until the very end
+  return loaded;
+}
+
+std::optional<Failure> no_libpng(const std::string& path) {
+  const std::string& fault = libpng().library.fault();
+  if (fault.empty()) return std::nullopt;
+  return fail(path, fmt::format("pictures are read and written by libpng: {}", fault));
+}
+
 // libpng reports a fault by a function that must not return; it keeps the words here and jumps
 // back to `guarded`. A jump runs no destructor, so nothing that owns anything may live in between:
 // everything is owned by the Reading or Writing outside.
@@ -24,9 +93,10 @@ struct Fault {
 };
 
 [[noreturn]] void on_error(png_structp png, png_const_charp words) {
-  auto* fault = static_cast<Fault*>(png_get_error_ptr(png));
+  auto* fault = static_cast<Fault*>(libpng().get_error_ptr(png));
   std::snprintf(fault->words, sizeof fault->words, "%s", words);
-  png_longjmp(png, 1);
+  libpng().longjmp(png, 1);
+  __builtin_unreachable();
 }
 
 // A file that is being read, and how much of it may still come: one may never end.
@@ -36,12 +106,13 @@ struct Source {
 };
 
 void read_from_file(png_structp png, png_bytep to, size_t bytes) {
-  auto* source = static_cast<Source*>(png_get_io_ptr(png));
+  auto* source = static_cast<Source*>(libpng().get_io_ptr(png));
   if (static_cast<int64_t>(bytes) > source->left)
-    png_error(png, "the file is longer than a picture of its size");
+    libpng().error(png, "the file is longer than a picture of its size");
   source->left -= static_cast<int64_t>(bytes);
   if (std::fread(to, 1, bytes, source->file) == bytes) return;
-  png_error(png, std::ferror(source->file) ? "the file cannot be read" : "the file ends too early");
+  libpng().error(png,
+                 std::ferror(source->file) ? "the file cannot be read" : "the file ends too early");
 }
 
 void on_warning(png_structp, png_const_charp) {} // the picture is read all the same
@@ -50,7 +121,7 @@ void on_warning(png_structp, png_const_charp) {} // the picture is read all the 
 // not live in this frame's registers when the jump restores them.
 template <class Body>
 [[gnu::noinline]] bool guarded(png_structp png, const Body& body) {
-  if (setjmp(png_jmpbuf(png))) return false;
+  if (setjmp(*libpng().set_longjmp_fn(png, longjmp, sizeof(jmp_buf)))) return false;
   body();
   return true;
 }
@@ -62,12 +133,12 @@ struct Reading {
   png_infop info = nullptr;
 
   Reading() {
-    png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &fault, on_error, on_warning);
-    if (png) info = png_create_info_struct(png);
+    png = libpng().create_read_struct(PNG_LIBPNG_VER_STRING, &fault, on_error, on_warning);
+    if (png) info = libpng().create_info_struct(png);
   }
   Reading(const Reading&) = delete;
   Reading& operator=(const Reading&) = delete;
-  ~Reading() { png_destroy_read_struct(&png, &info, nullptr); }
+  ~Reading() { libpng().destroy_read_struct(&png, &info, nullptr); }
 };
 
 struct Writing {
@@ -76,12 +147,12 @@ struct Writing {
   png_infop info = nullptr;
 
   Writing() {
-    png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &fault, on_error, on_warning);
-    if (png) info = png_create_info_struct(png);
+    png = libpng().create_write_struct(PNG_LIBPNG_VER_STRING, &fault, on_error, on_warning);
+    if (png) info = libpng().create_info_struct(png);
   }
   Writing(const Writing&) = delete;
   Writing& operator=(const Writing&) = delete;
-  ~Writing() { png_destroy_write_struct(&png, &info); }
+  ~Writing() { libpng().destroy_write_struct(&png, &info); }
 };
 
 Failure png_failure(const std::string& path, const Fault& fault) {
@@ -100,20 +171,20 @@ Expected<Picture> read_picture_header(Reading& reading, std::FILE* file, const s
   reading.source.file = file;
   Source* source = &reading.source;
   const bool read = guarded(png, [=] {
-    png_set_read_fn(png, source, read_from_file);
-    png_read_info(png, info);
+    libpng().set_read_fn(png, source, read_from_file);
+    libpng().read_info(png, info);
   });
   if (!read) return png_failure(path, reading.fault);
-  if (png_get_bit_depth(png, info) == 16)
+  if (libpng().get_bit_depth(png, info) == 16)
     return fail(path, "its samples have 16 bits, the values of a picture are 0..255",
                 "convert it to 8 bits a sample first");
-  const int color = png_get_color_type(png, info);
+  const int color = libpng().get_color_type(png, info);
   Picture picture;
-  picture.size.width = png_get_image_width(png, info);
-  picture.size.height = png_get_image_height(png, info);
+  picture.size.width = libpng().get_image_width(png, info);
+  picture.size.height = libpng().get_image_height(png, info);
   picture.size.channels = (color & PNG_COLOR_MASK_COLOR) ? 3 : 1;
   picture.has_alpha =
-      (color & PNG_COLOR_MASK_ALPHA) || png_get_valid(png, info, PNG_INFO_tRNS) != 0;
+      (color & PNG_COLOR_MASK_ALPHA) || libpng().get_valid(png, info, PNG_INFO_tRNS) != 0;
   return picture;
 }
 
@@ -173,23 +244,23 @@ std::optional<Failure> read_samples(Reading& reading, const Picture& picture,
   png_structp png = reading.png;
   png_infop info = reading.info;
   const bool prepared = guarded(png, [=] {
-    png_set_palette_to_rgb(png);
-    png_set_expand_gray_1_2_4_to_8(png);
-    png_set_tRNS_to_alpha(png);
-    png_set_interlace_handling(png);
-    png_read_update_info(png, info);
+    libpng().set_palette_to_rgb(png);
+    libpng().set_expand_gray_1_2_4_to_8(png);
+    libpng().set_tRNS_to_alpha(png);
+    libpng().set_interlace_handling(png);
+    libpng().read_update_info(png, info);
   });
   if (!prepared) return png_failure(path, reading.fault);
   const int64_t row_bytes =
       picture.size.width * (picture.size.channels + (picture.has_alpha ? 1 : 0));
   reading.source.left += 2 * picture.size.height * (row_bytes + 1); // no compression doubles it
-  if (static_cast<int64_t>(png_get_rowbytes(png, info)) != row_bytes)
+  if (static_cast<int64_t>(libpng().get_rowbytes(png, info)) != row_bytes)
     return fail(path, "libpng did not bring the picture to 8 bits a sample");
   if (auto fault = allocate(samples, path, picture.size.height, row_bytes)) return fault;
   png_bytepp rows = samples.rows.data();
   const bool read = guarded(png, [=] {
-    png_read_image(png, rows);
-    png_read_end(png, nullptr); // checks that the file is whole
+    libpng().read_image(png, rows);
+    libpng().read_end(png, nullptr); // checks that the file is whole
   });
   if (!read) return png_failure(path, reading.fault);
   return std::nullopt;
@@ -241,6 +312,7 @@ void for_each_sample(const ir::TensorType& type, Visit visit) {
 } // namespace
 
 Expected<PngSize> read_png_size(const std::string& path) {
+  if (auto fault = no_libpng(path)) return *fault;
   Expected<OpenFile> file = open_to_read(path);
   if (!file) return file.failure();
   Reading reading;
@@ -251,6 +323,7 @@ Expected<PngSize> read_png_size(const std::string& path) {
 
 Expected<Tensor> read_png(const std::string& path, const ir::TensorType& type) {
   if (auto fault = check_is_picture(path, type)) return *fault;
+  if (auto fault = no_libpng(path)) return *fault;
   Expected<OpenFile> file = open_to_read(path);
   if (!file) return file.failure();
   Reading reading;
@@ -309,6 +382,8 @@ Status write_png(std::FILE* to, const std::string& path, const TensorView& tenso
     samples.rows[y][x * channels + c] =
         to_sample(tensor.data() + offset * ir::size_of(type.element), type.element);
   });
+  if (auto fault = no_libpng(path))
+    return Status(StatusCode::file_failed, fault->diagnostics.front());
   Writing writing;
   if (!writing.info)
     return Status(StatusCode::out_of_memory, {{}, path, "no memory for libpng", ""});
@@ -317,13 +392,13 @@ Status write_png(std::FILE* to, const std::string& path, const TensorView& tenso
   png_bytepp rows = samples.rows.data();
   errno = 0;
   const bool written = guarded(png, [=] {
-    png_init_io(png, to);
-    png_set_IHDR(png, info, static_cast<png_uint_32>(width), static_cast<png_uint_32>(height), 8,
-                 channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
-                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-    png_write_info(png, info);
-    png_write_image(png, rows);
-    png_write_end(png, nullptr);
+    libpng().init_io(png, to);
+    libpng().set_IHDR(png, info, static_cast<png_uint_32>(width), static_cast<png_uint_32>(height),
+                      8, channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB,
+                      PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    libpng().write_info(png, info);
+    libpng().write_image(png, rows);
+    libpng().write_end(png, nullptr);
   });
   if (written) return Status();
   if (std::ferror(to)) return Status(StatusCode::file_failed, {{}, path, system_words(errno), ""});

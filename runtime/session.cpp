@@ -1,6 +1,7 @@
 #include "runtime/session.h"
 
 #include "compiler/compile.h"
+#include "compiler/plain_program.h"
 #include "ir/verify.h"
 #include "runtime/background.h"
 #include "runtime/compiler_library.h"
@@ -126,6 +127,8 @@ struct Session::State {
   /// The kernel from memory, from disk or from the compiler, with words about it likewise.
   Expected<Kernel> found_or_made(const ir::Program& program, const CompileOptions& complete,
                                  const std::string& key);
+  /// One that answers at once, until there is code.
+  Expected<Kernel> without_code(const ir::Program& program, const CompileOptions& complete) const;
   std::optional<Kernel> kernel_on_disk(const CompileOptions& complete, const std::string& key);
   /// One that others have made for a CPU that this one has all instructions of.
   std::optional<Kernel> kernel_of_others(const ir::Program& program,
@@ -286,6 +289,19 @@ Expected<Kernel> Session::State::kernel(const ir::Program& program, const Compil
   return *kernel_unless_refused(program, vectors, kernel_key(program, vectors));
 }
 
+Expected<Kernel> Session::State::without_code(const ir::Program& program,
+                                              const CompileOptions& complete) const {
+  const auto start = std::chrono::steady_clock::now();
+  const Expected<CompileRequest> request = compile_request(complete);
+  if (!request) return request.failure();
+  const Expected<compiler::PlainProgram> plain = compiler::plain_program(program, *request);
+  if (!plain) return plain.failure();
+  Expected<Kernel> kernel = Kernel::without_code(*plain, threads, *complete.flush_denormals);
+  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+  if (kernel) log.answers_without_code(program.name, took.count());
+  return kernel;
+}
+
 Expected<Kernel> Session::State::found_or_made(const ir::Program& program,
                                                const CompileOptions& complete,
                                                const std::string& key) {
@@ -417,15 +433,13 @@ Expected<TieredKernel> Session::try_compile_tiered(const ir::Program& program,
     return TieredKernel(*kernel);
   }
   // What answers first is made first: the two would take each other's time.
-  // A kernel for another target may round elsewhere; plain loops for this one do not.
+  // A kernel for another target may round elsewhere; nests that are run for this one do not.
   if (!complete->deterministic)
     if (const std::optional<Kernel> theirs = state_->kernel_of_others(program, *complete))
       return TieredKernel(*theirs, compile_async(program, options));
-  CompileOptions plain = options;
-  plain.schedule = "naive";
-  const Expected<Kernel> quick = try_compile(program, plain);
+  const Expected<Kernel> quick = state_->without_code(program, *complete);
   if (quick) return TieredKernel(*quick, compile_async(program, options));
-  const Expected<Kernel> only = try_compile(program, options); // plain loops may be too much code
+  const Expected<Kernel> only = try_compile(program, options);
   if (!only) return only.failure();
   return TieredKernel(*only);
 }

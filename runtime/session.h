@@ -87,9 +87,9 @@ public:
   /// The same by another thread, of which there are as many as processors at most, and none when
   /// there is nothing to do. Every refusal is a value of get().
   PendingKernel compile_async(const ir::Program& program, const CompileOptions& options = {});
-  /// A kernel that can be called at once: the good one where it is known, else one of plain loops,
-  /// whose place the good one takes when it is ready (tiered_kernel.h). Of a deterministic one both
-  /// give the same bits.
+  /// A kernel that can be called at once: the good one where it is known, else one that runs the
+  /// program's nests without code, whose place the good one takes when it is ready
+  /// (tiered_kernel.h). Of a deterministic one both give the same bits.
   Expected<TieredKernel> try_compile_tiered(const ir::Program& program,
                                             const CompileOptions& options = {});
   /// The same; throws Error with the reasons of a refusal.

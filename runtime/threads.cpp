@@ -1,6 +1,7 @@
 #include "runtime/threads.h"
 
 #include "runtime/float_control.h"
+#include "runtime/late_library.h"
 
 #include <fmt/format.h>
 #include <pthreadpool.h>
@@ -53,6 +54,23 @@ void count_forks() {
   (void)once;
 }
 
+// What is used of pthreadpool, which is loaded when the first workers are started.
+struct PthreadPool {
+  LateLibrary library{VOLUTE_PTHREADPOOL_LIBRARY};
+  decltype(pthreadpool_create)* create =
+      library.function<decltype(pthreadpool_create)>("pthreadpool_create");
+  decltype(pthreadpool_destroy)* destroy =
+      library.function<decltype(pthreadpool_destroy)>("pthreadpool_destroy");
+  using Run = void(pthreadpool_t, pthreadpool_task_1d_t, void*, size_t,
+                   uint32_t); // it is overloaded
+  Run* parallelize_1d = library.function<Run>("pthreadpool_parallelize_1d");
+};
+
+const PthreadPool& pthreadpool() {
+  static const auto& loaded = *new PthreadPool; // used until the very end
+  return loaded;
+}
+
 /// Workers of our own, in the process that started them.
 struct Team {
   pthreadpool_t workers;
@@ -70,7 +88,7 @@ struct Threads::Pool {
   ~Pool() {
     // The memory of a team that a fork has left behind stays: nobody can join its threads.
     const std::unique_ptr<Team> team(team_.load());
-    if (team && team->started_in == generation.load()) pthreadpool_destroy(team->workers);
+    if (team && team->started_in == generation.load()) pthreadpool().destroy(team->workers);
   }
 
   /// Starts the workers when they are first needed, in this process: one whose kernels are too
@@ -80,10 +98,10 @@ struct Threads::Pool {
     while (!team || team->started_in != generation.load(std::memory_order_relaxed)) {
       count_forks();
       auto started = std::make_unique<Team>(
-          Team{pthreadpool_create(static_cast<size_t>(count)), generation.load()});
+          Team{pthreadpool().create(static_cast<size_t>(count)), generation.load()});
       if (!started->workers) return nullptr;
       if (team_.compare_exchange_strong(team, started.get())) return started.release()->workers;
-      pthreadpool_destroy(started->workers); // another thread was faster
+      pthreadpool().destroy(started->workers); // another thread was faster
     }
     return team->workers;
   }
@@ -97,6 +115,8 @@ Expected<Threads> Threads::pool(int count) {
     return fail("threads", fmt::format("a pool has 1 to {} threads, not {}", most_threads, count));
   Threads threads;
   if (count == 1) return threads;
+  if (const std::string& fault = pthreadpool().library.fault(); !fault.empty())
+    return fail("threads", fmt::format("a pool of threads takes pthreadpool: {}", fault));
   threads.pool_ = std::make_shared<Pool>();
   threads.count_ = count;
   return threads;
@@ -139,8 +159,8 @@ Status Threads::run(int64_t pieces, void (*body)(void*, int64_t), void* context)
       });
     // Workers yield while they wait: on a busy machine, spinning takes the core that would do the
     // work.
-    pthreadpool_parallelize_1d(workers, run_piece, &run, static_cast<size_t>(pieces),
-                               PTHREADPOOL_FLAG_YIELD_WORKERS);
+    pthreadpool().parallelize_1d(workers, run_piece, &run, static_cast<size_t>(pieces),
+                                 PTHREADPOOL_FLAG_YIELD_WORKERS);
   } else {
     try {
       // One reference fits into a std::function without an allocation.

@@ -6,6 +6,38 @@
 
 namespace volute::runtime {
 
+WorkspacePool::WorkspacePool(int64_t bytes, AlignedMemory first) : bytes_(bytes) {
+  if (!first || first.size() < bytes || first.size() > 2 * bytes) return;
+  more_.reserve(1);
+  beyond_ = AlignedMemory::taken_by(first.size()) - AlignedMemory::taken_by(bytes);
+  spare_.store(new AlignedMemory(std::move(first)));
+  made_ = 1;
+  has_first_.store(true);
+}
+
+AlignedMemory WorkspacePool::hand_on() noexcept {
+  if (!has_first_.exchange(false)) return {};
+  AlignedMemory* found = spare_.exchange(nullptr, std::memory_order_acquire);
+  if (!found) return {}; // a call has it, or has left it among the others
+  std::unique_lock lock(mutex_);
+  if (AlignedMemory::taken_by(found->size()) - AlignedMemory::taken_by(bytes_) != beyond_) {
+    lock.unlock();
+    give_back(found); // another one
+    return {};
+  }
+  const int64_t before = counted();
+  --made_;
+  beyond_ = 0;
+  if (total_) total_->fetch_add(counted() - before);
+  AlignedMemory first = std::move(*found);
+  delete found;
+  return first;
+}
+
+int64_t WorkspacePool::counted() const noexcept {
+  return std::max<int64_t>(made_, 1) * AlignedMemory::taken_by(bytes_) + beyond_;
+}
+
 WorkspacePool::~WorkspacePool() {
   count_in(nullptr);
   delete spare_.load();
@@ -14,12 +46,12 @@ WorkspacePool::~WorkspacePool() {
 
 int64_t WorkspacePool::taken_bytes() const noexcept {
   const std::lock_guard lock(mutex_);
-  return std::max<int64_t>(made_, 1) * AlignedMemory::taken_by(bytes_);
+  return counted();
 }
 
 void WorkspacePool::count_in(ByteTotal total) noexcept {
   const std::lock_guard lock(mutex_);
-  const int64_t taken = std::max<int64_t>(made_, 1) * AlignedMemory::taken_by(bytes_);
+  const int64_t taken = counted();
   if (total_) total_->fetch_sub(taken);
   total_ = std::move(total);
   if (total_) total_->fetch_add(taken);
@@ -39,7 +71,7 @@ AlignedMemory* WorkspacePool::take() noexcept {
 }
 
 AlignedMemory* WorkspacePool::make() noexcept {
-  auto* memory = new (std::nothrow) AlignedMemory(AlignedMemory::allocate(bytes_));
+  auto* memory = new (std::nothrow) AlignedMemory(AlignedMemory::allocate_unset(bytes_));
   if (!memory || !*memory) {
     delete memory;
     return nullptr;

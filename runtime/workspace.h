@@ -23,8 +23,8 @@ using ByteTotal = std::shared_ptr<std::atomic<int64_t>>;
 /// Workspaces of one size, as many as calls are under way at one time.
 class WorkspacePool {
 public:
-  /// Of so many bytes each.
-  explicit WorkspacePool(int64_t bytes) : bytes_(bytes) {}
+  /// Of so many bytes each. `first` is the first of them, if it has as many and not twice as many.
+  explicit WorkspacePool(int64_t bytes, AlignedMemory first = {});
   WorkspacePool(const WorkspacePool&) = delete;
   WorkspacePool& operator=(const WorkspacePool&) = delete;
   ~WorkspacePool();
@@ -33,6 +33,10 @@ public:
   int64_t taken_bytes() const noexcept;
   /// Counts that in the total from now on, and in none before; an empty one: in none.
   void count_in(ByteTotal total) noexcept;
+
+  /// The first one, which was there before any call: for a kernel that follows from this one, and
+  /// is called in its place.
+  AlignedMemory hand_on() noexcept;
 
   /// One workspace for as long as the object lives.
   class Loan {
@@ -53,6 +57,7 @@ public:
   };
 
 private:
+  int64_t counted() const noexcept; // under the lock
   AlignedMemory* take() noexcept;
   AlignedMemory* make() noexcept;
   void give_back(AlignedMemory* memory) noexcept;
@@ -63,6 +68,8 @@ private:
   mutable std::mutex mutex_;         // guards what follows
   std::vector<AlignedMemory*> more_; // the workspaces of calls at the same time
   int64_t made_ = 0;                 // all there are
+  int64_t beyond_ = 0;               // bytes that the first has more than `bytes_`
+  std::atomic<bool> has_first_{false};
   ByteTotal total_;
 };
 

@@ -38,17 +38,6 @@ void keep_errors(llvm::LLVMContext& context, std::vector<Diagnostic>& errors) {
 
 } // namespace
 
-std::vector<int32_t> argument_slots(const std::vector<ir::Buffer>& buffers) {
-  std::vector<int32_t> slots;
-  int32_t next = 0;
-  for (const ir::Buffer& buffer : buffers) {
-    const bool passed =
-        buffer.role != ir::Buffer::Role::table && buffer.role != ir::Buffer::Role::scratch;
-    slots.push_back(passed ? next++ : -1);
-  }
-  return slots;
-}
-
 std::string source_name(const ir::LoopProgram& program) { return program.name + ".loops"; }
 
 // ---- generation -------------------------------------------------------------------------------

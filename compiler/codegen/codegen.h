@@ -1,6 +1,7 @@
 // Loops -> native code. The only door to LLVM: no LLVM header is needed to come in.
 #pragma once
 
+#include "compiler/image_tables.h"
 #include "compiler/report/listing.h"
 #include "compiler/target/target.h"
 #include "ir/diagnostic.h"
@@ -84,9 +85,5 @@ Expected<LlvmListing> list_llvm(const ir::LoopProgram& program, const Target& ta
 /// All of it at once.
 Expected<Code> generate(const ir::LoopProgram& program, const Target& target,
                         const CodegenRequest& request = {});
-
-/// Which entry of StepArguments::buffers a buffer of the program is: inputs, outputs, packed and
-/// intermediate buffers in order; -1 for those that the caller does not pass (tables).
-std::vector<int32_t> argument_slots(const std::vector<ir::Buffer>& buffers);
 
 } // namespace volute::compiler

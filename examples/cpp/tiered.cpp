@@ -1,4 +1,4 @@
-// A kernel that is called at once: by plain loops at first, by the good code when that is ready.
+// A kernel that is called at once: without code at first, by the good code when that is ready.
 #include <chrono>
 #include <cstdio>
 #include <thread>
@@ -20,7 +20,7 @@ int main() try {
   const volute::MutableTensorView y(type_of("y"), result.data());
 
   const volute::TieredKernel tiered = session.compile_tiered(*program);
-  tiered(x, w, y).check(); // a few milliseconds from here
+  tiered(x, w, y).check(); // a millisecond from here
   while (!tiered.is_final()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   tiered(x, w, y).check(); // by the good code
   std::printf("%g\n", result[0]);

@@ -183,7 +183,7 @@ TEST_CASE("a tiered kernel that nobody keeps, and refusals of one") {
   CompileOptions wrong;
   wrong.schedule = "for nowhere";
   const auto kernel = session.try_compile_tiered(layer(7), wrong);
-  // Plain loops serve, and what was asked for is refused by wait().
+  // What needs no schedule serves, and what was asked for is refused by wait().
   REQUIRE(kernel);
   CHECK(failure_text(kernel->wait()) == failure_text(session.try_compile(layer(7), wrong)));
   const TieredKernel good = session.compile_tiered(layer(8));
