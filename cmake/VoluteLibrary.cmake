@@ -14,3 +14,18 @@ function(volute_add_library name)
     target_link_libraries(${name} INTERFACE ${arg_PUBLIC})
   endif()
 endfunction()
+
+# volute_embed(sources file namespace name)
+# A text that is a file of its own, to be edited as one, and a string `const char* const
+# namespace::name` of the library: its definition is appended to the list `sources`.
+function(volute_embed sources file VOLUTE_NAMESPACE VOLUTE_NAME)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+  file(READ ${file} VOLUTE_TEXT)
+  file(CONFIGURE OUTPUT ${VOLUTE_NAME}.cpp @ONLY CONTENT [[
+namespace @VOLUTE_NAMESPACE@ {
+extern const char* const @VOLUTE_NAME@;
+const char* const @VOLUTE_NAME@ = R"PAGE(@VOLUTE_TEXT@)PAGE";
+} // namespace @VOLUTE_NAMESPACE@
+]])
+  set(${sources} ${${sources}} ${PROJECT_BINARY_DIR}/${VOLUTE_NAME}.cpp PARENT_SCOPE)
+endfunction()

@@ -130,9 +130,9 @@ private:
       whys_.push_back(
           fmt::format("{} is not computed in bands inside {}: {}", from.name, to.name, why));
     };
-    if (is_one_algorithm(from, to)) return consider_algorithm(producer, consumer);
+    if (is_one_algorithm(producer, consumer)) return consider_algorithm(producer, consumer);
     if (!sums(to)) return; // element by element: nothing is read twice
-    if (ends_algorithm(from)) return refuse("it is computed in bands of its own");
+    if (ends_algorithm(producer)) return refuse("it is computed in bands of its own");
     if (has_parameters(from) || has_parameters(to)) return refuse("its sizes are parameters");
     const auto is_large = [&](const Nest& nest) {
       return nest.weight >= 0 && bytes(nest.operands[at(nest.weight)].buffer) > small_weight;
@@ -184,35 +184,50 @@ private:
 
   // ---- nests of one algorithm -----------------------------------------------------------------
 
-  static bool is_part(const Nest& nest, const Nest& last) {
-    return !nest.statements.empty() && !last.statements.empty() &&
-           nest.statements.front() == last.statements.front();
+  /// Transforms, and the products between them, of two nests of which one reads the other: what
+  /// a transform makes is read by the next nest of its algorithm, and what a transform reads is the
+  /// image, or products of what another one made.
+  bool is_one_algorithm(size_t producer, size_t consumer) const {
+    const Nest& from = program_.nests[producer];
+    if (from.kind == NestKind::transform) return true;
+    return program_.nests[consumer].kind == NestKind::transform && from.kind == NestKind::compute &&
+           from.weight >= 0 && ends_algorithm(producer);
   }
-  /// Transforms, and what is between them.
-  static bool is_one_algorithm(const Nest& from, const Nest& to) {
-    return (from.kind == NestKind::transform || to.kind == NestKind::transform) &&
-           is_part(from, to);
+  /// Whether it reads what a transform made.
+  bool ends_algorithm(size_t nest) const {
+    const std::vector<size_t> producers = possible_producers(nest);
+    return std::any_of(producers.begin(), producers.end(),
+                       [&](size_t n) { return program_.nests[n].kind == NestKind::transform; });
   }
-  bool ends_algorithm(const Nest& nest) const {
-    return std::any_of(program_.nests.begin(), program_.nests.end(), [&](const Nest& other) {
-      return &other != &nest && is_one_algorithm(other, nest);
-    });
+  /// The nests of the algorithm that ends with `last`, without that one, the last of them first.
+  std::set<size_t, std::greater<>> nests_before(size_t last) const {
+    std::set<size_t, std::greater<>> found;
+    std::vector<size_t> next = {last};
+    while (!next.empty()) {
+      const size_t consumer = next.back();
+      next.pop_back();
+      for (const size_t n : possible_producers(consumer))
+        if (is_one_algorithm(n, consumer) && found.insert(n).second) next.push_back(n);
+    }
+    return found;
   }
 
   /// What the algorithm that ends with a nest keeps between its nests, of one image.
-  int64_t bytes_between(const Nest& last) const {
+  int64_t bytes_between(size_t last) const {
     int64_t sum = 0;
-    for (const Nest& nest : program_.nests)
-      if (&nest != &last && is_part(nest, last) && nest.kind != NestKind::filter_transform)
-        sum += bytes(nest.operands[at(nest.writes.front().operand)].buffer);
-    return sum / std::max<int64_t>(batch_axis(last)->extent.number(), 1);
+    for (const size_t n : nests_before(last)) {
+      const Nest& nest = program_.nests[n];
+      sum += bytes(nest.operands[at(nest.writes.front().operand)].buffer);
+    }
+    return sum / std::max<int64_t>(images_of(last), 1);
   }
+  int64_t images_of(size_t nest) const { return batch_axis(program_.nests[nest])->extent.number(); }
 
   /// The filter that its products read.
-  int64_t bytes_of_filter(const Nest& last) const {
+  int64_t bytes_of_filter(size_t last) const {
     int64_t most = 0;
-    for (const Nest& nest : program_.nests)
-      if (is_part(nest, last) && nest.kind != NestKind::filter_transform && nest.weight >= 0)
+    for (const size_t n : nests_before(last))
+      if (const Nest& nest = program_.nests[n]; nest.weight >= 0)
         most = std::max(most, bytes(nest.operands[at(nest.weight)].buffer));
     return most;
   }
@@ -238,9 +253,8 @@ private:
   /// element; none where one of them does not.
   std::map<size_t, Var> walks_along(size_t last, Var axis) const {
     std::map<size_t, Var> found = {{last, axis}};
-    for (size_t n = last; n-- > 0;) {
+    for (const size_t n : nests_before(last)) {
       const Nest& from = program_.nests[n];
-      if (!is_part(from, program_.nests[last]) || from.kind == NestKind::filter_transform) continue;
       const int32_t buffer = from.operands[at(from.writes.front().operand)].buffer;
       const auto reader = std::find_if(found.begin(), found.end(), [&](const auto& walk) {
         return !reads_of(program_.nests[walk.first], buffer).empty();
@@ -263,9 +277,9 @@ private:
   /// And how many of them are one; none where bands gain nothing: each reads the filter again, as
   /// far as L2 does not hold that, and without any all that is between the nests goes to memory and
   /// back.
-  int64_t rows_of_algorithm(const Nest& last, const NestAxis& axis, int64_t least) const {
+  int64_t rows_of_algorithm(size_t last, const NestAxis& axis, int64_t least) const {
     const int64_t l2 = target_.l2_bytes, extent = axis.extent.number();
-    const int64_t between = bytes_between(last), images = batch_axis(last)->extent.number();
+    const int64_t between = bytes_between(last), images = images_of(last);
     if (between * images <= l2) return 0;
     const int64_t of_least = std::max<int64_t>(between * least / extent, 1);
     const int64_t rows = std::min(least * std::max<int64_t>(l2 * 3 / 4 / of_least, 1), extent);
@@ -296,22 +310,21 @@ private:
       if (const Linked linked = link(from, to, program_.buffers, *axis); !linked.link)
         return refuse(linked.why);
       const int64_t least = least_of_band(from, to, *axis);
-      if (bytes_between(to) * least / axis->extent.number() > target_.l2_bytes &&
+      if (bytes_between(consumer) * least / axis->extent.number() > target_.l2_bytes &&
           make_images(consumer))
         if (const NestAxis* other = band_axis_of(to);
             other && link(from, to, program_.buffers, *other).link)
           axis = other;
       placement.axis = axis->var;
-      placement.tile = rows_of_algorithm(to, *axis, least_of_band(from, to, *axis));
-      if (placement.tile == 0 &&
-          bytes_between(to) * batch_axis(to)->extent.number() <= target_.l2_bytes)
+      placement.tile = rows_of_algorithm(consumer, *axis, least_of_band(from, to, *axis));
+      if (placement.tile == 0 && bytes_between(consumer) * images_of(consumer) <= target_.l2_bytes)
         return refuse(fmt::format("all that is between the nests of {} are {}, which L2 holds",
-                                  to.name, size_text(bytes_between(to))));
+                                  to.name, size_text(bytes_between(consumer))));
       if (placement.tile == 0)
         return refuse(fmt::format("all that is between the nests of {} are {}, and a filter of {} "
                                   "would be read for every band",
-                                  to.name, size_text(bytes_between(to)),
-                                  size_text(bytes_of_filter(to))));
+                                  to.name, size_text(bytes_between(consumer)),
+                                  size_text(bytes_of_filter(consumer))));
     }
     if (const auto why = band_obstacle(program_, producer, placement, touching))
       return refuse(*why);

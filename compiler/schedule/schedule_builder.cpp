@@ -194,18 +194,21 @@ void ScheduleBuilder::put_numbers(Schedule& schedule, const ConstantWeight& weig
 }
 
 /// n and groups first. Then, as a rule, what is swept again and again is the smaller: weights
-/// that fit L2 are the inner sweep (space outermost), else the input is.
+/// that fit L2 are the inner sweep (space outermost), else the input is. A transform sweeps nothing
+/// again: its points, which are far apart, are outermost, and channels lie together.
 std::vector<const NestAxis*> ScheduleBuilder::parallel_order(LoopOrder by) const {
+  const bool is_transform = nest_.kind == ir::NestKind::transform;
   std::vector<const NestAxis*> channels, space, first;
   for (const NestAxis& axis : nest_.axes) {
     if (axis.reduction) continue;
-    const bool is_first =
-        axis.role == AxisRole::batch || axis.role == AxisRole::group || axis.role == AxisRole::band;
+    const bool is_first = axis.role == AxisRole::batch || axis.role == AxisRole::group ||
+                          axis.role == AxisRole::band ||
+                          (is_transform && axis.role == AxisRole::other);
     (is_first ? first : is_space(axis) ? space : channels).push_back(&axis);
   }
   std::vector<const NestAxis*> order = first;
   const bool usual = nest_.weight >= 0 && operand_bytes(nest_.weight) <= target_.l2_bytes / 2 &&
-                     input_bytes() > target_.l2_bytes / 2;
+                     (is_transform || input_bytes() > target_.l2_bytes / 2);
   const bool space_outermost = usual != (by == LoopOrder::turned);
   const auto& outer = space_outermost ? space : channels;
   const auto& inner = space_outermost ? channels : space;

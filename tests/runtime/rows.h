@@ -1,0 +1,23 @@
+// Tensors of one row, and what is in them.
+#pragma once
+
+#include "runtime/tensor.h"
+#include "tests/runtime/hand_assembled.h"
+
+#include <vector>
+
+namespace volute::tests {
+
+inline constexpr int64_t width = 37;
+
+inline Tensor row(int64_t size = width) {
+  Tensor tensor = *Tensor::allocate(row_type(size));
+  runtime::fill(tensor, {runtime::Fill::Kind::iota, 0});
+  return tensor;
+}
+
+inline std::vector<float> values(const Tensor& tensor) {
+  return {tensor.as<float>(), tensor.as<float>() + tensor.type().elements()};
+}
+
+} // namespace volute::tests
