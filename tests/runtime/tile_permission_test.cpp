@@ -49,7 +49,7 @@ TEST_CASE("a kernel for vectors stands in the place of one that may not run") {
   const Expected<Kernel> refused = session.load(compiled->image);
   REQUIRE_FALSE(refused);
   CHECK(to_string(refused.diagnostics().front()) ==
-        "error: layer: the code multiplies on a matrix unit, and this process has none");
+        "layer: the code multiplies on a matrix unit, and this process has none");
 }
 
 TEST_CASE("code for a CPU with a matrix unit that does not use it runs without") {
