@@ -102,7 +102,7 @@ std::vector<Frame> frames(const GroupLowering& group) {
 
 /// Channels last, as many as pairs take, or the products of a matrix unit.
 int64_t whole_channels(const GroupLowering& group, int64_t channels) {
-  const auto& conv = ir::convolution(group.head.operation).value();
+  const ir::Convolution conv = ir::convolution(group.head.operation).value();
   constexpr int64_t ways = 2, most_in_a_product = ir::most_tile_row_bytes / 2;
   if (!group.lowering.options.has_matrix_unit || conv.groups > 1)
     return ir::ceil_div(channels, ways) * ways;
