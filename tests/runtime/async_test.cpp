@@ -9,6 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <latch>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -70,20 +71,22 @@ TEST_CASE("kernels are compiled by other threads, several at a time, and are the
 TEST_CASE("what has not begun can be given up") {
   Session session(runtime::Options{});
   const int threads = runtime::available_threads();
-  std::latch are_busy(threads), may_go_on(1);
+  // Theirs as well: they may still be looking at it when the test has ended.
+  const auto are_busy = std::make_shared<std::latch>(threads);
+  const auto may_go_on = std::make_shared<std::latch>(1);
   for (int i = 0; i < threads; ++i)
     runtime::in_background(
-        [&] {
-          are_busy.count_down();
-          may_go_on.wait();
+        [are_busy, may_go_on] {
+          are_busy->count_down();
+          may_go_on->wait();
         },
         threads);
-  are_busy.wait();
+  are_busy->wait();
   const PendingKernel given_up = session.compile_async(layer(9)),
                       kept = session.compile_async(layer(9));
   given_up.cancel();
   CHECK(!given_up.is_ready());
-  may_go_on.count_down();
+  may_go_on->count_down();
   CHECK(failure_text(given_up.get()) == "layer: its compilation was cancelled");
   CHECK(kept.get());
   CHECK(session.cache_counters().compiles == 1);
