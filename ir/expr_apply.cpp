@@ -1,6 +1,7 @@
 #include "ir/diagnostic.h"
 #include "ir/expr.h"
 #include "ir/number.h"
+#include "ir/sum_to_odd.h"
 
 #include <fmt/format.h>
 
@@ -17,17 +18,6 @@ int64_t bits_of(ElementType type) { return 8 * size_of(type); }
 
 [[noreturn]] void refuse(ElementType type, std::string_view what) {
   throw InternalError(fmt::format("{} has no meaning on {}", what, to_string(type)));
-}
-
-// p + c as a double whose last bit tells that something was cut off. Rounding it again to a type
-// with less than half a double's digits gives what one rounding of the exact sum would.
-double sum_to_odd(double p, double c) {
-  const double sum = p + c;
-  if (!std::isfinite(sum)) return sum;
-  const double c_part = sum - p;
-  const double error = (p - (sum - c_part)) + (c - c_part);
-  if (error == 0 || (std::bit_cast<uint64_t>(sum) & 1)) return sum;
-  return std::nextafter(sum, error > 0 ? HUGE_VAL : -HUGE_VAL);
 }
 
 double fma_in(ElementType type, double a, double b, double c) {

@@ -1,6 +1,7 @@
 #include "ir/tile_product.h"
 
 #include "ir/number.h"
+#include "ir/sum_to_odd.h"
 
 #include <bit>
 #include <cmath>
@@ -15,17 +16,6 @@ constexpr double least_that_rounds_up = least_normal - 0x1p-151;
 
 double without_denormal(double x) {
   return std::fabs(x) < least_normal ? std::copysign(0.0, x) : x;
-}
-
-// p + c, whose last bit tells that something was cut off: rounded to f32 it is what the exact sum
-// would be.
-double sum_to_odd(double p, double c) {
-  const double sum = p + c;
-  if (!std::isfinite(sum)) return sum;
-  const double c_part = sum - p;
-  const double error = (p - (sum - c_part)) + (c - c_part);
-  if (error == 0 || (std::bit_cast<uint64_t>(sum) & 1)) return sum;
-  return std::nextafter(sum, error > 0 ? HUGE_VAL : -HUGE_VAL);
 }
 
 } // namespace
