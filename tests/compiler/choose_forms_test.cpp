@@ -256,7 +256,7 @@ TEST_CASE("a form that cannot be is refused with its line, its rule and those th
         "bytes and bf16 (conv_y may be direct or separable or winograd2x2)");
   CHECK(refused(narrow("f32", "f32"), "form conv_y separable") ==
         "schedule: form conv_y separable: its filter %w is not a constant (conv_y may be "
-        "direct or winograd2x2)");
+        "direct or winograd2x2 or bf16x6)");
   CHECK(refused(blur(7), "form conv_y separable", 0) ==
         "schedule: form conv_y separable: its error is up to 0.94 times that of a direct "
         "sum, and 0 is asked for (conv_y may be direct; accuracy 0.94 allows separable)");
