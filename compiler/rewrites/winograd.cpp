@@ -68,16 +68,11 @@ std::optional<std::string> winograd_obstacle(const ir::Program& program,
   return std::nullopt;
 }
 
-double winograd_error(const ir::Program& program, const ir::Statement& statement,
-                      const std::vector<int64_t>& tile) {
-  const int64_t inputs = program.type(statement.operands[1]).size(Axis::i);
+namespace {
+
+/// Of filters of three taps along each axis that is cut into tiles.
+double error_of_three_taps(const std::vector<int64_t>& tile, int64_t inputs) {
   const auto channels = static_cast<double>(inputs);
-  // Transforms err by so much for each channel, which adds up more slowly than the error of a
-  // direct sum does; that of the sums of products grows as fast, they are shorter, and the last
-  // transform multiplies what they are off by. Measured with 3x3 taps and 1 to 512 channels, the
-  // largest errors of 13,000 to 18,000 outputs: in tiles of 2x2 outputs 1.7 (1 channel) to 0.3, of
-  // 2x4 6.9 to 0.9, of 4x4 in sums over all channels 13 to 2.9, in sums over parts of them at most
-  // 1.75 from 64 channels on.
   const auto wide = std::count_if(tile.begin(), tile.end(), [](int64_t m) { return m >= 4; });
   const auto transformed = std::count_if(tile.begin(), tile.end(), [](int64_t m) { return m > 1; });
   if (wide == 0) return 0.6 + 1.4 / std::sqrt(channels);
@@ -85,6 +80,36 @@ double winograd_error(const ir::Program& program, const ir::Statement& statement
   if (wide == 1) return parts_of_sums(tile, inputs) == 1 ? 2.5 + 8 / channels : 1.9;
   if (parts_of_sums(tile, inputs) == 1) return 3 + 16 / channels;
   return channels >= 64 ? 1.9 : 1.2 + 45 / channels;
+}
+
+} // namespace
+
+double winograd_error(const ir::Program& program, const ir::Statement& statement,
+                      const std::vector<int64_t>& tile) {
+  const int64_t inputs = program.type(statement.operands[1]).size(Axis::i);
+  // Transforms err by so much for each channel, which adds up more slowly than the error of a
+  // direct sum does; that of the sums of products grows as fast, they are shorter, and the last
+  // transform multiplies what they are off by. Measured with 3x3 taps and 1 to 512 channels, the
+  // largest errors of 13,000 to 18,000 outputs: in tiles of 2x2 outputs 1.7 (1 channel) to 0.3, of
+  // 2x4 6.9 to 0.9, of 4x4 in sums over all channels 13 to 2.9, in sums over parts of them at most
+  // 1.75 from 64 channels on. More taps have more points: 5x5 in tiles of 2x2 4.3 to 1.2, of 4x4
+  // 17 to 1.3 (2.5 of 256 channels), 7x7 in tiles of 2x2 12 to 2.5. Of fewer a direct sum errs
+  // less.
+  const std::vector<ir::Window> windows = ir::windows(program, statement);
+  int64_t least = 3, most = 3;
+  bool is_wide = false;
+  for (size_t i = 0; i < tile.size(); ++i) {
+    if (tile[i] == 1) continue;
+    least = std::min(least, windows[i].kernel), most = std::max(most, windows[i].kernel);
+    is_wide |= tile[i] >= 4;
+  }
+  const double root = std::sqrt(static_cast<double>(inputs));
+  double error = error_of_three_taps(tile, inputs);
+  if (most > 5)
+    error *= 8;
+  else if (most > 3)
+    error = is_wide ? 2.7 * error : most == 4 ? 1.5 + 10 / root : 1.3 + 5 / root;
+  return least < 3 ? 1.7 * error : error;
 }
 
 namespace {

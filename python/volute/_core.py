@@ -124,7 +124,8 @@ def _interruptible(work: Callable[[], T]) -> T:
             done.set()
 
     threading.Thread(target=run, name="volute compile", daemon=True).start()
-    done.wait()
+    while not done.wait(0.1):  # a signal just before it waits would not end one wait
+        pass
     if failures:
         raise failures[0]
     return results[0]

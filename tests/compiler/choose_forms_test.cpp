@@ -250,10 +250,10 @@ TEST_CASE("a form that cannot be is refused with its line, its rule and those th
         "statements are conv_y)");
   CHECK(refused(blur(7), "\nform conv_y winograd") ==
         "schedule: form conv_y winograd: there is no such form (conv_y may be direct or "
-        "separable or winograd2x2)");
+        "separable)");
   CHECK(refused(blur(7), "form conv_y dot") ==
         "schedule: form conv_y dot: its elements are f32, and there are instructions for "
-        "bytes and bf16 (conv_y may be direct or separable or winograd2x2)");
+        "bytes and bf16 (conv_y may be direct or separable)");
   CHECK(refused(narrow("f32", "f32"), "form conv_y separable") ==
         "schedule: form conv_y separable: its filter %w is not a constant (conv_y may be "
         "direct or winograd2x2 or bf16x6)");
