@@ -277,7 +277,7 @@ private:
                                                              ? plan_.instruction.steps
                                                              : plan_.tile[plan_.matrix->rows].rows);
     }
-    return worst_of({{"tiles", products * product_cycles()},
+    return worst_of({{"products", products * product_cycles()},
                      {"loads", loads},
                      {"L2", l2_cycles_a_step_},
                      {"L3", l3_cycles_a_step_}},
