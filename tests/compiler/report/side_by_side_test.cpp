@@ -9,6 +9,7 @@
 #include "tests/support/random_program.h"
 
 #include <algorithm>
+#include <string_view>
 
 using namespace volute;
 using namespace volute::compiler;
@@ -24,7 +25,7 @@ Stages stages_of(const std::string& program, const std::string& schedule = "auto
   return specialise_program(ir::parse(program).value(), request).value();
 }
 
-const StageText& stage(const std::vector<StageText>& all, const std::string& name) {
+const StageText& stage(const std::vector<StageText>& all, std::string_view name) {
   const auto found =
       std::find_if(all.begin(), all.end(), [&](const StageText& s) { return s.stage == name; });
   REQUIRE(found != all.end());
