@@ -52,6 +52,7 @@ constexpr double loop_exit = 8.0;      // its mispredicted branch
 constexpr double tile_overhead = 7.0;
 constexpr double misaligned_load = 1.7; // of a vector as long as a line: each crosses two
 constexpr double row_request = 4.0, row_miss = 50.0; // from L3, asked for or not
+constexpr double piece_miss = 6.5;                   // less than a page from the one before
 constexpr int64_t long_epilogue = 8;                 // operations
 constexpr double epilogue_registers = 20, spill = 6.0;
 constexpr double insertion = 1.5; // of a lane that is gathered, beside its load
@@ -494,14 +495,22 @@ private:
   }
 
   /// Rows that come where no prefetcher of the machine looks: each waits for its first line, unless
-  /// the code has asked for it.
+  /// the code has asked for it. Pieces of a row, which channels summed up would walk one after the
+  /// other, each wait a little.
   double row_requests(const Footprint& footprint) const {
     double cycles = 0;
+    const bool sums_channels =
+        std::any_of(nest_.axes.begin(), nest_.axes.end(), [](const NestAxis& axis) {
+          return axis.reduction && axis.role == AxisRole::channel && axis.extent.number() > 1;
+        });
     for (size_t i = 0; i < plan_.reads.size(); ++i) {
-      const double far = l3_cycles_ > 0 ? footprint.traffic(i, room(target_.l2_bytes)).rows : 0;
+      const bool asked = asked_for(plan_.reads[i]);
+      const Footprint::Traffic far =
+          l3_cycles_ > 0 ? footprint.traffic(i, room(target_.l2_bytes)) : Footprint::Traffic{};
       const double near = l2_cycles_ > 0 ? footprint.traffic(i, room(target_.l1_bytes)).rows : 0;
-      cycles += far * (asked_for(plan_.reads[i]) ? row_request : row_miss);
-      cycles += std::max(0.0, near - far) * near_row;
+      cycles += far.rows * (asked ? row_request : row_miss);
+      if (!asked && !sums_channels) cycles += std::max(0.0, far.pieces - far.rows) * piece_miss;
+      cycles += std::max(0.0, near - far.rows) * near_row;
     }
     return cycles;
   }
