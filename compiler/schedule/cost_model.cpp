@@ -100,7 +100,8 @@ public:
                                             ? ceil_div(axis.extent.number(), ways_)
                                             : axis.extent.number());
       operations_ = {{~uint32_t{0}, 1}};
-      instructions_per_cycle_ = target.dots_per_cycle(size_of(plan.instruction.dot->image->type));
+      instructions_per_cycle_ = target.dots_per_cycle(size_of(plan.instruction.dot->image->type)) *
+                                rates_.fma / target.fma_per_cycle; // of short vectors more
     }
     steps_ *= share_of_parts(nest);
     if (plan.slide) taps_ = plan.slide->taps, steps_ /= static_cast<double>(taps_); // all in a step
