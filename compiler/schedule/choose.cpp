@@ -167,6 +167,8 @@ private:
       loads *= static_cast<double>(plan.slide->rows(plan.tile[plan.slide->tile].size)) /
                static_cast<double>(plan.slide->taps);
     double ends = registers * static_cast<double>(at_end_);
+    if (plan.store.kind == PlannedStore::Kind::lanes) // taken out one by one
+      ends += registers * static_cast<double>(2 * plan.lanes);
     if (plan.store.kind == PlannedStore::Kind::transposed) { // a register for each lane
       const int64_t rows = plan.tile[plan.store.rows].registers();
       ends = registers / static_cast<double>(rows) *

@@ -62,7 +62,7 @@ constexpr double shuffle = 2.0;          // of a vector
 constexpr double transposing = 1.0;      // of its shuffles, what is not hidden
 constexpr double reorder_window = 512.0; // instructions that run ahead of one that waits
 constexpr double not_hidden = 0.06;      // of the term that comes next to the worst
-constexpr double lane_store = 10.0;
+constexpr double lane_store = 4.0;
 constexpr double tile_reread = 35.0; // by vectors, of a matrix unit's register just stored
 constexpr double evicted_load = 3.0; // of a line that is met again, from L2
 constexpr double l2_bytes_per_cycle = 32.0, l3_bytes_per_cycle = 16.0;
