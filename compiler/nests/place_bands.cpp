@@ -224,10 +224,12 @@ private:
   }
   int64_t images_of(size_t nest) const { return batch_axis(program_.nests[nest])->extent.number(); }
 
-  /// The filter that its products read.
+  /// The filter that its products read, which may be its last nest.
   int64_t bytes_of_filter(size_t last) const {
+    std::set<size_t, std::greater<>> nests = nests_before(last);
+    nests.insert(last);
     int64_t most = 0;
-    for (const size_t n : nests_before(last))
+    for (const size_t n : nests)
       if (const Nest& nest = program_.nests[n]; nest.weight >= 0)
         most = std::max(most, bytes(nest.operands[at(nest.weight)].buffer));
     return most;

@@ -29,6 +29,7 @@ namespace {
 
 constexpr size_t candidates_reported = 16; // those that measuring may begin with
 constexpr size_t tiles_reordered = 8;      // of the cheapest
+constexpr size_t windows_reordered = 16;   // of those without channels to sum up
 // Instructions of a tile's ends: what is folded into a nest is written once for each register.
 constexpr int64_t most_at_ends = 8192;
 // Loads and multiply-adds of a tile whose weights' numbers stand in the code: there is a copy of it
@@ -36,6 +37,7 @@ constexpr int64_t most_at_ends = 8192;
 constexpr double most_with_numbers = 192;
 constexpr int64_t most_gathered = 4; // registers of a tile whose operands are read lane by lane
 constexpr int64_t most_unrolled = 28, most_vectors = 7;
+constexpr int64_t most_whole = 16;     // vectors of a window's channels, all of them
 constexpr int64_t least_registers = 4; // of a tile, where it may have twice as many
 // Multiply-adds of a tile whose taps slide, all copies of them that borders of the lanes ask for.
 constexpr int64_t most_sliding = 512;
@@ -165,6 +167,8 @@ private:
       loads *= static_cast<double>(plan.slide->rows(plan.tile[plan.slide->tile].size)) /
                static_cast<double>(plan.slide->taps);
     double ends = registers * static_cast<double>(at_end_);
+    if (plan.store.kind == PlannedStore::Kind::lanes) // taken out one by one
+      ends += registers * static_cast<double>(2 * plan.lanes);
     if (plan.store.kind == PlannedStore::Kind::transposed) { // a register for each lane
       const int64_t rows = plan.tile[plan.store.rows].registers();
       ends = registers / static_cast<double>(rows) *
@@ -197,10 +201,14 @@ private:
   void try_other_orders() {
     if (builder_->is_banded() || flat_.accumulators.empty()) return;
     std::vector<TileShape> tiles;
-    for (size_t i = 0; i < std::min(tiles_reordered, scored_.size()); ++i)
-      tiles.push_back(scored_[i].tile);
-    for (const TileShape& tile : tiles)
-      if (tile.v) add(tile, LoopOrder::turned);
+    const size_t most = sums_taps_alone() ? windows_reordered : tiles_reordered;
+    for (size_t i = 0; i < std::min(most, scored_.size()); ++i) tiles.push_back(scored_[i].tile);
+    for (size_t i = 0; i < tiles.size(); ++i) {
+      if (!tiles[i].v) continue;
+      if (i < tiles_reordered) add(tiles[i], LoopOrder::turned);
+      if (sums_taps_alone() && !tiles[i].tap && tiles[i].u && builder_->constrained(*tiles[i].u))
+        add(tiles[i], LoopOrder::along_rows);
+    }
     sort();
   }
 
@@ -254,9 +262,18 @@ private:
   }
   static constexpr int64_t most_of_narrow = 3; // vectors of the longest
 
+  /// Whether a tile takes all channels of a window: what it reads lies together then, pixel beside
+  /// pixel. From memory 2x2 windows of 256 channels come twice as fast so.
+  bool may_be_whole(const NestAxis& v, int64_t vectors, int64_t lanes) const {
+    return flat_.weight < 0 && flat_.accumulators.size() == 1 && vectors <= most_whole &&
+           v.extent.number() == vectors * lanes && v.role == AxisRole::channel;
+  }
+
   void try_vector(const NestAxis& v, int64_t lanes) {
     const int64_t extent = v.extent.number();
     const int64_t most = flat_.accumulators.empty() ? 4 : most_vectors;
+    if (const int64_t all = extent / lanes; all > most && may_be_whole(v, all, lanes))
+      add({&v, lanes, extent}, LoopOrder::usual);
     for (int64_t vectors = 1; vectors <= most; ++vectors) {
       const int64_t size = vectors * lanes;
       if (vectors > 1 && size - extent >= lanes) break;
@@ -487,14 +504,26 @@ private:
     Schedule schedule = builder_->for_tile(tile, order);
     if (!tile.tap && has_numbers(*tile.v, tile.u, registers, tile.rows))
       builder_->put_numbers(schedule, *constant_);
-    if (order == LoopOrder::turned &&
+    if (order != LoopOrder::usual &&
         std::any_of(scored_.begin(), scored_.end(), [&](const Scored& scored) {
           return scored.schedule.loops == schedule.loops &&
                  scored.schedule.registers == schedule.registers;
         }))
       return; // there is only one order
+    if (order == LoopOrder::along_rows && work_items(schedule) < least_items) return;
     score(tile, std::move(schedule));
   }
+
+  /// Of one image.
+  int64_t work_items(const Schedule& schedule) const {
+    int64_t items = 1;
+    for (const LoopDirective& loop : schedule.loops)
+      if (const NestAxis& axis = *flat_.axis(loop.axis);
+          loop.parallel && axis.role != AxisRole::batch)
+        items *= ceil_div(axis.extent.number(), std::max<int64_t>(loop.tile, 1));
+    return items;
+  }
+  static constexpr int64_t least_items = 16; // that threads can share
 
   void score(const TileShape& tile, Schedule schedule) {
     if (builder_->is_ordered() && out_of_order(schedule, flat_)) return;

@@ -76,7 +76,8 @@ Schedule ScheduleBuilder::for_tile(const TileShape& tile, LoopOrder order) const
                axis->extent.number() > 2 * elementwise_chunk) {
       items.push_back({name(*axis), elementwise_chunk, 1, true});
       inner.push_back(loop);
-    } else if (tiled && constrained(*axis) && !(tile.tap && axis->var == u->var)) {
+    } else if ((tiled && constrained(*axis) && !(tile.tap && axis->var == u->var)) ||
+               (order == LoopOrder::along_rows && !inner.empty())) {
       inner.push_back(loop); // its borders are bodies of their own, one after the other
     } else {
       loop.parallel = true;
@@ -236,7 +237,7 @@ std::vector<const NestAxis*> ScheduleBuilder::parallel_order(LoopOrder by) const
   std::vector<const NestAxis*> order = first;
   const bool usual = nest_.weight >= 0 && operand_bytes(nest_.weight) <= target_.l2_bytes / 2 &&
                      (is_transform || input_bytes() > target_.l2_bytes / 2);
-  const bool space_outermost = usual != (by == LoopOrder::turned);
+  const bool space_outermost = by == LoopOrder::along_rows || usual != (by == LoopOrder::turned);
   const auto& outer = space_outermost ? space : channels;
   const auto& inner = space_outermost ? channels : space;
   order.insert(order.end(), outer.begin(), outer.end());

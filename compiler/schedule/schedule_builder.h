@@ -37,8 +37,9 @@ struct MatrixShape {
   int64_t step = 0; // elements of the sum at a time
 };
 
-/// Of the loops over tiles: as the sizes of image and weight suggest, or the other way round.
-enum class LoopOrder : uint8_t { usual, turned };
+/// Of the loops over tiles: as the sizes of image and weight suggest, or the other way round, or
+/// pixel after pixel with all of their channels, whose tiles go on where those before them ended.
+enum class LoopOrder : uint8_t { usual, turned, along_rows };
 
 class ScheduleBuilder {
 public:
