@@ -7,6 +7,7 @@
 #include "runtime/volute.hpp"
 #include "tests/support/catch.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>

@@ -12,12 +12,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
 using namespace volute;
-using tests::GuardedBuffer;
 using tests::failure_text;
+using tests::GuardedBuffer;
 using tests::NamedBatch;
 
 namespace {

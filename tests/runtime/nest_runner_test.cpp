@@ -16,6 +16,7 @@
 #include "tests/support/random_program.h"
 #include "tests/support/whole_numbers.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <memory>

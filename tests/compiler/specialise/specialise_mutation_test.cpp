@@ -8,6 +8,7 @@
 #include "tests/support/random_program.h"
 #include "tests/support/random_schedule.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
