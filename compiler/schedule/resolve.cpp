@@ -686,8 +686,9 @@ private:
   }
   /// By its own name, or as the schedule language calls any nest's.
   bool is_weight(const std::string& name) const {
-    return nest_.weight >= 0 &&
-           (name == "weight" || name == nest_.operands[static_cast<size_t>(nest_.weight)].name);
+    const std::optional<Read>& weight = facts_.weight();
+    return weight &&
+           (name == "weight" || name == nest_.operands[static_cast<size_t>(weight->operand)].name);
   }
 
   void pack_operands() {
@@ -711,7 +712,7 @@ private:
   }
 
   std::string operands_of_nest(const std::string& wanted) const {
-    if (wanted.starts_with("weight") && nest_.weight >= 0) return "write `pack weight`";
+    if (wanted.starts_with("weight") && facts_.weight()) return "write `pack weight`";
     std::vector<std::string> names;
     for (const Read& read : facts_.reads())
       names.push_back(nest_.operands[static_cast<size_t>(read.operand)].name);
@@ -805,7 +806,7 @@ private:
 
   void plan_reads() {
     for (const Read& read : facts_.reads()) {
-      if (plan_.weight == WeightUse::numbers && read.operand == nest_.weight) continue;
+      if (plan_.weight == WeightUse::numbers && read.operand == facts_.weight()->operand) continue;
       PlannedRead planned;
       planned.is_packed = plan_.packed_layout_of(read.operand) != nullptr;
       for (size_t i = 0; i < plan_.tile.size(); ++i) {
