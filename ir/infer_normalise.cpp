@@ -3,6 +3,8 @@
 #include "ir/infer_rules.h"
 #include "ir/literals.h"
 
+#include <algorithm>
+
 namespace volute::ir {
 namespace {
 

@@ -6,6 +6,7 @@
 #include <llvm/IR/InlineAsm.h>
 #include <llvm/IR/Intrinsics.h>
 
+#include <algorithm>
 #include <bit>
 
 namespace volute::compiler {

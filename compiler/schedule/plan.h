@@ -17,6 +17,7 @@
 #include "compiler/target/target.h"
 #include "ir/nest.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>

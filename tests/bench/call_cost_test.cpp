@@ -9,6 +9,7 @@
 #include "tests/support/counted_memory.h"
 #include "tests/support/tensors.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>

@@ -17,6 +17,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/golden.h"
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <sys/wait.h>

@@ -82,16 +82,25 @@ if(PKG_CONFIG)
   run(${CXX} -std=c++20 -Wall -Wextra -Werror ${SOURCE}/consumer.cpp -o ${WORK}/with_pkg_config
       ${flags} ${rpath})
   run(${WORK}/with_pkg_config)
-  execute_process(
-    COMMAND ${CXX} -std=c++20 -Wall -Wextra -Werror -fopenmp ${SOURCE}/openmp.cpp -o ${WORK}/openmp
-            ${flags} ${rpath} RESULT_VARIABLE failed ERROR_VARIABLE errors)
-  if(errors MATCHES "lomp|omp\\.h") # Clang's OpenMP is a package of its own
-    message(STATUS "this compiler has no OpenMP: its adaptor is left out")
-  elseif(failed)
-    message(SEND_ERROR "openmp.cpp: ${errors}")
-  else()
-    run(${WORK}/openmp)
-  endif()
+  # On the threads of others, where their headers are (Clang's OpenMP is a package of its own).
+  foreach(adaptor IN ITEMS "openmp omp\\.h|lomp -fopenmp" "tbb tbb/ -ltbb")
+    string(REGEX MATCH "^(.*) (.*) (.*)$" adaptor "${adaptor}")
+    set(name ${CMAKE_MATCH_1})
+    set(absent ${CMAKE_MATCH_2})
+    set(flag ${CMAKE_MATCH_3})
+    execute_process(
+      COMMAND
+        ${CXX} -std=c++20 -Wall -Wextra -Werror -DADAPTOR=<volute/threads_${name}.hpp>
+        -DTHREADS=${name}_threads ${SOURCE}/threads.cpp -o ${WORK}/threads_${name} ${flag} ${flags}
+        ${rpath} RESULT_VARIABLE failed ERROR_VARIABLE errors)
+    if(errors MATCHES "fatal error: '?(${absent})|cannot find -(${absent})")
+      message(STATUS "there is no ${name}: its adaptor is left out")
+    elseif(failed)
+      message(SEND_ERROR "threads.cpp with ${name}: ${errors}")
+    else()
+      run(${WORK}/threads_${name})
+    endif()
+  endforeach()
   # The C interface alone, as C++ of any standard.
   file(WRITE ${WORK}/c_only.cpp "#define VOLUTE_C_ONLY
 #include <volute/volute.h>

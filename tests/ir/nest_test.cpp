@@ -3,6 +3,8 @@
 #include "tests/ir/loops_small_conv.h"
 #include "tests/support/catch.h"
 
+#include <algorithm>
+
 using namespace volute;
 using namespace volute::ir;
 

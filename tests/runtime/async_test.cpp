@@ -6,6 +6,7 @@
 #include "tests/runtime/failure_text.h"
 #include "tests/support/catch.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <latch>

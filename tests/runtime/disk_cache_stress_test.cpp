@@ -7,6 +7,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/dice.h"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <fcntl.h>

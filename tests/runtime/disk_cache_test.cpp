@@ -10,6 +10,7 @@
 #include "tests/runtime/temporary_folder.h"
 #include "tests/support/catch.h"
 
+#include <algorithm>
 #include <fcntl.h>
 #include <filesystem>
 #include <sys/stat.h>

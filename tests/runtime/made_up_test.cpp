@@ -4,6 +4,7 @@
 #include "runtime/session.h"
 #include "tests/support/catch.h"
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <vector>

@@ -17,6 +17,7 @@
 #include "tests/support/stages.h"
 #include "tests/support/whole_numbers.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <memory>

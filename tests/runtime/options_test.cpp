@@ -2,6 +2,7 @@
 #include "tests/runtime/failure_text.h"
 #include "tests/support/catch.h"
 
+#include <algorithm>
 #include <map>
 
 using namespace volute;

@@ -4,6 +4,7 @@
 #include "tests/runtime/temporary_folder.h"
 #include "tests/support/catch.h"
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>

@@ -2,6 +2,7 @@
 #include "tests/support/catch.h"
 #include "tests/tools/run_tool.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <sys/wait.h>

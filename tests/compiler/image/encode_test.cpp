@@ -2,6 +2,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/dice.h"
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <memory>

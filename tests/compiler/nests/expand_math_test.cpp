@@ -4,6 +4,7 @@
 #include "tests/compiler/nests/stated_errors.h"
 #include "tests/support/catch.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>

@@ -9,6 +9,7 @@
 #include "tests/support/random_schedule.h"
 #include "tests/support/stages.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
