@@ -180,10 +180,10 @@ bool Resolver::fit_reduction(const std::vector<LoopDirective>& all, size_t at,
         return other && !other->reduction;
       });
   if (inside == all.end()) return true;
-  const std::string message =
-      fmt::format("{}: a parallel axis inside the reduction axis {}", written(*inside), loop.axis);
   if (constrained(axis.var)) {
-    refuse(inside->at, message,
+    refuse(inside->at,
+           fmt::format("{}: a parallel axis inside the reduction axis {}", written(*inside),
+                       loop.axis),
            fmt::format("taps of {} may lie in the padding: put parallel axes first", loop.axis));
     return false;
   }
@@ -197,29 +197,29 @@ bool Resolver::fit_reduction(const std::vector<LoopDirective>& all, size_t at,
 }
 
 bool Resolver::fit_tile(const LoopDirective& loop, int64_t inner, bool last) {
-  const std::string text = fmt::format("{} by {}", written(loop), loop.by);
+  const auto text = [&] { return fmt::format("{} by {}", written(loop), loop.by); };
   if (last && loop.by != inner && !loop.dot && !loop.tile) {
     const bool has_tile = plan_.held(nest_.axis(loop.axis)->var) > 1 ||
                           std::any_of(plan_.tile.begin(), plan_.tile.end(),
                                       [&](const auto& t) { return t.name == loop.axis; });
     if (has_tile)
-      refuse(loop.at, fmt::format("{}: the register tile holds {} of {}", text, inner, loop.axis),
+      refuse(loop.at, fmt::format("{}: the register tile holds {} of {}", text(), inner, loop.axis),
              fmt::format("write `{} by {}`", loop.axis, inner));
     else
       refuse(loop.at,
-             fmt::format("{}: nothing loops over the {} elements of a tile", text, loop.by),
+             fmt::format("{}: nothing loops over the {} elements of a tile", text(), loop.by),
              fmt::format("add `registers {} {}`, or a second loop over {}", loop.axis, loop.by,
                          loop.axis));
     return false;
   }
   if (last) return true;
   if (loop.by < inner) {
-    refuse(loop.at, fmt::format("{}: smaller than the register tile's {}", text, inner),
+    refuse(loop.at, fmt::format("{}: smaller than the register tile's {}", text(), inner),
            fmt::format("write `{} by {}`", loop.axis, inner));
     return false;
   }
   if (inner > 1 && loop.by % inner != 0) {
-    refuse(loop.at, fmt::format("{}: not a multiple of the register tile's {}", text, inner),
+    refuse(loop.at, fmt::format("{}: not a multiple of the register tile's {}", text(), inner),
            fmt::format("the nearest is `{} by {}`", loop.axis,
                        std::max<int64_t>(1, (loop.by + inner / 2) / inner) * inner));
     return false;

@@ -17,7 +17,7 @@ using Sentences = std::vector<std::string>;
 
 Report report_of(const std::string& program, const std::string& target = "sapphirerapids",
                  const std::string& schedule = "auto") {
-  return tests::stages_of(program, target, schedule).report;
+  return volute::tests::stages_of(program, target, schedule).report;
 }
 
 /// "x_padded 2048": what is copied, with its bytes.
