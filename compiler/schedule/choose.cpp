@@ -216,9 +216,9 @@ private:
   /// a block of the image, one of the weight and the sums that wait stay there together.
   void try_blocks() {
     const int64_t l2 = target_.l2_bytes;
-    if (builder_->is_banded() || has_parts(flat_) || flat_.weight < 0 ||
+    if (builder_->is_banded() || has_parts(flat_) || builder_->weight() < 0 ||
         flat_.accumulators.size() != 1 || builder_->input_bytes() <= l2 ||
-        builder_->operand_bytes(flat_.weight) <= l2)
+        builder_->operand_bytes(builder_->weight()) <= l2)
       return;
     const NestAxis *summed = nullptr, *made = nullptr; // channels
     for (const NestAxis& axis : flat_.axes)
@@ -265,7 +265,7 @@ private:
   /// Whether a tile takes all channels of a window: what it reads lies together then, pixel beside
   /// pixel. From memory 2x2 windows of 256 channels come twice as fast so.
   bool may_be_whole(const NestAxis& v, int64_t vectors, int64_t lanes) const {
-    return flat_.weight < 0 && flat_.accumulators.size() == 1 && vectors <= most_whole &&
+    return builder_->weight() < 0 && flat_.accumulators.size() == 1 && vectors <= most_whole &&
            v.extent.number() == vectors * lanes && v.role == AxisRole::channel;
   }
 
@@ -327,15 +327,6 @@ private:
     });
   }
 
-  static bool moves(const Nest& nest, const Expr& operand, const NestAxis& axis) {
-    bool found = false;
-    visit(operand, [&](const ExprNode& node) {
-      if (const auto* read = std::get_if<Read>(&node.is))
-        found |= stride_along(nest, read->operand, read->index, axis.var) != 0;
-    });
-    return found;
-  }
-
   bool may_be_matrices(const NestAxis& axis) const {
     return !axis.reduction && axis.extent.number() > 1 && !is_shared(flat_, axis) &&
            !shares_border(flat_, axis.var) && !facts_->in_domain(axis.var);
@@ -344,8 +335,8 @@ private:
   /// Whether results move with the axis, and of the operands one alone.
   bool is_of(const DotForm& form, const NestAxis& axis, const Expr& operand) const {
     return may_be_matrices(axis) && !builder_->constrained(axis) && is_written_along(axis) &&
-           moves(flat_, operand, axis) &&
-           !moves(flat_, operand == form.image ? form.weight : form.image, axis);
+           moves(operand, axis.var) &&
+           !moves(operand == form.image ? form.weight : form.image, axis.var);
   }
 
   void try_matrices(const DotForm& form, MatrixShape shape) {
@@ -360,7 +351,7 @@ private:
         score_matrices(shape);
         for (const NestAxis& u : flat_.axes) {
           if (&u == shape.v || &u == shape.rows_axis || !may_be_matrices(u) ||
-              !moves(flat_, form.image, u) || moves(flat_, form.weight, u))
+              !moves(form.image, u.var) || moves(form.weight, u.var))
             continue;
           shape.u = &u, shape.unrolled = 2;
           score_matrices(shape);
@@ -445,7 +436,7 @@ private:
   }
   bool lies_in_a_row(const NestAxis& v) const {
     return std::all_of(builder_->reads().begin(), builder_->reads().end(), [&](const Read& read) {
-      return read.operand == flat_.weight ||
+      return read.operand == builder_->weight() ||
              stride_along(flat_, read.operand, read.index, v.var) == 1;
     });
   }
@@ -538,7 +529,7 @@ private:
       return;
     }
     if (!plan->packed.empty() && comes_in_bursts(*plan)) {
-      schedule.prefetch.push_back({flat_.operands[static_cast<size_t>(flat_.weight)].name});
+      schedule.prefetch.push_back({flat_.operands[static_cast<size_t>(builder_->weight())].name});
       plan = resolve(schedule, *facts_, target_, weight, sums_);
     }
     if (plan->registers_needed(flat_) > target_.vector_registers - 1) return;
@@ -553,7 +544,8 @@ private:
   /// Whether the weight comes from beyond L2, a panel at a time for a few tiles each: the first of
   /// them waits. Of many tiles the first is no matter.
   bool comes_in_bursts(const Plan& plan) const {
-    if (plan.slide || plan.across || builder_->operand_bytes(flat_.weight) <= target_.l2_bytes / 2)
+    if (plan.slide || plan.across ||
+        builder_->operand_bytes(builder_->weight()) <= target_.l2_bytes / 2)
       return false;
     const std::optional<Panels> found =
         panels(flat_, plan, plan.packed.front().operand, target_.line_bytes);
@@ -568,7 +560,7 @@ private:
     if (u && constant_->moves_along(u->var)) registers /= rows;
     int64_t loads = 1; // of a vector: neighbours, or every so many-th
     for (const Read& read : builder_->reads())
-      if (read.operand != flat_.weight)
+      if (read.operand != builder_->weight())
         loads = std::max(loads, stride_along(flat_, read.operand, read.index, v.var));
     return constant_->density() * static_cast<double>(constant_->count() * registers * loads) <=
            most_with_numbers;

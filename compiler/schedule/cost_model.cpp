@@ -268,10 +268,11 @@ private:
 
   /// The same of products of matrices: loads are done beside them.
   double matrix_step_cycles(const TileSizes& size, double steps) {
+    const int32_t weight = read_in_part(plan_.instruction.dot->weight).operand;
     double products = 1, loads = 0;
     for (const int64_t r : size.registers) products *= static_cast<double>(r);
     for (const PlannedRead& read : plan_.reads) {
-      const bool is_weight = read.read.operand == nest_.weight;
+      const bool is_weight = read.read.operand == weight;
       double count = registers_of(read, size);
       if (!is_weight && !plan_.matrix->holds_images)
         count = products / static_cast<double>(size.registers[*plan_.vector]);

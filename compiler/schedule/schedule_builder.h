@@ -74,6 +74,7 @@ public:
   bool is_ordered() const { return is_ordered_; }
   const std::vector<ir::Read>& reads() const { return reads_; }
   const std::vector<std::vector<std::string>>& flattened() const { return flattened_; }
+  int32_t weight() const { return weight_; } // weight_of the nest
   int64_t operand_bytes(int32_t operand) const;
   int64_t input_bytes() const; // of all that is read, but for the weight
 
@@ -90,6 +91,7 @@ private:
   const bool dot_products_; // are taken
   const bool is_ordered_, is_banded_;
   const std::vector<ir::Read> reads_;
+  const int32_t weight_;
 };
 
 } // namespace volute::compiler

@@ -5,6 +5,7 @@
 #include "compiler/target/target.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
+#include "tests/support/stages.h"
 
 #include <fmt/format.h>
 
@@ -22,8 +23,7 @@ std::string said_of(const std::string& nest, const std::string& x, const std::st
                     const std::string& form, int64_t l2_bytes) {
   const std::string text = fmt::format(
       "program @p(%x: f32[{}], %w: f32[{}]) {{\n  %y = conv %x, %w\n  return %y\n}}\n", x, w);
-  compiler::CompileRequest request;
-  request.target = compiler::parse_target("znver4").value();
+  compiler::CompileRequest request = tests::request_for("znver4");
   request.target.l2_bytes = l2_bytes;
   request.accuracy = 1000;
   request.schedule = "form conv_y " + form;

@@ -8,6 +8,7 @@
 #include "ir/access_watch.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
+#include "tests/support/stages.h"
 
 #include <list>
 #include <string>
@@ -53,9 +54,7 @@ struct Counted {
 };
 
 Counted traffic(const std::string& text, const std::string& schedule, int64_t capacity) {
-  CompileRequest request;
-  request.target = parse_target("x86-64-v4").value();
-  request.schedule = schedule;
+  CompileRequest request = tests::request_for("x86-64-v4", schedule);
   const Stages stages = specialise_program(ir::parse(text).value(), request).value();
   REQUIRE(stages.pieces.nests.size() == 1);
   const ir::Nest& nest = stages.pieces.nests.front();
