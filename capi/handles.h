@@ -8,6 +8,7 @@
 #include "runtime/pending_kernel.h"
 #include "runtime/session.h"
 #include "runtime/status.h"
+#include "runtime/tiered_kernel.h"
 
 #include <new>
 #include <string>
@@ -37,8 +38,9 @@ struct volute_pending {
 };
 
 struct volute_kernel {
-  explicit volute_kernel(volute::Kernel made);
-  volute::Kernel kernel;
+  explicit volute_kernel(volute::TieredKernel made);
+  explicit volute_kernel(const volute::Kernel& made) : volute_kernel(volute::TieredKernel(made)) {}
+  volute::TieredKernel kernel;    // final from the beginning, unless tiers were asked for
   std::vector<std::string> names; // of the arguments of a call by position
   size_t inputs = 0;              // how many of them are inputs
 };

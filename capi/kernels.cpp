@@ -82,10 +82,10 @@ volute_status run(const volute_kernel& kernel, std::span<const volute_named_tens
 
 } // namespace
 
-volute_kernel::volute_kernel(volute::Kernel made) : kernel(std::move(made)) {
-  names = kernel.inputs();
+volute_kernel::volute_kernel(volute::TieredKernel made) : kernel(std::move(made)) {
+  names = kernel.now().inputs();
   inputs = names.size();
-  for (std::string& name : kernel.outputs()) names.push_back(std::move(name));
+  for (std::string& name : kernel.now().outputs()) names.push_back(std::move(name));
 }
 
 extern "C" {
@@ -148,7 +148,7 @@ volute_status volute_kernel_bind(const volute_kernel* kernel, const char* input,
     ir::TensorType type = runtime::type_of(given);
     TensorStrides strides;
     if (given.strides) strides.assign(given.strides, given.strides + given.rank);
-    const Expected<Kernel> made =
+    const Expected<TieredKernel> made =
         kernel->kernel.try_bind(input, TensorView(std::move(type), given.data, std::move(strides)));
     if (!made) return capi::report(error, VOLUTE_INVALID_ARGUMENT, made.diagnostics());
     *bound = new volute_kernel(*made);
@@ -157,7 +157,7 @@ volute_status volute_kernel_bind(const volute_kernel* kernel, const char* input,
 }
 
 const char* volute_kernel_name(const volute_kernel* kernel) noexcept {
-  return kernel ? kernel->kernel.name().c_str() : "";
+  return kernel ? kernel->kernel.now().name().c_str() : "";
 }
 
 size_t volute_kernel_arguments(const volute_kernel* kernel) noexcept {
@@ -173,7 +173,7 @@ bool volute_kernel_argument(const volute_kernel* kernel, size_t position, const 
   if (!kernel || position >= kernel->names.size()) return false;
   if (name) *name = kernel->names[position].c_str();
   if (tensor)
-    *tensor = described(kernel->kernel, kernel->names[position], position >= kernel->inputs);
+    *tensor = described(kernel->kernel.now(), kernel->names[position], position >= kernel->inputs);
   return true;
 }
 
@@ -181,7 +181,7 @@ bool volute_kernel_argument_named(const volute_kernel* kernel, const char* name,
                                   volute_tensor* tensor) noexcept {
   if (!kernel || !name) return false;
   try {
-    const volute_tensor found = described(kernel->kernel, name, is_output(*kernel, name));
+    const volute_tensor found = described(kernel->kernel.now(), name, is_output(*kernel, name));
     if (tensor) *tensor = found;
     return true;
   } catch (...) { // there is none of the name
@@ -193,22 +193,45 @@ bool volute_kernel_runs_in_place(const volute_kernel* kernel, const char* input,
                                  const char* output) noexcept {
   if (!kernel || !input || !output) return false;
   try {
-    return kernel->kernel.runs_in_place(input, output);
+    return kernel->kernel.now().runs_in_place(input, output);
   } catch (...) { // there are no such
     return false;
   }
 }
 
 int64_t volute_kernel_workspace_bytes(const volute_kernel* kernel) noexcept {
-  return kernel ? kernel->kernel.workspace_bytes() : 0;
+  return kernel ? kernel->kernel.now().workspace_bytes() : 0;
 }
 
 int64_t volute_kernel_owned_bytes(const volute_kernel* kernel) noexcept {
-  return kernel ? kernel->kernel.owned_bytes() : 0;
+  return kernel ? kernel->kernel.now().owned_bytes() : 0;
 }
 
 int64_t volute_kernel_mapped_bytes(const volute_kernel* kernel) noexcept {
-  return kernel ? kernel->kernel.mapped_bytes() : 0;
+  return kernel ? kernel->kernel.now().mapped_bytes() : 0;
+}
+
+bool volute_kernel_wait(const volute_kernel* kernel, double seconds) noexcept {
+  return !kernel || kernel->kernel.wait_for(seconds);
+}
+
+volute_status volute_kernel_final(const volute_kernel* kernel, volute_kernel** made,
+                                  volute_error** error) noexcept {
+  return capi::guarded(error, [&]() -> volute_status {
+    if (!made) return capi::refuse_argument(error, "made", "is NULL");
+    *made = nullptr;
+    if (!kernel) return capi::refuse_argument(error, "kernel", "is NULL");
+    const Expected<Kernel> good = kernel->kernel.wait();
+    if (!good)
+      return capi::report(error, kernel->kernel.is_cancelled() ? VOLUTE_CANCELLED : VOLUTE_REFUSED,
+                          good.diagnostics());
+    *made = new volute_kernel(*good);
+    return VOLUTE_OK;
+  });
+}
+
+void volute_kernel_cancel(const volute_kernel* kernel) noexcept {
+  if (kernel) kernel->kernel.cancel();
 }
 
 void volute_kernel_free(volute_kernel* kernel) noexcept { delete kernel; }

@@ -168,6 +168,24 @@ volute_status volute_compile(volute_session* session, const volute_program* prog
   });
 }
 
+volute_status volute_compile_tiered(volute_session* session, const volute_program* program,
+                                    const volute_option* options, volute_kernel** kernel,
+                                    volute_error** error) noexcept {
+  return capi::guarded(error, [&]() -> volute_status {
+    if (!kernel) return capi::refuse_argument(error, "kernel", "is NULL");
+    *kernel = nullptr;
+    if (!session) return capi::refuse_argument(error, "session", "is NULL");
+    if (!program) return capi::refuse_argument(error, "program", "is NULL");
+    const Expected<CompileOptions> read = compile_options(options);
+    if (!read) return refused(error, read);
+    const Expected<TieredKernel> made =
+        session->session.try_compile_tiered(program->program, *read);
+    if (!made) return refused(error, made);
+    *kernel = new volute_kernel(*made);
+    return VOLUTE_OK;
+  });
+}
+
 volute_status volute_compile_async(volute_session* session, const volute_program* program,
                                    const volute_option* options, volute_pending** pending,
                                    volute_error** error) noexcept {

@@ -307,7 +307,7 @@ VOLUTE_API void volute_session_free(volute_session* session) VOLUTE_NOEXCEPT;
 
 /* ---- compiling ------------------------------------------------------------------------------- */
 
-/** A program made callable: native code for its shapes. Never changes. */
+/** A program made callable: native code for its shapes. Never changes, unless it is tiered. */
 typedef struct volute_kernel volute_kernel;
 
 /** Compiles a program, or finds the kernel that the session has compiled before.
@@ -365,6 +365,44 @@ VOLUTE_API void volute_pending_cancel(const volute_pending* pending) VOLUTE_NOEX
 /** Ends the handle, and not what goes on behind it: the kernel comes into the session's cache,
  *  unless it was cancelled. NULL is allowed. */
 VOLUTE_API void volute_pending_free(volute_pending* pending) VOLUTE_NOEXCEPT;
+
+/** Makes a kernel that may be called a millisecond from here: without code at first, slower by an
+ *  order of magnitude, while another thread compiles; by the good code from the call on for which
+ *  that is ready. One that the session keeps, or finds on disk, is final from the beginning.
+ *
+ *  \param session  where to compile and to keep it; may end meanwhile
+ *  \param program  what to compile; may end meanwhile
+ *  \param options  as of volute_compile. Of a "deterministic" kernel both give the same bits; of
+ *                  others they may differ in the last bits of a sum, as two schedules do
+ *  \param kernel   receives the kernel, which is called, bound and described as any other
+ *  \param error    receives what is wrong, or may be NULL: what only the compiler refuses, as a
+ *                  schedule that does not fit, is told by volute_kernel_final
+ *
+ *  Each call is by one of the two from beginning to end, and waits for nothing. Kernels that are
+ *  bound from it are tiered as well. What its calls take at first they take to the end: in place,
+ *  or in a workspace of volute_kernel_workspace_bytes as it was before, and by the first kernel
+ *  still, where the good one cannot. Both are kept until the handle ends. In a child of the process
+ *  it stays as it was. */
+VOLUTE_API volute_status volute_compile_tiered(volute_session* session,
+                                               const volute_program* program,
+                                               const volute_option* options, volute_kernel** kernel,
+                                               volute_error** error) VOLUTE_NOEXCEPT;
+/** Waits until a kernel stays as it is, or for so many seconds, of which 0 only asks; whether it
+ *  does. True of a kernel that is not tiered, of one whose compile has failed, which stays without
+ *  code, and of NULL. */
+VOLUTE_API bool volute_kernel_wait(const volute_kernel* kernel, double seconds) VOLUTE_NOEXCEPT;
+/** Waits likewise, and gives the good kernel by itself; may be asked for it more than once.
+ *
+ *  \param kernel  a tiered kernel, or another, which gives itself
+ *  \param made    receives the good kernel, a handle of its own each time; the tiered one may end
+ *  \param error   receives why there is none, or may be NULL: the compile's refusal, or
+ *                 VOLUTE_CANCELLED */
+VOLUTE_API volute_status volute_kernel_final(const volute_kernel* kernel, volute_kernel** made,
+                                             volute_error** error) VOLUTE_NOEXCEPT;
+/** Gives up the compile of a tiered kernel, as volute_pending_cancel does, and with it that of what
+ *  it was bound from and what was bound from it: unless the good code is there, they stay without.
+ *  Means nothing to other kernels, and to NULL. */
+VOLUTE_API void volute_kernel_cancel(const volute_kernel* kernel) VOLUTE_NOEXCEPT;
 
 /** What becomes of a program on its way to machine code, as text: compiles anew, for any target,
  *  and keeps nothing.
@@ -442,13 +480,14 @@ VOLUTE_API bool volute_kernel_argument_named(const volute_kernel* kernel, const 
  *  are no such. */
 VOLUTE_API bool volute_kernel_runs_in_place(const volute_kernel* kernel, const char* input,
                                             const char* output) VOLUTE_NOEXCEPT;
-/** Bytes that one call needs beside its arguments. */
+/** Bytes that one call needs beside its arguments; of a tiered kernel, by the one that is called
+ *  now. As many stay enough: calls stay by the first one where the good one needs more. */
 VOLUTE_API int64_t volute_kernel_workspace_bytes(const volute_kernel* kernel) VOLUTE_NOEXCEPT;
 /** Bytes of what is bound and what was computed of it, as far as calls read it. */
 VOLUTE_API int64_t volute_kernel_owned_bytes(const volute_kernel* kernel) VOLUTE_NOEXCEPT;
 /** Bytes of code and constants, shared by a kernel and all that was bound from it. */
 VOLUTE_API int64_t volute_kernel_mapped_bytes(const volute_kernel* kernel) VOLUTE_NOEXCEPT;
-/** Ends it; NULL is allowed. */
+/** Ends it; NULL is allowed. A compile that goes on for it comes into the session's cache. */
 VOLUTE_API void volute_kernel_free(volute_kernel* kernel) VOLUTE_NOEXCEPT;
 
 #ifdef __cplusplus

@@ -1,13 +1,15 @@
 #include "runtime/background.h"
 
 #include "runtime/compiler_library.h"
+#include "runtime/fork_count.h"
 
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
+#include <memory>
 #include <mutex>
-#include <pthread.h>
 #include <system_error>
 #include <thread>
 
@@ -17,6 +19,7 @@ namespace {
 constexpr std::chrono::seconds idle_time{1}; // then a thread ends
 
 struct Queue {
+  const uint64_t forks = fork_count();
   std::mutex mutex; // guards what follows
   std::condition_variable changed;
   std::deque<std::function<void()>> work;
@@ -27,15 +30,12 @@ struct Queue {
 std::atomic<Queue*> current{nullptr};
 
 Queue& queue() {
-  if (Queue* there = current.load()) return *there;
-  auto* fresh = new Queue;
-  Queue* none = nullptr;
-  if (!current.compare_exchange_strong(none, fresh)) {
-    delete fresh;
-    return *none;
+  Queue* there = current.load();
+  while (!there || there->forks != fork_count()) {
+    auto fresh = std::make_unique<Queue>();
+    if (current.compare_exchange_strong(there, fresh.get())) return *fresh.release();
   }
-  pthread_atfork(nullptr, nullptr, [] { current.store(nullptr); });
-  return *fresh;
+  return *there;
 }
 
 void work_off(Queue& queue) {

@@ -87,6 +87,16 @@ std::optional<Kernel> MemoryCache::find(const std::string& key) {
   return kernel;
 }
 
+Kernel MemoryCache::keep(const std::string& key, const Kernel& kernel) {
+  std::vector<Kernel> dropped;
+  const std::lock_guard lock(mutex_);
+  if (const std::optional<Kernel> there = look_up(key, dropped)) return *there;
+  if (flights_.count(key) > 0) return kernel; // it comes in when that lands
+  forget_dead();
+  hold(*entries_.try_emplace(key).first, kernel, dropped);
+  return kernel;
+}
+
 Expected<Kernel> MemoryCache::get_or_compile(const std::string& key, const Compile& compile) {
   std::vector<Kernel> dropped;
   auto flight = std::make_shared<Flight>();

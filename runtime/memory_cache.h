@@ -58,6 +58,10 @@ public:
   /// The kernel of the key if it is there; counted as a hit.
   std::optional<Kernel> find(const std::string& key);
 
+  /// Holds a kernel that its caller has come by otherwise, unless somebody is making that one now.
+  /// The kernel to use is the one that is there, if there is one. Waits for nobody's compile.
+  Kernel keep(const std::string& key, const Kernel& kernel);
+
   /// Lets kernels go while all together take more than they may: since their number was last
   /// changed, calls at one time may have needed more workspaces. Takes no lock when there are none.
   void keep_within_limit();

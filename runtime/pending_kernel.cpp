@@ -1,32 +1,60 @@
 #include "runtime/pending_kernel.h"
 
+#include "runtime/fork_count.h"
+
 #include <algorithm>
 #include <chrono>
 #include <utility>
 
 namespace volute::runtime {
+namespace {
 
-bool PendingKernel::is_ready() const {
-  const std::lock_guard lock(state_->mutex);
-  return state_->result || state_->exception;
+/// Whether there is nothing to wait for; its lock may be held for good by a thread that is not
+/// here.
+bool is_over(const PendingKernel::State& state) noexcept {
+  return state.is_there.load(std::memory_order_acquire) || !state.is_made_here();
 }
+
+} // namespace
+
+PendingKernel::State::State() : State(nullptr) {}
+PendingKernel::State::State(std::shared_ptr<State> source)
+    : forks(fork_count()), from(std::move(source)) {}
+
+bool PendingKernel::State::is_made_here() const noexcept { return forks == fork_count(); }
+
+bool PendingKernel::is_ready() const noexcept { return is_over(*state_); }
 
 bool PendingKernel::wait_for(double seconds) const {
   constexpr double longest = 1e8; // some years: what a clock counts without an overflow
+  if (is_over(*state_)) return true;
+  const double most = seconds > 0 ? std::min(seconds, longest) : 0; // nor is it no number
   std::unique_lock lock(state_->mutex);
-  return state_->changed.wait_for(lock,
-                                  std::chrono::duration<double>(std::clamp(seconds, 0., longest)),
-                                  [&] { return state_->result || state_->exception; });
+  return state_->changed.wait_for(lock, std::chrono::duration<double>(most),
+                                  [&] { return state_->is_there.load(); });
 }
 
 Expected<Kernel> PendingKernel::get() const {
-  std::unique_lock lock(state_->mutex);
-  state_->changed.wait(lock, [&] { return state_->result || state_->exception; });
+  if (!is_over(*state_)) {
+    std::unique_lock lock(state_->mutex);
+    state_->changed.wait(lock, [&] { return state_->is_there.load(); });
+  }
+  if (!state_->is_there.load(std::memory_order_acquire))
+    return fail("kernel", "it was being compiled when the process forked: the parent alone has it");
   if (state_->exception) std::rethrow_exception(state_->exception);
   return *state_->result;
 }
 
-void PendingKernel::cancel() const { state_->is_cancelled.store(true); }
+void PendingKernel::cancel() const noexcept {
+  for (State* state = state_.get(); state; state = state->from.get())
+    state->is_cancelled.store(true);
+}
+
+bool PendingKernel::is_cancelled() const noexcept {
+  for (const State* state = state_.get(); state; state = state->from.get())
+    if (state->is_cancelled.load()) return true;
+  return false;
+}
 
 void finish(PendingKernel::State& state, std::optional<Expected<Kernel>> result,
             std::exception_ptr exception) {
@@ -35,6 +63,7 @@ void finish(PendingKernel::State& state, std::optional<Expected<Kernel>> result,
     const std::lock_guard lock(state.mutex);
     state.result = std::move(result);
     state.exception = std::move(exception);
+    state.is_there.store(true, std::memory_order_release);
     then = std::exchange(state.then, {});
   }
   state.changed.notify_all();
@@ -42,9 +71,9 @@ void finish(PendingKernel::State& state, std::optional<Expected<Kernel>> result,
 }
 
 void when_ready(PendingKernel::State& state, std::function<void()> what) {
-  {
+  if (!is_over(state)) {
     const std::lock_guard lock(state.mutex);
-    if (!state.result && !state.exception) {
+    if (!state.is_there.load()) {
       state.then.push_back(std::move(what));
       return;
     }

@@ -146,7 +146,8 @@ struct Session::State {
   const std::unique_ptr<DiskCache> disk; // null: nothing is kept from process to process
   const std::vector<std::unique_ptr<DiskCache>> shared; // looked into after that, never written
   std::atomic<int64_t> loads{0};                        // of kernels from there
-  std::atomic<int64_t> reports{0};                      // of reports alone
+  std::atomic<int64_t> loads_apart{0}; // of those, the ones that no cache in memory had asked for
+  std::atomic<int64_t> reports{0};     // of reports alone
   std::atomic<int64_t> stores{0};
   MemoryCache cache;
   FunctionTable functions;
@@ -422,21 +423,16 @@ Expected<TieredKernel> Session::try_compile_tiered(const ir::Program& program,
   if (!complete) return complete.failure();
   const std::string key = kernel_key(program, *complete);
   std::optional<Kernel> good = state_->cache.find(key);
-  const bool is_quick_enough = complete->schedule == "naive";
-  if (!good && !is_quick_enough)
-    if (const std::optional<Kernel> found = state_->kernel_on_disk(*complete, key))
-      good = *state_->cache.get_or_compile(key, [&] { return Expected<Kernel>(*found); });
+  if (!good && (good = state_->kernel_on_disk(*complete, key)))
+    good = state_->cache.keep(key, *good), state_->loads_apart.fetch_add(1);
   if (good) return TieredKernel(*good);
-  if (is_quick_enough) {
-    const Expected<Kernel> kernel = try_compile(program, options);
-    if (!kernel) return kernel.failure();
-    return TieredKernel(*kernel);
-  }
   // What answers first is made first: the two would take each other's time.
   // A kernel for another target may round elsewhere; nests that are run for this one do not.
   if (!complete->deterministic)
-    if (const std::optional<Kernel> theirs = state_->kernel_of_others(program, *complete))
+    if (const std::optional<Kernel> theirs = state_->kernel_of_others(program, *complete)) {
+      state_->loads_apart.fetch_add(1);
       return TieredKernel(*theirs, compile_async(program, options));
+    }
   const Expected<Kernel> quick = state_->without_code(program, *complete);
   if (quick) return TieredKernel(*quick, compile_async(program, options));
   const Expected<Kernel> only = try_compile(program, options);
@@ -539,7 +535,8 @@ MemoryCache::Counters Session::cache_counters() const {
   MemoryCache::Counters counters = state_->cache.counters();
   counters.hits += state_->functions.hits() + state_->programs.hits();
   counters.loads = state_->loads.load(std::memory_order_relaxed);
-  counters.compiles -= counters.loads; // of those that were not found in memory
+  // Of those that were not found in memory.
+  counters.compiles -= counters.loads - state_->loads_apart.load(std::memory_order_relaxed);
   counters.loads += state_->reports.load(std::memory_order_relaxed);
   counters.stores = state_->stores.load(std::memory_order_relaxed);
   return counters;

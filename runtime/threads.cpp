@@ -1,6 +1,7 @@
 #include "runtime/threads.h"
 
 #include "runtime/float_control.h"
+#include "runtime/fork_count.h"
 #include "runtime/late_library.h"
 
 #include <fmt/format.h>
@@ -8,7 +9,6 @@
 
 #include <atomic>
 #include <memory>
-#include <pthread.h>
 #include <sched.h>
 #include <thread>
 
@@ -40,18 +40,6 @@ struct Run {
 
 void run_piece(void* run, size_t index) {
   static_cast<Run*>(run)->piece(static_cast<int64_t>(index));
-}
-
-// How many forks lie between this process and the one that began: threads that were started in
-// another generation do not exist in this one.
-std::atomic<uint64_t> generation{0};
-
-void count_forks() {
-  static const bool once = [] {
-    const auto child = [] { generation.fetch_add(1); };
-    return pthread_atfork(nullptr, nullptr, child) == 0;
-  }();
-  (void)once;
 }
 
 // What is used of pthreadpool, which is loaded when the first workers are started.
@@ -88,17 +76,16 @@ struct Threads::Pool {
   ~Pool() {
     // The memory of a team that a fork has left behind stays: nobody can join its threads.
     const std::unique_ptr<Team> team(team_.load());
-    if (team && team->started_in == generation.load()) pthreadpool().destroy(team->workers);
+    if (team && team->started_in == fork_count()) pthreadpool().destroy(team->workers);
   }
 
   /// Starts the workers when they are first needed, in this process: one whose kernels are too
   /// small to be split never has them. Null when the system has not got them.
   pthreadpool_t workers(int count) const {
     Team* team = team_.load(std::memory_order_acquire);
-    while (!team || team->started_in != generation.load(std::memory_order_relaxed)) {
-      count_forks();
+    while (!team || team->started_in != fork_count()) {
       auto started = std::make_unique<Team>(
-          Team{pthreadpool().create(static_cast<size_t>(count)), generation.load()});
+          Team{pthreadpool().create(static_cast<size_t>(count)), fork_count()});
       if (!started->workers) return nullptr;
       if (team_.compare_exchange_strong(team, started.get())) return started.release()->workers;
       pthreadpool().destroy(started->workers); // another thread was faster

@@ -9,6 +9,7 @@ import html
 import os
 import re
 import threading
+import time
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, TypeVar, Union
 
 import numpy
@@ -358,7 +359,8 @@ _FRAME = """<iframe sandbox="allow-scripts" style="width:100%;height:80vh;border
 
 
 class Kernel(_volute.Kernel):
-    """A program made callable: native code for its shapes. Never changes; any thread may call it.
+    """A program made callable: native code for its shapes. Any thread may call it, and it never
+    changes, unless it is tiered (:func:`compile`).
 
     ``kernel(x, w)`` makes its outputs, as arrays of NumPy's or, where an input is torch's, of
     torch's; ``kernel(x, w, y)`` writes to those that are given. Arrays have exactly the shapes that
@@ -414,6 +416,20 @@ class Kernel(_volute.Kernel):
             raise TypeError(f"{self.name} is given all of its outputs or none: {', '.join(self.outputs)}")
         return self(*(arrays[name] for name in self.inputs + outputs))
 
+    def wait(self, timeout: Optional[float] = None) -> bool:
+        """Waits until a tiered kernel has its good code, or for so many seconds; whether it has.
+
+        Raises what its compile has failed for: then the kernel stays as it is. True of a kernel that
+        is not tiered.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:  # in between, Python looks for signals
+            left = 0.05 if end is None else end - time.monotonic()
+            if self._wait(min(left, 0.05)):
+                return True
+            if left <= 0:
+                return False
+
     def inspect(self, stage: str = "report") -> str:
         """What became of the program at a stage: program, nest, schedule, loops, llvm, asm, report.
 
@@ -467,6 +483,7 @@ def compile(
     deterministic: Optional[bool] = None,
     flush_denormals: Optional[bool] = None,
     like: Optional[Mapping[str, Any]] = None,
+    tiered: bool = False,
     session: Optional[Session] = None,
 ) -> Kernel:
     """Compiles a program, or finds the kernel that the session has compiled before.
@@ -477,12 +494,24 @@ def compile(
     arrays by the names of inputs and outputs: the kernel takes arrays of their strides, where it
     would take dense ones.
 
+    A ``tiered`` kernel may be called a millisecond later: without code at first, slower by an order of
+    magnitude, while another thread compiles, and by the good code from the call on for which that is
+    ready. ``deterministic`` has both give the same bits; otherwise the last bits of a sum may differ.
+    What is bound from it is tiered as well.
+
     >>> import numpy, volute
     >>> def pooled(b):
     ...     x = b.input("x", "f32[n=1, c=1, w=6]")
     ...     return b.max_pool(b.relu(x), kernel=2)
     >>> volute.compile(pooled)(numpy.array([[[1, -2, -3, -4, 5, 6]]], numpy.float32))
     array([[[1., 0., 6.]]], dtype=float32)
+    >>> kernel = volute.compile(pooled, tiered=True)
+    >>> kernel(numpy.array([[[1, -2, -3, -4, 5, 6]]], numpy.float32))
+    array([[[1., 0., 6.]]], dtype=float32)
+    >>> kernel.wait()
+    True
+    >>> kernel.final
+    True
     """
     if session is None:
         session = default_session()
@@ -501,11 +530,11 @@ def compile(
     for name, array in (like or {}).items():
         _, shape, strides = _volute.describe(array)
         options.append((f"strides.{name}", ", ".join(map(str, strides))))
-    return _compile(session, made, options)
+    return _compile(session, made, options, tiered)
 
 
-def _compile(session: Session, program: Program, options: Options) -> Kernel:
-    kernel = Kernel(session, program, options)
+def _compile(session: Session, program: Program, options: Options, tiered: bool = False) -> Kernel:
+    kernel = Kernel(session, program, options, tiered)
     kernel._session, kernel._program, kernel._given = session, program, options
     return kernel
 

@@ -525,19 +525,27 @@ static volute_status compile(volute_session* session, const volute_program* prog
   return status;
 }
 
-/* Kernel(session, program, options) */
+/* Kernel(session, program, options, tiered) */
 static PyObject* kernel_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   PyObject *session, *program, *list;
+  int tiered;
   (void)kwargs;
-  if (!PyArg_ParseTuple(args, "O!O!O!:Kernel", session_type, &session, program_type, &program,
-                        &PyList_Type, &list))
+  if (!PyArg_ParseTuple(args, "O!O!O!p:Kernel", session_type, &session, program_type, &program,
+                        &PyList_Type, &list, &tiered))
     return NULL;
   volute_option* options = options_in(list);
   if (!options) return NULL;
   volute_kernel* handle = NULL;
   volute_error* error = NULL;
-  const volute_status status = compile(((SessionObject*)session)->handle,
-                                       ((ProgramObject*)program)->handle, options, &handle, &error);
+  volute_session* in = ((SessionObject*)session)->handle;
+  const volute_program* of = ((ProgramObject*)program)->handle;
+  volute_status status;
+  if (tiered) {
+    Py_BEGIN_ALLOW_THREADS status = volute_compile_tiered(in, of, options, &handle, &error);
+    Py_END_ALLOW_THREADS
+  } else {
+    status = compile(in, of, options, &handle, &error);
+  }
   PyMem_Free(options);
   if (status == -1) return NULL;
   if (status) return raise_error(error, status);
@@ -859,6 +867,32 @@ static PyObject* kernel_type_of(PyObject* self, PyObject* name) {
   return string_of(volute_tensor_type(&tensor));
 }
 
+/* kernel.final */
+static PyObject* kernel_is_final(PyObject* self, void* unused) {
+  (void)unused;
+  return PyBool_FromLong(volute_kernel_wait(((KernelObject*)self)->handle, 0));
+}
+
+/* kernel._wait(seconds) -> whether it is final by then; raises what its compile has failed for */
+static PyObject* kernel_wait(PyObject* self, PyObject* seconds) {
+  volute_kernel *handle = ((KernelObject*)self)->handle, *good = NULL;
+  volute_error* error = NULL;
+  volute_status status = VOLUTE_OK;
+  bool is_final;
+  const double most = PyFloat_AsDouble(seconds);
+  if (PyErr_Occurred()) return NULL;
+  Py_BEGIN_ALLOW_THREADS is_final = volute_kernel_wait(handle, most);
+  if (is_final) status = volute_kernel_final(handle, &good, &error);
+  volute_kernel_free(good);
+  Py_END_ALLOW_THREADS return status ? raise_error(error, status) : PyBool_FromLong(is_final);
+}
+
+static PyObject* kernel_cancel(PyObject* self, PyObject* unused) {
+  (void)unused;
+  volute_kernel_cancel(((KernelObject*)self)->handle);
+  Py_RETURN_NONE;
+}
+
 #define BYTES_OF(what)                                                                             \
   static PyObject* kernel_##what(PyObject* self, void* unused) {                                   \
     (void)unused;                                                                                  \
@@ -1018,6 +1052,12 @@ static PyType_Spec program_spec = {"volute._volute.Program", sizeof(ProgramObjec
 
 static PyMethodDef kernel_methods[] = {{"_bind", kernel_bind, METH_VARARGS, NULL},
                                        {"_set_orders", kernel_set_orders, METH_O, NULL},
+                                       {"_wait", kernel_wait, METH_O, NULL},
+                                       {"cancel", kernel_cancel, METH_NOARGS,
+                                        "cancel()\n--\n\nGives up the compile of a tiered kernel, "
+                                        "and with it that of what it was bound from and what was "
+                                        "bound from it: unless the good code is there, they stay "
+                                        "without."},
                                        {"type", kernel_type_of, METH_O,
                                         "type(name)\n--\n\nType of an input, bound or not, or of "
                                         "an output, as the program text has it."},
@@ -1026,6 +1066,8 @@ static PyGetSetDef kernel_members[] = {
     {"name", kernel_name, NULL, "Its program's name.", NULL},
     {"inputs", kernel_inputs, NULL, "Names of the inputs that are not bound, in order.", NULL},
     {"outputs", kernel_outputs, NULL, "Names of the outputs, in order.", NULL},
+    {"final", kernel_is_final, NULL,
+     "Whether it stays as it is: a tiered kernel is to have code, unless that has failed.", NULL},
     {"workspace_bytes", kernel_workspace_bytes, NULL,
      "Bytes that one call needs beside its arrays.", NULL},
     {"owned_bytes", kernel_owned_bytes, NULL,

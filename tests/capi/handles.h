@@ -84,6 +84,35 @@ inline volute_tensor argument(const Kernel& kernel, const char* name, void* data
   return tensor;
 }
 
+inline Made<Kernel> compile_tiered(const Session& session, const Program& program,
+                                   const volute_option* options = nullptr) {
+  volute_kernel* kernel = nullptr;
+  volute_error* error = nullptr;
+  const volute_status status =
+      volute_compile_tiered(session.get(), program.get(), options, &kernel, &error);
+  return {Kernel(kernel), status, Error(error)};
+}
+
+/// The good kernel of a tiered one, which is waited for.
+inline Made<Kernel> final_of(const Kernel& tiered) {
+  volute_kernel* kernel = nullptr;
+  volute_error* error = nullptr;
+  const volute_status status = volute_kernel_final(tiered.get(), &kernel, &error);
+  return {Kernel(kernel), status, Error(error)};
+}
+
+/// A program that takes some seconds to compile.
+inline std::string long_program() {
+  std::string text = "program @long(%x: f32[n=1, c=8, h=90, w=90]";
+  for (int i = 0; i < 40; ++i) text += ", %w" + std::to_string(i) + ": f32[o=8, i=8, h=3, w=3]";
+  text += ") {\n  %y0 = conv %x, %w0\n";
+  for (int i = 1; i < 40; ++i)
+    text += "  %y" + std::to_string(i) + " = conv %y" + std::to_string(i - 1) + ", %w" +
+            std::to_string(i) + "\n";
+  return text + "  return %y39\n}\n";
+}
+inline const volute_option seldom[] = {{"accuracy", "1.75"}, {nullptr, nullptr}}; // on no disk
+
 using Pending = std::unique_ptr<volute_pending, Ends<volute_pending_free>>;
 
 inline Pending compile_async(const Session& session, const Program& program,

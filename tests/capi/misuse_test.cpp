@@ -127,6 +127,17 @@ TEST_CASE("NULL is refused or means nothing, wherever it is given") {
       [&](auto e) {
         return volute_compile_async(session.handle.get(), program.get(), nullptr, nullptr, e);
       },
+      [&](auto e) {
+        return volute_compile_tiered(nullptr, program.get(), nullptr, &made_kernel, e);
+      },
+      [&](auto e) {
+        return volute_compile_tiered(session.handle.get(), nullptr, nullptr, &made_kernel, e);
+      },
+      [&](auto e) {
+        return volute_compile_tiered(session.handle.get(), program.get(), nullptr, nullptr, e);
+      },
+      [&](auto e) { return volute_kernel_final(nullptr, &made_kernel, e); },
+      [&](auto e) { return volute_kernel_final(l.kernel.get(), nullptr, e); },
       [&](auto e) { return volute_pending_kernel(nullptr, &made_kernel, e); },
       [&](auto e) { return volute_pending_kernel(pending.get(), nullptr, e); },
       [&](auto e) { return volute_inspect(nullptr, program.get(), nullptr, "asm", &text, e); },
@@ -168,6 +179,8 @@ TEST_CASE("NULL is refused or means nothing, wherever it is given") {
   CHECK(volute_pending_wait(nullptr, 0));
   volute_pending_cancel(nullptr);
   volute_pending_free(nullptr);
+  CHECK(volute_kernel_wait(nullptr, 0));
+  volute_kernel_cancel(nullptr);
   CHECK(made_session == nullptr);
   CHECK(text == nullptr);
 

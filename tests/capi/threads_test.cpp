@@ -30,15 +30,8 @@ TEST_CASE("a kernel is compiled by another thread, and outlives all that it came
 
 TEST_CASE("a pending kernel may be waited for, and given up") {
   const Made<Session> session = make_session();
-  std::string text = "program @long(%x: f32[n=1, c=8, h=90, w=90]";
-  for (int i = 0; i < 40; ++i) text += ", %w" + std::to_string(i) + ": f32[o=8, i=8, h=3, w=3]";
-  text += ") {\n  %y0 = conv %x, %w0\n";
-  for (int i = 1; i < 40; ++i)
-    text += "  %y" + std::to_string(i) + " = conv %y" + std::to_string(i - 1) + ", %w" +
-            std::to_string(i) + "\n";
-  text += "  return %y39\n}\n";
-  const volute_option seldom[] = {{"accuracy", "1.75"}, {nullptr, nullptr}}; // on no disk
-  const Pending pending = compile_async(session.handle, parse(text.c_str()).handle, seldom);
+  const Pending pending =
+      compile_async(session.handle, parse(long_program().c_str()).handle, seldom);
   CHECK(!volute_pending_wait(pending.get(), 0));
   CHECK(!volute_pending_wait(pending.get(), -1));
   CHECK(!volute_pending_wait(pending.get(), 0.01));

@@ -406,6 +406,85 @@ class Threads(unittest.TestCase):
                 break
         self.assertLess(time.process_time() - begin, whole / 2, f"of {whole} s")
 
+    def test_tiered_kernels_answer_at_once_and_become_the_good_ones(self):
+        session = volute.Session(disk_cache=0)
+        x, w = floats(1, 2, 5), floats(3, 2, 3)
+        kernel = volute.compile(LAYER, tiered=True, session=session)
+        bound = kernel.bind(w=w)
+        w_then = w.copy()
+        w[:] = 99  # it was copied
+        expected = conv1d(x, w_then)
+        for one in (kernel, bound):
+            self.assertEqual(one.final, one.mapped_bytes > 0)
+        numpy.testing.assert_array_equal(kernel(x, w_then), expected)
+        numpy.testing.assert_array_equal(bound(x), expected)
+        self.assertTrue(kernel.wait())
+        self.assertTrue(bound.wait(600))
+        for one in (kernel, bound):
+            self.assertTrue(one.final)
+            self.assertGreater(one.mapped_bytes, 0)  # it has code
+        numpy.testing.assert_array_equal(kernel(x, w_then), expected)
+        numpy.testing.assert_array_equal(bound.run(x=x), expected)
+        self.assertTrue(volute.compile(LAYER, tiered=True, session=session).final)
+        plain = volute.compile(LAYER, session=session)
+        self.assertTrue(plain.final)
+        self.assertTrue(plain.wait(0))
+        plain.cancel()  # of nothing
+
+    def test_both_tiers_of_a_deterministic_kernel_give_the_same_bits(self):
+        program = """program @p(%x: f32[n=1, h=20, w=20, c=32], %w: f32[o=32, i=32, h=3, w=3]) {
+          %0 = conv %x, %w {pad = 1}
+          %y = sigmoid %0
+          return %y
+        }"""
+        random = numpy.random.default_rng(1)
+        x = random.standard_normal((1, 20, 20, 32), dtype=numpy.float32)
+        w = random.standard_normal((32, 32, 3, 3), dtype=numpy.float32) * numpy.float32(0.1)
+        session = volute.Session(disk_cache=0)
+        kernel = volute.compile(program, tiered=True, deterministic=True, session=session)
+        at_first = kernel(x, w)
+        while not kernel.wait(0):
+            self.assertTrue(numpy.array_equal(kernel(x, w), at_first))
+        self.assertGreater(kernel.mapped_bytes, 0)
+        self.assertTrue(numpy.array_equal(kernel(x, w), at_first))
+
+    def test_tiered_kernels_are_given_up_and_say_what_was_refused(self):
+        session = volute.Session(disk_cache=0)
+
+        def network(b):
+            y = b.input("x", "f32[n=1, c=8, h=90, w=90]")
+            for i in range(40):
+                y = b.conv(y, b.input(f"w{i}", "f32[o=8, i=8, h=3, w=3]"))
+            return y
+
+        kernel = volute.compile(network, tiered=True, session=session)
+        self.assertFalse(kernel.final)
+        self.assertFalse(kernel.wait(0))
+        self.assertFalse(kernel.wait(0.01))
+        self.assertFalse(kernel.wait(-1))
+
+        timer = threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT))
+        with self.assertRaises(KeyboardInterrupt):
+            timer.start()
+            kernel.wait()
+        timer.join()
+        kernel.cancel()
+        with self.assertRaisesRegex(volute.Error, "network: its compilation was cancelled"):
+            kernel.wait()
+        self.assertTrue(kernel.final)
+        x = floats(1, 8, 90, 90)
+        w = numpy.zeros((8, 8, 3, 3), numpy.float32)
+        w[range(8), range(8), 1, 1] = 1
+        numpy.testing.assert_array_equal(kernel(x, *[w] * 40), x[:, :, 40:50, 40:50])
+
+        with self.assertRaisesRegex(volute.Error, "no such"):
+            volute.compile(LAYER, target="no such", tiered=True)
+        kernel = volute.compile(LAYER, schedule="for q", tiered=True, session=session)
+        with self.assertRaisesRegex(volute.Error, "^schedule:1:5: "):
+            kernel.wait()
+        numpy.testing.assert_array_equal(kernel(floats(1, 2, 5), floats(3, 2, 3)),
+                                         conv1d(floats(1, 2, 5), floats(3, 2, 3)))
+
     def test_an_interrupt_is_heard_while_something_is_inspected(self):
         entered, may_end = threading.Event(), threading.Event()
 

@@ -52,6 +52,32 @@ TEST_CASE("a key is compiled once and found after") {
   CHECK(counters.failures == 0);
 }
 
+TEST_CASE("a kernel that came otherwise is kept, and waits for nobody who makes the same") {
+  MemoryCache cache(1 << 20);
+  const Kernel given = *Kernel::load(twice_image(1)), other = *Kernel::load(twice_image(2));
+  CHECK(width_of(cache.keep("a", given)) == 1);
+  CHECK(width_of(cache.keep("a", other)) == 1); // that was there first
+  CHECK(width_of(*cache.find("a")) == 1);
+  CHECK(cache.counters().compiles == 0);
+  CHECK(cache.counters().bytes == kernel_bytes);
+  std::atomic<bool> is_compiling{false}, may_end{false};
+  std::thread maker([&] {
+    (void)cache.get_or_compile("b", [&] {
+      is_compiling = true;
+      while (!may_end) std::this_thread::yield();
+      return Expected<Kernel>(other);
+    });
+  });
+  while (!is_compiling) std::this_thread::yield();
+  CHECK(width_of(cache.keep("b", given)) == 1);
+  CHECK(cache.counters().kernels == 1);
+  may_end = true;
+  maker.join();
+  CHECK(width_of(*cache.find("b")) == 2);
+  CHECK(cache.counters().kernels == 2);
+  CHECK(cache.counters().bytes == 2 * kernel_bytes);
+}
+
 TEST_CASE("the kernel used longest ago goes first") {
   MemoryCache cache(2 * kernel_bytes);
   std::atomic<int> compiles{0};
