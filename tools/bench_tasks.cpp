@@ -54,6 +54,16 @@ std::vector<ProgramSource> sources_of(const TaskOptions& options,
   return sources;
 }
 
+/// That no program is left of those that there are: a few of their names, from the first to the
+/// last.
+[[noreturn]] void none_is_left(const std::vector<std::string>& names) {
+  std::vector<std::string> some;
+  const size_t shown = std::min<size_t>(names.size(), 6);
+  for (size_t i = 0; i < shown; ++i) some.push_back(names[i * names.size() / shown]);
+  misuse("--only and --layout leave no program",
+         shown == 0 ? "" : fmt::format("there are {}, as {}", names.size(), fmt::join(some, ", ")));
+}
+
 /// Of a file that says how often its programs are used: a network.
 std::string group_of(const ProgramSource& source, const ir::Program& program) {
   const std::string stem = std::filesystem::path(source.name).stem().string();
@@ -96,12 +106,14 @@ Tasks tasks_of(const TaskOptions& options, Invocation& invocation) {
   Tasks tasks;
   tasks.fill = fill_of(options, inputs);
   tasks.sources = sources_of(options, files, invocation);
+  std::vector<std::string> names;
   for (const ProgramSource& source : tasks.sources) {
     const auto uses = uses_in(source.text);
     const ir::Program* entry =
         options.source.entry.empty() ? nullptr : &source.entry(options.source.entry);
     for (const ir::Program& program : source.all()) {
       if (entry && entry != &program) continue;
+      names.push_back(program.name);
       if (!std::regex_search(program.name, only)) continue;
       if (other != Layout::either && layout_of(program) == other) continue;
       const auto found = uses.find(program.name);
@@ -109,7 +121,7 @@ Tasks tasks_of(const TaskOptions& options, Invocation& invocation) {
                            entry || uses.empty() ? "" : group_of(source, program)});
     }
   }
-  if (tasks.all.empty()) misuse("--only and --layout leave no program");
+  if (tasks.all.empty()) none_is_left(names);
   if (!inputs.empty()) {
     if (tasks.all.size() > 1)
       misuse(fmt::format("{}={} is for one program, and these are {}", inputs[0].name,

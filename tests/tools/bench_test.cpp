@@ -88,6 +88,9 @@ TEST_CASE("a bench command line that makes no sense is refused", "[bench]") {
              StartsWith("error: --against: there is no contender 'mkl'\nthere are naive, cpp"));
   CHECK_THAT(run_volute("bench").err, StartsWith("error: there is no program"));
   CHECK(run_volute("bench").status == 2);
+  CHECK_THAT(run_volute("bench resnet18 --only 5x5").err,
+             StartsWith("error: --only and --layout leave no program\n"
+                        "there are 26, as conv7x7s2_3_64_224_nchw, "));
   const Ran seconds = run_volute("bench examples/first.vlt --seconds 0");
   CHECK(seconds.status == 2);
   CHECK_THAT(seconds.err, StartsWith("error: --seconds: 0 is not above 0"));
