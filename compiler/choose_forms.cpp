@@ -100,11 +100,12 @@ double predicted_cycles(const ir::Nest& nest, const Target& target,
 /// Of a nest's images on their way from and to where L2 does not hold them, each once.
 double far_cycles(const ir::Nest& nest, const std::vector<ir::Buffer>& buffers,
                   const Target& target) {
+  const int32_t weight = weight_of(nest);
   double bytes = 0;
   for (size_t i = 0; i < nest.operands.size(); ++i) {
     const ir::Buffer& buffer = buffers[static_cast<size_t>(nest.operands[i].buffer)];
     const int64_t size = buffer.elements * size_of(buffer.element);
-    if (buffer.role != ir::Buffer::Role::scratch && static_cast<int32_t>(i) != nest.weight &&
+    if (buffer.role != ir::Buffer::Role::scratch && static_cast<int32_t>(i) != weight &&
         size > target.l2_bytes)
       bytes += static_cast<double>(size);
   }

@@ -107,9 +107,8 @@ struct Nest {
   std::vector<Accumulator> accumulators; // none: an element-wise nest
   std::vector<Write> writes;
   std::optional<Placement> placement;
-  int32_t weight = -1; // the operand that `pack weight` means, if any
-  std::string form;    // the algorithm that it is of ("dot"); empty: the direct sum
-  std::string origin;  // the statements it came from: "conv %0, relu %y"
+  std::string form;   // the algorithm that it is of ("dot"); empty: the direct sum
+  std::string origin; // the statements it came from: "conv %0, relu %y"
   /// The same as indices into the statements of the program that was lowered, the head first.
   std::vector<size_t> statements; // and so into NestProgram::sources
 

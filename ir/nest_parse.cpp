@@ -90,7 +90,6 @@ private:
     if (line.is("reduce") && is_word) return axes(line, true);
     if (line.is("within") && !is_place(line)) return constraints(line, nest.domain);
     if (line.is("where") && !is_place(line)) return constraints(line, nest.constraints);
-    if (line.is("weight") && is_word) return weight(line);
     if (line.is("form") && is_word) return form(line);
     if (line.is("computed") && is_word) return placement(line);
     if (line.is("scatter") && !line.token(1).is("[") && !line.token(1).is(":"))
@@ -147,14 +146,6 @@ private:
                                      described(line.token())));
     line.advance(), line.advance();
     nest.tables.push_back(parse_entries(line));
-  }
-
-  void weight(LineCursor& line) {
-    line.advance();
-    const Location at = line.where();
-    const int32_t found = operand_called(line.name("an operand"));
-    if (found < 0) line.refuse_at(at, "there is no such operand");
-    nest.weight = found;
   }
 
   void form(LineCursor& line) {

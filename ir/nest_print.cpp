@@ -114,9 +114,6 @@ private:
 
   // What this nest is for, and where it runs.
   void print_roles() {
-    if (nest_.weight >= 0)
-      line(fmt::format("weight {}",
-                       name_text(nest_.operands.at(static_cast<size_t>(nest_.weight)).name)));
     if (!nest_.form.empty()) line(fmt::format("form {}", name_text(nest_.form)));
     if (nest_.placement) {
       const auto consumer = static_cast<size_t>(nest_.placement->consumer);

@@ -21,7 +21,7 @@ public:
   void verify() {
     declare_parameters(nest_.parameters, parallel_, findings_);
     check_views(parallel_, findings_);
-    check_references();
+    if (nest_.placement) check_placement(*nest_.placement);
     const Scope parameters = parallel_;
     declare_axes(parameters);
     // Where there is something wrong with what things are, what they do means little.
@@ -50,13 +50,6 @@ public:
 private:
   bool is_operand(int32_t id) const {
     return id >= 0 && static_cast<size_t>(id) < nest_.operands.size();
-  }
-
-  void check_references() {
-    if (nest_.weight >= 0 && !is_operand(nest_.weight))
-      findings_.add(
-          fmt::format("its weight is operand {} of {}", nest_.weight, nest_.operands.size()));
-    if (nest_.placement) check_placement(*nest_.placement);
   }
 
   void check_placement(const Placement& placement) {

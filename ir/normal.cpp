@@ -241,7 +241,6 @@ std::vector<Var> bring_into_form(Nest& nest) {
   for (NestAxis& axis : nest.axes) axis.extent = variables(axis.extent);
   renumber(nest.operands, variables);
   const std::vector<int32_t> numbers = join_views(nest.operands, true);
-  nest.weight = renumbered(nest.weight, numbers);
   for (auto* constraints : {&nest.constraints, &nest.domain})
     for (Constraint& c : *constraints) c = {variables(c.value), variables(c.extent)};
   std::set<std::string> taken;

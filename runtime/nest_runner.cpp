@@ -246,11 +246,14 @@ private:
   void fetch(const Op& op, const LaneBlock& to, const Region& region) const {
     const Place& place = op.place;
     const int64_t size = size_of(place.element);
-    const std::byte* first = place.looked.empty() ? first_of(place, region) : memory(place);
+    if (!place.looked.empty())
+      return for_each(to, op, [&](int64_t r, int64_t l) {
+        return read_element(memory(place) + element(place, region, r, l) * size, place.element);
+      });
+    const std::byte* first = first_of(place, region);
     for_each(to, op, [&](int64_t r, int64_t l) {
-      const int64_t at = place.looked.empty() ? r * place.at.by_row + l * place.at.by_lane
-                                              : element(place, region, r, l);
-      return read_element(first + at * size, place.element);
+      return read_element(first + (r * place.at.by_row + l * place.at.by_lane) * size,
+                          place.element);
     });
   }
 

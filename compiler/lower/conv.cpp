@@ -81,7 +81,6 @@ void accumulate_products(const GroupLowering& group, NestBuilder& to, const Coor
   Expr image = converted(type, to.read(x, input));
   Expr filter = converted(type, to.read(weight, tap));
   const Expr start = bias();
-  to.nest.weight = to.operand(weight);
   if (is_integer(type)) {
     const ir::Convolution conv = convolution(statement.operation).value();
     image = minus(image, ir::imm_integer(conv.x_zero_point, ElementType::i32));

@@ -384,10 +384,8 @@ bool lower_grouped_products(const GroupLowering& group) {
     index.emplace_back(d.tap[Axis::i]);
     element = to.read(spoken(group.program.name_of(w)) + "_joined", joined.buffer, joined.dims,
                       std::move(index));
-    to.nest.weight = std::get<ir::Read>(element->is).operand;
   } else {
     element = weight_element(to, problem, d.tap);
-    to.nest.weight = to.operand(w);
   }
   const Expr filter = converted(type, element);
   const Expr image = converted(type, d.image);

@@ -202,7 +202,6 @@ void accumulate_split_products(const Lowering::SplitProducts& split, const Group
   at = to.index(w, tap);
   at.insert(at.begin(), ir::Subscript(of_weight));
   const Expr filter = to.read(split.weight.name, split.weight.buffer, split.weight.dims, at);
-  to.nest.weight = std::get<ir::Read>(filter->is).operand;
   to.accumulate(bias(), [&](const Expr& sum) {
     return fma(ir::convert_to(ElementType::f32, image), ir::convert_to(ElementType::f32, filter),
                sum);

@@ -150,11 +150,8 @@ private:
     std::vector<double> numbers;
     for (const std::vector<double>& r : matrix) numbers.insert(numbers.end(), r.begin(), r.end());
     const int32_t table = lowering_.table(name, ElementType::f32, numbers);
-    const Expr number =
-        to.read(name, table, ir::contiguous({std::ssize(matrix), std::ssize(matrix.front())}),
-                {row, column});
-    to.nest.weight = std::get<ir::Read>(number->is).operand;
-    return number;
+    return to.read(name, table, ir::contiguous({std::ssize(matrix), std::ssize(matrix.front())}),
+                   {row, column});
   }
 
   Affine parallel_points(NestBuilder& to, const Tiled& tiled) const {
@@ -331,7 +328,6 @@ private:
     into.add(o, outputs_);
     const Expr element = read(to, image, std::move(from));
     const Expr factor = read(to, filter, std::move(of_filter));
-    to.nest.weight = std::get<ir::Read>(factor->is).operand;
     to.accumulate(number(0, ElementType::f32),
                   [&](const Expr& sum) { return fma(element, factor, sum); });
     return write(to, result_name() + "_points", into);

@@ -55,33 +55,33 @@ Expr simplified(const Expr& node) {
 
 std::optional<ConstantWeight> ConstantWeight::of(const Nest& nest,
                                                  const std::vector<Buffer>& buffers) {
-  if (nest.weight < 0 || nest.accumulators.size() != 1 || nest.points() == 0) return std::nullopt;
-  const int32_t buffer = nest.operands[static_cast<size_t>(nest.weight)].buffer;
+  const int32_t operand = weight_of(nest);
+  if (operand < 0 || nest.points() == 0) return std::nullopt;
+  const int32_t buffer = nest.operands[static_cast<size_t>(operand)].buffer;
   if (static_cast<size_t>(buffer) >= buffers.size() || !buffers[static_cast<size_t>(buffer)].data)
     return std::nullopt;
-  ConstantWeight weight(nest, buffers);
+  ConstantWeight weight(nest, operand, buffers);
   if (!weight.read_access()) return std::nullopt;
   weight.find_zeros();
   return weight;
 }
 
 bool ConstantWeight::read_access() {
-  const Expr whole = weight_expression(*nest_);
-  const Read& read = read_in_part(whole, nest_->weight);
-  const View& view = nest_->operands[static_cast<size_t>(nest_->weight)];
+  const Expr whole = part_of_operand(*nest_, operand_);
+  const Read& read = read_in_part(whole);
   strides_.resize(nest_->vars.size());
   taps_.resize(nest_->vars.size());
   for (size_t d = 0; d < read.index.size(); ++d) {
-    if (read.index[d].table >= 0 || !view.dims[d].stride.is_constant()) return false;
+    if (read.index[d].table >= 0 || !view().dims[d].stride.is_constant()) return false;
     for (const Affine::Term& term : read.index[d].at.terms())
       if (std::none_of(nest_->axes.begin(), nest_->axes.end(),
                        [&](const NestAxis& axis) { return axis.var == term.var; }))
         return false; // a parameter says which weights they are
-    first_ += read.index[d].at.constant_term() * view.dims[d].stride.number();
+    first_ += read.index[d].at.constant_term() * view().dims[d].stride.number();
   }
   for (const NestAxis& axis : nest_->axes) {
     const auto var = static_cast<size_t>(axis.var.id);
-    strides_[var] = stride_along(*nest_, nest_->weight, read.index, axis.var);
+    strides_[var] = stride_along(*nest_, operand_, read.index, axis.var);
     if (strides_[var] == 0) continue;
     if (!axis.extent.is_constant()) return false;
     count_ *= axis.extent.number();
@@ -93,13 +93,12 @@ bool ConstantWeight::read_access() {
 
 /// Finds which elements add nothing as weights.
 void ConstantWeight::find_zeros() {
-  const Buffer& buffer =
-      (*buffers_)[static_cast<size_t>(nest_->operands[static_cast<size_t>(nest_->weight)].buffer)];
+  const Buffer& buffer = (*buffers_)[static_cast<size_t>(view().buffer)];
   const Expr& update = nest_->accumulators.front().update;
   const auto adds_nothing = [&](const Expr& element) {
     const Expr with = rewrite(update, [&](const Expr& node) {
       const auto* read = std::get_if<Read>(&node->is);
-      return simplified(read && read->operand == nest_->weight ? element : node);
+      return simplified(read && read->operand == operand_ ? element : node);
     });
     return std::holds_alternative<Acc>(with->is);
   };
@@ -170,7 +169,7 @@ Expr ConstantWeight::number(const ExprNode& node, const KnownValues& known) cons
   if (!buffer.data || buffer.element != node.type) return nullptr;
   // The weight, and the vectors beside it. A constant image is read where the tile meets it, and is
   // neutral elsewhere.
-  if (read->operand != nest_->weight && view.dims.size() > 1) return nullptr;
+  if (read->operand != operand_ && view.dims.size() > 1) return nullptr;
   int64_t offset = 0;
   for (size_t d = 0; d < read->index.size(); ++d) {
     if (read->index[d].table >= 0 || !view.dims[d].stride.is_constant()) return nullptr;

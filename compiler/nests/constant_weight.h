@@ -5,7 +5,6 @@
 //     acc <- fma(x[h - 1, w], -1, acc)           with its number put in
 #pragma once
 
-#include "compiler/schedule/schedule.h"
 #include "ir/nest.h"
 
 #include <optional>
@@ -39,14 +38,16 @@ public:
   ir::Expr put_in(const ir::Expr& update, const KnownValues& known) const;
 
 private:
-  ConstantWeight(const ir::Nest& nest, const std::vector<ir::Buffer>& buffers)
-      : nest_(&nest), buffers_(&buffers) {}
+  ConstantWeight(const ir::Nest& nest, int32_t operand, const std::vector<ir::Buffer>& buffers)
+      : nest_(&nest), operand_(operand), buffers_(&buffers) {}
+  const ir::View& view() const { return nest_->operands[static_cast<size_t>(operand_)]; }
   bool read_access();
   void find_zeros();
   bool is_zero_from(size_t axis, int64_t offset, const KnownValues& known) const;
   ir::Expr number(const ir::ExprNode& read, const KnownValues& known) const;
 
   const ir::Nest* nest_;
+  int32_t operand_;
   const std::vector<ir::Buffer>* buffers_;
   std::vector<int64_t> strides_; // elements of the weight, by nest variable
   std::vector<bool> taps_;       // positions of the kernel, by nest variable

@@ -22,9 +22,9 @@ NestFacts::NestFacts(const Nest& nest)
     facts.result_lanes = compiler::lanes_may_run_along(nest, axis.var, false);
     if (axis.reduction) facts.dot = dot_form(nest, axis.var);
   }
-  if (nest.weight < 0) return;
+  const int32_t weight = weight_of(nest);
   const auto read = std::find_if(reads_.begin(), reads_.end(),
-                                 [&](const Read& r) { return r.operand == nest.weight; });
+                                 [&](const Read& r) { return r.operand == weight; });
   if (read != reads_.end()) weight_ = *read;
 }
 

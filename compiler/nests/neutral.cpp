@@ -1,5 +1,6 @@
 #include "compiler/nests/neutral.h"
 
+#include "compiler/nests/weight_expression.h"
 #include "ir/number.h"
 #include "ir/walk.h"
 
@@ -35,7 +36,8 @@ double evaluate_constant(const Expr& e) {
 }
 
 /// The update with accumulators at `value`, the weight at `weight`, other reads at `element`.
-Scalar evaluate(const Nest& nest, const Expr& e, double value, double element, double weight) {
+Scalar evaluate(const Expr& e, double value, double element, int32_t weight_operand,
+                double weight) {
   std::unordered_map<const ExprNode*, Scalar> known;
   visit(e, [&](const ExprNode& node) {
     Scalar& result = known[&node];
@@ -44,7 +46,7 @@ Scalar evaluate(const Nest& nest, const Expr& e, double value, double element, d
     } else if (std::holds_alternative<Position>(node.is)) {
       result = as_scalar(7);
     } else if (const auto* read = std::get_if<Read>(&node.is)) {
-      result = in_type(node.type, read->operand == nest.weight ? weight : element);
+      result = in_type(node.type, read->operand == weight_operand ? weight : element);
     } else {
       std::array<Scalar, 4> operands{};
       size_t n = 0;
@@ -84,11 +86,12 @@ std::optional<double> neutral_element(const Nest& nest) {
   for (const View& view : nest.operands)
     if (size_of(view.element) == 1)
       for (int byte = -128; byte < 256; ++byte) candidates.push_back(byte);
+  const int32_t weight_operand = weight_of(nest);
   const auto keeps = [&](double element) {
     for (const Accumulator& a : nest.accumulators)
       for (double value : values_before(nest, a))
         for (double weight : {2.0, 3.0}) { // one of them is not the weight's zero point
-          const Scalar after = evaluate(nest, a.update, value, element, weight);
+          const Scalar after = evaluate(a.update, value, element, weight_operand, weight);
           const bool same = is_float(a.type) ? after.real == value ||
                                                    (std::isnan(after.real) && std::isnan(value))
                                              : after.integer == as_scalar(value).integer;

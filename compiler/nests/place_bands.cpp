@@ -2,6 +2,7 @@
 
 #include "compiler/nests/band_link.h"
 #include "compiler/nests/bands.h"
+#include "compiler/nests/weight_expression.h"
 #include "ir/walk.h"
 
 #include <fmt/format.h>
@@ -110,6 +111,10 @@ private:
     const Buffer& b = program_.buffers[at(buffer)];
     return b.elements * size_of(b.element);
   }
+  int64_t bytes_of_weight(const Nest& nest) const {
+    const int32_t weight = weight_of(nest);
+    return weight < 0 ? 0 : bytes(nest.operands[at(weight)].buffer);
+  }
 
   /// The outermost axis of space, if another one is left to be walked in vectors.
   const NestAxis* band_axis_of(const Nest& nest) const {
@@ -135,12 +140,10 @@ private:
     if (from.kind == NestKind::filter_transform) return; // made when the weight is bound
     if (ends_algorithm(producer)) return refuse("it is computed in bands of its own");
     if (has_parameters(from) || has_parameters(to)) return refuse("its sizes are parameters");
-    const auto is_large = [&](const Nest& nest) {
-      return nest.weight >= 0 && bytes(nest.operands[at(nest.weight)].buffer) > small_weight;
-    };
-    if (from.weight >= 0 && to.weight >= 0 && (is_large(from) || is_large(to)))
+    const int64_t of_from = bytes_of_weight(from), of_to = bytes_of_weight(to);
+    if (of_from > 0 && of_to > 0 && (of_from > small_weight || of_to > small_weight))
       return refuse("each would read all its weights again for every band");
-    if (to.weight >= 0 && bytes(to.operands[at(to.weight)].buffer) > target_.l2_bytes / 2)
+    if (of_to > target_.l2_bytes / 2)
       return refuse("its weights would be read again for every band, and are more than half of L2");
     // A nest that is cut already has its bands; what feeds it follows.
     const auto cut_already = cuts_.find(consumer);
@@ -192,7 +195,7 @@ private:
     const Nest& from = program_.nests[producer];
     if (from.kind == NestKind::transform) return true;
     return program_.nests[consumer].kind == NestKind::transform && from.kind == NestKind::compute &&
-           from.weight >= 0 && ends_algorithm(producer);
+           weight_of(from) >= 0 && ends_algorithm(producer);
   }
   /// Whether it reads what a transform made.
   bool ends_algorithm(size_t nest) const {
@@ -224,12 +227,12 @@ private:
   }
   int64_t images_of(size_t nest) const { return batch_axis(program_.nests[nest])->extent.number(); }
 
-  /// The filter that its products read.
+  /// The filter that its products read, which may be its last nest.
   int64_t bytes_of_filter(size_t last) const {
+    std::set<size_t, std::greater<>> nests = nests_before(last);
+    nests.insert(last);
     int64_t most = 0;
-    for (const size_t n : nests_before(last))
-      if (const Nest& nest = program_.nests[n]; nest.weight >= 0)
-        most = std::max(most, bytes(nest.operands[at(nest.weight)].buffer));
+    for (const size_t n : nests) most = std::max(most, bytes_of_weight(program_.nests[n]));
     return most;
   }
 

@@ -15,6 +15,19 @@ int64_t stride_along(const Nest& nest, int32_t operand, const Index& index, Var 
   return stride;
 }
 
+bool moves(const Index& index, Var axis) {
+  return std::any_of(index.begin(), index.end(),
+                     [&](const Subscript& s) { return s.at.depends_on(axis); });
+}
+
+bool moves(const Expr& value, Var axis) {
+  bool found = false;
+  visit(value, [&](const ExprNode& node) {
+    if (const auto* read = std::get_if<Read>(&node.is)) found |= moves(read->index, axis);
+  });
+  return found;
+}
+
 bool shares_border(const Nest& nest, Var axis) {
   const auto shared = [&](const Constraint& c) {
     if (!c.value.depends_on(axis)) return false;

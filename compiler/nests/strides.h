@@ -8,6 +8,10 @@ namespace volute::compiler {
 /// Elements between neighbours along `axis` in an access; 0 when it does not move.
 int64_t stride_along(const ir::Nest& nest, int32_t operand, const ir::Index& index, ir::Var axis);
 
+/// Whether a place moves with the axis; of a value, whether anything that it reads does.
+bool moves(const ir::Index& index, ir::Var axis);
+bool moves(const ir::Expr& value, ir::Var axis);
+
 /// Whether the axis meets a border together with another parallel axis, as two digits of one
 /// position do: then a border is no number of tiles, and the axis is not tiled.
 bool shares_border(const ir::Nest& nest, ir::Var axis);

@@ -9,15 +9,17 @@
 
 namespace volute::compiler {
 
+/// The operand that is the weight of a nest, or -1: where products are summed up, the factor that
+/// is the same for all images and at all places, if the other one is not. Of several that the
+/// factor reads, the one that moves with what is summed up: a zero point beside it is none.
+int32_t weight_of(const ir::Nest& nest);
+
 /// The largest part of the first accumulator's update that reads an operand, and beside it nothing
 /// but constants; null when it does not read it.
 ir::Expr part_of_operand(const ir::Nest& nest, int32_t operand);
 
-/// That of the nest's weight. Throws InternalError when the nest's weight is never read.
-ir::Expr weight_expression(const ir::Nest& nest);
-
-/// The read of the operand in its part.
-const ir::Read& read_in_part(const ir::Expr& part, int32_t operand);
+/// The read of the operand in its part, which reads no other.
+const ir::Read& read_in_part(const ir::Expr& part);
 
 /// The nest with that part replaced by a read of the operand, of the part's type: what a nest reads
 /// once the operand is packed.

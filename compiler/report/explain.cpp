@@ -1,6 +1,7 @@
 #include "compiler/report/explain.h"
 
 #include "compiler/lower/fuse.h"
+#include "compiler/nests/weight_expression.h"
 #include "compiler/report/integer_bound.h"
 #include "compiler/report/sizes.h"
 #include "ir/def_use.h"
@@ -219,8 +220,9 @@ private:
         if (axis.role == AxisRole::residue) of_nest *= axis.extent.number();
         if (axis.role == AxisRole::tap) taps_of_nest *= axis.extent.number();
       }
-      (nest->weight < 0 ? empty : phases) += of_nest;
-      if (nest->weight >= 0) taps.push_back(std::to_string(taps_of_nest));
+      const bool has_taps = weight_of(*nest) >= 0;
+      (has_taps ? phases : empty) += of_nest;
+      if (has_taps) taps.push_back(std::to_string(taps_of_nest));
     }
     if (taps.empty() && empty == 0) return; // no work
     const bool alike = std::all_of(taps.begin(), taps.end(),
@@ -316,7 +318,7 @@ private:
     for (const auto& [name, bytes] : told.packed)
       for (const ir::View& operand : nest.operands)
         if (operand.name == name) {
-          const bool is_weight = &operand - nest.operands.data() == nest.weight;
+          const bool is_weight = &operand - nest.operands.data() == weight_of(nest);
           report_.copies.push_back({name + "_packed", bytes,
                                     fmt::format("{} in the order in which {} reads it, {}",
                                                 is_weight ? "the weight" : "%" + name, nest.name,
@@ -361,8 +363,9 @@ private:
   // ---- which instructions multiply ----------------------------------------------------------
 
   std::string products(const Nest& nest) const {
-    if (nest.weight < 0 || nest.accumulators.empty()) return "";
-    const ElementType narrow = nest.operands[static_cast<size_t>(nest.weight)].element;
+    const int32_t weight = weight_of(nest);
+    if (weight < 0) return "";
+    const ElementType narrow = nest.operands[static_cast<size_t>(weight)].element;
     const ElementType wide = nest.accumulators.front().type;
     if (narrow == wide) return "";
     const auto schedule = schedules_.find(nest.name);

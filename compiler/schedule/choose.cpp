@@ -29,6 +29,7 @@ namespace {
 
 constexpr size_t candidates_reported = 16; // those that measuring may begin with
 constexpr size_t tiles_reordered = 8;      // of the cheapest
+constexpr size_t windows_reordered = 16;   // of those without channels to sum up
 // Instructions of a tile's ends: what is folded into a nest is written once for each register.
 constexpr int64_t most_at_ends = 8192;
 // Loads and multiply-adds of a tile whose weights' numbers stand in the code: there is a copy of it
@@ -36,6 +37,7 @@ constexpr int64_t most_at_ends = 8192;
 constexpr double most_with_numbers = 192;
 constexpr int64_t most_gathered = 4; // registers of a tile whose operands are read lane by lane
 constexpr int64_t most_unrolled = 28, most_vectors = 7;
+constexpr int64_t most_whole = 16;     // vectors of a window's channels, all of them
 constexpr int64_t least_registers = 4; // of a tile, where it may have twice as many
 // Multiply-adds of a tile whose taps slide, all copies of them that borders of the lanes ask for.
 constexpr int64_t most_sliding = 512;
@@ -165,6 +167,8 @@ private:
       loads *= static_cast<double>(plan.slide->rows(plan.tile[plan.slide->tile].size)) /
                static_cast<double>(plan.slide->taps);
     double ends = registers * static_cast<double>(at_end_);
+    if (plan.store.kind == PlannedStore::Kind::lanes) // taken out one by one
+      ends += registers * static_cast<double>(2 * plan.lanes);
     if (plan.store.kind == PlannedStore::Kind::transposed) { // a register for each lane
       const int64_t rows = plan.tile[plan.store.rows].registers();
       ends = registers / static_cast<double>(rows) *
@@ -197,10 +201,14 @@ private:
   void try_other_orders() {
     if (builder_->is_banded() || flat_.accumulators.empty()) return;
     std::vector<TileShape> tiles;
-    for (size_t i = 0; i < std::min(tiles_reordered, scored_.size()); ++i)
-      tiles.push_back(scored_[i].tile);
-    for (const TileShape& tile : tiles)
-      if (tile.v) add(tile, LoopOrder::turned);
+    const size_t most = sums_taps_alone() ? windows_reordered : tiles_reordered;
+    for (size_t i = 0; i < std::min(most, scored_.size()); ++i) tiles.push_back(scored_[i].tile);
+    for (size_t i = 0; i < tiles.size(); ++i) {
+      if (!tiles[i].v) continue;
+      if (i < tiles_reordered) add(tiles[i], LoopOrder::turned);
+      if (sums_taps_alone() && !tiles[i].tap && tiles[i].u && builder_->constrained(*tiles[i].u))
+        add(tiles[i], LoopOrder::along_rows);
+    }
     sort();
   }
 
@@ -208,9 +216,9 @@ private:
   /// a block of the image, one of the weight and the sums that wait stay there together.
   void try_blocks() {
     const int64_t l2 = target_.l2_bytes;
-    if (builder_->is_banded() || has_parts(flat_) || flat_.weight < 0 ||
+    if (builder_->is_banded() || has_parts(flat_) || builder_->weight() < 0 ||
         flat_.accumulators.size() != 1 || builder_->input_bytes() <= l2 ||
-        builder_->operand_bytes(flat_.weight) <= l2)
+        builder_->operand_bytes(builder_->weight()) <= l2)
       return;
     const NestAxis *summed = nullptr, *made = nullptr; // channels
     for (const NestAxis& axis : flat_.axes)
@@ -254,9 +262,18 @@ private:
   }
   static constexpr int64_t most_of_narrow = 3; // vectors of the longest
 
+  /// Whether a tile takes all channels of a window: what it reads lies together then, pixel beside
+  /// pixel. From memory 2x2 windows of 256 channels come twice as fast so.
+  bool may_be_whole(const NestAxis& v, int64_t vectors, int64_t lanes) const {
+    return builder_->weight() < 0 && flat_.accumulators.size() == 1 && vectors <= most_whole &&
+           v.extent.number() == vectors * lanes && v.role == AxisRole::channel;
+  }
+
   void try_vector(const NestAxis& v, int64_t lanes) {
     const int64_t extent = v.extent.number();
     const int64_t most = flat_.accumulators.empty() ? 4 : most_vectors;
+    if (const int64_t all = extent / lanes; all > most && may_be_whole(v, all, lanes))
+      add({&v, lanes, extent}, LoopOrder::usual);
     for (int64_t vectors = 1; vectors <= most; ++vectors) {
       const int64_t size = vectors * lanes;
       if (vectors > 1 && size - extent >= lanes) break;
@@ -310,15 +327,6 @@ private:
     });
   }
 
-  static bool moves(const Nest& nest, const Expr& operand, const NestAxis& axis) {
-    bool found = false;
-    visit(operand, [&](const ExprNode& node) {
-      if (const auto* read = std::get_if<Read>(&node.is))
-        found |= stride_along(nest, read->operand, read->index, axis.var) != 0;
-    });
-    return found;
-  }
-
   bool may_be_matrices(const NestAxis& axis) const {
     return !axis.reduction && axis.extent.number() > 1 && !is_shared(flat_, axis) &&
            !shares_border(flat_, axis.var) && !facts_->in_domain(axis.var);
@@ -327,8 +335,8 @@ private:
   /// Whether results move with the axis, and of the operands one alone.
   bool is_of(const DotForm& form, const NestAxis& axis, const Expr& operand) const {
     return may_be_matrices(axis) && !builder_->constrained(axis) && is_written_along(axis) &&
-           moves(flat_, operand, axis) &&
-           !moves(flat_, operand == form.image ? form.weight : form.image, axis);
+           moves(operand, axis.var) &&
+           !moves(operand == form.image ? form.weight : form.image, axis.var);
   }
 
   void try_matrices(const DotForm& form, MatrixShape shape) {
@@ -343,7 +351,7 @@ private:
         score_matrices(shape);
         for (const NestAxis& u : flat_.axes) {
           if (&u == shape.v || &u == shape.rows_axis || !may_be_matrices(u) ||
-              !moves(flat_, form.image, u) || moves(flat_, form.weight, u))
+              !moves(form.image, u.var) || moves(form.weight, u.var))
             continue;
           shape.u = &u, shape.unrolled = 2;
           score_matrices(shape);
@@ -428,7 +436,7 @@ private:
   }
   bool lies_in_a_row(const NestAxis& v) const {
     return std::all_of(builder_->reads().begin(), builder_->reads().end(), [&](const Read& read) {
-      return read.operand == flat_.weight ||
+      return read.operand == builder_->weight() ||
              stride_along(flat_, read.operand, read.index, v.var) == 1;
     });
   }
@@ -487,14 +495,26 @@ private:
     Schedule schedule = builder_->for_tile(tile, order);
     if (!tile.tap && has_numbers(*tile.v, tile.u, registers, tile.rows))
       builder_->put_numbers(schedule, *constant_);
-    if (order == LoopOrder::turned &&
+    if (order != LoopOrder::usual &&
         std::any_of(scored_.begin(), scored_.end(), [&](const Scored& scored) {
           return scored.schedule.loops == schedule.loops &&
                  scored.schedule.registers == schedule.registers;
         }))
       return; // there is only one order
+    if (order == LoopOrder::along_rows && work_items(schedule) < least_items) return;
     score(tile, std::move(schedule));
   }
+
+  /// Of one image.
+  int64_t work_items(const Schedule& schedule) const {
+    int64_t items = 1;
+    for (const LoopDirective& loop : schedule.loops)
+      if (const NestAxis& axis = *flat_.axis(loop.axis);
+          loop.parallel && axis.role != AxisRole::batch)
+        items *= ceil_div(axis.extent.number(), std::max<int64_t>(loop.tile, 1));
+    return items;
+  }
+  static constexpr int64_t least_items = 16; // that threads can share
 
   void score(const TileShape& tile, Schedule schedule) {
     if (builder_->is_ordered() && out_of_order(schedule, flat_)) return;
@@ -509,7 +529,7 @@ private:
       return;
     }
     if (!plan->packed.empty() && comes_in_bursts(*plan)) {
-      schedule.prefetch.push_back({flat_.operands[static_cast<size_t>(flat_.weight)].name});
+      schedule.prefetch.push_back({flat_.operands[static_cast<size_t>(builder_->weight())].name});
       plan = resolve(schedule, *facts_, target_, weight, sums_);
     }
     if (plan->registers_needed(flat_) > target_.vector_registers - 1) return;
@@ -524,7 +544,8 @@ private:
   /// Whether the weight comes from beyond L2, a panel at a time for a few tiles each: the first of
   /// them waits. Of many tiles the first is no matter.
   bool comes_in_bursts(const Plan& plan) const {
-    if (plan.slide || plan.across || builder_->operand_bytes(flat_.weight) <= target_.l2_bytes / 2)
+    if (plan.slide || plan.across ||
+        builder_->operand_bytes(builder_->weight()) <= target_.l2_bytes / 2)
       return false;
     const std::optional<Panels> found =
         panels(flat_, plan, plan.packed.front().operand, target_.line_bytes);
@@ -539,7 +560,7 @@ private:
     if (u && constant_->moves_along(u->var)) registers /= rows;
     int64_t loads = 1; // of a vector: neighbours, or every so many-th
     for (const Read& read : builder_->reads())
-      if (read.operand != flat_.weight)
+      if (read.operand != builder_->weight())
         loads = std::max(loads, stride_along(flat_, read.operand, read.index, v.var));
     return constant_->density() * static_cast<double>(constant_->count() * registers * loads) <=
            most_with_numbers;

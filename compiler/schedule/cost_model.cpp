@@ -52,6 +52,7 @@ constexpr double loop_exit = 8.0;      // its mispredicted branch
 constexpr double tile_overhead = 7.0;
 constexpr double misaligned_load = 1.7; // of a vector as long as a line: each crosses two
 constexpr double row_request = 4.0, row_miss = 50.0; // from L3, asked for or not
+constexpr double piece_miss = 6.5;                   // less than a page from the one before
 constexpr int64_t long_epilogue = 8;                 // operations
 constexpr double epilogue_registers = 20, spill = 6.0;
 constexpr double insertion = 1.5; // of a lane that is gathered, beside its load
@@ -61,7 +62,7 @@ constexpr double shuffle = 2.0;          // of a vector
 constexpr double transposing = 1.0;      // of its shuffles, what is not hidden
 constexpr double reorder_window = 512.0; // instructions that run ahead of one that waits
 constexpr double not_hidden = 0.06;      // of the term that comes next to the worst
-constexpr double lane_store = 10.0;
+constexpr double lane_store = 4.0;
 constexpr double tile_reread = 35.0; // by vectors, of a matrix unit's register just stored
 constexpr double evicted_load = 3.0; // of a line that is met again, from L2
 constexpr double l2_bytes_per_cycle = 32.0, l3_bytes_per_cycle = 16.0;
@@ -99,7 +100,8 @@ public:
                                             ? ceil_div(axis.extent.number(), ways_)
                                             : axis.extent.number());
       operations_ = {{~uint32_t{0}, 1}};
-      instructions_per_cycle_ = target.dots_per_cycle(size_of(plan.instruction.dot->image->type));
+      instructions_per_cycle_ = target.dots_per_cycle(size_of(plan.instruction.dot->image->type)) *
+                                rates_.fma / target.fma_per_cycle; // of short vectors more
     }
     steps_ *= share_of_parts(nest);
     if (plan.slide) taps_ = plan.slide->taps, steps_ /= static_cast<double>(taps_); // all in a step
@@ -266,10 +268,11 @@ private:
 
   /// The same of products of matrices: loads are done beside them.
   double matrix_step_cycles(const TileSizes& size, double steps) {
+    const int32_t weight = read_in_part(plan_.instruction.dot->weight).operand;
     double products = 1, loads = 0;
     for (const int64_t r : size.registers) products *= static_cast<double>(r);
     for (const PlannedRead& read : plan_.reads) {
-      const bool is_weight = read.read.operand == nest_.weight;
+      const bool is_weight = read.read.operand == weight;
       double count = registers_of(read, size);
       if (!is_weight && !plan_.matrix->holds_images)
         count = products / static_cast<double>(size.registers[*plan_.vector]);
@@ -494,14 +497,22 @@ private:
   }
 
   /// Rows that come where no prefetcher of the machine looks: each waits for its first line, unless
-  /// the code has asked for it.
+  /// the code has asked for it. Pieces of a row, which channels summed up would walk one after the
+  /// other, each wait a little.
   double row_requests(const Footprint& footprint) const {
     double cycles = 0;
+    const bool sums_channels =
+        std::any_of(nest_.axes.begin(), nest_.axes.end(), [](const NestAxis& axis) {
+          return axis.reduction && axis.role == AxisRole::channel && axis.extent.number() > 1;
+        });
     for (size_t i = 0; i < plan_.reads.size(); ++i) {
-      const double far = l3_cycles_ > 0 ? footprint.traffic(i, room(target_.l2_bytes)).rows : 0;
+      const bool asked = asked_for(plan_.reads[i]);
+      const Footprint::Traffic far =
+          l3_cycles_ > 0 ? footprint.traffic(i, room(target_.l2_bytes)) : Footprint::Traffic{};
       const double near = l2_cycles_ > 0 ? footprint.traffic(i, room(target_.l1_bytes)).rows : 0;
-      cycles += far * (asked_for(plan_.reads[i]) ? row_request : row_miss);
-      cycles += std::max(0.0, near - far) * near_row;
+      cycles += far.rows * (asked ? row_request : row_miss);
+      if (!asked && !sums_channels) cycles += std::max(0.0, far.pieces - far.rows) * piece_miss;
+      cycles += std::max(0.0, near - far.rows) * near_row;
     }
     return cycles;
   }

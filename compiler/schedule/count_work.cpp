@@ -185,11 +185,6 @@ private:
     return steps;
   }
 
-  bool moves(const Read& read, Var axis) const {
-    return std::any_of(read.index.begin(), read.index.end(),
-                       [&](const Subscript& s) { return s.at.depends_on(axis); });
-  }
-
   /// The taps that slide, where free_taps() has them.
   double taps_apart() const {
     const bool met = std::find(met_.begin(), met_.end(), plan_.loops.back().axis) != met_.end();
@@ -207,7 +202,7 @@ private:
                      ? a.tiles * static_cast<double>(plan_.slide->taps) / taps_apart()
                      : a.active;
       else
-        loads *= moves(read.read, var) ? a.active : a.visits;
+        loads *= moves(read.read.index, var) ? a.active : a.visits;
     }
     return loads;
   }
@@ -230,11 +225,11 @@ private:
     double loads = 1;
     for (const auto& [var, a] : along_) {
       if (!turned)
-        loads *= moves(read, var) ? a.registers : a.tiles;
+        loads *= moves(read.index, var) ? a.registers : a.tiles;
       else if (var == plan_.tile[plan_.store.rows].axis)
         loads *= a.blocks;
       else if (var == plan_.tile[*plan_.vector].axis)
-        loads *= moves(read, var) ? a.elements : a.registers;
+        loads *= moves(read.index, var) ? a.elements : a.registers;
       else
         loads *= a.registers;
     }
@@ -265,12 +260,12 @@ private:
   void count_matrices(Counts& counts, double taps) const {
     const Var rows = plan_.tile[plan_.matrix->rows].axis, lanes = plan_.tile[*plan_.vector].axis;
     const Read& image = std::get<Read>(plan_.instruction.dot->image->is);
-    const Read& weight = read_in_part(plan_.instruction.dot->weight, nest_.weight);
+    const Read& weight = read_in_part(plan_.instruction.dot->weight);
     double products = taps, images = taps, weights = taps, sums = 1, vectors = 1;
     for (const auto& [var, a] : along_) {
       products *= a.active;
-      weights *= moves(weight, var) ? a.active : a.visits;
-      const bool loaded = moves(image, var) || (!plan_.matrix->holds_images && var != lanes);
+      weights *= moves(weight.index, var) ? a.active : a.visits;
+      const bool loaded = moves(image.index, var) || (!plan_.matrix->holds_images && var != lanes);
       images *= loaded ? a.active : a.visits;
       sums *= a.registers;
       vectors *= var == lanes ? a.registers : a.elements;
@@ -294,7 +289,7 @@ private:
     for (const Write& w : nest_.writes) values.push_back(w.value);
     counts.loads += vectors;
     for (const Read& read : reads_in(values))
-      counts.loads += finished(moves(read, rows), moves(read, lanes));
+      counts.loads += finished(moves(read.index, rows), moves(read.index, lanes));
     counts.stores += finished(true, true) * static_cast<double>(nest_.writes.size());
   }
 

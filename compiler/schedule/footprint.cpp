@@ -9,7 +9,8 @@ using namespace ir;
 
 namespace {
 
-constexpr double most_streams = 16;  // that a prefetcher follows
+constexpr double most_streams = 16;  // that a prefetcher follows, of rows that go on
+constexpr double most_followed = 20; // of pieces whose next begins where they end
 constexpr int64_t most_beside = 256; // bytes that it brings in beyond the end of a piece
 
 struct Run { // `count` places, `stride` bytes apart
@@ -23,7 +24,7 @@ Footprint::Touched lines_under(std::vector<Run> runs, int64_t element_bytes, int
   std::sort(runs.begin(), runs.end(),
             [](const Run& a, const Run& b) { return a.stride < b.stride; });
   int64_t block = element_bytes;
-  double blocks = 1, rows = 1;
+  double blocks = 1, rows = 1, pieces = 1;
   int64_t beside = 0; // to the next block
   for (const Run& run : runs) {
     if (run.stride <= std::max(block, line_bytes)) {
@@ -31,11 +32,12 @@ Footprint::Touched lines_under(std::vector<Run> runs, int64_t element_bytes, int
     } else {
       if (blocks == 1) beside = std::min(run.stride - block, most_beside);
       blocks *= static_cast<double>(run.count);
+      if (2 * run.stride > page_bytes) pieces *= static_cast<double>(run.count);
     }
     if (run.stride >= page_bytes && run.count > 1) rows *= static_cast<double>(run.count);
   }
   if (blocks == 1) beside = 0;
-  return {{blocks * static_cast<double>(ceil_div(block, line_bytes) * line_bytes), rows,
+  return {{blocks * static_cast<double>(ceil_div(block, line_bytes) * line_bytes), rows, pieces,
            blocks * static_cast<double>(beside / line_bytes * line_bytes)},
           block};
 }
@@ -155,7 +157,7 @@ int64_t Footprint::advance(const Operand& operand, const PlanLoop& loop) const {
 /// itself, for the lines that no tile before it has brought. Where the next tile goes on in the
 /// same rows, and they are few, a prefetcher does so too; and a loop further out goes on with them
 /// where all that is inside of it is one piece of memory, and its next trip begins at the end.
-double Footprint::visits(size_t operand, size_t depth) const {
+double Footprint::rows(size_t operand, size_t depth) const {
   const size_t tile = std::max(depth, plan_.first_tap());
   const Touched& of_tile = touched_[operand][tile];
   double tiles = 1;
@@ -173,13 +175,34 @@ double Footprint::visits(size_t operand, size_t depth) const {
   return of_tile.rows * tiles * std::min(1.0, anew);
 }
 
+/// The same of pieces: a prefetcher follows where the next tile begins at their ends, and a loop
+/// further out goes on at the end of all that is inside of it.
+double Footprint::pieces(size_t operand, size_t depth) const {
+  const size_t tile = std::max(depth, plan_.first_tap());
+  const Touched& of_tile = touched_[operand][tile];
+  double tiles = 1, followed = 1;
+  for (size_t i = depth; i < tile; ++i)
+    if (moves(operands_[operand], plan_.loops[i].axis))
+      tiles *= static_cast<double>(plan_.loops[i].trips());
+  const double anew = std::min(1.0, touched_[operand][depth].bytes / (of_tile.bytes * tiles));
+  bool follows = of_tile.pieces * anew <= most_followed;
+  for (size_t i = tile; follows && i-- > depth;) {
+    const PlanLoop& loop = plan_.loops[i];
+    if (loop.trips() == 1 || !moves(operands_[operand], loop.axis)) continue;
+    follows = advance(operands_[operand], loop) <= touched_[operand][i + 1].piece;
+    if (follows) followed *= static_cast<double>(loop.trips());
+  }
+  return of_tile.pieces * tiles / followed * anew;
+}
+
 Footprint::Traffic Footprint::traffic(size_t operand, int64_t capacity) const {
   const size_t depth = reused_at(capacity);
-  Traffic traffic = {touched_[operand][depth].bytes, visits(operand, depth),
+  Traffic traffic = {touched_[operand][depth].bytes, rows(operand, depth), pieces(operand, depth),
                      touched_[operand][depth].beside};
   for (size_t i = 0; i < depth; ++i) {
     traffic.bytes *= static_cast<double>(plan_.loops[i].trips());
     traffic.rows *= static_cast<double>(plan_.loops[i].trips());
+    traffic.pieces *= static_cast<double>(plan_.loops[i].trips());
     traffic.beside *= static_cast<double>(plan_.loops[i].trips());
   }
   return traffic;
@@ -189,7 +212,8 @@ Footprint::Traffic Footprint::traffic(int64_t capacity) const {
   Traffic sum;
   for (size_t i = 0; i < operands_.size(); ++i) {
     const Traffic one = traffic(i, capacity);
-    sum.bytes += one.bytes, sum.rows += one.rows, sum.beside += one.beside;
+    sum.bytes += one.bytes, sum.rows += one.rows, sum.pieces += one.pieces,
+        sum.beside += one.beside;
   }
   return sum;
 }

@@ -35,6 +35,7 @@ public:
   struct Traffic {
     double bytes = 0;
     double rows = 0;   // visits to parts a page or more apart: there no prefetcher knows on
+    double pieces = 0; // the same of parts half a page or more apart, each a page of its own
     double beside = 0; // bytes of lines behind pieces of rows that prefetchers bring in for nothing
   };
   Traffic traffic(size_t operand, int64_t capacity) const;
@@ -64,7 +65,8 @@ private:
   int64_t elements_inside(ir::Var axis, size_t depth) const;
   Touched touched(const Operand& operand, size_t depth) const;
   size_t reused_at(int64_t capacity) const;
-  double visits(size_t operand, size_t depth) const;
+  double rows(size_t operand, size_t depth) const;
+  double pieces(size_t operand, size_t depth) const;
   bool moves(const Operand& operand, ir::Var axis) const;
   bool stays_in_rows(const Operand& operand, ir::Var axis) const;
   int64_t advance(const Operand& operand, const PlanLoop& loop) const;

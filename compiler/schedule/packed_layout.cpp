@@ -1,5 +1,6 @@
 #include "compiler/schedule/packed_layout.h"
 
+#include "compiler/nests/strides.h"
 #include "compiler/schedule/plan.h"
 
 #include <algorithm>
@@ -16,19 +17,15 @@ std::vector<int64_t> PackedLayout::extents() const {
 
 PackedLayout packed_layout(const Read& read, const std::vector<PlanLoop>& loops,
                            const std::vector<PlanTile>& tile, const Instruction& instruction) {
-  const auto depends = [&](Var axis) {
-    return std::any_of(read.index.begin(), read.index.end(),
-                       [&](const Subscript& s) { return s.at.depends_on(axis); });
-  };
   PackedLayout layout;
   layout.operand = read.operand;
   for (size_t i = 0; i < loops.size(); ++i)
-    if (depends(loops[i].axis))
+    if (moves(read.index, loops[i].axis))
       layout.dimensions.push_back(
           {loops[i].axis, loops[i].trips(), loops[i].tile, static_cast<int32_t>(i)});
   const auto add_registers = [&](bool vectors) { // lanes are neighbours, so vectors come last
     for (const PlanTile& t : tile)
-      if ((t.lanes > 0) == vectors && depends(t.axis))
+      if ((t.lanes > 0) == vectors && moves(read.index, t.axis))
         layout.dimensions.push_back({t.axis, t.registers() * std::max<int64_t>(t.lanes, 1), 1, -1});
   };
   add_registers(false);

@@ -1,5 +1,6 @@
 #include "compiler/schedule/parameters.h"
 
+#include "compiler/nests/weight_expression.h"
 #include "ir/loops.h"
 
 #include <fmt/format.h>
@@ -100,6 +101,7 @@ std::optional<Failure> misfit_of_parameters(const Schedule& schedule, const Nest
     if (!axis.extent.is_constant())
       if (auto failure = misfit_of_axis(schedule, nest, axis)) return failure;
 
+  const int32_t weight = weight_of(nest);
   std::optional<Failure> failure;
   for_each_access(nest, [&](const View& view, const Index& index) {
     const auto refuse = [&](const std::string& directive, const Affine& stride) {
@@ -107,8 +109,7 @@ std::optional<Failure> misfit_of_parameters(const Schedule& schedule, const Nest
                                          "known for that",
                                          directive, view.name, to_string(stride, nest.vars)));
     };
-    const bool is_weight =
-        nest.weight >= 0 && &view == &nest.operands[static_cast<size_t>(nest.weight)];
+    const bool is_weight = weight == &view - nest.operands.data();
     const auto names = [&](const std::vector<OperandDirective>& all, bool weight) {
       return std::any_of(all.begin(), all.end(), [&](const OperandDirective& d) {
         return d.operand == view.name || (weight && d.operand == "weight");

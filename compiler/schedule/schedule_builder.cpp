@@ -23,7 +23,7 @@ ScheduleBuilder::ScheduleBuilder(const Nest& nest, std::vector<std::vector<std::
                                  const Target& target, bool dot_products, SumOrder sums)
     : nest_(nest), flattened_(std::move(flattened)), target_(target), dot_products_(dot_products),
       is_ordered_(sums == SumOrder::stated && order_matters(nest)),
-      is_banded_(band_axis(nest) != nullptr), reads_(inner_reads(nest)) {}
+      is_banded_(band_axis(nest) != nullptr), reads_(inner_reads(nest)), weight_(weight_of(nest)) {}
 
 const std::string& ScheduleBuilder::name(const NestAxis& axis) const {
   return nest_.vars[static_cast<size_t>(axis.var.id)];
@@ -64,7 +64,7 @@ Schedule ScheduleBuilder::for_tile(const TileShape& tile, LoopOrder order) const
   const int64_t size = tile.size, r = tile.rows;
   Schedule schedule;
   schedule.flatten = flattened_;
-  if (nest_.weight >= 0) schedule.pack = {{"weight"}};
+  if (weight_ >= 0) schedule.pack = {{"weight"}};
   std::vector<LoopDirective> items, inner;
   for (const NestAxis* axis : parallel_order(order)) {
     const bool tiled = axis->var == v.var || (u && axis->var == u->var);
@@ -76,7 +76,8 @@ Schedule ScheduleBuilder::for_tile(const TileShape& tile, LoopOrder order) const
                axis->extent.number() > 2 * elementwise_chunk) {
       items.push_back({name(*axis), elementwise_chunk, 1, true});
       inner.push_back(loop);
-    } else if (tiled && constrained(*axis) && !(tile.tap && axis->var == u->var)) {
+    } else if ((tiled && constrained(*axis) && !(tile.tap && axis->var == u->var)) ||
+               (order == LoopOrder::along_rows && !inner.empty())) {
       inner.push_back(loop); // its borders are bodies of their own, one after the other
     } else {
       loop.parallel = true;
@@ -128,7 +129,7 @@ Schedule ScheduleBuilder::for_matrices(const MatrixShape& shape, LoopOrder order
 /// An input beyond L2 that each tile reads once is asked for a tile ahead. Where it comes in rows
 /// that the tiles of output channels share, each of those asks for its share, at every trip.
 void ScheduleBuilder::add_prefetch(Schedule& schedule, const NestAxis& v, const NestAxis* u) const {
-  if (nest_.weight < 0 || !nest_.constraints.empty() || input_bytes() <= target_.l2_bytes / 2 ||
+  if (weight_ < 0 || !nest_.constraints.empty() || input_bytes() <= target_.l2_bytes / 2 ||
       schedule.loops.empty())
     return;
   const NestAxis& tap = *nest_.axis(schedule.loops.back().axis);
@@ -136,15 +137,15 @@ void ScheduleBuilder::add_prefetch(Schedule& schedule, const NestAxis& v, const 
   for (const NestAxis& axis : nest_.axes)
     if (axis.reduction && axis.var != tap.var && axis.extent.number() > 1) return;
   for (const Read& read : reads_) {
-    if (read.operand == nest_.weight) continue;
-    const auto moves = [&](const NestAxis& axis) {
+    if (read.operand == weight_) continue;
+    const auto stride = [&](const NestAxis& axis) {
       return stride_along(nest_, read.operand, read.index, axis.var);
     };
-    const bool rows = moves(v) == 1;
-    const bool block = u && moves(*u) == tap.extent.number() && moves(tap) == 1;
+    const bool rows = stride(v) == 1;
+    const bool block = u && stride(*u) == tap.extent.number() && stride(tap) == 1;
     if (!rows && !block) continue;
     schedule.prefetch.push_back({nest_.operands[static_cast<size_t>(read.operand)].name});
-    if (rows && u && moves(*u) == 0) {
+    if (rows && u && stride(*u) == 0) {
       const int64_t turns = ceil_div(u->extent.number(), schedule.registers.front().size);
       // Two loops over the taps: a trip of the outer one asks for a row, in each of `by` passes.
       const int64_t by = std::min<int64_t>(turns, 8);
@@ -189,7 +190,7 @@ Schedule ScheduleBuilder::lanes_of_sums(const NestAxis& v, const NestAxis& u, in
                                         const NestAxis* other, int64_t more, int64_t lanes) const {
   Schedule schedule;
   schedule.flatten = flattened_;
-  if (nest_.weight >= 0) schedule.pack = {{"weight"}};
+  if (weight_ >= 0) schedule.pack = {{"weight"}};
   std::vector<LoopDirective> inner;
   for (const NestAxis* axis : parallel_order(LoopOrder::usual)) {
     LoopDirective loop{name(*axis)};
@@ -234,9 +235,9 @@ std::vector<const NestAxis*> ScheduleBuilder::parallel_order(LoopOrder by) const
     (is_first ? first : is_space(axis) ? space : channels).push_back(&axis);
   }
   std::vector<const NestAxis*> order = first;
-  const bool usual = nest_.weight >= 0 && operand_bytes(nest_.weight) <= target_.l2_bytes / 2 &&
+  const bool usual = weight_ >= 0 && operand_bytes(weight_) <= target_.l2_bytes / 2 &&
                      (is_transform || input_bytes() > target_.l2_bytes / 2);
-  const bool space_outermost = usual != (by == LoopOrder::turned);
+  const bool space_outermost = by == LoopOrder::along_rows || usual != (by == LoopOrder::turned);
   const auto& outer = space_outermost ? space : channels;
   const auto& inner = space_outermost ? channels : space;
   order.insert(order.end(), outer.begin(), outer.end());
@@ -256,7 +257,7 @@ std::vector<LoopDirective> ScheduleBuilder::reduction_order(const NestAxis& v,
     if (!axis.reduction || axis.extent.number() == 1) continue;
     int64_t stride = 0;
     for (const Read& read : reads_)
-      if (read.operand != nest_.weight)
+      if (read.operand != weight_)
         stride = std::max(stride, stride_along(nest_, read.operand, read.index, axis.var));
     loops.push_back({&axis, stride});
   }
@@ -312,15 +313,7 @@ std::vector<LoopDirective> ScheduleBuilder::sliding_order(const NestAxis& tap,
 }
 
 bool ScheduleBuilder::vector_is_of_channels(const DotForm& form, const NestAxis& v) const {
-  const auto moves = [&](const Expr& e) {
-    bool found = false;
-    visit(e, [&](const ExprNode& node) {
-      if (const auto* read = std::get_if<Read>(&node.is))
-        found |= stride_along(nest_, read->operand, read->index, v.var) != 0;
-    });
-    return found;
-  };
-  return !moves(form.image) && moves(form.weight);
+  return !moves(form.image, v.var) && moves(form.weight, v.var);
 }
 
 bool ScheduleBuilder::constrained(const NestAxis& axis) const {
@@ -338,7 +331,7 @@ int64_t ScheduleBuilder::operand_bytes(int32_t operand) const {
 int64_t ScheduleBuilder::input_bytes() const {
   int64_t bytes = 0;
   for (const Read& read : reads_)
-    if (read.operand != nest_.weight) bytes += operand_bytes(read.operand);
+    if (read.operand != weight_) bytes += operand_bytes(read.operand);
   return bytes;
 }
 

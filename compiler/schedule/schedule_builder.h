@@ -37,8 +37,9 @@ struct MatrixShape {
   int64_t step = 0; // elements of the sum at a time
 };
 
-/// Of the loops over tiles: as the sizes of image and weight suggest, or the other way round.
-enum class LoopOrder : uint8_t { usual, turned };
+/// Of the loops over tiles: as the sizes of image and weight suggest, or the other way round, or
+/// pixel after pixel with all of their channels, whose tiles go on where those before them ended.
+enum class LoopOrder : uint8_t { usual, turned, along_rows };
 
 class ScheduleBuilder {
 public:
@@ -73,6 +74,7 @@ public:
   bool is_ordered() const { return is_ordered_; }
   const std::vector<ir::Read>& reads() const { return reads_; }
   const std::vector<std::vector<std::string>>& flattened() const { return flattened_; }
+  int32_t weight() const { return weight_; } // weight_of the nest
   int64_t operand_bytes(int32_t operand) const;
   int64_t input_bytes() const; // of all that is read, but for the weight
 
@@ -89,6 +91,7 @@ private:
   const bool dot_products_; // are taken
   const bool is_ordered_, is_banded_;
   const std::vector<ir::Read> reads_;
+  const int32_t weight_;
 };
 
 } // namespace volute::compiler

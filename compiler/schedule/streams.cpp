@@ -57,7 +57,7 @@ Expected<std::vector<Stream>> streams(const Nest& nest, const Plan& plan) {
                       "one block of memory",
                       nest.name, operand),
           fmt::format("it is one where it is packed: `pack {}`",
-                      read.operand == nest.weight ? "weight" : operand)});
+                      read.operand == weight_of(nest) ? "weight" : operand)});
     }
     found.push_back(std::move(stream));
   }

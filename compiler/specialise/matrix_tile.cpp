@@ -8,6 +8,7 @@
 // shape of registers does for all of them, nothing is read beyond the image, and what was stored
 // before is not stored again.
 
+#include "compiler/nests/strides.h"
 #include "compiler/nests/weight_expression.h"
 #include "compiler/specialise/specialiser.h"
 
@@ -24,17 +25,14 @@ void Specialiser::make_matrices() {
   const PlanTile& rows = plan_.tile[plan_.matrix->rows];
   const PlanTile& lanes = plan_.tile[*plan_.vector];
   const Read& image = std::get<Read>(is.dot->image->is);
-  const Read& weight = read_in_part(is.dot->weight, nest_.weight);
+  const Read& weight = read_in_part(is.dot->weight);
   std::vector<int64_t> of_sums, of_image, of_weight;
   for (size_t i = 0; i < plan_.tile.size(); ++i) {
-    const auto moves = [&](const Read& read) {
-      return std::any_of(read.index.begin(), read.index.end(),
-                         [&](const Subscript& s) { return s.at.depends_on(plan_.tile[i].axis); });
-    };
+    const Var axis = plan_.tile[i].axis;
     of_sums.push_back(plan_.tile[i].registers());
-    if (moves(image)) matrices_.image_moves |= uint32_t{1} << i;
-    if (moves(image) && plan_.matrix->holds_images) of_image.push_back(of_sums.back());
-    if (moves(weight))
+    if (moves(image.index, axis)) matrices_.image_moves |= uint32_t{1} << i;
+    if (moves(image.index, axis) && plan_.matrix->holds_images) of_image.push_back(of_sums.back());
+    if (moves(weight.index, axis))
       matrices_.weight_moves |= uint32_t{1} << i, of_weight.push_back(of_sums.back());
   }
   const auto add = [&](std::string name, ElementType type, int32_t elements,
@@ -126,8 +124,9 @@ Stmt Specialiser::load_image(const State& state, const At& at) const {
 }
 
 Stmt Specialiser::load_weight(const State& state, const At& at) const {
-  Tile tile{Tile::Kind::load, weight_at(at), nest_.weight};
-  for (const PackedLayout::Dimension& d : plan_.packed_layout_of(nest_.weight)->dimensions)
+  const int32_t weight = read_in_part(plan_.instruction.dot->weight).operand;
+  Tile tile{Tile::Kind::load, weight_at(at), weight};
+  for (const PackedLayout::Dimension& d : plan_.packed_layout_of(weight)->dimensions)
     if (d.loop >= 0) tile.index.emplace_back(state.loops[static_cast<size_t>(d.loop)]);
   for (size_t i = 0; i < plan_.tile.size(); ++i)
     if (matrices_.weight_moves >> i & 1) tile.index.emplace_back(at.registers[i]);

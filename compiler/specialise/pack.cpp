@@ -18,14 +18,14 @@ Expr packed_expression(const Nest& nest, const Plan& plan, const PackedLayout& l
 
 Packing make_packing(const Nest& nest, const Expr& part, const PackedLayout& layout,
                      int32_t packed_buffer) {
-  const Read& read = read_in_part(part, layout.operand);
+  const Read& read = read_in_part(part);
   const View& source = nest.operands[static_cast<size_t>(layout.operand)];
 
   Packing packing;
   Nest& copy = packing.nest;
   copy.name = fmt::format("pack_{}", source.name);
   copy.origin =
-      fmt::format("the {} %{} of {}", layout.operand == nest.weight ? "weight" : "operand",
+      fmt::format("the {} %{} of {}", layout.operand == weight_of(nest) ? "weight" : "operand",
                   source.name, nest.name);
   copy.kind = NestKind::pack;
   copy.statements = nest.statements;

@@ -1,5 +1,6 @@
 #include "compiler/specialise/register_tile.h"
 
+#include "compiler/nests/weight_expression.h"
 #include "ir/walk.h"
 
 #include <fmt/format.h>
@@ -46,11 +47,12 @@ uint32_t TileWriter::dependence(const ExprNode& node) const {
 /// matter of the domain, not of where its operand lies: where nothing that a value reads moves with
 /// the lanes (a dimension of stride 0), all of it is filled.
 void TileWriter::find_filled(const Expr& expr) {
+  const int32_t weight = weight_of(source_.nest);
   std::vector<const ExprNode*> reads;
   bool moves = false;
   visit(expr, [&](const ExprNode& node) {
     const auto* read = std::get_if<Read>(&node.is);
-    if (!read || read->operand == source_.nest.weight) return;
+    if (!read || read->operand == weight) return;
     reads.push_back(&node);
     for (const TileAxis& axis : axes_)
       for (const Subscript& s : read->index) moves |= axis.lanes && s.at.depends_on(axis.axis);

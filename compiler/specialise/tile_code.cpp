@@ -154,7 +154,7 @@ TileWriter Specialiser::writer(const State& state, const std::vector<Affine>& ba
 
 Expr Specialiser::packed_weight() const {
   const DotForm& dot = *plan_.instruction.dot;
-  const Read& read = read_in_part(dot.weight, nest_.weight);
+  const Read& read = read_in_part(dot.weight);
   return ir::read(dot.weight->type, read.operand, read.index);
 }
 

@@ -6,37 +6,13 @@
 #include "runtime/function_key.h"
 #include "runtime/volute.hpp"
 #include "tests/support/catch.h"
+#include "tests/support/counted_memory.h"
+#include "tests/support/tensors.h"
 
 #include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
-#include <new>
-
-namespace {
-
-thread_local int64_t allocations = 0;
-
-void* counted(size_t bytes) {
-  ++allocations;
-  return std::malloc(bytes == 0 ? 1 : bytes);
-}
-void* counted_or_throw(size_t bytes) {
-  if (void* memory = counted(bytes)) return memory;
-  throw std::bad_alloc();
-}
-
-} // namespace
-
-// Each form: an address sanitizer's own would meet a delete that is not its own.
-void* operator new(size_t bytes) { return counted_or_throw(bytes); }
-void* operator new[](size_t bytes) { return counted_or_throw(bytes); }
-void* operator new(size_t bytes, const std::nothrow_t&) noexcept { return counted(bytes); }
-void* operator new[](size_t bytes, const std::nothrow_t&) noexcept { return counted(bytes); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
 
 using namespace volute;
 
@@ -44,9 +20,9 @@ namespace {
 
 template <class Do>
 int64_t allocations_of(const Do& what) {
-  const int64_t before = allocations;
+  const int64_t before = tests::allocations;
   what();
-  return allocations - before;
+  return tests::allocations - before;
 }
 
 ir::TensorType image(ir::Axis first, int64_t n, int64_t c, int64_t size) {
@@ -58,17 +34,11 @@ ir::TensorType image(ir::Axis first, int64_t n, int64_t c, int64_t size) {
            {ir::Axis::w, size}}};
 }
 
-Tensor random(const ir::TensorType& type, uint64_t stream) {
-  Tensor tensor = *Tensor::allocate(type);
-  runtime::fill(tensor, {runtime::Fill::Kind::random, 1}, stream);
-  return tensor;
-}
-
 // A convolution whose kernel takes less than a microsecond, and all ways to call it.
 struct Small {
   Session session{runtime::Options{}};
-  Tensor x = random(image(ir::Axis::n, 1, 4, 8), 0);
-  Tensor w = random(image(ir::Axis::o, 8, 4, 3), 1);
+  Tensor x = tests::random_tensor(image(ir::Axis::n, 1, 4, 8), 0);
+  Tensor w = tests::random_tensor(image(ir::Axis::o, 8, 4, 3), 1);
   Tensor y = *Tensor::allocate(image(ir::Axis::n, 1, 8, 8));
   Kernel kernel = session.compile(*ir::parse(R"(
     program @small(%x: f32[n=1, c=4, h=8, w=8], %w: f32[o=8, i=4, h=3, w=3]) {

@@ -2,6 +2,7 @@
 #include "compiler/schedule/schedule.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
+#include "tests/support/text.h"
 
 #include <set>
 
@@ -38,10 +39,6 @@ struct Bench {
   }
 };
 
-bool has(const std::string& text, const std::string& word) {
-  return text.find(word) != std::string::npos;
-}
-
 } // namespace
 
 TEST_CASE("the fastest schedule is found, verified and given on one line", "[tune]") {
@@ -50,7 +47,8 @@ TEST_CASE("the fastest schedule is found, verified and given on one line", "[tun
   std::string start, wanted;
   bench.cost = [&](const std::string& schedule) {
     if (start.empty()) start = schedule;
-    if (schedule != start && wanted.empty() && has(schedule, "nest conv_y")) wanted = schedule;
+    if (schedule != start && wanted.empty() && tests::has(schedule, "nest conv_y"))
+      wanted = schedule;
     return schedule == wanted ? 0.001 : 0.002;
   };
   const Expected<Tuning> tuning = bench.tune(layer());
@@ -61,7 +59,7 @@ TEST_CASE("the fastest schedule is found, verified and given on one line", "[tun
   CHECK(tuning->start_seconds == Approx(0.002));
   CHECK(tuning->best_seconds == Approx(0.001));
   CHECK(tuning->trials.size() >= 6);
-  CHECK(!has(tuning->schedule, "\n"));
+  CHECK(!tests::has(tuning->schedule, "\n"));
   CHECK(compiler::parse_schedules(tuning->schedule).has_value());
 }
 
@@ -91,7 +89,8 @@ TEST_CASE("where nothing is faster, nothing is kept", "[tune]") {
   CHECK(tuning->schedule.empty());
   CHECK(tuning->faster == Approx(1));
   CHECK(!tuning->trials.empty());
-  for (const Trial& trial : tuning->trials) CHECK((trial.to_before == Approx(2) || !trial.refused.empty()));
+  for (const Trial& trial : tuning->trials)
+    CHECK((trial.to_before == Approx(2) || !trial.refused.empty()));
 }
 
 TEST_CASE("forms are tried as far as the accuracy allows", "[tune]") {
@@ -104,16 +103,16 @@ TEST_CASE("forms are tried as far as the accuracy allows", "[tune]") {
     options.compile.accuracy = accuracy;
     options.most_candidates = 1;
     bench.cost = [&](const std::string& schedule) { // Winograd is slow here
-      return has(schedule, "winograd") ? 0.003 : 0.002;
+      return tests::has(schedule, "winograd") ? 0.003 : 0.002;
     };
     const Expected<Tuning> tuning = bench.tune(program, options);
     REQUIRE(tuning);
     bool any = false;
-    for (const std::string& schedule : bench.called) any |= has(schedule, "winograd");
+    for (const std::string& schedule : bench.called) any |= tests::has(schedule, "winograd");
     CHECK(any == (accuracy > 0));
-    CHECK(has(tuning->start, "winograd") == (accuracy > 0));
+    CHECK(tests::has(tuning->start, "winograd") == (accuracy > 0));
     if (accuracy > 0) CHECK(tuning->faster == Approx(1.5));
-    CHECK(!has(tuning->schedule, "winograd"));
+    CHECK(!tests::has(tuning->schedule, "winograd"));
   }
 }
 

@@ -8,6 +8,8 @@
 #include "tests/docs/markdown.h"
 #include "tests/runtime/temporary_folder.h"
 #include "tests/support/catch.h"
+#include "tests/support/golden.h"
+#include "tests/support/text.h"
 
 #include <cctype>
 #include <cstddef>
@@ -94,7 +96,7 @@ static_assert(sizeof(volute_diagnostic) == 32 && offsetof(volute_diagnostic, col
 TEST_CASE("the declarations of volute.h are those that were") {
   const std::string path = in_source("tests/capi/abi.txt");
   const std::string now = declarations(header);
-  if (std::getenv("VOLUTE_UPDATE_GOLDEN")) {
+  if (renews_goldens()) {
     std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "w"),
                                                          std::fclose);
     REQUIRE(file);
@@ -123,11 +125,6 @@ std::string library_of(const TemporaryFolder& folder, const std::string& text) {
   return library;
 }
 
-std::string with(std::string text, const std::string& from, const std::string& to) {
-  REQUIRE(text.find(from) != std::string::npos);
-  return text.replace(text.find(from), from.size(), to);
-}
-
 } // namespace
 
 TEST_CASE("libabigail finds nothing that programs in use would miss") {
@@ -137,7 +134,7 @@ TEST_CASE("libabigail finds nothing that programs in use would miss") {
   }
   const TemporaryFolder folder;
   const std::string kept = in_source("tests/capi/volute.abi");
-  if (std::getenv("VOLUTE_UPDATE_GOLDEN"))
+  if (renews_goldens())
     output_of("abidw --no-corpus-path --no-comp-dir-path --no-show-locs --out-file '" + kept +
               "' '" + library_of(folder, header) + "'");
   const auto differences = [&](const std::string& text) {

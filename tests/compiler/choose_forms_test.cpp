@@ -4,6 +4,7 @@
 #include "compiler/rewrites/form.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
+#include "tests/support/stages.h"
 
 #include <fmt/format.h>
 
@@ -18,9 +19,7 @@ namespace {
 
 Expected<compiler::Stages> stages(const std::string& program, const std::string& schedule = "auto",
                                   const std::string& target = "znver4", double accuracy = 2) {
-  compiler::CompileRequest request;
-  request.target = compiler::parse_target(target).value();
-  request.schedule = schedule;
+  compiler::CompileRequest request = tests::request_for(target, schedule);
   request.accuracy = accuracy;
   return compiler::specialise_program(ir::parse(program).value(), request);
 }

@@ -6,6 +6,7 @@
 #include "ir/parse.h"
 #include "ir/walk.h"
 #include "tests/support/catch.h"
+#include "tests/support/stages.h"
 
 #include <fmt/format.h>
 
@@ -22,8 +23,7 @@ struct Work {
 
 Work work_of(const std::string& text) {
   CAPTURE(text);
-  compiler::CompileRequest request;
-  request.target = compiler::parse_target("x86-64-v4").value();
+  compiler::CompileRequest request = tests::request_for("x86-64-v4");
   const ir::Program program = ir::parse(text).value();
   const int64_t before = ir::nodes_walked();
   const compiler::Stages made = compiler::specialise_program(program, request).value();

@@ -2,6 +2,8 @@
 #include "ir/parse.h"
 #include "ir/verify.h"
 #include "tests/support/catch.h"
+#include "tests/support/stages.h"
+#include "tests/support/text.h"
 
 #include <algorithm>
 #include <map>
@@ -9,6 +11,8 @@
 
 using namespace volute;
 using namespace volute::compiler;
+using tests::request_for;
+using tests::with;
 
 namespace {
 
@@ -58,13 +62,6 @@ const std::map<std::string, std::string> programs = {
       return %y
     })"},
 };
-
-CompileRequest request_for(const std::string& target, const std::string& schedule = "auto") {
-  CompileRequest request;
-  request.target = parse_target(target).value();
-  request.schedule = schedule;
-  return request;
-}
 
 } // namespace
 
@@ -226,12 +223,6 @@ nest sum_y {
   y[n, c, h, w] = acc
 }
 )";
-
-std::string with(std::string text, const std::string& from, const std::string& to) {
-  const size_t at = text.find(from);
-  REQUIRE(at != std::string::npos);
-  return text.replace(at, from.size(), to);
-}
 
 std::string refusal_of(const std::string& nests, const std::string& schedule = "auto") {
   const Expected<Stages> made =

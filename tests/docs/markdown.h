@@ -2,6 +2,7 @@
 #pragma once
 
 #include "tests/runtime/temporary_folder.h"
+#include "tests/support/text.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -24,13 +25,6 @@ inline std::vector<std::string> documents() {
 }
 
 inline std::string in_source(const std::string& path) { return VOLUTE_SOURCE_DIR "/" + path; }
-
-inline std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) lines.push_back(line);
-  return lines;
-}
 
 inline std::string joined(const std::vector<std::string>& lines) {
   std::string text;

@@ -8,11 +8,10 @@
 #include "ir/number.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
-#include "tests/support/dice.h"
-#include "tests/support/kernel_run.h"
+#include "tests/support/every_stage.h"
 #include "tests/support/random_program.h"
 #include "tests/support/random_schedule.h"
-#include "tests/support/whole_numbers.h"
+#include "tests/support/stages.h"
 
 #include <fmt/format.h>
 
@@ -32,9 +31,7 @@ namespace {
 std::optional<ir::Memory> computed(const ir::Program& program, const std::string& schedule,
                                    const std::string& target, const Tensors& inputs,
                                    bool deterministic) {
-  compiler::CompileRequest request;
-  request.target = compiler::parse_target(target).value();
-  request.schedule = schedule;
+  compiler::CompileRequest request = tests::request_for(target, schedule);
   request.deterministic = deterministic;
   const Expected<compiler::Stages> stages = compiler::specialise_program(program, request);
   if (!stages) return std::nullopt;
@@ -43,12 +40,7 @@ std::optional<ir::Memory> computed(const ir::Program& program, const std::string
 
 /// Which output differs and how; the sign of a zero is no difference (padding may add one).
 std::string differs(const ir::Program& program, const ir::Memory& found, const ir::Memory& wanted) {
-  for (size_t i = 0; i < program.outputs.size(); ++i)
-    if (const auto words =
-            difference(program.type(program.outputs[i]), found[program.inputs.size() + i],
-                       wanted[program.inputs.size() + i], {Closeness::Kind::values, 0}))
-      return fmt::format("%{}: {}", program.name_of(program.outputs[i]), *words);
-  return "";
+  return difference(program, found, wanted, {Closeness::Kind::values, 0});
 }
 
 /// Whether results are numbers: of others a product with a 0 of the filter or with padding may be
@@ -68,8 +60,7 @@ bool is_finite(const ir::Program& program, const ir::Memory& computed) {
 const char* const with_fma[] = {"haswell", "znver4", "sapphirerapids"};
 
 std::string drawn_schedule(Dice& dice, const ir::Program& program, const std::string& target) {
-  compiler::CompileRequest request;
-  request.target = compiler::parse_target(target).value();
+  compiler::CompileRequest request = tests::request_for(target);
   request.deterministic = true;
   const compiler::Schedules schedules = random_schedules(dice, program, request);
   return schedules.empty() ? "auto" : to_string(schedules);
@@ -188,9 +179,7 @@ TEST_CASE("what a deterministic kernel may not be is refused, in words") {
                                         "  %y = conv %x, %w {pad = 1}\n  return %y\n}")
                                   .value();
   const auto refused = [&](const std::string& schedule) -> std::string {
-    compiler::CompileRequest request;
-    request.target = compiler::parse_target("znver4").value();
-    request.schedule = schedule;
+    compiler::CompileRequest request = tests::request_for("znver4", schedule);
     request.deterministic = true;
     const auto stages = compiler::specialise_program(program, request);
     return stages ? "" : stages.diagnostics().front().message;

@@ -26,10 +26,10 @@
 #include "ir/parse.h"
 #include "tests/support/catch.h"
 #include "tests/support/dice.h"
-#include "tests/support/kernel_run.h"
+#include "tests/support/every_stage.h"
 #include "tests/support/random_program.h"
 #include "tests/support/random_schedule.h"
-#include "tests/support/reference.h"
+#include "tests/support/stages.h"
 #include "tests/support/tile_emulator.h"
 
 #include <fmt/format.h>
@@ -51,12 +51,7 @@ using namespace volute::tests;
 namespace {
 
 std::vector<std::string> targets() {
-  std::vector<std::string> result;
-  for (const char* text : {"native", "x86-64-v4", "x86-64-v3", "x86-64-v2", "x86-64",
-                           "native-avx512f", "native-avx512vl", "x86-64-v3-fma"}) {
-    const Expected<compiler::Target> target = compiler::parse_target(text);
-    if (target && compiler::runs_on(*target, compiler::host())) result.emplace_back(text);
-  }
+  std::vector<std::string> result = targets_of_users();
   result.push_back(native_with_tiles()); // KernelRun has an emulator
   return result;
 }
@@ -91,26 +86,6 @@ struct Verdict {
   std::string refused; // by the compiler, in these words
 };
 
-/// Outputs are the buffers behind the inputs, in nests, loops and images alike.
-std::string compare(const ir::Program& program, const ir::Memory& found, const ir::Memory& wanted,
-                    const Closeness& closeness) {
-  for (size_t i = 0; i < program.outputs.size(); ++i) {
-    const size_t at = program.inputs.size() + i;
-    if (auto words = difference(program.type(program.outputs[i]), found[at], wanted[at], closeness))
-      return fmt::format("%{}: {}", program.name_of(program.outputs[i]), *words);
-  }
-  return "";
-}
-
-/// The reference's results where a kernel has its outputs.
-ir::Memory reference_memory(const ir::Program& program, const Tensors& inputs) {
-  const Tensors results = reference(program, inputs);
-  ir::Memory memory(program.inputs.size());
-  for (const ir::ValueId output : program.outputs)
-    memory.push_back(results.at(program.name_of(output)).bytes);
-  return memory;
-}
-
 Closeness closeness(const RandomProgram& program) {
   if (program.is_exact) return {Closeness::Kind::values, 0};
   return {Closeness::Kind::near, program.slack};
@@ -124,37 +99,14 @@ bool adds_pairs(const compiler::Compiled& compiled) {
          to_string(compiled.stages.loops).find("dot2(") != std::string::npos;
 }
 
-/// The compiled kernel against the evaluator of its loops.
-std::string check_kernel(const compiler::Compiled& compiled, const ir::Program& program,
-                         const Tensors& inputs, const ir::Memory& wanted, Dice& dice,
-                         const Closeness& closeness) {
-  const KernelRun kernel(compiled);
-  for (const auto wall : {GuardedBuffer::Wall::at_end, GuardedBuffer::Wall::at_begin}) {
-    const bool at_end = wall == GuardedBuffer::Wall::at_end;
-    const KernelRun::Result run = kernel.run(program, inputs, wall, at_end ? nullptr : &dice);
-    const std::string how = at_end ? "the kernel" : "the kernel in pieces";
-    if (!run.fault.empty()) return fmt::format("{}: {}", how, run.fault);
-    const std::string words = compare(program, run.buffers, wanted, closeness);
-    if (!words.empty()) return fmt::format("{} differs from its loops: {}", how, words);
-  }
-  return "";
-}
-
 /// Every stage against the one before it.
 std::string check_stages(const Case& one, const compiler::Compiled& compiled,
                          const ir::Program& program, const Tensors& inputs, Dice& dice) {
   const Closeness close = closeness(one.program);
-  const ir::Memory of_nests = evaluate_nests(compiled.stages.nests, program, inputs, one.strides);
-  std::string words = compare(program, of_nests, reference_memory(program, inputs), close);
-  if (!words.empty()) return "nests differ from the reference: " + words;
-  const ir::Memory of_loops = evaluate_loops(compiled.stages.loops, program, inputs, one.strides);
-  words = compare(program, of_loops, of_nests, close);
-  if (!words.empty()) return "loops differ from the nests: " + words;
-  const Closeness exactly = {one.program.is_exact ? Closeness::Kind::bits : close.kind,
-                             close.slack};
-  const bool is_bounded = adds_pairs(compiled);
-  return check_kernel(compiled, program, inputs, of_loops, dice,
-                      is_bounded ? exactly : Closeness{});
+  Chain chain{close, close, {}, one.strides};
+  if (adds_pairs(compiled))
+    chain.kernel = {one.program.is_exact ? Closeness::Kind::bits : close.kind, close.slack};
+  return fault_of_stages(compiled, program, inputs, dice, chain);
 }
 
 /// The kernel with data that no sum is exact for, some of them not finite.
@@ -169,8 +121,8 @@ std::string check_arbitrary(const Case& one, const compiler::Compiled& compiled,
       words = check_stages(one, compiled, program, any, dice);
     } else if (!is_bounded) {
       words =
-          check_kernel(compiled, program, any,
-                       evaluate_loops(compiled.stages.loops, program, any, one.strides), dice, {});
+          fault_of_kernel(compiled, program, any,
+                          evaluate_loops(compiled.stages.loops, program, any, one.strides), dice);
     }
     if (!words.empty()) return words + " (arbitrary numbers, not those of --fill)";
   }
@@ -181,9 +133,7 @@ Verdict check(const Case& one) {
   Verdict verdict;
   try {
     const ir::Program program = ir::parse(one.program.text()).value();
-    compiler::CompileRequest request;
-    request.target = compiler::parse_target(one.target).value();
-    request.schedule = one.schedule;
+    compiler::CompileRequest request = request_for(one.target, one.schedule);
     request.strides = one.strides;
     const Expected<compiler::Compiled> compiled = compiler::compile(program, request);
     if (!compiled) {
@@ -248,8 +198,7 @@ std::string draw_schedule(Dice& dice, const Case& one) {
   default: break;
   }
   try {
-    compiler::CompileRequest request;
-    request.target = compiler::parse_target(one.target).value();
+    compiler::CompileRequest request = tests::request_for(one.target);
     request.strides = one.strides;
     const compiler::Schedules schedules =
         random_schedules(dice, ir::parse(one.program.text()).value(), request);

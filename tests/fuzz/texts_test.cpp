@@ -4,6 +4,7 @@
 #include "ir/parse.h"
 #include "tests/support/catch.h"
 #include "tests/support/dice.h"
+#include "tests/support/stages.h"
 
 #include <cctype>
 #include <cstdlib>
@@ -123,9 +124,7 @@ TEST_CASE("texts of nests and loops that were changed anyhow are refused or comp
   for (const char* const program : programs) {
     const ir::Program parsed = ir::parse(program).value();
     for (const std::string schedule : {"auto", "naive"}) {
-      CompileRequest request;
-      request.target = parse_target("skylake-avx512").value();
-      request.schedule = schedule;
+      CompileRequest request = tests::request_for("skylake-avx512", schedule);
       const Stages made = specialise_program(parsed, request).value();
       const std::string nest_text = to_string(made.nests), loop_text = to_string(made.loops);
       for (int round = 0; round < rounds; ++round) {

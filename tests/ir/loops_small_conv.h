@@ -45,7 +45,6 @@ inline NestProgram nest_program() {
                {i, I, true},  {kh, K, true}, {kw, K, true}};
   for (NestAxis& axis : nest.axes) axis.role = usual_role(nest.name_of(axis.var));
   nest.operands = views();
-  nest.weight = 1;
   const Affine row = Affine(h) + kh - 1, column = Affine(w) + kw - 1;
   nest.constraints = {{row, H}, {column, W}};
   const Expr x = read(ElementType::f32, 0, {Affine(i), row, column});

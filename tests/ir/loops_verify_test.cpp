@@ -1,6 +1,7 @@
 #include "ir/loops.h"
 #include "tests/ir/loops_small_conv.h"
 #include "tests/support/catch.h"
+#include "tests/support/findings.h"
 
 #include <functional>
 
@@ -13,17 +14,11 @@ constexpr ElementType f32 = ElementType::f32, i32 = ElementType::i32;
 constexpr auto serial = For::Kind::serial, unrolled = For::Kind::unrolled;
 const Var h{0}, r{1}, i{2}, kh{3}, kw{4};
 
-std::string text_of(const std::vector<Diagnostic>& diagnostics) {
-  std::string text;
-  for (const Diagnostic& d : diagnostics) text += (text.empty() ? "" : "\n") + to_string(d);
-  return text;
-}
-
 // What is found in the small convolution after something in it is spoilt, one finding a line.
 std::string found(const std::function<void(LoopProgram&, Step&)>& spoil) {
   LoopProgram program = small_conv::loop_program();
   spoil(program, program.steps[0]);
-  return text_of(verify(program));
+  return tests::text_of(verify(program));
 }
 // The same with another body.
 std::string in_body(Stmt body) {
@@ -370,7 +365,7 @@ std::string in_tiles(const std::function<void(Step&, Tile& load, Tile& multiply)
                      stmt(Tile{Tile::Kind::load, {2, {}}, 1, {0, 0}, 0, 1}), stmt(multiply),
                      stmt(Tile{Tile::Kind::store, {0, {}}, 2, {0, 0}, 0, 1})});
   program.steps = {std::move(step)};
-  return text_of(verify(program));
+  return tests::text_of(verify(program));
 }
 
 } // namespace

@@ -38,7 +38,6 @@ nest conv {
   k: input f32[2][3][3][4]
   b: input f32[4]
   y: output f32[6][7][4]
-  weight k
   parallel h in 0..6, w in 0..7, o in 0..4
   reduce i in 0..2, kh in 0..3, kw in 0..3
   where 0 <= h + kh - 1 < 6, 0 <= w + kw - 1 < 7

@@ -3,6 +3,7 @@
 #include "ir/nest.h"
 #include "ir/parameter.h"
 #include "tests/support/catch.h"
+#include "tests/support/findings.h"
 #include "tests/support/named_batch.h"
 
 #include <functional>
@@ -16,17 +17,11 @@ namespace {
 const Var n{0}, N{7}, S{8}, T{9}; // of the nest
 const Var N_of_program{0};
 
-std::string text_of(const std::vector<Diagnostic>& diagnostics) {
-  std::string text;
-  for (const Diagnostic& d : diagnostics) text += (text.empty() ? "" : "\n") + to_string(d);
-  return text;
-}
-
 // What is found in the convolution of a named batch after something in it is spoilt.
 std::string found(const std::function<void(NestProgram&, Nest&)>& spoil, bool strided = false) {
   NestProgram program = NamedBatch{true, {1, 64, 1}, strided}.nests();
   spoil(program, program.nests[0]);
-  return text_of(verify(program));
+  return tests::text_of(verify(program));
 }
 using P = NestProgram;
 
@@ -158,7 +153,7 @@ TEST_CASE("items whose number is a parameter are counted, and there is at least 
   y.name = "y", y.role = Buffer::Role::output, y.elements = 320;
   y.dims = {{N_of_program, 5}, {5, 1}};
   LoopProgram program{"fill", {y}, {{"N", {1, 64, 1}}}, {step}};
-  CHECK(text_of(verify(program)) == "");
+  CHECK(tests::text_of(verify(program)) == "");
   CHECK(to_string(program).find("step fill: N x 5 items of n, i, for any N\n") !=
         std::string::npos);
   CHECK(step.work([](Var) { return 3; }) == 15);
@@ -170,11 +165,11 @@ TEST_CASE("items whose number is a parameter are counted, and there is at least 
   CHECK_THROWS_WITH(evaluate(program, memory, {65}), "evaluate: parameter N is 65, not 1 to 64");
 
   program.steps[0].items[0].count = Affine(Var{2}) - 1;
-  CHECK(text_of(verify(program)) ==
+  CHECK(tests::text_of(verify(program)) ==
         "step fill: items: n has N - 1 of them, which may be less than 1");
   program.steps[0].items[0].count = Affine(Var{2}) + 1;
-  CHECK(text_of(verify(program)) ==
+  CHECK(tests::text_of(verify(program)) ==
         "step fill: y[n, i]: n lies in 0..65, outside 0..N of dimension 0");
   program.steps[0].items[0].count = n;
-  CHECK(text_of(verify(program)) == "step fill: items: n has no value here");
+  CHECK(tests::text_of(verify(program)) == "step fill: items: n has no value here");
 }

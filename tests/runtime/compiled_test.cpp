@@ -5,6 +5,7 @@
 #include "tests/runtime/failure_text.h"
 #include "tests/support/catch.h"
 #include "tests/support/guarded_buffer.h"
+#include "tests/support/tensors.h"
 
 #include <cstring>
 
@@ -22,12 +23,6 @@ program @stem(%x: f32[n=1, c=3, h=19, w=23], %w: f32[o=8, i=3, h=3, w=3], %b: f3
   return %y
 })";
 
-Tensor random(const ir::TensorType& type, uint64_t stream) {
-  Tensor tensor = *Tensor::allocate(type);
-  runtime::fill(tensor, {runtime::Fill::Kind::random, 1}, stream);
-  return tensor;
-}
-
 ir::TensorData data(const Tensor& tensor) {
   return {tensor.type(), {tensor.data(), tensor.data() + tensor.bytes()}};
 }
@@ -38,8 +33,9 @@ TEST_CASE("a session's kernel gives the reference's numbers, bound or not, on an
   Session session;
   const ir::Program program = *ir::parse(stem);
   const Kernel kernel = session.compile(program);
-  const Tensor x = random(kernel.type("x"), 0), w = random(kernel.type("w"), 1),
-               b = random(kernel.type("b"), 2);
+  const Tensor x = tests::random_tensor(kernel.type("x"), 0),
+               w = tests::random_tensor(kernel.type("w"), 1),
+               b = tests::random_tensor(kernel.type("b"), 2);
   const ir::TensorData xd = data(x), wd = data(w), bd = data(b);
   const auto expected = *ir::evaluate(program, {{"x", &xd}, {"w", &wd}, {"b", &bd}});
   const std::vector<std::byte>& wanted = expected.at("y").bytes;
@@ -87,7 +83,7 @@ TEST_CASE("a kernel runs in place where it says so, with the same bits") {
       for (const Kernel& kernel : {alone, alone.with_threads(*Threads::pool(2))}) {
         std::vector<Tensor> inputs;
         for (const std::string& name : kernel.inputs())
-          inputs.push_back(random(kernel.type(name), inputs.size()));
+          inputs.push_back(tests::random_tensor(kernel.type(name), inputs.size()));
         Tensor y = *Tensor::allocate(kernel.type("y"));
         std::vector<TensorRef> arguments(inputs.begin(), inputs.end());
         arguments.emplace_back(y);
@@ -105,7 +101,7 @@ TEST_CASE("an index beyond the output is a failure of the call, in the program's
   const Kernel kernel = session.compile(
       *ir::parse("program @p(%x: f32[n=1, c=2, h=3, w=4], %i: i64[n=1, c=2, h=3, w=4]) {"
                  "  %y = max_unpool %x, %i {kernel = 2} return %y }"));
-  const Tensor x = random(kernel.type("x"), 0);
+  const Tensor x = tests::random_tensor(kernel.type("x"), 0);
   Tensor i = *Tensor::allocate(kernel.type("i")), y = *Tensor::allocate(kernel.type("y"));
   CHECK(kernel(x, i, y).ok());
   for (const int64_t index : {int64_t{-1}, int64_t{6 * 8}, INT64_MAX}) {
@@ -123,7 +119,7 @@ TEST_CASE("a window of the input may not lie where the output is written") {
       *ir::parse("program @p(%x: f32[n=1, c=4, h=6, w=6]) {"
                  "  %y = max_pool %x {kernel = 3, stride = 1, pad = 1} return %y }"));
   CHECK(!kernel.runs_in_place("x", "y"));
-  Tensor x = random(kernel.type("x"), 0);
+  Tensor x = tests::random_tensor(kernel.type("x"), 0);
   CHECK(kernel(x, x).message() ==
         "p: the output %y overlaps the input %x (the kernel does not run in place here: the result "
         "needs memory of its own)");
@@ -143,7 +139,8 @@ program @chain(%x: f32[n=1, c=8, h=20, w=20], %w: f32[o=8, i=8, h=3, w=3]) {
   return %y
 })");
   const Kernel kernel = session.compile(program);
-  const Tensor x = random(kernel.type("x"), 0), w = random(kernel.type("w"), 1);
+  const Tensor x = tests::random_tensor(kernel.type("x"), 0),
+               w = tests::random_tensor(kernel.type("w"), 1);
   const ir::TensorData xd = data(x), wd = data(w);
   const ir::TensorData expected = ir::evaluate(program, {{"x", &xd}, {"w", &wd}})->at("y");
   const int64_t one = int64_t{4} * 8 * 20 * 20;

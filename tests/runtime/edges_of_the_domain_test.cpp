@@ -3,8 +3,7 @@
 #include "compiler/compile.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
-#include "tests/support/kernel_run.h"
-#include "tests/support/reference.h"
+#include "tests/support/every_stage.h"
 
 #include <fmt/format.h>
 
@@ -69,14 +68,6 @@ std::string program(const Statement& statement, int64_t batch, int64_t height, i
                      statement.inputs, statement.text);
 }
 
-std::vector<std::string> targets() {
-  std::vector<std::string> result;
-  for (const char* text : {"native", "x86-64-v3", "x86-64"})
-    if (compiler::runs_on(compiler::parse_target(text).value(), compiler::host()))
-      result.emplace_back(text);
-  return result;
-}
-
 void check(const std::string& text, double slack = 0) {
   const Expected<ir::Program> parsed = ir::parse(text);
   if (!parsed) FAIL_CHECK(text << "\n" << Error(parsed.diagnostics()).what());
@@ -85,20 +76,15 @@ void check(const std::string& text, double slack = 0) {
   Tensors inputs = whole_numbers(program, 1);
   if (inputs.count("u")) // a variance
     for (std::byte& b : inputs.at("u").bytes) b = std::byte{0};
-  const ir::TensorData wanted = reference(program, inputs).at("y");
-  for (const std::string& target : targets())
+  const ir::Memory wanted = reference_memory(program, inputs);
+  const Closeness closeness = {slack > 0 ? Closeness::Kind::near : Closeness::Kind::values, slack};
+  Dice dice(1);
+  for (const char* target : {"native", "x86-64-v3", "x86-64"})
     for (const char* schedule : {"auto", "naive"}) {
       CAPTURE(text, target, schedule);
-      compiler::CompileRequest request;
-      request.target = compiler::parse_target(target).value();
-      request.schedule = schedule;
-      const compiler::Compiled compiled = compiler::compile(program, request).value();
-      const auto run = KernelRun(compiled).run(program, inputs, GuardedBuffer::Wall::at_end);
-      CHECK(run.fault == "");
-      const Closeness closeness = {slack > 0 ? Closeness::Kind::near : Closeness::Kind::values,
-                                   slack};
-      CHECK(difference(wanted.type, run.buffers[program.inputs.size()], wanted.bytes, closeness)
-                .value_or("") == "");
+      const compiler::Compiled compiled =
+          compiler::compile(program, request_for(target, schedule)).value();
+      CHECK(fault_of_kernel(compiled, program, inputs, wanted, dice, closeness) == "");
     }
 }
 

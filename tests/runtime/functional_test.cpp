@@ -5,6 +5,7 @@
 #include "runtime/functional.h"
 #include "runtime/volute.hpp"
 #include "tests/support/catch.h"
+#include "tests/support/tensors.h"
 
 #include <cstring>
 #include <functional>
@@ -25,9 +26,7 @@ ir::TensorType type(const std::string& text) {
 }
 
 Tensor random(const std::string& text, uint64_t stream = 0) {
-  Tensor tensor = Tensor::allocate(type(text)).value();
-  runtime::fill(tensor, {runtime::Fill::Kind::random, 3}, stream);
-  return tensor;
+  return tests::random_tensor(type(text), stream);
 }
 
 using Operands = std::vector<std::pair<std::string, const Tensor*>>;

@@ -13,15 +13,8 @@
 #include <numeric>
 
 using namespace volute;
-using volute::tests::failure_text;
-using volute::tests::given;
-using volute::tests::GuardedBuffer;
-using volute::tests::packing_image;
-using volute::tests::row_type;
-using volute::tests::twice_image;
+using namespace volute::tests;
 using Role = compiler::ImageBuffer::Role;
-using volute::tests::row;
-using volute::tests::width;
 
 TEST_CASE("a call with the wrong names is refused") {
   const Kernel kernel = *Kernel::load(packing_image(width));

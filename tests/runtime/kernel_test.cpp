@@ -14,16 +14,8 @@
 #include <thread>
 
 using namespace volute;
-using volute::tests::failure_text;
-using volute::tests::given;
-using volute::tests::GuardedBuffer;
-using volute::tests::packing_image;
-using volute::tests::row_type;
-using volute::tests::twice_image;
+using namespace volute::tests;
 using Role = compiler::ImageBuffer::Role;
-using volute::tests::row;
-using volute::tests::values;
-using volute::tests::width;
 
 TEST_CASE("an image whose tables do not hold together is refused") {
   const auto refusal = [](auto change) {

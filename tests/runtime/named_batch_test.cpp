@@ -9,6 +9,7 @@
 #include "tests/support/guarded_buffer.h"
 #include "tests/support/loop_kernel.h"
 #include "tests/support/named_batch.h"
+#include "tests/support/stages.h"
 
 #include <fmt/format.h>
 
@@ -111,9 +112,7 @@ std::string text(const NamedBatch& batch) {
 
 compiler::Compiled compiled(const NamedBatch& batch, const std::string& target,
                             const std::string& schedule = "auto") {
-  compiler::CompileRequest request;
-  request.target = compiler::parse_target(target).value();
-  request.schedule = schedule;
+  compiler::CompileRequest request = tests::request_for(target, schedule);
   return compiler::compile(batch.nests(), request).value();
 }
 

@@ -14,6 +14,7 @@
 #include "tests/support/guarded_buffer.h"
 #include "tests/support/kernel_run.h"
 #include "tests/support/random_program.h"
+#include "tests/support/stages.h"
 #include "tests/support/whole_numbers.h"
 
 #include <algorithm>
@@ -93,8 +94,7 @@ std::string differs(const ir::Program& program, const compiler::PlainProgram& pl
 
 compiler::PlainProgram plain_for(const ir::Program& program, const std::string& target,
                                  bool deterministic) {
-  compiler::CompileRequest request;
-  request.target = compiler::parse_target(target).value();
+  compiler::CompileRequest request = tests::request_for(target);
   request.deterministic = deterministic;
   return compiler::plain_program(program, request).value();
 }

@@ -1,8 +1,8 @@
 // Tensors of one row, and what is in them.
 #pragma once
 
-#include "runtime/tensor.h"
 #include "tests/runtime/hand_assembled.h"
+#include "tests/support/tensors.h"
 
 #include <vector>
 
@@ -11,9 +11,7 @@ namespace volute::tests {
 inline constexpr int64_t width = 37;
 
 inline Tensor row(int64_t size = width) {
-  Tensor tensor = *Tensor::allocate(row_type(size));
-  runtime::fill(tensor, {runtime::Fill::Kind::iota, 0});
-  return tensor;
+  return filled(row_type(size), {runtime::Fill::Kind::iota, 0});
 }
 
 inline std::vector<float> values(const Tensor& tensor) {

@@ -6,6 +6,7 @@
 #include "runtime/session.h"
 #include "tests/runtime/failure_text.h"
 #include "tests/support/catch.h"
+#include "tests/support/tensors.h"
 
 #include <fmt/format.h>
 
@@ -20,12 +21,6 @@ using volute::tests::failure_text;
 
 namespace {
 
-Tensor random(const ir::TensorType& type, uint64_t stream) {
-  Tensor tensor = *Tensor::allocate(type);
-  runtime::fill(tensor, {runtime::Fill::Kind::random, 2}, stream);
-  return tensor;
-}
-
 ir::TensorType with(ir::TensorType type, Axis axis, int64_t size) {
   for (ir::Extent& extent : type.extents)
     if (extent.axis == axis) extent.size = size;
@@ -35,7 +30,7 @@ ir::TensorType with(ir::TensorType type, Axis axis, int64_t size) {
 /// A part of a larger tensor: the axis has room before and behind, and every second position.
 struct Inside {
   Inside(const ir::TensorType& type, Axis axis, uint64_t stream)
-      : whole(random(with(type, axis, 2 * type.size(axis) + 3), stream)),
+      : whole(tests::random_tensor(with(type, axis, 2 * type.size(axis) + 3), stream)),
         before(*Tensor::copy(whole)), cut(axis), length(type.size(axis)) {}
   MutableTensorView view() { return whole.narrow(cut, 1, length, 2); }
 
@@ -102,7 +97,8 @@ TEST_CASE("an operand of stride 0 is one element seen as many") {
   const ir::Program program = *ir::parse(
       "program @p(%a: f32[n=2, c=5, w=33], %b: f32[n=2, c=5, w=33]) { %y = add %a, %b return %y }");
   const ir::TensorType type = program.type(program.inputs[0]);
-  const Tensor a = random(type, 0), one = random(with(type, Axis::w, 1), 1);
+  const Tensor a = tests::random_tensor(type, 0),
+               one = tests::random_tensor(with(type, Axis::w, 1), 1);
   const TensorView b = TensorView(one).expand(Axis::w, 33);
   Tensor y = *Tensor::allocate(type);
   session.compile(program, CompileOptions{}.like("b", b))(a, b, y).check();
@@ -148,7 +144,7 @@ TEST_CASE("whether a tap lies in the padding does not depend on where its operan
       for (const Axis axis : type.spatial_axes())
         for (const std::string& schedule : schedules) {
           CAPTURE(text, target, ir::to_char(axis), schedule);
-          const Tensor one = random(with(type, axis, 1), 0);
+          const Tensor one = tests::random_tensor(with(type, axis, 1), 0);
           const TensorView x = TensorView(one).expand(axis, type.size(axis));
           std::map<std::string, TensorView> inputs = {{"x", x}};
           std::vector<Kernel::Named> named;
@@ -159,8 +155,8 @@ TEST_CASE("whether a tap lies in the padding does not depend on where its operan
             const std::string& name = program.name_of(input);
             if (name != "x")
               inputs.insert_or_assign(
-                  name,
-                  others.insert_or_assign(name, random(program.type(input), 1)).first->second);
+                  name, others.insert_or_assign(name, tests::random_tensor(program.type(input), 1))
+                            .first->second);
             const Tensor dense = *Tensor::copy(inputs.at(name));
             data[name] = {dense.type(), {dense.data(), dense.data() + dense.bytes()}};
             values[name] = &data[name];
@@ -189,7 +185,7 @@ TEST_CASE("a returned constant is written with the strides that are asked for") 
     %k = const [1, 2, 3, 4, 5, 6] : f32[n=1, c=2, w=3]
     %y = add %x, %k
     return %y, %k })");
-  const Tensor x = random(program.type(program.inputs[0]), 0);
+  const Tensor x = tests::random_tensor(program.type(program.inputs[0]), 0);
   Inside k(x.type(), Axis::w, 1);
   Tensor y = *Tensor::allocate(x.type());
   const Kernel kernel = session.compile(program, CompileOptions{}.like("k", k.view()));
@@ -205,7 +201,7 @@ TEST_CASE("functions take strided views as they are") {
   Session session;
   const ir::TensorType type =
       ir::parse("program @t(%x: f32[n=1, c=2, h=6, w=20]) { return %x }")->values[0].type;
-  const Tensor whole = random(type, 0);
+  const Tensor whole = tests::random_tensor(type, 0);
   const TensorView part = whole.narrow(Axis::h, 1, 4);
   const Tensor found = functional::relu(session, part);
   const Tensor expected = functional::relu(session, *Tensor::copy(part));

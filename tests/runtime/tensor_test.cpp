@@ -2,6 +2,7 @@
 #include "runtime/tensor.h"
 #include "tests/runtime/failure_text.h"
 #include "tests/support/catch.h"
+#include "tests/support/tensors.h"
 
 #include <algorithm>
 #include <set>
@@ -11,17 +12,12 @@ using ir::Axis;
 using ir::ElementType;
 using runtime::Fill;
 using volute::tests::failure_text;
+using volute::tests::filled;
 
 namespace {
 
 ir::TensorType image(ElementType element, int64_t h, int64_t w) {
   return {element, {{Axis::n, 1}, {Axis::c, 1}, {Axis::h, h}, {Axis::w, w}}};
-}
-
-Tensor filled(const ir::TensorType& type, const Fill& how, uint64_t stream = 0) {
-  Tensor tensor = *Tensor::allocate(type);
-  runtime::fill(tensor, how, stream);
-  return tensor;
 }
 
 } // namespace

@@ -28,6 +28,19 @@ std::vector<std::byte> result_of(const Kernel& kernel, const ir::Program& progra
   return result;
 }
 
+/// A program and what is made of it for this machine with a matrix unit.
+struct ForTiles {
+  explicit ForTiles(const std::string& text) : program(ir::parse(text).value()) {
+    options.target = tests::native_with_tiles();
+    image = session.inspect(program, session.request(program, options).value()).value().image;
+  }
+
+  ir::Program program;
+  Session session;
+  CompileOptions options;
+  compiler::Image image;
+};
+
 } // namespace
 
 TEST_CASE("the system is asked for a matrix unit, and says the same to everybody") {
@@ -35,32 +48,19 @@ TEST_CASE("the system is asked for a matrix unit, and says the same to everybody
 }
 
 TEST_CASE("a kernel for vectors stands in the place of one that may not run") {
-  const ir::Program program = ir::parse(layer).value();
-  Session session;
-  CompileOptions with_tiles;
-  with_tiles.target = tests::native_with_tiles();
-  const Expected<compiler::Compiled> compiled =
-      session.inspect(program, session.request(program, with_tiles).value());
-  REQUIRE(compiled);
-  CHECK(compiled->image.needs_tiles);
-  CHECK(result_of(session.compile(program, with_tiles), program) ==
-        result_of(session.compile(program), program));
+  ForTiles made(layer);
+  CHECK(made.image.needs_tiles);
+  CHECK(result_of(made.session.compile(made.program, made.options), made.program) ==
+        result_of(made.session.compile(made.program), made.program));
   if (may_use_tiles()) return;
-  const Expected<Kernel> refused = session.load(compiled->image);
+  const Expected<Kernel> refused = made.session.load(made.image);
   REQUIRE_FALSE(refused);
   CHECK(to_string(refused.diagnostics().front()) ==
         "layer: the code multiplies on a matrix unit, and this process has none");
 }
 
 TEST_CASE("code for a CPU with a matrix unit that does not use it runs without") {
-  const ir::Program program =
-      ir::parse("program @sum(%x: f32[n=1, w=8, c=4]) { %y = relu %x return %y }").value();
-  Session session;
-  CompileOptions with_tiles;
-  with_tiles.target = tests::native_with_tiles();
-  const Expected<compiler::Compiled> compiled =
-      session.inspect(program, session.request(program, with_tiles).value());
-  REQUIRE(compiled);
-  CHECK_FALSE(compiled->image.needs_tiles);
-  CHECK(session.load(compiled->image));
+  ForTiles made("program @sum(%x: f32[n=1, w=8, c=4]) { %y = relu %x return %y }");
+  CHECK_FALSE(made.image.needs_tiles);
+  CHECK(made.session.load(made.image));
 }

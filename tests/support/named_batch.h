@@ -121,7 +121,6 @@ private:
                      {"w", 1, f32, contiguous({O, C, K, K})},
                      {"b", 2, f32, contiguous({O})},
                      in_two ? y_view("t", 4, N, y_image) : y_view("y", 3, N, of_y)};
-    nest.weight = 1;
     const Affine row = Affine(h) + kh - 1, column = Affine(w) + kw - 1;
     nest.constraints = {{row, H}, {column, W}};
     const Expr sum = acc(f32, 0);

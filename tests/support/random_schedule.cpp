@@ -19,6 +19,7 @@
 namespace volute::tests {
 
 using compiler::LoopDirective;
+using compiler::moves;
 using compiler::RegisterDirective;
 using compiler::Schedule;
 
@@ -44,12 +45,13 @@ public:
     tile();
     lanes_of_a_sum();
     loops();
-    if (nest_.weight >= 0 && dice_.once_in(2)) schedule_.pack = {{"weight"}};
+    const int32_t weight = compiler::weight_of(nest_);
+    if (weight >= 0 && dice_.once_in(2)) schedule_.pack = {{"weight"}};
     if (dice_.once_in(2)) add_in_groups();
     if (dice_.once_in(8)) schedule_.prefetch.push_back({any_operand()});
     if (const std::string operand = any_operand();
         dice_.once_in(4) &&
-        (nest_.weight < 0 || nest_.operands[static_cast<size_t>(nest_.weight)].name != operand))
+        (weight < 0 || nest_.operands[static_cast<size_t>(weight)].name != operand))
       schedule_.pack.push_back({operand});
     if (compiler::has_parts(nest_) && !dice_.once_in(20)) put_parts_first();
     return schedule_;
@@ -239,10 +241,7 @@ private:
   void scattered_loops() {
     std::vector<LoopDirective> free, ordered;
     for (const ir::NestAxis& axis : nest_.axes) {
-      const bool moves =
-          std::any_of(scattered_->index.begin(), scattered_->index.end(),
-                      [&](const ir::Subscript& s) { return s.at.depends_on(axis.var); });
-      (moves ? free : ordered).push_back({name(axis)});
+      (moves(scattered_->index, axis.var) ? free : ordered).push_back({name(axis)});
     }
     dice_.shuffle(free);
     const auto items = static_cast<size_t>(dice_.between(0, std::ssize(free)));
@@ -289,15 +288,6 @@ private:
       along_the_weight(*form);
       return;
     }
-  }
-
-  static bool moves(const ir::Expr& e, ir::Var var) {
-    bool found = false;
-    visit(e, [&](const ir::ExprNode& node) {
-      if (const auto* read = std::get_if<ir::Read>(&node.is))
-        for (const ir::Subscript& s : read->index) found |= s.at.depends_on(var);
-    });
-    return found;
   }
 
   /// The same by a matrix unit: rows along the image, lanes along the weight, in loops of their
@@ -422,7 +412,7 @@ void draw_forms(Dice& dice, const compiler::Stages& direct, const compiler::Comp
                 compiler::Schedules& schedules) {
   std::set<size_t> named; // statements whose nest was met: the first phase has a convolution's name
   for (const ir::Nest& nest : direct.nests.nests) {
-    if (nest.statements.empty() || nest.weight < 0) continue;
+    if (nest.statements.empty() || compiler::weight_of(nest) < 0) continue;
     const ir::Statement& head = direct.program.statements[nest.statements.front()];
     if (!ir::convolution(head.operation) || !named.insert(nest.statements.front()).second) continue;
     if (dice.once_in(4)) continue;

@@ -68,8 +68,7 @@ public:
   void nest(const Nest& a, const Nest& b) {
     equal(a.name, b.name, "name"), equal(a.kind, b.kind, "kind"), equal(a.vars, b.vars, "vars");
     equal(a.parameters, b.parameters, "parameters"), equal(a.tables, b.tables, "tables");
-    equal(a.weight, b.weight, "weight"), equal(a.form, b.form, "form");
-    equal(a.origin, b.origin, "origin");
+    equal(a.form, b.form, "form"), equal(a.origin, b.origin, "origin");
     all(a.axes, b.axes, "axis", [&](const NestAxis& x, const NestAxis& y) {
       equal(x.var, y.var, "var"), equal(x.extent, y.extent, "extent");
       equal(x.reduction, y.reduction, "reduction"), equal(x.role, y.role, "role");

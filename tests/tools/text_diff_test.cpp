@@ -1,5 +1,6 @@
 #include "tests/support/catch.h"
 #include "tests/support/dice.h"
+#include "tests/support/text.h"
 #include "tools/text_diff.h"
 
 #include <sstream>
@@ -7,16 +8,10 @@
 #include <vector>
 
 using volute::tests::Dice;
+using volute::tests::lines_of;
 using volute::tools::unified_diff;
 
 namespace {
-
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) lines.push_back(line);
-  return lines;
-}
 
 /// What `patch` makes of a text, by the numbers in the diff's headings.
 std::string patched(const std::string& before, const std::string& diff) {

@@ -12,8 +12,9 @@
 #include "compiler/lower/lower.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
-#include "tests/support/kernel_run.h"
+#include "tests/support/every_stage.h"
 #include "tests/support/reference.h"
+#include "tests/support/stages.h"
 #include "tests/torch/torch_case.h"
 
 #include <fmt/format.h>
@@ -40,19 +41,9 @@ bool is_set(const char* variable) {
 
 /// The machine's own target first. The others are what the machine can run of older instruction
 /// sets, and of its own with parts left out.
-std::vector<std::string> targets() {
-  std::vector<std::string> result;
-  for (const char* text : {"native", "x86-64-v4", "x86-64-v3", "x86-64-v2", "x86-64",
-                           "native-avx512f", "native-avx512vl", "x86-64-v3-fma"}) {
-    const Expected<compiler::Target> target = compiler::parse_target(text);
-    if (target && compiler::runs_on(*target, compiler::host())) result.emplace_back(text);
-  }
-  return result;
-}
-
 /// Over many numbers every target but the first is drawn as often as any other.
 std::vector<std::string> targets_of(int64_t number) {
-  static const std::vector<std::string> all = targets();
+  static const std::vector<std::string> all = targets_of_users();
   static const bool wants_all = is_set("VOLUTE_TORCH_ALL_TARGETS");
   const size_t others = all.size() - 1;
   if (wants_all || others <= 2) return all;
@@ -157,8 +148,7 @@ private:
   /// False when the case is done with: another target would say the same.
   bool check_kernel(const TorchCase& one, const ir::Program& program, const Tensors& inputs,
                     const std::string& target) {
-    compiler::CompileRequest request;
-    request.target = compiler::parse_target(target).value();
+    compiler::CompileRequest request = tests::request_for(target);
     const Expected<compiler::Compiled> compiled = compiler::compile(program, request);
     if (!compiled) {
       refuse(compiled.diagnostics());

@@ -4,8 +4,8 @@
 #include "compiler/pipeline.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
-#include "tests/support/kernel_run.h"
-#include "tests/support/reference.h"
+#include "tests/support/every_stage.h"
+#include "tests/support/stages.h"
 
 #include <algorithm>
 #include <string>
@@ -18,9 +18,7 @@ namespace {
 
 compiler::Stages stages_of(const ir::Program& program, const std::string& schedule = "auto",
                            const std::string& target = "x86-64-v3") {
-  compiler::CompileRequest request;
-  request.target = compiler::parse_target(target).value();
-  request.schedule = schedule;
+  compiler::CompileRequest request = tests::request_for(target, schedule);
   return compiler::specialise_program(program, request).value();
 }
 
@@ -31,31 +29,15 @@ std::string refusal(const std::string& text, const std::string& schedule) {
   return stages ? "" : Error(stages.diagnostics()).what();
 }
 
-/// The kernel's outputs are those of the reference, exactly, on whole numbers: in one piece and in
-/// pieces, between walls, from scratch full of NaN.
+/// Every stage agrees with the one before it, exactly, on whole numbers.
 void check_exact(const std::string& text, const std::string& schedule = "auto",
                  const std::string& target = "x86-64-v3") {
   const ir::Program program = ir::parse(text).value();
-  const tests::Tensors inputs = tests::whole_numbers(program, 7);
-  const tests::Tensors wanted = tests::reference(program, inputs);
-  compiler::CompileRequest request;
-  request.target = compiler::parse_target(target).value();
-  request.schedule = schedule;
-  if (!compiler::runs_on(request.target, compiler::host())) return;
-  const compiler::Compiled compiled = compiler::compile(program, request).value();
-  const KernelRun kernel(compiled);
+  const compiler::Compiled compiled =
+      compiler::compile(program, tests::request_for(target, schedule)).value();
+  INFO(text << "\n" << schedule);
   Dice dice(7);
-  const ir::TensorType& type = program.type(program.outputs[0]);
-  for (tests::Dice* split : {static_cast<tests::Dice*>(nullptr), &dice}) {
-    const auto run = kernel.run(program, inputs, GuardedBuffer::Wall::at_end, split);
-    INFO(text << "\n" << schedule);
-    CHECK(run.fault == "");
-    if (!run.fault.empty()) continue;
-    const auto words = tests::difference(type, run.buffers[program.inputs.size()],
-                                         wanted.at(program.name_of(program.outputs[0])).bytes,
-                                         {tests::Closeness::Kind::values, 0});
-    CHECK(words.value_or("") == "");
-  }
+  CHECK(tests::fault_of_stages(compiled, program, tests::whole_numbers(program, 7), dice) == "");
 }
 
 size_t computing_steps(const compiler::Stages& stages) {

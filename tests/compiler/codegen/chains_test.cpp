@@ -6,6 +6,7 @@
 #include "ir/walk.h"
 #include "tests/support/catch.h"
 #include "tests/support/dice.h"
+#include "tests/support/stages.h"
 
 #include <fmt/format.h>
 
@@ -33,8 +34,7 @@ struct Cost {
 };
 
 Cost cost_of(const std::string& text) {
-  compiler::CompileRequest request;
-  request.target = compiler::parse_target("x86-64-v3").value();
+  compiler::CompileRequest request = tests::request_for("x86-64-v3");
   const int64_t before = ir::nodes_walked();
   const compiler::Compiled compiled = compiler::compile(ir::parse(text).value(), request).value();
   Cost cost;

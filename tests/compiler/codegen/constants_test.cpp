@@ -5,9 +5,8 @@
 #include "compiler/compile.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
-#include "tests/support/kernel_run.h"
+#include "tests/support/every_stage.h"
 #include "tests/support/loop_kernel.h"
-#include "tests/support/reference.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -19,10 +18,7 @@ namespace {
 
 compiler::Compiled compiled(const ir::Program& program, const std::string& target,
                             const std::string& schedule = "auto") {
-  compiler::CompileRequest request;
-  request.target = compiler::parse_target(target).value();
-  request.schedule = schedule;
-  return compiler::compile(program, request).value();
+  return compiler::compile(program, request_for(target, schedule)).value();
 }
 
 /// What the kernel gives that the reference does not, if anything.
@@ -30,17 +26,9 @@ std::string fault(const std::string& text, const std::string& target, const std:
                   const Closeness& closeness) {
   const ir::Program program = ir::parse(text).value();
   const Tensors inputs = whole_numbers(program, 7);
-  const Tensors wanted = reference(program, inputs);
-  const compiler::Compiled kernel = compiled(program, target, schedule);
-  const auto run = KernelRun(kernel).run(program, inputs, GuardedBuffer::Wall::at_end);
-  if (!run.fault.empty()) return run.fault;
-  for (size_t i = 0; i < program.outputs.size(); ++i) {
-    const ir::ValueId id = program.outputs[i];
-    if (auto words = difference(program.type(id), run.buffers[program.inputs.size() + i],
-                                wanted.at(program.name_of(id)).bytes, closeness))
-      return *words;
-  }
-  return "";
+  Dice dice(7);
+  return fault_of_kernel(compiled(program, target, schedule), program, inputs,
+                         reference_memory(program, inputs), dice, closeness);
 }
 
 /// So many small whole numbers, about half of them 0; whole rows of zeros too.

@@ -4,6 +4,8 @@
 #include "compiler/compile.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
+#include "tests/support/stages.h"
+#include "tests/support/text.h"
 
 #include <fmt/format.h>
 
@@ -31,12 +33,9 @@ Lines lines_of(const std::string& text) {
   return lines;
 }
 
-bool has(const std::string& line, const std::string& part) {
-  return line.find(part) != std::string::npos;
-}
-
 int64_t count(const Lines& lines, const std::string& part) {
-  return std::count_if(lines.begin(), lines.end(), [&](const auto& l) { return has(l, part); });
+  return std::count_if(lines.begin(), lines.end(),
+                       [&](const auto& l) { return tests::has(l, part); });
 }
 
 /// The loops that hold no other loop: from the label that a jump goes back to, up to the jump.
@@ -89,8 +88,7 @@ compiler::Compiled compiled(const Layer& layer, const std::string& layout,
       fmt::format("program @layer(%x: f32[{}], %w: f32[o=64, i={}, h={}, w={}]) {{\n"
                   "  %y = conv %x, %w {{pad = {}}}\n  return %y }}",
                   extents, layer.inputs, layer.kernel, layer.kernel, layer.kernel / 2);
-  compiler::CompileRequest request;
-  request.target = compiler::parse_target(target).value();
+  compiler::CompileRequest request = tests::request_for(target);
   request.assembly = true;
   request.accuracy = 0; // the direct sum
   return compiler::compile(ir::parse(text).value(), request).value();

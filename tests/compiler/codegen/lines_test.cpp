@@ -9,6 +9,8 @@
 #include "ir/print.h"
 #include "tests/support/catch.h"
 #include "tests/support/random_program.h"
+#include "tests/support/stages.h"
+#include "tests/support/text.h"
 
 #include <fmt/format.h>
 
@@ -22,15 +24,15 @@
 
 using namespace volute;
 using compiler::Listing;
+using tests::has;
+using tests::lines_of;
 using Kind = Listing::Line::Kind;
 
 namespace {
 
 compiler::Compiled compiled(const ir::Program& program, const std::string& target,
                             const std::string& schedule = "auto") {
-  compiler::CompileRequest request;
-  request.target = compiler::parse_target(target).value();
-  request.schedule = schedule;
+  compiler::CompileRequest request = tests::request_for(target, schedule);
   request.assembly = true;
   return compiler::compile(program, request).value();
 }
@@ -57,17 +59,6 @@ const std::string pooled_in_bands = "nest conv_0:\nparallel n, band\n"
                                     "nest max_pool_y:\ncompute conv_0 at h by 4\n"
                                     "parallel n, band\nfor c by 16, h, w, kh, kw\n"
                                     "registers c 16 vector 16\n";
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) lines.push_back(line);
-  return lines;
-}
 
 using Ids = std::vector<int32_t>;
 
@@ -351,8 +342,7 @@ TEST_CASE("spills are counted without the data of tables, and the code is the sa
                               image, numbers, is_small ? 1 : 16, is_small ? 1 : 8, taps))
             .value();
     const compiler::Compiled kernel = compiled(program, "x86-64-v3");
-    compiler::CompileRequest request;
-    request.target = compiler::parse_target("x86-64-v3").value();
+    compiler::CompileRequest request = tests::request_for("x86-64-v3");
     request.spills = true;
     const compiler::Compiled counted = compiler::compile(program, request).value();
     CHECK(counted.assembly.empty());
@@ -370,8 +360,7 @@ TEST_CASE("spills are counted without the data of tables, and the code is the sa
 }
 
 TEST_CASE("spills are known only where the code was listed") {
-  compiler::CompileRequest request;
-  request.target = compiler::parse_target("x86-64-v3").value();
+  compiler::CompileRequest request = tests::request_for("x86-64-v3");
   const compiler::Compiled kernel = compiler::compile(ir::parse(layer).value(), request).value();
   CHECK_FALSE(kernel.listing);
   CHECK_FALSE(kernel.report.nests.front().spills);

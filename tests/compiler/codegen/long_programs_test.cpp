@@ -9,38 +9,14 @@
 #include "ir/parse.h"
 #include "ir/walk.h"
 #include "tests/support/catch.h"
+#include "tests/support/counted_memory.h"
+#include "tests/support/stages.h"
 
 #include <fmt/format.h>
 
 #include <cstdlib>
 #include <functional>
-#include <new>
 #include <string>
-
-namespace {
-
-thread_local int64_t bytes_asked_for = 0;
-
-void* counted(size_t bytes) {
-  bytes_asked_for += static_cast<int64_t>(bytes);
-  return std::malloc(bytes ? bytes : 1);
-}
-void* counted_or_throw(size_t bytes) {
-  if (void* memory = counted(bytes)) return memory;
-  throw std::bad_alloc();
-}
-
-} // namespace
-
-// Each form: an address sanitizer's own would meet a delete that is not its own.
-void* operator new(size_t bytes) { return counted_or_throw(bytes); }
-void* operator new[](size_t bytes) { return counted_or_throw(bytes); }
-void* operator new(size_t bytes, const std::nothrow_t&) noexcept { return counted(bytes); }
-void* operator new[](size_t bytes, const std::nothrow_t&) noexcept { return counted(bytes); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
 
 using namespace volute;
 
@@ -64,15 +40,14 @@ struct Cost {
 };
 
 Cost cost_of(const std::string& text, bool to_code) {
-  compiler::CompileRequest request;
-  request.target = compiler::parse_target("x86-64-v3").value();
+  compiler::CompileRequest request = tests::request_for("x86-64-v3");
   const ir::Program program = ir::parse(text).value();
-  const int64_t nodes = ir::nodes_walked(), bytes = bytes_asked_for;
+  const int64_t nodes = ir::nodes_walked(), bytes = tests::bytes_asked_for;
   if (to_code)
     REQUIRE(compiler::compile(program, request));
   else
     REQUIRE(compiler::specialise_program(program, request));
-  return {ir::nodes_walked() - nodes, bytes_asked_for - bytes};
+  return {ir::nodes_walked() - nodes, tests::bytes_asked_for - bytes};
 }
 
 void check_linear(const std::string& inputs, int n, const Body& line, bool returns_all = false,
@@ -149,9 +124,9 @@ TEST_CASE("the workspace of a long chain is planned without a look at all of it 
   std::vector<compiler::Resident> chain;
   for (int32_t i = 0; i < 200'000; ++i) chain.push_back({64 + i % 7 * 64, {i, i + 1 + i % 3}});
   chain.push_back({640, {0, 200'000}});
-  const int64_t before = bytes_asked_for;
+  const int64_t before = tests::bytes_asked_for;
   const compiler::WorkspacePlan plan = plan_workspace(chain);
-  CHECK(bytes_asked_for - before < 200'000 * 2000); // what is in the way of each is few
+  CHECK(tests::bytes_asked_for - before < 200'000 * 2000); // what is in the way of each is few
   CHECK(plan.bytes >= busiest_step_bytes(chain));
   CHECK(plan.bytes < 3 * busiest_step_bytes(chain));
 }

@@ -4,8 +4,7 @@
 #include "compiler/compile.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
-#include "tests/support/kernel_run.h"
-#include "tests/support/reference.h"
+#include "tests/support/every_stage.h"
 #include "tests/support/tile_emulator.h"
 
 #include <fmt/format.h>
@@ -34,11 +33,8 @@ struct Made {
 
 Made made(const std::string& text, const std::string& schedule,
           const std::string& target = native_with_tiles()) {
-  compiler::CompileRequest request;
-  request.schedule = schedule;
-  request.target = compiler::parse_target(target).value();
   Made result{ir::parse(text).value(), {}};
-  result.compiled = compiler::compile(result.program, request).value();
+  result.compiled = compiler::compile(result.program, request_for(target, schedule)).value();
   return result;
 }
 
@@ -46,36 +42,14 @@ bool uses_tiles(const Made& made) {
   return to_string(made.compiled.stages.loops).find("  tile ") != std::string::npos;
 }
 
-std::string difference(const Made& made, const ir::Memory& found, const ir::Memory& wanted,
-                       Closeness::Kind kind) {
-  const size_t at = made.program.inputs.size();
-  return tests::difference(made.program.type(made.program.outputs[0]), found[at], wanted[at],
-                           {kind, 0})
-      .value_or("");
-}
-
 /// Whole numbers through every stage, then any numbers from the loops to the kernel.
 void check(const Made& made, uint64_t seed) {
   const ir::Program& program = made.program;
-  const compiler::Stages& stages = made.compiled.stages;
-  const Tensors whole = whole_numbers(program, seed);
-  const Tensors results = reference(program, whole);
-  ir::Memory wanted(program.inputs.size());
-  wanted.push_back(results.at(program.name_of(program.outputs[0])).bytes);
-  CHECK(difference(made, evaluate_loops(stages.loops, program, whole), wanted,
-                   Closeness::Kind::values) == "");
   Dice dice(seed);
-  const KernelRun kernel(made.compiled);
-  for (const Tensors& inputs : {whole, arbitrary_numbers(program, dice, 30)}) {
-    const ir::Memory loops = evaluate_loops(stages.loops, program, inputs);
-    for (const auto wall : {GuardedBuffer::Wall::at_end, GuardedBuffer::Wall::at_begin}) {
-      const bool in_pieces = wall == GuardedBuffer::Wall::at_begin;
-      const KernelRun::Result run = kernel.run(program, inputs, wall, in_pieces ? &dice : nullptr);
-      CHECK(run.fault == "");
-      if (run.fault.empty())
-        CHECK(difference(made, run.buffers, loops, Closeness::Kind::bits) == "");
-    }
-  }
+  CHECK(fault_of_stages(made.compiled, program, whole_numbers(program, seed), dice) == "");
+  const Tensors any = arbitrary_numbers(program, dice, 30);
+  const ir::Memory loops = evaluate_loops(made.compiled.stages.loops, program, any);
+  CHECK(fault_of_kernel(made.compiled, program, any, loops, dice) == "");
 }
 
 } // namespace

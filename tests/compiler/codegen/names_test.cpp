@@ -6,6 +6,7 @@
 #include "ir/parse.h"
 #include "tests/support/catch.h"
 #include "tests/support/names.h"
+#include "tests/support/stages.h"
 
 #include <string>
 #include <vector>
@@ -124,8 +125,7 @@ const std::vector<Case>& cases() {
 }
 
 compiler::CompileRequest request_for(const Case& c) {
-  compiler::CompileRequest request;
-  request.target = compiler::parse_target(c.target).value();
+  compiler::CompileRequest request = tests::request_for(c.target);
   return request;
 }
 

@@ -1,9 +1,7 @@
 #include "compiler/compile.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
-#include "tests/support/kernel_run.h"
-#include "tests/support/reference.h"
-#include "tests/support/whole_numbers.h"
+#include "tests/support/every_stage.h"
 
 #include <string>
 
@@ -41,10 +39,8 @@ TEST_CASE("an image packed in the order of the loops gives the results that it g
         continue;
       }
       CHECK(compiled->image.steps.size() == (schedule.find("weight") == std::string::npos ? 2 : 3));
-      const tests::Tensors inputs = tests::whole_numbers(program, 7);
-      const auto run =
-          tests::KernelRun(*compiled).run(program, inputs, tests::GuardedBuffer::Wall::at_end);
-      REQUIRE(run.fault.empty());
-      CHECK(run.buffers[program.inputs.size()] == tests::reference(program, inputs).at("y").bytes);
+      tests::Dice dice(7);
+      CHECK(tests::fault_of_stages(*compiled, program, tests::whole_numbers(program, 7), dice) ==
+            "");
     }
 }

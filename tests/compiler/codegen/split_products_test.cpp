@@ -3,12 +3,13 @@
 // products counts; then numbers at the ends of the range, within what semantics.md states.
 
 #include "compiler/compile.h"
+#include "compiler/nests/weight_expression.h"
 #include "compiler/rewrites/form.h"
 #include "ir/number.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
-#include "tests/support/kernel_run.h"
-#include "tests/support/reference.h"
+#include "tests/support/every_stage.h"
+#include "tests/support/stages.h"
 
 #include <fmt/format.h>
 
@@ -26,13 +27,12 @@ namespace {
 
 using Numbers = std::vector<double>;
 
-compiler::CompileRequest request_for(const std::string& form, const std::string& target = "host",
-                                     int64_t l2_bytes = 0, const std::string& schedule = "") {
-  compiler::CompileRequest request;
-  request.target = target == "host" ? compiler::host() : compiler::parse_target(target).value();
+compiler::CompileRequest request_for_form(const std::string& form,
+                                          const std::string& target = "native",
+                                          int64_t l2_bytes = 0, const std::string& schedule = "") {
+  compiler::CompileRequest request = request_for(target, "form conv_y " + form + "; " + schedule);
   if (l2_bytes) request.target.l2_bytes = l2_bytes;
   request.accuracy = 1e6;
-  request.schedule = "form conv_y " + form + "; " + schedule;
   return request;
 }
 
@@ -60,34 +60,20 @@ Tensors tensors_of(const ir::Program& program, const Numbers& x, const Numbers& 
 
 /// Every stage, on whole numbers up to some of the image and of the weight; the stages.
 compiler::Stages check(const Layer& layer, int64_t most_x, int64_t most_w,
-                       const std::string& form = "bf16x6", const std::string& target = "host",
+                       const std::string& form = "bf16x6", const std::string& target = "native",
                        int64_t l2_bytes = 0) {
   const ir::Program program = ir::parse(layer.text()).value();
   Dice dice(5);
   const Tensors inputs =
       tensors_of(program, whole(dice, program.type(program.inputs[0]).elements(), most_x),
                  whole(dice, program.type(program.inputs[1]).elements(), most_w));
-  const Tensors wanted = reference(program, inputs);
-  compiler::CompileRequest request = request_for(form, target, l2_bytes);
+  compiler::CompileRequest request = request_for_form(form, target, l2_bytes);
   if (layer.operation != "conv") request.schedule = "form conv_transpose_y " + form;
   const compiler::Compiled compiled = compiler::compile(program, request).value();
   INFO(layer.text() << form << " for " << target << ", L2 " << l2_bytes);
-  const ir::TensorType& type = program.type(program.outputs[0]);
-  const size_t y = program.inputs.size();
-  const auto differs = [&](const std::vector<std::byte>& found) {
-    return difference(type, found, wanted.at("y").bytes, {Closeness::Kind::values, 0}).value_or("");
-  };
-  CHECK(differs(evaluate_nests(compiled.stages.nests, program, inputs)[y]) == "");
-  CHECK(differs(evaluate_loops(compiled.stages.loops, program, inputs)[y]) == "");
-  if (compiler::runs_on(request.target, compiler::host())) {
-    const KernelRun kernel(compiled);
-    Dice pieces(7);
-    for (Dice* split : {static_cast<Dice*>(nullptr), &pieces}) {
-      const auto run = kernel.run(program, inputs, GuardedBuffer::Wall::at_end, split);
-      CHECK(run.fault == "");
-      if (run.fault.empty()) CHECK(differs(run.buffers[y]) == "");
-    }
-  }
+  Chain chain;
+  chain.kernel = {Closeness::Kind::values, 0}; // the instruction rounds in its own way
+  CHECK(fault_of_stages(compiled, program, inputs, dice, chain) == "");
   return compiled.stages;
 }
 
@@ -104,13 +90,15 @@ struct Sum {
 };
 
 /// x0 w0 + x1 w1 + ..., by a form and directly.
-Sum sum(const std::string& form, Numbers x, const Numbers& w, const std::string& target = "host") {
+Sum sum(const std::string& form, Numbers x, const Numbers& w,
+        const std::string& target = "native") {
   const ir::Program program = ir::parse(sum_of(std::ssize(x)).text()).value();
   Numbers both = w;
   both.insert(both.end(), w.begin(), w.end()); // of two output channels
   const Tensors inputs = tensors_of(program, x, both);
   const auto run = [&](const std::string& of) {
-    const compiler::Compiled compiled = compiler::compile(program, request_for(of, target)).value();
+    const compiler::Compiled compiled =
+        compiler::compile(program, request_for_form(of, target)).value();
     const auto made = KernelRun(compiled).run(program, inputs, GuardedBuffer::Wall::at_end);
     REQUIRE(made.fault == "");
     const ir::ValueId y = program.outputs[0];
@@ -142,7 +130,7 @@ double bound(const std::string& form, const Numbers& x, const Numbers& w, double
 } // namespace
 
 TEST_CASE("numbers of ten digits need two parts each, numbers of seventeen three") {
-  for (const char* target : {"host", "x86-64-v3", "sapphirerapids"}) {
+  for (const char* target : {"native", "x86-64-v3", "sapphirerapids"}) {
     check(last, 600, 600, "bf16x6", target);
     check(last, 100000, 4, "bf16x6", target);
     check(last, 4, 100000, "bf16x6", target);
@@ -172,7 +160,7 @@ TEST_CASE("convolutions of every kind, in both layouts") {
     const compiler::Stages stages = check(layer, 500, 300);
     check(layer, 20000, 4, "bf16x3");
     for (const ir::Nest& nest : stages.nests.nests) {
-      const bool adds = nest.kind == ir::NestKind::compute && nest.weight >= 0;
+      const bool adds = nest.kind == ir::NestKind::compute && compiler::weight_of(nest) >= 0;
       CHECK(nest.form == (adds ? "bf16x6" : ""));
     }
   }
@@ -181,7 +169,7 @@ TEST_CASE("convolutions of every kind, in both layouts") {
 TEST_CASE("the image is split a band of rows at a time, in scratch, where it would leave L2") {
   for (const char* axes : {"n=2, h=16, w=14, c=8", "n=2, c=8, h=16, w=14"}) {
     const compiler::Stages stages =
-        check({axes, "o=12, i=8, h=3, w=3", "{pad = 1}"}, 600, 600, "bf16x6", "host", 64 * 1024);
+        check({axes, "o=12, i=8, h=3, w=3", "{pad = 1}"}, 600, 600, "bf16x6", "native", 64 * 1024);
     CHECK(stages.loops.steps.size() == 3); // the weight is split and packed by steps of their own
     bool in_scratch = false;
     for (const ir::Buffer& buffer : stages.pieces.buffers)
@@ -191,27 +179,22 @@ TEST_CASE("the image is split a band of rows at a time, in scratch, where it wou
 }
 
 TEST_CASE("a constant weight is split when compiling") {
-  std::string numbers;
-  for (int i = 0; i < 72; ++i) numbers += fmt::format("{}{}", i ? ", " : "", 301 * (i % 7 - 3));
-  const ir::Program program = ir::parse(fmt::format("program @p(%x: f32[n=1, h=6, w=6, c=4]) {{\n"
-                                                    "  %w = const [{}] : f32[o=2, i=4, h=3, w=3]\n"
-                                                    "  %y = conv %x, %w\n  return %y\n}}\n",
-                                                    numbers))
-                                  .value();
-  const compiler::Compiled compiled = compiler::compile(program, request_for("bf16x6")).value();
+  Numbers numbers;
+  for (int i = 0; i < 180; ++i) numbers.push_back(301 * (i % 7 - 3));
+  const ir::Program program = ir::parse(with_constant(last.text(), "w", numbers)).value();
+  const compiler::Compiled compiled =
+      compiler::compile(program, request_for_form("bf16x6")).value();
   for (const ir::Step& step : compiled.stages.loops.steps)
     CHECK((step.name == "split_x" || step.name == "conv_y"));
-  const Tensors inputs = whole_numbers(program, 3);
-  const auto run = KernelRun(compiled).run(program, inputs, GuardedBuffer::Wall::at_end);
-  CHECK(run.fault == "");
-  CHECK(difference(program.type(program.outputs[0]), run.buffers[program.inputs.size()],
-                   reference(program, inputs).at("y").bytes, {Closeness::Kind::values, 0})
-            .value_or("") == "");
+  Dice dice(7);
+  Chain chain;
+  chain.kernel = {Closeness::Kind::values, 0};
+  CHECK(fault_of_stages(compiled, program, whole_numbers(program, 3), dice, chain) == "");
 }
 
 TEST_CASE("sums of numbers of any size are within what is stated") {
   for (const char* form : {"bf16x6", "bf16x3"})
-    for (const char* target : {"host", "x86-64-v3"}) {
+    for (const char* target : {"native", "x86-64-v3"}) {
       Dice dice(11);
       const auto normal = [&](int64_t count, double scale) {
         Numbers all;
@@ -266,7 +249,7 @@ TEST_CASE("what is infinite or no number in a direct sum is so in this one") {
       {{3e38, 1, 3e38}, {3e38, 1, -1}}, {{0, 1, 1}, {inf, 1, 1}},
   };
   for (const char* form : {"bf16x6", "bf16x3"})
-    for (const char* target : {"host", "x86-64-v3"})
+    for (const char* target : {"native", "x86-64-v3"})
       for (const auto& [x, w] : all) {
         const Sum s = sum(form, x, w, target);
         INFO(form << " for " << target << ": " << x[0] << " * " << w[0] << " + " << x[1] << " * "
@@ -280,7 +263,7 @@ TEST_CASE("the products of small parts come first, whatever the schedule") {
   const ir::Program program = ir::parse(last.text()).value();
   const auto refusal = [&](const std::string& schedule) {
     const auto made = compiler::specialise_program(
-        program, request_for("bf16x6", "znver4", 0, "nest conv_y: " + schedule));
+        program, request_for_form("bf16x6", "znver4", 0, "nest conv_y: " + schedule));
     return made ? "" : to_string(made.diagnostics().front());
   };
   const std::string tile = "i dot 2; registers w 3, o 16 vector 16; pack weight";
@@ -294,9 +277,7 @@ TEST_CASE("the products of small parts come first, whatever the schedule") {
 TEST_CASE("convolutions that have no parts are refused with the reason") {
   const auto refusal = [](const std::string& program, const std::string& form = "bf16x6",
                           const std::string& target = "znver4") {
-    compiler::CompileRequest request;
-    request.target = compiler::parse_target(target).value();
-    request.schedule = "form conv_y " + form;
+    compiler::CompileRequest request = tests::request_for(target, "form conv_y " + form);
     const auto compiled = compiler::specialise_program(ir::parse(program).value(), request);
     return compiled ? "" : compiled.diagnostics().front().message;
   };
@@ -335,7 +316,7 @@ TEST_CASE("convolutions that have no parts are refused with the reason") {
 }
 
 TEST_CASE("where floats are multiplied faster than their parts, auto takes and tells of none") {
-  compiler::CompileRequest request = request_for("bf16x6", "znver4");
+  compiler::CompileRequest request = request_for_form("bf16x6", "znver4");
   request.schedule = "auto";
   const ir::Program program = ir::parse(last.text()).value();
   for (const char* target : {"znver4", "cooperlake", "sapphirerapids-amx-tile", "haswell"}) {
@@ -350,7 +331,7 @@ TEST_CASE("where floats are multiplied faster than their parts, auto takes and t
 TEST_CASE("on a matrix unit they are products of matrices, chosen where their error allows it") {
   const auto chosen = [](const std::string& attributes, double accuracy) {
     const Layer layer = {"n=1, h=56, w=56, c=64", "o=64, i=64, h=3, w=3", attributes};
-    compiler::CompileRequest request = request_for("direct", "sapphirerapids");
+    compiler::CompileRequest request = request_for_form("direct", "sapphirerapids");
     request.schedule = "auto", request.accuracy = accuracy;
     const auto stages =
         compiler::specialise_program(ir::parse(layer.text()).value(), request).value();
@@ -370,7 +351,7 @@ TEST_CASE("on a matrix unit they are products of matrices, chosen where their er
 }
 
 TEST_CASE("a deterministic kernel is a direct sum") {
-  compiler::CompileRequest request = request_for("bf16x6", "znver4");
+  compiler::CompileRequest request = request_for_form("bf16x6", "znver4");
   request.deterministic = true;
   const auto made = compiler::specialise_program(ir::parse(last.text()).value(), request);
   REQUIRE(!made);

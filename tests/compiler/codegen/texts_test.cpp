@@ -9,6 +9,7 @@
 #include "tests/support/random_program.h"
 #include "tests/support/random_schedule.h"
 #include "tests/support/same_form.h"
+#include "tests/support/stages.h"
 
 #include <string>
 #include <vector>
@@ -80,13 +81,6 @@ const std::vector<std::string>& programs() {
   return texts;
 }
 
-compiler::CompileRequest request(const std::string& target, const std::string& schedule = "auto") {
-  compiler::CompileRequest request;
-  request.target = compiler::parse_target(target).value();
-  request.schedule = schedule;
-  return request;
-}
-
 void check_round_trip(const compiler::Stages& stages) {
   const std::string nests = to_string(stages.nests);
   INFO(nests);
@@ -109,9 +103,9 @@ TEST_CASE("nests and loops are read back as they were, for every kind of program
   for (const std::string& text : programs())
     for (const char* target : {"x86-64-v3", "x86-64-v4", "x86-64"})
       for (const char* schedule : {"auto", "naive"})
-        check_round_trip(
-            compiler::specialise_program(ir::parse(text).value(), request(target, schedule))
-                .value());
+        check_round_trip(compiler::specialise_program(ir::parse(text).value(),
+                                                      tests::request_for(target, schedule))
+                             .value());
 }
 
 TEST_CASE("nests and loops of random programs under random schedules are read back") {
@@ -120,7 +114,8 @@ TEST_CASE("nests and loops of random programs under random schedules are read ba
     const RandomProgram program = random_program(dice);
     const std::string text = program.text();
     INFO(text << "seed " << seed);
-    const auto stages = compiler::specialise_program(ir::parse(text).value(), request("x86-64-v3"));
+    const auto stages =
+        compiler::specialise_program(ir::parse(text).value(), tests::request_for("x86-64-v3"));
     if (stages) check_round_trip(*stages); // some are refused, as tested elsewhere
   }
 }
@@ -128,7 +123,7 @@ TEST_CASE("nests and loops of random programs under random schedules are read ba
 TEST_CASE("loops that are read from their text give the same code") {
   for (const std::string& text : programs())
     for (const char* target : {"x86-64-v3", "x86-64-v4"}) {
-      const compiler::CompileRequest how = request(target);
+      const compiler::CompileRequest how = tests::request_for(target);
       const auto stages = compiler::specialise_program(ir::parse(text).value(), how).value();
       const auto again = ir::parse_loops(to_string(stages.loops)).value();
       INFO(text);
@@ -142,7 +137,8 @@ TEST_CASE("no text of nests or loops crashes their parsers, and a fault has its 
   int parsed = 0, refused = 0;
   for (const std::string& program : programs()) {
     const auto stages =
-        compiler::specialise_program(ir::parse(program).value(), request("x86-64-v3")).value();
+        compiler::specialise_program(ir::parse(program).value(), tests::request_for("x86-64-v3"))
+            .value();
     const std::string texts[] = {to_string(stages.nests), to_string(stages.loops)};
     const auto try_both = [&](const std::string& text) {
       INFO(text);

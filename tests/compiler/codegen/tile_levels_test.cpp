@@ -4,9 +4,7 @@
 #include "compiler/compile.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
-#include "tests/support/kernel_run.h"
-#include "tests/support/reference.h"
-#include "tests/support/whole_numbers.h"
+#include "tests/support/every_stage.h"
 
 #include <string>
 
@@ -15,23 +13,14 @@ using namespace volute::tests;
 
 namespace {
 
-/// Reference, loops and kernel agree.
+/// Every stage agrees with the one before it.
 void check(const std::string& text, const std::string& schedule) {
   INFO(schedule);
   const ir::Program program = ir::parse(text).value();
-  const Tensors inputs = whole_numbers(program, 3);
-  compiler::CompileRequest request;
-  request.target = compiler::parse_target("x86-64").value(); // of this machine too
-  request.schedule = schedule;
-  const auto compiled = compiler::compile(program, request);
+  const auto compiled = compiler::compile(program, request_for("x86-64", schedule));
   REQUIRE(compiled);
-  const size_t y = program.inputs.size();
-  const auto of_loops = evaluate_loops(compiled->stages.loops, program, inputs);
-  CHECK(of_loops[y] == reference(program, inputs).at("y").bytes);
   Dice dice(7);
-  const auto run = KernelRun(*compiled).run(program, inputs, GuardedBuffer::Wall::at_end, &dice);
-  CHECK(run.fault == "");
-  CHECK(run.buffers[y] == of_loops[y]);
+  CHECK(fault_of_stages(*compiled, program, whole_numbers(program, 3), dice) == "");
 }
 
 } // namespace

@@ -6,8 +6,7 @@
 #include "compiler/rewrites/form.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
-#include "tests/support/kernel_run.h"
-#include "tests/support/reference.h"
+#include "tests/support/every_stage.h"
 
 #include <fmt/format.h>
 
@@ -43,47 +42,27 @@ struct Layer {
   }
 };
 
-compiler::CompileRequest request_for(const std::string& form, const std::string& target,
-                                     int64_t l2_bytes) {
-  compiler::CompileRequest request;
-  request.target = target == "host" ? compiler::host() : compiler::parse_target(target).value();
+compiler::CompileRequest request_for_form(const std::string& form,
+                                          const std::string& target = "native",
+                                          int64_t l2_bytes = 0) {
+  compiler::CompileRequest request = request_for(target, "form conv_y " + form);
   if (l2_bytes) request.target.l2_bytes = l2_bytes;
   request.accuracy = 1000;
-  request.schedule = "form conv_y " + form;
   return request;
 }
 
 /// In how many nests the steps of a layer are: bands make one of several.
-size_t check(const Layer& layer, const std::string& form, const std::string& target = "host",
+size_t check(const Layer& layer, const std::string& form, const std::string& target = "native",
              int64_t l2_bytes = 0) {
   const ir::Program program = ir::parse(layer.text()).value();
-  const Tensors inputs = whole_numbers(program, 3);
-  const Tensors wanted = reference(program, inputs);
-  const compiler::CompileRequest request = request_for(form, target, l2_bytes);
+  const compiler::CompileRequest request = request_for_form(form, target, l2_bytes);
   const compiler::Compiled compiled = compiler::compile(program, request).value();
   INFO(layer.text() << form << " for " << target << ", L2 " << l2_bytes);
-  const ir::TensorType& type = program.type(program.outputs[0]);
-  const size_t y = program.inputs.size();
-  const auto differs = [&](const std::vector<std::byte>& found, const std::vector<std::byte>& from,
-                           double slack) {
-    const Closeness closeness = slack > 0 ? Closeness{Closeness::Kind::near, slack} : Closeness{};
-    return difference(type, found, from, closeness).value_or("");
-  };
   const bool is_exact = compiler::find_form(form)->keeps_whole_numbers;
-  const auto of_nests = evaluate_nests(compiled.stages.nests, program, inputs);
-  CHECK(differs(of_nests[y], wanted.at("y").bytes, is_exact ? 1e-30 : 0.1) == "");
-  const auto of_loops = evaluate_loops(compiled.stages.loops, program, inputs);
-  CHECK(differs(of_loops[y], wanted.at("y").bytes, is_exact ? 1e-30 : 0.1) == "");
-  if (compiler::runs_on(request.target, compiler::host())) {
-    const KernelRun kernel(compiled);
-    Dice dice(7);
-    for (Dice* split : {static_cast<Dice*>(nullptr), &dice}) {
-      const auto wall = split ? GuardedBuffer::Wall::at_begin : GuardedBuffer::Wall::at_end;
-      const auto run = kernel.run(program, inputs, wall, split);
-      CHECK(run.fault == "");
-      if (run.fault.empty()) CHECK(differs(run.buffers[y], of_loops[y], 0) == "");
-    }
-  }
+  Chain chain;
+  chain.nests = chain.loops = {Closeness::Kind::near, is_exact ? 1e-30 : 0.1};
+  Dice dice(7);
+  CHECK(fault_of_stages(compiled, program, whole_numbers(program, 3), dice, chain) == "");
   return compiled.stages.loops.steps.size();
 }
 
@@ -134,7 +113,7 @@ TEST_CASE("rows of tiles in bands of every size are one step, with the same numb
         for (const std::string& form : all_forms) {
           INFO(form << ", " << kib << " KiB");
           // The filter is transformed and packed by steps of their own.
-          CHECK(check(layer, form, "host", kib * 1024) == 3);
+          CHECK(check(layer, form, "native", kib * 1024) == 3);
         }
       }
 }
@@ -179,7 +158,8 @@ TEST_CASE("in one and three dimensions, and along one axis of two") {
 TEST_CASE("an axis that is summed directly takes any stride, dilation and padding") {
   Layer layer;
   for (const char* attributes :
-       {"pad = [2, 1, 1], stride = [2, 1, 1]", "pad = [(0, 3), (0, 0), (0, 0)], dilation = [2, 1, 1]",
+       {"pad = [2, 1, 1], stride = [2, 1, 1]",
+        "pad = [(0, 3), (0, 0), (0, 0)], dilation = [2, 1, 1]",
         "pad = [(3, 1), (2, 0), (0, 2)], stride = [3, 1, 1], dilation = [2, 1, 1]"})
     for (const char* form : {"winograd1x2x2", "winograd1x4x4"})
       for (const bool channels_last : {true, false}) {
@@ -187,7 +167,8 @@ TEST_CASE("an axis that is summed directly takes any stride, dilation and paddin
         layer.channels_last = channels_last;
         check(layer, form);
       }
-  layer.image = {11, 12}, layer.taps = {3, 3}, layer.attributes = "pad = [(1, 1), (0, 2)], stride = [1, 3]";
+  layer.image = {11, 12}, layer.taps = {3, 3},
+  layer.attributes = "pad = [(1, 1), (0, 2)], stride = [1, 3]";
   check(layer, "winograd4x1");
   layer.attributes = "pad = [(2, 2), (1, 1)], stride = [2, 1], dilation = [3, 1]";
   check(layer, "winograd1x4");
@@ -203,7 +184,7 @@ TEST_CASE("bands are cut along an axis where they compute nothing twice") {
       layer.inputs = 8, layer.outputs = 12, layer.image = {9, 14, 11}, layer.taps = taps;
       layer.channels_last = channels_last;
       INFO(form);
-      CHECK(check(layer, form, "host", 20 * 1024) == 3);
+      CHECK(check(layer, form, "native", 20 * 1024) == 3);
     }
 }
 
@@ -232,24 +213,15 @@ TEST_CASE("what is folded into the result is, whatever it reads") {
 }
 
 TEST_CASE("a filter that is a constant is transformed when compiling") {
-  Layer layer;
-  std::string text = layer.text();
-  const std::string weight = ", %w: f32[o=5, i=3, h=3, w=3]";
-  text.erase(text.find(weight), weight.size());
-  std::string numbers;
-  for (int i = 0; i < 135; ++i) numbers += fmt::format("{}{}", i ? ", " : "", i % 7 - 3);
-  text.insert(text.find("  %0"), "  %w = const [" + numbers + "] : f32[o=5, i=3, h=3, w=3]\n");
-  const ir::Program program = ir::parse(text).value();
+  std::vector<double> numbers;
+  for (int i = 0; i < 135; ++i) numbers.push_back(i % 7 - 3);
+  const ir::Program program = ir::parse(with_constant(Layer().text(), "w", numbers)).value();
   const compiler::Compiled compiled =
-      compiler::compile(program, request_for("winograd2x2", "host", 0)).value();
+      compiler::compile(program, request_for_form("winograd2x2")).value();
   for (const ir::Step& step : compiled.stages.loops.steps)
     CHECK((step.name != "transform_w" && !step.name.starts_with("pack")));
-  const Tensors inputs = whole_numbers(program, 3);
-  const auto run = KernelRun(compiled).run(program, inputs, GuardedBuffer::Wall::at_end);
-  CHECK(run.fault == "");
-  CHECK(difference(program.type(program.outputs[0]), run.buffers[program.inputs.size()],
-                   reference(program, inputs).at("y").bytes, {Closeness::Kind::values, 0})
-            .value_or("") == "");
+  Dice dice(7);
+  CHECK(fault_of_stages(compiled, program, whole_numbers(program, 3), dice) == "");
 }
 
 TEST_CASE("convolutions that it does not compute are refused with the reason") {

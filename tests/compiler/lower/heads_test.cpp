@@ -2,6 +2,7 @@
 
 #include "compiler/lower/heads.h"
 #include "compiler/lower/lower.h"
+#include "compiler/nests/weight_expression.h"
 #include "ir/operators.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
@@ -127,7 +128,8 @@ TEST_CASE("the traits of every operator are those of the nests that it becomes")
       reduces |= std::any_of(nest.axes.begin(), nest.axes.end(),
                              [](const ir::NestAxis& a) { return a.reduction; });
       scatters |= nest.writes.front().offset != nullptr;
-      if (nest.weight >= 0) weight = nest.operands[static_cast<size_t>(nest.weight)].name;
+      if (const int32_t found = compiler::weight_of(nest); found >= 0)
+        weight = nest.operands[static_cast<size_t>(found)].name;
     }
     CHECK(is.copies == all_copies);
     if (!is.scatters) CHECK(is.moves_in_space == !all_at_their_place);

@@ -7,6 +7,7 @@
 #include "ir/parse.h"
 #include "tests/support/catch.h"
 #include "tests/support/dice.h"
+#include "tests/support/stages.h"
 
 #include <fmt/format.h>
 
@@ -122,9 +123,7 @@ TEST_CASE("the naive loops of a transposed convolution execute the products aske
   for (const std::string& text : programs()) {
     const ir::Program program = ir::parse(text).value();
     CAPTURE(text);
-    CompileRequest request;
-    request.target = parse_target("x86-64-v3").value();
-    request.schedule = "naive";
+    CompileRequest request = tests::request_for("x86-64-v3", "naive");
     const Stages stages = specialise_program(program, request).value();
     int64_t executed = 0;
     for (const NestReport& nest : stages.report.nests) executed += nest.executed_multiply_adds;

@@ -2,19 +2,15 @@
 #include "compiler/rewrites/fold_tables.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
+#include "tests/support/lowered.h"
 
 #include <cstring>
 #include <string>
 
 using namespace volute;
+using tests::lowered;
 
 namespace {
-
-ir::NestProgram lowered(const std::string& text) {
-  ir::NestProgram nests = compiler::lower(ir::parse(text).value()).value();
-  for (const Diagnostic& finding : ir::verify(nests)) FAIL_CHECK(to_string(finding));
-  return nests;
-}
 
 /// Every nest, printed, one after the other.
 std::string nests_of(const std::string& text) {
@@ -50,7 +46,6 @@ nest conv_y {
   x: input f32[2][3][9][7]
   k: input f32[5][3][3][3]
   y: output f32[2][5][5][5]
-  weight k
   parallel n in 0..2, o in 0..5, h in 0..5, w in 0..5
   reduce i in 0..3, kh in 0..3, kw in 0..3
   where 0 <= 2*h + kh - 1 < 9
@@ -71,7 +66,6 @@ nest conv_y {
   k: input f32[3][6][2]
   b: input f32[6]
   y: output f32[1][6][8]
-  weight k
   parallel n in 0..1, g in 0..2, o in 0..3, w in 0..8
   reduce i in 0..2, kw in 0..3
   where 0 <= w + 2*kw < 9
@@ -91,7 +85,6 @@ nest conv_y {
   x: input f32[1][6][6][5]
   k: input f32[3][3][1][10]
   y: output f32[1][6][6][10]
-  weight k
   parallel n in 0..1, c in 0..5, o in 0..2, h in 0..6, w in 0..6
   reduce kh in 0..3, kw in 0..3
   where 0 <= h + kh - 1 < 6, 0 <= w + kw - 1 < 6
@@ -128,7 +121,6 @@ nest conv_1 {
   w: input f32[8][3][7][7]
   b: input f32[8]
   %1: intermediate f32[1][8][16][16]
-  weight w
   parallel n in 0..1, o in 0..8, h in 0..16, w in 0..16
   reduce i in 0..3, kh in 0..7, kw in 0..7
   where 0 <= 2*h + kh - 3 < 32, 0 <= 2*w + kw - 3 < 32
@@ -237,7 +229,6 @@ nest conv_y {
   %1_shift: intermediate f32[6]
   res: input f32[1][4][4][6]
   y: output f32[1][4][4][6]
-  weight w
   parallel n in 0..1, o in 0..6, h in 0..4, w in 0..4
   reduce i in 0..8, kh in 0..1, kw in 0..1
   acc = 0

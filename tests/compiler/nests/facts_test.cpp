@@ -1,21 +1,12 @@
-#include "compiler/lower/lower.h"
 #include "compiler/nests/facts.h"
 #include "compiler/nests/strides.h"
-#include "ir/parse.h"
 #include "tests/support/catch.h"
+#include "tests/support/lowered.h"
 
 #include <string>
 
 using namespace volute;
 using compiler::NestFacts;
-
-namespace {
-
-ir::Nest lowered(const std::string& text) {
-  return compiler::lower(ir::parse("program @p" + text).value()).value().nests.back();
-}
-
-} // namespace
 
 TEST_CASE("the facts of a nest are what is found by asking each question anew") {
   for (const std::string text :
@@ -27,7 +18,7 @@ TEST_CASE("the facts of a nest are what is found by asking each question anew") 
         "return %y }",
         "(%x: f32[n=1, c=2, w=8], %z: f32[n=1, c=2, w=8]) { %y = add %x, %z return %y }"}) {
     CAPTURE(text);
-    const ir::Nest nest = lowered(text);
+    const ir::Nest nest = tests::lowered("program @p" + text).nests.back();
     const NestFacts facts(nest);
     const std::vector<ir::Read> reads = compiler::inner_reads(nest);
     REQUIRE(facts.reads().size() == reads.size());
@@ -48,7 +39,6 @@ TEST_CASE("the facts of a nest are what is found by asking each question anew") 
       CHECK(facts.dot(axis.var).has_value() == dot.has_value());
       if (dot && facts.dot(axis.var)) CHECK(facts.dot(axis.var)->ways == dot->ways);
     }
-    CHECK(facts.weight().has_value() == (nest.weight >= 0));
-    if (facts.weight()) CHECK(facts.weight()->operand == nest.weight);
+    CHECK((facts.weight() ? facts.weight()->operand : -1) == compiler::weight_of(nest));
   }
 }

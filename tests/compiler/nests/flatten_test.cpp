@@ -1,9 +1,8 @@
-#include "compiler/lower/lower.h"
 #include "compiler/nests/flatten.h"
-#include "ir/parse.h"
 #include "ir/tensor_data.h"
 #include "tests/support/catch.h"
 #include "tests/support/evaluate_nests.h"
+#include "tests/support/lowered.h"
 
 #include <string>
 #include <vector>
@@ -11,15 +10,12 @@
 using namespace volute;
 using compiler::flatten;
 using compiler::flattenable;
+using tests::lowered;
 
 namespace {
 
 using Names = std::vector<std::string>;
 using Groups = std::vector<Names>;
-
-ir::NestProgram lowered(const std::string& text) {
-  return compiler::lower(ir::parse(text).value()).value();
-}
 
 const std::string pointwise =
     R"(program @p(%x: f32[n=2, c=3, h=4, w=5], %k: f32[o=6, i=3, h=1, w=1]) {
@@ -53,7 +49,6 @@ nest conv_y {
   x: input f32[2][3][20]
   k: input f32[6][3][1][1]
   y: output f32[2][6][20]
-  weight k
   parallel n in 0..2, o in 0..6, hw in 0..20
   reduce i in 0..3, kh in 0..1, kw in 0..1
   acc = 0

@@ -1,7 +1,6 @@
-#include "compiler/lower/lower.h"
 #include "compiler/nests/in_place.h"
-#include "ir/parse.h"
 #include "tests/support/catch.h"
+#include "tests/support/lowered.h"
 
 #include <set>
 
@@ -20,9 +19,7 @@ Pairs pairs(const ir::NestProgram& nests) {
   return names;
 }
 
-ir::NestProgram lowered(const std::string& text) { return lower(ir::parse(text).value()).value(); }
-
-Pairs pairs(const std::string& text) { return pairs(lowered(text)); }
+Pairs pairs(const std::string& text) { return pairs(tests::lowered(text)); }
 
 } // namespace
 
@@ -55,7 +52,8 @@ TEST_CASE("windows, other layouts and per-channel operands are not in place") {
 }
 
 TEST_CASE("an input that is read after the output is written is not in place") {
-  ir::NestProgram nests = lowered("program @p(%x: f32[n=1, c=3, w=7]) { %y = relu %x return %y }");
+  ir::NestProgram nests =
+      tests::lowered("program @p(%x: f32[n=1, c=3, w=7]) { %y = relu %x return %y }");
   REQUIRE(pairs(nests) == Pairs{"x y"});
   ir::NestProgram twice = nests; // the same nest again: it reads x where y was written
   twice.nests.push_back(nests.nests.front());
@@ -72,7 +70,7 @@ TEST_CASE("an input that is read after the output is written is not in place") {
 
 TEST_CASE("a nest that is computed inside another, or writes twice, or scatters, is not in place") {
   const ir::NestProgram nests =
-      lowered("program @p(%x: f32[n=1, c=3, w=7]) { %y = relu %x return %y }");
+      tests::lowered("program @p(%x: f32[n=1, c=3, w=7]) { %y = relu %x return %y }");
   ir::NestProgram placed = nests;
   placed.nests.front().placement = ir::Placement{0, nests.nests.front().axis("w")->var};
   CHECK(pairs(placed) == Pairs{});

@@ -26,7 +26,6 @@ nest product_y {{
   x: input bf16[{0}][8]
   w: input bf16[{0}][4][8]
   y: output f32[4]
-  weight w
   parallel o in 0..4
   reduce wp in 0..{0}, xp in 0..{0}, i in 0..8
   {1}

@@ -5,6 +5,7 @@
 #include "compiler/target/target.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
+#include "tests/support/stages.h"
 
 #include <fmt/format.h>
 
@@ -16,13 +17,13 @@ using namespace volute;
 
 namespace {
 
-/// What is said of a convolution's last transform in a form, for a core with so many bytes of L2.
-std::string said_of_last(const std::string& x, const std::string& w, const std::string& form,
-                         int64_t l2_bytes) {
+/// What is said of bands inside a nest of a convolution in a form, for a core with so many bytes of
+/// L2.
+std::string said_of(const std::string& nest, const std::string& x, const std::string& w,
+                    const std::string& form, int64_t l2_bytes) {
   const std::string text = fmt::format(
       "program @p(%x: f32[{}], %w: f32[{}]) {{\n  %y = conv %x, %w\n  return %y\n}}\n", x, w);
-  compiler::CompileRequest request;
-  request.target = compiler::parse_target("znver4").value();
+  compiler::CompileRequest request = tests::request_for("znver4");
   request.target.l2_bytes = l2_bytes;
   request.accuracy = 1000;
   request.schedule = "form conv_y " + form;
@@ -30,9 +31,16 @@ std::string said_of_last(const std::string& x, const std::string& w, const std::
       compiler::specialise_program(ir::parse(text).value(), request).value();
   std::string said;
   for (const std::string& why : all.report.bands)
-    if (why.find("inside conv_y,") != why.npos || why.find("inside conv_y:") != why.npos)
+    if (why.find("inside " + nest + ",") != why.npos ||
+        why.find("inside " + nest + ":") != why.npos)
       said += why + "\n";
   return said;
+}
+
+/// Of the last transform.
+std::string said_of_last(const std::string& x, const std::string& w, const std::string& form,
+                         int64_t l2_bytes) {
+  return said_of("conv_y", x, w, form, l2_bytes);
 }
 
 } // namespace
@@ -66,6 +74,15 @@ TEST_CASE("a filter that comes from memory is not read again for every band") {
              Catch::Matchers::StartsWith("conv_y_w is not computed in bands inside conv_y: "));
   CHECK_THAT(said, Catch::Matchers::ContainsSubstring("a filter of 110592 KiB would be read for "
                                                       "every band"));
+  // Nor for every image, by the products alone.
+  const std::string x = "n=16, h=9, w=9, c=512", w = "o=512, i=512, h=3, w=3";
+  for (const char* nest : {"conv_y", "conv_y_products"}) {
+    CAPTURE(nest);
+    const std::string of_batch = said_of(nest, x, w, "winograd4x4", 1 << 20);
+    CHECK_THAT(of_batch, Catch::Matchers::ContainsSubstring("a filter of 36864 KiB would be read "
+                                                            "for every band"));
+    CHECK_THAT(of_batch, !Catch::Matchers::ContainsSubstring("is computed inside"));
+  }
   // Nor where L2 holds everything.
   CHECK_THAT(said_of_last("n=1, h=16, w=16, c=16", "o=16, i=16, h=3, w=3", "winograd4x4", 4 << 20),
              Catch::Matchers::ContainsSubstring("L2 holds"));

@@ -1,9 +1,8 @@
-#include "compiler/lower/lower.h"
 #include "compiler/nests/turned_copies.h"
-#include "compiler/pipeline.h"
-#include "ir/parse.h"
 #include "tests/support/catch.h"
 #include "tests/support/evaluate_nests.h"
+#include "tests/support/lowered.h"
+#include "tests/support/stages.h"
 
 #include <string>
 
@@ -12,9 +11,7 @@ using compiler::with_turned_copy;
 
 namespace {
 
-ir::NestProgram lowered(const std::string& text) {
-  return compiler::lower(ir::parse("program @p" + text).value()).value();
-}
+ir::NestProgram lowered(const std::string& text) { return tests::lowered("program @p" + text); }
 
 bool is_turned(const std::string& text) {
   const ir::NestProgram program = lowered(text);
@@ -32,9 +29,7 @@ std::vector<std::byte> result(const ir::NestProgram& program) {
 }
 
 compiler::Stages stages(const std::string& text, const std::string& target) {
-  compiler::CompileRequest request;
-  request.target = compiler::parse_target(target).value();
-  return compiler::specialise_program(ir::parse("program @p" + text).value(), request).value();
+  return tests::stages_of("program @p" + text, target);
 }
 
 const std::string to_first = R"((%x: f32[n=1, h=20, w=21, c=19]) {

@@ -31,6 +31,8 @@ std::string conv(const std::string& x, const std::string& w, const std::string& 
          "} return %y }";
 }
 
+ir::Expr weight_expression(const ir::Nest& nest) { return part_of_operand(nest, weight_of(nest)); }
+
 std::string printed(const ir::Expr& e) {
   ir::ExprNames names;
   names.leaf = [](const ir::ExprNode& node) {
@@ -46,14 +48,63 @@ std::optional<DotForm> form_along(const ir::Nest& nest, const std::string& axis)
 
 } // namespace
 
-TEST_CASE("the weight's expression is the weight in f32 and its widening in narrow types") {
+TEST_CASE("the weight is the factor that is the same for all images and places") {
+  const auto weight = [](const ir::Nest& nest) {
+    const int32_t operand = weight_of(nest);
+    return operand < 0 ? std::string() : nest.operands[static_cast<size_t>(operand)].name;
+  };
+  CHECK(weight(nest_of(conv("f32[n=1, c=3, w=9]", "f32[o=4, i=3, w=3]"))) == "w");
+  CHECK(weight(nest_of(conv("f32[n=1, c=1, w=1]", "f32[o=1, i=1, w=1]"))) == "w");
+  CHECK(weight(nest_of(conv("f32[n=2, h=5, w=5, c=6]", "f32[h=3, w=3, i=1, o=6]", "groups = 6"))) ==
+        "w");
+  // The vector of zero points is subtracted from the weight, and is none.
+  CHECK(weight(nest_of(
+            conv("u8[n=1, c=2, w=5]", "i8[o=3, i=2, w=1]", "w_zero_point = [1, 2, 3]"))) == "w");
+  CHECK(weight(nest_of("program @p(%x: f32[n=1, c=3, w=9], %w: f32[i=3, o=4, w=5]) {"
+                       " %y = conv_transpose %x, %w {stride = 2} return %y }")) == "w");
+  CHECK(weight(nest_of("program @p(%x: f32[n=1, c=3, w=9]) {"
+                       " %y = avg_pool %x {kernel = 3} return %y }")) == "");
+  CHECK(weight(nest_of("program @p(%x: f32[n=1, c=3, w=9]) {" // a square of one operand
+                       " %y = lp_pool %x {kernel = 3} return %y }")) == "");
+  CHECK(weight(nest_of("program @p(%x: f32[n=1, c=3, w=9], %z: f32[c=3]) {"
+                       " %y = mul %x, %z return %y }")) == "");
+}
+
+TEST_CASE("the weight of a nest is found whichever way it is written, or there is none") {
+  const auto weight = [](const std::string& a, const std::string& b, const std::string& update) {
+    const ir::NestProgram program =
+        ir::parse_nests("nests p\n\ninput a: f32[512]\ninput b: f32[512]\noutput y: f32[64]\n\n"
+                        "nest y {\n  a: input f32[8][8][8]\n  b: input f32[8][8][8]\n"
+                        "  y: output f32[8][8]\n  parallel o in 0..8, w in 0..8\n"
+                        "  reduce i in 0..8\n  acc = 0\n  let s = a" +
+                        a + "\n  let t = b" + b + "\n  acc <- " + update + "\n  y[o, w] = acc\n}\n")
+            .value();
+    const ir::Nest& nest = program.nests.front();
+    const int32_t operand = weight_of(nest);
+    return operand < 0 ? std::string() : nest.operands[static_cast<size_t>(operand)].name;
+  };
+  const std::string image = "[0, w, i]", channels = "[0, o, i]", both = "[o, w, i]";
+  for (const char* update : {"fma(s, t, acc)", "fma(t, s, acc)", "acc + s * t", "t * s + acc"}) {
+    CAPTURE(update);
+    CHECK(weight(image, channels, update) == "b");
+    CHECK(weight(channels, image, update) == "a");
+    CHECK(weight(both, channels, update) == "b");
+    CHECK(weight(image, both, update) == "");
+    CHECK(weight(channels, channels, update) == "");
+  }
+  CHECK(weight(image, channels, "acc + s + t") == "");
+  CHECK(weight(image, channels, "max(acc, s * t)") == "");
+  CHECK(weight(image, channels, "fma(s, acc, t)") == "");
+}
+
+TEST_CASE("the weight's part is the weight in f32 and its widening in narrow types") {
   CHECK(printed(weight_expression(nest_of(conv("f32[n=1, c=3, w=9]", "f32[o=4, i=3, w=3]")))) ==
         "w");
   const ir::Nest half = nest_of(conv("f16[n=1, c=3, w=9]", "f16[o=4, i=3, w=3]"));
   const ir::Expr widened = weight_expression(half);
   CHECK(printed(widened) == "f32(w)");
   CHECK(widened->type == ir::ElementType::f32);
-  CHECK(read_in_part(widened, half.weight).operand == half.weight);
+  CHECK(read_in_part(widened).operand == weight_of(half));
 }
 
 TEST_CASE("what is done to the weight alone goes into its packing, and no more") {
@@ -63,11 +114,11 @@ TEST_CASE("what is done to the weight alone goes into its packing, and no more")
               " %y = conv_transpose %x, %w {x_zero_point = 3, w_zero_point = 7} return %y }");
   const ir::Expr whole = weight_expression(nest);
   CHECK(printed(whole) == "i32(w) - 7");
-  const ir::Nest packed = with_packed(nest, nest.weight);
+  const ir::Nest packed = with_packed(nest, weight_of(nest));
   const ir::Expr left = weight_expression(packed);
   CHECK(printed(left) == "w");
   CHECK(left->type == ir::ElementType::i32);
-  CHECK(std::get<ir::Read>(left->is).operand == nest.weight);
+  CHECK(std::get<ir::Read>(left->is).operand == weight_of(nest));
 }
 
 TEST_CASE("bytes are added four at a time along channels that lie one after the other") {
@@ -111,7 +162,9 @@ TEST_CASE("products that are not fused, or have an axis in a border, are not add
   ir::Nest bordered = nest;
   bordered.constraints.push_back({ir::Affine(nest.axis("i")->var), 8});
   CHECK_FALSE(form_along(bordered, "i"));
-  nest.weight = -1;
+  // Without an axis along which the image alone moves, no factor is the weight.
+  for (ir::NestAxis& axis : nest.axes)
+    if (!axis.reduction) axis.role = ir::AxisRole::channel;
   CHECK_FALSE(form_along(nest, "i"));
   ir::Nest rounded = dot_nest_of(conv("bf16[n=1, w=9, c=6]", "bf16[o=4, i=6, w=3]"));
   REQUIRE(form_along(rounded, "i"));

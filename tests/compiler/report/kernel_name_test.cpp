@@ -2,6 +2,7 @@
 #include "compiler/report/kernel_name.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
+#include "tests/support/stages.h"
 
 using namespace volute;
 using namespace volute::compiler;
@@ -10,8 +11,7 @@ namespace {
 
 /// The names of the steps, without the digest of their code.
 std::vector<std::string> names(const std::string& program, const std::string& target = "haswell") {
-  CompileRequest request;
-  request.target = parse_target(target).value();
+  CompileRequest request = tests::request_for(target);
   const Stages stages = specialise_program(ir::parse(program).value(), request).value();
   std::vector<std::string> all;
   for (size_t i = 0; i < stages.loops.steps.size(); ++i) {
@@ -47,8 +47,7 @@ TEST_CASE("a step's name says its configuration") {
 }
 
 TEST_CASE("other code has another name") {
-  CompileRequest request;
-  request.target = parse_target("haswell").value();
+  CompileRequest request = tests::request_for("haswell");
   const Stages stages =
       specialise_program(
           ir::parse("program @p(%x: f32[n=1, c=8, w=64]) { %y = relu %x return %y }").value(),

@@ -2,6 +2,7 @@
 #include "compiler/report/report.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
+#include "tests/support/stages.h"
 
 #include <algorithm>
 
@@ -16,12 +17,7 @@ using Sentences = std::vector<std::string>;
 
 Report report_of(const std::string& program, const std::string& target = "sapphirerapids",
                  const std::string& schedule = "auto") {
-  volute::compiler::CompileRequest request;
-  request.target = volute::compiler::parse_target(target).value();
-  request.schedule = schedule;
-  return volute::compiler::specialise_program(volute::ir::parse(program).value(), request)
-      .value()
-      .report;
+  return volute::tests::stages_of(program, target, schedule).report;
 }
 
 /// "x_padded 2048": what is copied, with its bytes.

@@ -7,6 +7,7 @@
 #include "ir/print.h"
 #include "tests/support/catch.h"
 #include "tests/support/random_program.h"
+#include "tests/support/stages.h"
 
 #include <algorithm>
 
@@ -16,13 +17,6 @@ using namespace volute::compiler;
 namespace {
 
 using Statements = std::vector<int32_t>;
-
-Stages stages_of(const std::string& program, const std::string& schedule = "auto") {
-  CompileRequest request;
-  request.target = parse_target("haswell").value();
-  request.schedule = schedule;
-  return specialise_program(ir::parse(program).value(), request).value();
-}
 
 const StageText& stage(const std::vector<StageText>& all, const std::string& name) {
   const auto found =
@@ -58,7 +52,7 @@ constexpr const char* layer = R"(
 } // namespace
 
 TEST_CASE("the texts are those that each stage has by itself", "[side_by_side]") {
-  const Stages stages = stages_of(layer);
+  const Stages stages = tests::stages_of(layer, "haswell");
   const std::vector<StageText> all = side_by_side(stages);
   REQUIRE(all.size() == 4);
   CHECK(joined(stage(all, "program")) == ir::to_string(stages.written));
@@ -68,7 +62,7 @@ TEST_CASE("the texts are those that each stage has by itself", "[side_by_side]")
 }
 
 TEST_CASE("a line is for the statements that its values come from", "[side_by_side]") {
-  const std::vector<StageText> all = side_by_side(stages_of(layer, "naive"));
+  const std::vector<StageText> all = side_by_side(tests::stages_of(layer, "haswell", "naive"));
   const StageText& program = stage(all, "program");
   CHECK(line_with(program, "%0 = conv").statements == Statements{0});
   CHECK(line_with(program, "%1 = relu").statements == Statements{1});
@@ -99,12 +93,13 @@ TEST_CASE("a line is for the statements that its values come from", "[side_by_si
 }
 
 TEST_CASE("a constant's lines are its statement's, as many as there are", "[side_by_side]") {
-  const std::vector<StageText> all = side_by_side(stages_of(R"(
+  const std::vector<StageText> all = side_by_side(tests::stages_of(R"(
     program @k(%x: f32[n=1, c=1, h=9, w=9]) {
       %k = const [1, 2, 1, 0, 1, 0, 2, 1, 0] : f32[o=1, i=1, h=3, w=3]
       %y = conv %x, %k
       return %y
-    })"));
+    })",
+                                                                   "haswell"));
   const StageText& program = stage(all, "program");
   CHECK(program.lines.at(1).statements == Statements{0});
   CHECK(line_with(program, "%y = conv").statements == Statements{1});

@@ -4,6 +4,7 @@
 #include "ir/print.h"
 #include "ir/walk.h"
 #include "tests/support/catch.h"
+#include "tests/support/stages.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -17,9 +18,7 @@ namespace {
 /// "%y: %0 %y": what each statement of the program that is lowered comes from, constants left out.
 std::map<std::string, std::string> sources_of(const std::string& text,
                                               const std::string& schedule = "auto") {
-  compiler::CompileRequest request;
-  request.target = compiler::parse_target("x86-64-v4").value();
-  request.schedule = schedule;
+  compiler::CompileRequest request = tests::request_for("x86-64-v4", schedule);
   const ir::Program program = ir::parse(text).value();
   const compiler::Stages stages = compiler::specialise_program(program, request).value();
   std::map<std::string, std::string> found;

@@ -68,18 +68,40 @@ TEST_CASE("where neither image nor weight stays in L2, channels are summed up a 
 }
 
 TEST_CASE("an image beyond L2 of which a tile uses each line once is walked as it lies in memory") {
-  const auto parallel = [](const std::string& image) {
+  // The loops over more than one tile, and the vectors of a tile.
+  const auto order = [](const std::string& image) {
     const Choice choice = choice_for(
         fmt::format("program @p(%x: {}) {{ %y = max_pool %x {{kernel = 2}} return %y }}", image),
         "znver4");
-    std::string order;
+    const RegisterDirective& vector = choice.schedule.registers.back();
+    std::string loops;
     for (const LoopDirective& loop : choice.schedule.loops)
-      if (loop.parallel && loop.axis != "n") order += loop.axis;
-    return order;
+      if (loop.parallel && loop.axis != "n" && !(loop.axis == "c" && vector.size >= 128))
+        loops += loop.axis;
+    return fmt::format("{} {}", loops, vector.size / vector.lanes);
   };
-  CHECK(parallel("f32[n=1, h=112, w=112, c=128]") == "hwc");
-  CHECK(parallel("f32[n=1, d=16, h=56, w=56, c=128]") == "dhwc");
-  CHECK(parallel("f32[n=1, w=4096, c=256]") == "wc");
+  // All channels of a pixel at once where registers hold them: pixel lies beside pixel.
+  CHECK(order("f32[n=1, h=112, w=112, c=128]") == "hw 8");
+  CHECK(order("f32[n=1, d=16, h=56, w=56, c=128]") == "dhw 8");
+  CHECK(order("f32[n=1, w=4096, c=256]") == "w 16");
+  CHECK(order("f32[n=1, h=112, w=112, c=272]").substr(0, 3) == "hwc");
+}
+
+TEST_CASE("channels of a window beyond L2 whose pixels are pages apart are walked pixel by pixel") {
+  const auto order = [](int channels) {
+    const Choice choice = choice_for(
+        fmt::format("program @p(%x: f32[n=1, h=33, w=33, c={0}], %w: f32[o={0}, i=1, h=3, w=3]) {{ "
+                    "%y = conv %x, %w {{groups = {0}, dilation = 2, pad = 2}} return %y }}",
+                    channels),
+        "znver4");
+    CHECK(choice.refused == 0);
+    std::string loops;
+    for (const LoopDirective& loop : choice.schedule.loops)
+      loops += loop.parallel ? loop.axis + "|" : loop.axis + " ";
+    return loops;
+  };
+  CHECK(order(960) == "n|h|w c kh kw "); // rows are what threads share
+  CHECK(order(96) == "n|h|c|w kh kw ");
 }
 
 TEST_CASE("where the longest vector would be half empty, half of it is taken if that costs less") {
@@ -108,18 +130,23 @@ TEST_CASE("tiles of a transposed convolution run along pixels where phases have 
 }
 
 TEST_CASE("a dot product of bf16 is predicted faster than widening where its instruction is") {
-  const std::string program =
+  const std::string dense =
       "program @p(%x: bf16[n=1, h=28, w=28, c=128], %w: bf16[o=128, i=128, h=3, w=3]) { %y = conv "
       "%x, %w : f32[n=1, h=26, w=26, c=128] return %y }";
-  const auto gain = [&](const char* target) {
+  // Groups of 8 channels: half of a vector, of which as many are done in a cycle as of f32.
+  const std::string grouped =
+      "program @p(%x: bf16[n=1, h=28, w=28, c=128], %w: bf16[o=128, i=8, h=3, w=3]) { %y = conv "
+      "%x, %w {groups = 16} : f32[n=1, h=26, w=26, c=128] return %y }";
+  const auto gain = [&](const std::string& program, const char* target) {
     const Choice dot = choice_for(program, target, true);
     CHECK(dot.schedule.loops.back().dot == 2);
     const Choice widened = choice_for(program, target);
     CHECK(widened.schedule.loops.back().dot == 0);
     return widened.cycles / dot.cycles;
   };
-  CHECK(gain("znver4") > 1.5);
-  CHECK(gain("emeraldrapids-amx-tile") < 0.8);
+  CHECK(gain(dense, "znver4") > 1.5);
+  CHECK(gain(grouped, "znver4") > 1.3);
+  CHECK(gain(dense, "emeraldrapids-amx-tile") < 0.8);
 }
 
 TEST_CASE("no candidate is refused, on either side of every threshold of the model") {

@@ -8,6 +8,7 @@
 #include "ir/access_watch.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
+#include "tests/support/stages.h"
 
 #include <list>
 #include <string>
@@ -49,13 +50,11 @@ private:
 
 struct Counted {
   double predicted = 0, simulated = 0;
-  double beside = 0; // predicted
+  double beside = 0, pieces = 0; // predicted
 };
 
 Counted traffic(const std::string& text, const std::string& schedule, int64_t capacity) {
-  CompileRequest request;
-  request.target = parse_target("x86-64-v4").value();
-  request.schedule = schedule;
+  CompileRequest request = tests::request_for("x86-64-v4", schedule);
   const Stages stages = specialise_program(ir::parse(text).value(), request).value();
   REQUIRE(stages.pieces.nests.size() == 1);
   const ir::Nest& nest = stages.pieces.nests.front();
@@ -67,7 +66,7 @@ Counted traffic(const std::string& text, const std::string& schedule, int64_t ca
                        [&](int32_t buffer, int64_t byte) { cache.touch(buffer, byte); });
   const Footprint footprint(nest, stages.plans.at(nest.name), request.target);
   const Footprint::Traffic predicted = footprint.traffic(capacity);
-  return {predicted.bytes, static_cast<double>(cache.missed()), predicted.beside};
+  return {predicted.bytes, static_cast<double>(cache.missed()), predicted.beside, predicted.pieces};
 }
 
 void check_equal(const std::string& text, const std::string& schedule, int64_t capacity) {
@@ -137,4 +136,20 @@ TEST_CASE("copies and pools touch each line once, rows far apart by themselves")
       traffic(pool, "for c by 16, h, w, kh, kw; registers c 16 vector 16", 4 << 10).beside;
   CHECK(beside == 2 * 64 * (16 * 16 + 8 * 8));
   CHECK(traffic(pool, "for h, w, c by 16, kh, kw; registers c 16 vector 16", 4 << 10).beside == 0);
+}
+
+TEST_CASE(
+    "a piece far from the one before waits, but where a tile goes on at the ends of the last") {
+  // Pixels of 3 KiB, 8 of them in a tile; a window of one pixel, so that nothing is shared.
+  const std::string far = R"(program @p(%x: f32[n=1, w=16, c=768], %w: f32[o=768, i=1, w=1]) {
+    %y = conv %x, %w {groups = 768} return %y })";
+  const auto pieces = [&](const std::string& loops) {
+    return traffic(far, loops + "; registers w 8, c 16 vector 16", 8 << 10).pieces;
+  };
+  // The weight is one piece, in each of two sweeps or in one; of x and y each tile has 8.
+  const double by_channels = pieces("for c by 16, w by 8"),
+               by_pixels = pieces("for w by 8, c by 16");
+  CAPTURE(by_channels, by_pixels);
+  CHECK(by_channels >= 2 * 8 * 2 * 48);
+  CHECK(by_pixels <= 2 * 8 * 2 + 2);
 }

@@ -5,6 +5,7 @@
 #include "compiler/schedule/plan.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
+#include "tests/support/lowered.h"
 
 #include <string>
 
@@ -26,7 +27,7 @@ struct Planned {
 Planned plan_of(const std::string& program, const std::string& schedule,
                 const std::string& target = "x86-64-v4") {
   Planned planned;
-  planned.nest = lower(ir::parse(program).value()).value().nests.back();
+  planned.nest = tests::lowered(program).nests.back();
   const Schedule given = parse_schedules(schedule).value().at("");
   for (const auto& axes : given.flatten) planned.nest = flatten(planned.nest, axes).value();
   planned.plan = resolve(given, planned.nest, parse_target(target).value()).value();
@@ -187,7 +188,7 @@ TEST_CASE("taps that cannot slide are refused with the reason") {
 
 TEST_CASE("lanes along a sum need nothing beyond its end and results that are neighbours") {
   const auto refusal = [](const std::string& program, const std::string& schedule) {
-    const ir::Nest nest = lower(ir::parse(program).value()).value().nests.back();
+    const ir::Nest nest = tests::lowered(program).nests.back();
     const auto plan =
         resolve(parse_schedules(schedule).value().at(""), nest, parse_target("x86-64-v4").value());
     return plan ? std::string("accepted") : plan.diagnostics().front().message;

@@ -8,6 +8,8 @@
 #include "ir/parse.h"
 #include "tests/support/catch.h"
 #include "tests/support/dice.h"
+#include "tests/support/lowered.h"
+#include "tests/support/stages.h"
 
 #include <string>
 #include <vector>
@@ -26,9 +28,7 @@ std::string refusal(const std::string& text) {
   return parsed ? "parsed" : Error(parsed.diagnostics()).what();
 }
 
-ir::Nest nest_of(const std::string& text) {
-  return compiler::lower(ir::parse(text).value()).value().nests.front();
-}
+ir::Nest nest_of(const std::string& text) { return tests::lowered(text).nests.front(); }
 
 const std::string filter =
     R"(program @p(%x: f32[n=2, c=8, h=6, w=10], %k: f32[o=12, i=8, h=3, w=3]) {
@@ -49,9 +49,7 @@ std::string misfit(const std::string& schedule, const std::string& program = fil
 
 /// What the whole path up to the loops says of a schedule for a program.
 std::string verdict(const std::string& schedule, const std::string& program = filter) {
-  compiler::CompileRequest request;
-  request.target = compiler::parse_target("x86-64-v3").value();
-  request.schedule = schedule;
+  compiler::CompileRequest request = tests::request_for("x86-64-v3", schedule);
   const auto stages = compiler::specialise_program(ir::parse(program).value(), request);
   return stages ? "compiled" : Error(stages.diagnostics()).what();
 }

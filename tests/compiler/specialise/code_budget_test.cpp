@@ -4,6 +4,7 @@
 #include "compiler/specialise/code_budget.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
+#include "tests/support/stages.h"
 
 #include <fmt/format.h>
 
@@ -18,9 +19,7 @@ namespace {
 
 Expected<Stages> loops_of(const std::string& program, const std::string& schedule,
                           const std::string& target = "sapphirerapids") {
-  CompileRequest request;
-  request.target = parse_target(target).value();
-  request.schedule = schedule;
+  CompileRequest request = tests::request_for(target, schedule);
   return specialise_program(ir::parse("program @p" + program + " return %y }").value(), request);
 }
 

@@ -4,6 +4,7 @@
 #include "compiler/specialise/pack.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
+#include "tests/support/stages.h"
 
 #include <string>
 
@@ -56,9 +57,8 @@ TEST_CASE("lanes of a packed weight are neighbours, in whatever order registers 
 }
 
 TEST_CASE("a dot product may have its vectors first in the register tile") {
-  CompileRequest request;
-  request.target = parse_target("x86-64-v4").value();
-  request.schedule = "for o by 2, o1 by 8, w, i dot 4; registers o1 8 vector 8, o 2; pack weight";
+  CompileRequest request = tests::request_for(
+      "x86-64-v4", "for o by 2, o1 by 8, w, i dot 4; registers o1 8 vector 8, o 2; pack weight");
   CHECK(specialise_program(ir::parse(split_channels).value(), request)); // verifies what it makes
 }
 
@@ -74,8 +74,7 @@ TEST_CASE("a packed image has an element for each tap that meets it") {
 }
 
 TEST_CASE("operands that several steps want packed alike are packed once") {
-  CompileRequest request;
-  request.target = parse_target("x86-64-v3").value();
+  CompileRequest request = tests::request_for("x86-64-v3");
   const auto steps_of = [&](const std::string& text) {
     const Stages stages = specialise_program(ir::parse(text).value(), request).value();
     std::vector<std::string> names;

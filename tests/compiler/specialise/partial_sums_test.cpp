@@ -4,6 +4,7 @@
 #include "compiler/pipeline.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
+#include "tests/support/stages.h"
 
 #include <string>
 
@@ -11,13 +12,6 @@ using namespace volute;
 using namespace volute::compiler;
 
 namespace {
-
-Stages stages_of(const std::string& program, const std::string& schedule) {
-  CompileRequest request;
-  request.target = parse_target("x86-64-v3").value();
-  request.schedule = schedule;
-  return specialise_program(ir::parse(program).value(), request).value();
-}
 
 const char* const point = R"(program @p(%x: f32[n=2, h=3, w=5, c=11], %w: f32[o=13, i=11, h=1, w=1],
                                        %b: f32[o=13]) {
@@ -29,11 +23,12 @@ const char* const point = R"(program @p(%x: f32[n=2, h=3, w=5, c=11], %w: f32[o=
 
 TEST_CASE("partial sums take a scratch of the tiles inside the loop, and no more") {
   const Stages inside =
-      stages_of(point, "parallel n; for h, i by 4, w by 2, o by 8, i; registers w 2, o 8 vector 8");
+      tests::stages_of(point, "x86-64-v3",
+                       "parallel n; for h, i by 4, w by 2, o by 8, i; registers w 2, o 8 vector 8");
   const ir::Step& step = inside.loops.steps.back();
   CHECK(step.scratch_bytes == 5 * 13 * 4);
-  const Stages outside =
-      stages_of(point, "parallel n, h; for w by 2, o by 8, i; registers w 2, o 8 vector 8");
+  const Stages outside = tests::stages_of(
+      point, "x86-64-v3", "parallel n, h; for w by 2, o by 8, i; registers w 2, o 8 vector 8");
   CHECK(outside.loops.steps.back().scratch_bytes == 0);
   // Every multiply-add is there once, however the sums are cut.
   CHECK(ir::count_fmas(step) == ir::count_fmas(outside.loops.steps.back()));

@@ -3,6 +3,7 @@
 #include "compiler/pipeline.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
+#include "tests/support/stages.h"
 
 #include <sstream>
 #include <string>
@@ -13,9 +14,7 @@ using namespace volute::compiler;
 namespace {
 
 Stages stages_of(const std::string& x, const std::string& schedule) {
-  CompileRequest request;
-  request.target = parse_target("x86-64-v4").value();
-  request.schedule = schedule;
+  CompileRequest request = tests::request_for("x86-64-v4", schedule);
   const std::string text = "program @p(%x: " + x +
                            ", %w: f32[o=64, i=32, h=1, w=1]) {\n"
                            "  %y = conv %x, %w\n  return %y }";

@@ -7,6 +7,7 @@
 #include "tests/support/catch.h"
 #include "tests/support/random_program.h"
 #include "tests/support/random_schedule.h"
+#include "tests/support/stages.h"
 
 #include <algorithm>
 #include <map>
@@ -117,8 +118,7 @@ private:
 std::optional<ir::LoopProgram> random_loops(Dice& dice) {
   const tests::RandomProgram random = tests::random_program(dice);
   const ir::Program program = ir::parse(random.text()).value();
-  compiler::CompileRequest request;
-  request.target = compiler::parse_target("x86-64-v3").value();
+  compiler::CompileRequest request = tests::request_for("x86-64-v3");
   const compiler::Schedules schedules = tests::random_schedules(dice, program, request);
   if (!schedules.empty()) request.schedule = to_string(schedules);
   auto stages = compiler::specialise_program(program, request);

@@ -1,0 +1,150 @@
+#include "compiler/nests/strides.h"
+#include "compiler/schedule/resolver.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace volute::compiler {
+
+using namespace ir;
+
+namespace {
+
+// Multiply-adds of one tile that are copied out with their weights' numbers in them.
+constexpr int64_t most_with_numbers = 512;
+
+} // namespace
+
+void Resolver::use_numbers() {
+  if (!weight_ || plan_.tile.empty() || plan_.slide || plan_.across || plan_.matrix) return;
+  if (weight_->has_empty_taps()) plan_.weight = WeightUse::empty_taps;
+  int64_t copied = weight_->count();
+  for (const PlanTile& t : plan_.tile)
+    if (!weight_->moves_along(t.axis)) copied *= t.registers();
+  bool numbers = weight_->is_small() && copied <= most_with_numbers && plan_.packed.empty() &&
+                 plan_.instruction.kind == Instruction::Kind::combine &&
+                 !(plan_.vector && weight_->moves_along(plan_.tile[*plan_.vector].axis));
+  for (const PlanLoop& loop : plan_.loops)
+    if (loop.reduction && weight_->moves_along(loop.axis) &&
+        nest_.axis_of(loop.axis).extent != Affine(1))
+      numbers &= loop.tile == 1 && loop.unrolls_all;
+  if (!numbers) return;
+  plan_.weight = WeightUse::numbers;
+  plan_.density = weight_->density();
+}
+
+void Resolver::plan_reads() {
+  for (const Read& read : facts_.reads()) {
+    if (plan_.weight == WeightUse::numbers && read.operand == facts_.weight()->operand) continue;
+    PlannedRead planned;
+    planned.is_packed = plan_.packed_layout_of(read.operand) != nullptr;
+    for (size_t i = 0; i < plan_.tile.size(); ++i) {
+      const PlanTile& t = plan_.tile[i];
+      if (!moves(read.index, t.axis)) continue;
+      const int64_t stride = stride_along(nest_, read.operand, read.index, t.axis);
+      planned.moves |= uint32_t{1} << i;
+      planned.registers *= t.registers();
+      if (t.lanes) planned.lane_stride = planned.is_packed ? 1 : stride;
+    }
+    planned.residence = residence(planned.moves, plan_.tile.size());
+    planned.arrival = arrival(read.operand, planned.lane_stride);
+    planned.read = read;
+    plan_.reads.push_back(std::move(planned));
+  }
+}
+
+Arrival Resolver::arrival(int32_t operand, int64_t stride) const {
+  if (stride == 0) return Arrival::broadcast;
+  if (stride == 1) return Arrival::loaded;
+  const View& view = nest_.operands[static_cast<size_t>(operand)];
+  return target_.deinterleaves(size_of(view.element), stride) ? Arrival::deinterleaved
+                                                              : Arrival::gathered;
+}
+
+void Resolver::plan_store() {
+  if (!plan_.vector) return;
+  const Write& w = nest_.writes.front();
+  const auto is_contiguous = [&](size_t i) {
+    return stride_along(nest_, w.operand, w.index, plan_.tile[i].axis) == 1;
+  };
+  if (is_contiguous(*plan_.vector)) return;
+  plan_.store.kind = PlannedStore::Kind::lanes;
+  if (nest_.accumulators.empty()) return;
+  for (size_t i = 0; i < plan_.tile.size(); ++i)
+    if (i != *plan_.vector &&
+        (plan_.tile[i].registers() > 1 || plan_.tile[i].rows > 1 || plan_.across) &&
+        is_contiguous(i) && facts_.results_may_run_along(plan_.tile[i].axis)) {
+      plan_.store = {PlannedStore::Kind::transposed, i};
+      return;
+    }
+  if (!plan_.across) return;
+  const PlanTile& vector = plan_.tile[*plan_.vector];
+  refuse(plan_.schedule.registers[*plan_.vector].at,
+         fmt::format("registers {}: sums of its lanes become lanes along an axis of the result, "
+                     "and the tile has none whose elements are neighbours",
+                     vector.name),
+         "add one to `registers`");
+}
+
+void Resolver::plan_finish() {
+  if (!plan_.matrix) return;
+  const PlanTile& rows = plan_.tile[plan_.matrix->rows];
+  if (plan_.store.kind == PlannedStore::Kind::transposed) {
+    if (plan_.store.rows == plan_.matrix->rows) {
+      plan_.matrix->finished = std::min<int64_t>(rows.size, plan_.lanes);
+      return;
+    }
+    plan_.store = {PlannedStore::Kind::lanes, 0};
+  }
+  constexpr int64_t most = 8;
+  int64_t& each = plan_.matrix->finished;
+  for (each = most; each > 2; --each)
+    if (rows.rows % each == 0) return;
+  each = ceil_div(rows.rows, ceil_div(rows.rows, most));
+}
+
+void Resolver::keep_lanes_of_sums() {
+  if (!plan_.across) return;
+  for (size_t i = 0; i < plan_.first_tap(); ++i)
+    if (plan_.loops[i].reduction)
+      return refuse(plan_.schedule.loops[i].at,
+                    fmt::format("for {}: sums wait in memory between its trips, and lanes along "
+                                "{} are parts of one",
+                                plan_.loops[i].name, plan_.tile[*plan_.vector].name));
+}
+
+void Resolver::plan_streams() {
+  for (const OperandDirective& directive : plan_.schedule.prefetch) {
+    const std::string name = "prefetch " + directive.operand;
+    const auto operand = std::find_if(nest_.operands.begin(), nest_.operands.end(),
+                                      [&](const View& v) { return v.name == directive.operand; });
+    if (operand == nest_.operands.end())
+      return refuse(directive.at, name + ": this nest has no such operand",
+                    operands_of_nest(directive.operand));
+    const auto number = static_cast<int32_t>(operand - nest_.operands.begin());
+    if (std::none_of(facts_.reads().begin(), facts_.reads().end(),
+                     [&](const Read& read) { return read.operand == number; }))
+      return refuse(directive.at, name + ": its elements are not read tap by tap",
+                    operands_of_nest(directive.operand));
+    if (!plan_.packed_layout_of(number) || plan_.slide) continue;
+    std::optional<Panels> found = panels(nest_, plan_, number, target_.line_bytes);
+    if (!found)
+      return refuse(directive.at, name + ": it is packed in the order in which it is read, and "
+                                         "only one tile reads each panel of it");
+    plan_.panels.push_back(std::move(*found));
+  }
+  if (plan_.schedule.prefetch.empty()) return;
+  if (plan_.slide)
+    return refuse(plan_.schedule.prefetch.front().at,
+                  fmt::format("prefetch {}: where taps slide, nothing is asked for ahead",
+                              plan_.schedule.prefetch.front().operand));
+  Expected<std::vector<Stream>> found = streams(nest_, plan_);
+  if (!found) {
+    refusal_ = found.failure();
+    return;
+  }
+  plan_.streams = std::move(*found);
+}
+
+} // namespace volute::compiler
