@@ -24,7 +24,7 @@ compiler::Compiled compiled_for(const std::string& target) {
   request.target = *compiler::parse_target(target);
   request.assembly = true;
   request.debug_folder = "/nowhere";
-  return std::move(*session.inspect(*program, request));
+  return *session.inspect(*program, request);
 }
 
 } // namespace

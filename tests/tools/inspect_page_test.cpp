@@ -8,6 +8,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 
 using Catch::Matchers::ContainsSubstring;
 using nlohmann::json;
@@ -27,7 +28,7 @@ json data_of(const std::string& page) {
   return json::parse(page.substr(from, page.find("</script>", from) - from));
 }
 
-const json& panel(const json& data, const std::string& stage) {
+const json& panel(const json& data, std::string_view stage) {
   for (const json& one : data["panels"])
     if (one["stage"] == stage) return one;
   FAIL("no panel " << stage);

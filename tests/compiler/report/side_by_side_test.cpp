@@ -10,6 +10,7 @@
 #include "tests/support/stages.h"
 
 #include <algorithm>
+#include <string_view>
 
 using namespace volute;
 using namespace volute::compiler;
@@ -18,7 +19,7 @@ namespace {
 
 using Statements = std::vector<int32_t>;
 
-const StageText& stage(const std::vector<StageText>& all, const std::string& name) {
+const StageText& stage(const std::vector<StageText>& all, std::string_view name) {
   const auto found =
       std::find_if(all.begin(), all.end(), [&](const StageText& s) { return s.stage == name; });
   REQUIRE(found != all.end());
