@@ -1,5 +1,7 @@
 #include "runtime/memory_cache.h"
 
+#include "runtime/fork_count.h"
+
 #include <iterator>
 #include <utility>
 
@@ -106,9 +108,10 @@ Expected<Kernel> MemoryCache::get_or_compile(const std::string& key, const Compi
       ++counters_.hits;
       return *kernel;
     }
-    const auto [other, first] = flights_.try_emplace(key, flight);
-    if (!first) {
-      flight = other->second;
+    auto& there = flights_[key];
+    // One that another process has begun, which this is a child of, lands there alone.
+    if (there && there->forks == fork_count()) {
+      flight = there;
       if (flight->leader == std::this_thread::get_id())
         return fail("cache", "a compile asks for the kernel that it is compiling");
       ++counters_.waits;
@@ -116,6 +119,8 @@ Expected<Kernel> MemoryCache::get_or_compile(const std::string& key, const Compi
       if (flight->exception) std::rethrow_exception(flight->exception);
       return *flight->result;
     }
+    there = flight;
+    flight->forks = fork_count();
     flight->leader = std::this_thread::get_id();
     ++counters_.compiles;
   }

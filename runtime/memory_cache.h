@@ -72,6 +72,7 @@ public:
 private:
   // A compile on its way; guarded by mutex_.
   struct Flight {
+    uint64_t forks; // of the leader's process
     std::thread::id leader;
     std::condition_variable landed;
     std::optional<Expected<Kernel>> result;

@@ -24,6 +24,8 @@
 
 namespace volute::runtime {
 
+struct NestPlan; // nest_plan.h
+
 class NestRunner {
 public:
   /// For a nest that has passed verify, has no parameters and is placed nowhere. `slots` by buffer:
@@ -42,12 +44,9 @@ public:
   int32_t run(const compiler::StepArguments& arguments, std::byte* scratch, int64_t begin,
               int64_t end) const noexcept;
 
-  /// All that is decided before the first run; nest_runner.cpp has it.
-  struct Plan;
-
 private:
-  explicit NestRunner(std::unique_ptr<const Plan> plan);
-  std::unique_ptr<const Plan> plan_;
+  explicit NestRunner(std::unique_ptr<const NestPlan> plan);
+  std::unique_ptr<const NestPlan> plan_;
 };
 
 } // namespace volute::runtime

@@ -201,13 +201,19 @@ private:
   void try_other_orders() {
     if (builder_->is_banded() || flat_.accumulators.empty()) return;
     std::vector<TileShape> tiles;
-    const size_t most = sums_taps_alone() ? windows_reordered : tiles_reordered;
+    const bool is_grouped =
+        std::any_of(flat_.axes.begin(), flat_.axes.end(), [](const NestAxis& axis) {
+          return axis.role == AxisRole::group && axis.extent.number() > 1;
+        });
+    const bool is_window = sums_taps_alone();
+    const size_t most = is_window ? windows_reordered : tiles_reordered;
     for (size_t i = 0; i < std::min(most, scored_.size()); ++i) tiles.push_back(scored_[i].tile);
     for (size_t i = 0; i < tiles.size(); ++i) {
-      if (!tiles[i].v) continue;
-      if (i < tiles_reordered) add(tiles[i], LoopOrder::turned);
-      if (sums_taps_alone() && !tiles[i].tap && tiles[i].u && builder_->constrained(*tiles[i].u))
-        add(tiles[i], LoopOrder::along_rows);
+      const TileShape& tile = tiles[i];
+      if (!tile.v) continue;
+      if (i < tiles_reordered) add(tile, LoopOrder::turned);
+      if (is_grouped || (is_window && !tile.tap && tile.u && builder_->constrained(*tile.u)))
+        add(tile, LoopOrder::along_rows);
     }
     sort();
   }

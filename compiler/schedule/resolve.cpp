@@ -21,13 +21,25 @@ Resolver::Resolver(const Schedule& schedule, const NestFacts& facts, const Targe
 
 Expected<Plan> Resolver::run() {
   using Rule = void (Resolver::*)();
-  for (const Rule rule :
-       {&Resolver::keep_orders, &Resolver::fit_parameters, &Resolver::make_tile,
-        &Resolver::spread_lanes, &Resolver::make_loops, &Resolver::cover_every_axis,
-        &Resolver::choose_instruction, &Resolver::choose_matrices, &Resolver::choose_slide,
-        &Resolver::pack_operands, &Resolver::use_numbers, &Resolver::plan_reads,
-        &Resolver::plan_slide, &Resolver::plan_store, &Resolver::plan_finish,
-        &Resolver::keep_lanes_of_sums, &Resolver::plan_streams}) {
+  for (const Rule rule : {
+           &Resolver::keep_orders,
+           &Resolver::fit_parameters,
+           &Resolver::make_tile,
+           &Resolver::spread_lanes,
+           &Resolver::make_loops,
+           &Resolver::cover_every_axis,
+           &Resolver::choose_instruction,
+           &Resolver::choose_matrices,
+           &Resolver::choose_slide,
+           &Resolver::pack_operands,
+           &Resolver::use_numbers,
+           &Resolver::plan_reads,
+           &Resolver::plan_slide,
+           &Resolver::plan_store,
+           &Resolver::plan_finish,
+           &Resolver::keep_lanes_of_sums,
+           &Resolver::plan_streams,
+       }) {
     (this->*rule)();
     if (refusal_) return *refusal_;
   }

@@ -221,16 +221,17 @@ void ScheduleBuilder::put_numbers(Schedule& schedule, const ConstantWeight& weig
   }
 }
 
-/// n and groups first. Then, as a rule, what is swept again and again is the smaller: weights
-/// that fit L2 are the inner sweep (space outermost), else the input is. A transform sweeps nothing
-/// again: its points, which are far apart, are outermost, and channels lie together.
+/// n and groups first, but where channels are walked along rows. Then, as a rule, what is swept
+/// again and again is the smaller: weights that fit L2 are the inner sweep (space outermost), else
+/// the input is. A transform sweeps nothing again: its points, which are far apart, are outermost,
+/// and channels lie together.
 std::vector<const NestAxis*> ScheduleBuilder::parallel_order(LoopOrder by) const {
   const bool is_transform = nest_.kind == ir::NestKind::transform;
   std::vector<const NestAxis*> channels, space, first;
   for (const NestAxis& axis : nest_.axes) {
     if (axis.reduction) continue;
-    const bool is_first = axis.role == AxisRole::batch || axis.role == AxisRole::group ||
-                          axis.role == AxisRole::band ||
+    const bool is_first = axis.role == AxisRole::batch || axis.role == AxisRole::band ||
+                          (axis.role == AxisRole::group && by != LoopOrder::along_rows) ||
                           (is_transform && axis.role == AxisRole::other);
     (is_first ? first : is_space(axis) ? space : channels).push_back(&axis);
   }

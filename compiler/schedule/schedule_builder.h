@@ -38,7 +38,8 @@ struct MatrixShape {
 };
 
 /// Of the loops over tiles: as the sizes of image and weight suggest, or the other way round, or
-/// pixel after pixel with all of their channels, whose tiles go on where those before them ended.
+/// pixel after pixel with all of their groups and channels, whose tiles go on where those before
+/// them ended.
 enum class LoopOrder : uint8_t { usual, turned, along_rows };
 
 class ScheduleBuilder {

@@ -109,10 +109,31 @@ TEST_CASE("exit while three threads begin", "[.exit-apart]") {
   std::exit(0);
 }
 
+// The same, but that it is kernels of two tiers, called and bound all along.
+TEST_CASE("exit while good kernels are on their way", "[.exit-tiered]") {
+  const char* delay = std::getenv(delay_variable);
+  for (int64_t i = 0; i < 2; ++i)
+    std::thread([i] {
+      Session session{runtime::Options{}};
+      Tensor w = *Tensor::allocate(program(8).values[1].type);
+      for (int64_t width = 8 + i;; width += 2) {
+        const auto kernel = session.try_compile_tiered(program(width));
+        if (!kernel) break;
+        const TieredKernel bound = kernel->bind("w", w);
+        Tensor x = *Tensor::allocate(program(width).values[0].type),
+               y = *Tensor::allocate(x.type());
+        if (!bound(x, y).ok()) std::abort();
+      }
+      std::this_thread::sleep_for(std::chrono::seconds(60));
+    }).detach();
+  std::this_thread::sleep_for(std::chrono::microseconds(delay ? std::atoi(delay) : 0));
+  std::exit(0);
+}
+
 TEST_CASE("a process may exit while its threads compile, at any moment") {
-  const char* const cases[] = {"[.exit]", "[.exit-apart]"};
-  for (int run = 0; run < 48; ++run) {
-    const int step = run / 2; // 0 to 80 ms, the early ones close
+  const char* const cases[] = {"[.exit]", "[.exit-apart]", "[.exit-tiered]"};
+  for (int run = 0; run < 72; ++run) {
+    const int step = run / 3; // 0 to 80 ms, the early ones close
     const std::string delay = std::to_string(step * step * 150);
     INFO(delay);
     const pid_t child = fork();
@@ -120,7 +141,7 @@ TEST_CASE("a process may exit while its threads compile, at any moment") {
     if (child == 0) {
       alarm(120);
       setenv(delay_variable, delay.c_str(), 1);
-      execl("/proc/self/exe", "runtime_tests", cases[run % 2], nullptr);
+      execl("/proc/self/exe", "runtime_tests", cases[run % 3], nullptr);
       _exit(127);
     }
     CHECK(end_of(child) == "0");

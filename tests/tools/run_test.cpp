@@ -408,7 +408,8 @@ TEST_CASE("places that no element has are refused when the program runs", "[run]
                                "\nreturn %y }' --fill iota " + options);
     CHECK(ran.status == 1);
     CHECK(ran.out == "");
-    return ran.err;
+    const bool is_warned = ran.err.rfind("warning: 2 threads", 0) == 0; // on one processor
+    return is_warned ? ran.err.substr(ran.err.find('\n') + 1) : ran.err;
   };
   // Constants, inputs, what the program computes, on several threads and in another layout.
   const std::string x = "%x: f32[n=1, c=2, w=3]", i = "%i: i64[n=1, c=2, w=3]";

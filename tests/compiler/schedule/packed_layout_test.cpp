@@ -49,7 +49,7 @@ TEST_CASE("a weight has a dimension for each loop that moves it, and its lanes l
 TEST_CASE("an image has one for each tap that meets it, and vectors behind registers") {
   const ir::Nest nest = tests::lowered(conv).nests.back();
   CHECK(layout(nest, "for h, o, w by 7, i, kh, kw; registers w 7; pack x", "x") ==
-        "h[7] i[4] kh[3] kw[3] .w[7] by 1");
+        "h[7] w/7[1] i[4] kh[3] kw[3] .w[7] by 1");
   CHECK(layout(nest, "for h, o by 2, w by 7, i, kh, kw; registers o 2, w 8 vector 8; pack x",
                "x") == "nest conv_y: for w by 7: the register tile holds 8 of w");
 }
@@ -63,7 +63,7 @@ TEST_CASE("groups of products lie beside each other in every lane") {
   options.dot_products = {program.outputs.front()};
   const ir::Nest nest = lower(program, options).value().nests.back();
   CHECK(layout(nest, "for o by 16, w, kw, i dot 4; registers o 16 vector 16; pack weight", "w") ==
-        "o/16[1] kw[3] i/4[3] .o[16] by 4");
+        "o/16[1] kw[3] i/4[3] .o[16] .i[4] by 4");
 }
 
 TEST_CASE("a nest that is written by hand says nothing of its weight, and has one") {
