@@ -104,6 +104,22 @@ TEST_CASE("channels of a window beyond L2 whose pixels are pages apart are walke
   CHECK(order(96) == "n|h|c|w kh kw ");
 }
 
+TEST_CASE("groups are walked along rows where they lie beside each other") {
+  const auto rows_before_groups = [](const std::string& image) {
+    const Choice choice =
+        choice_for(fmt::format("program @p(%x: {}, %w: f32[o=128, i=4, h=3, w=3]) {{ "
+                               "%y = conv %x, %w {{groups = 32, pad = 1}} return %y }}",
+                               image),
+                   "znver4");
+    CHECK(choice.refused == 0);
+    for (const LoopDirective& loop : choice.schedule.loops)
+      if (loop.axis == "h" || loop.axis == "g") return loop.axis == "h";
+    return false;
+  };
+  CHECK(rows_before_groups("f32[n=1, h=56, w=56, c=128]"));
+  CHECK(!rows_before_groups("f32[n=1, c=128, h=56, w=56]"));
+}
+
 TEST_CASE("where the longest vector would be half empty, half of it is taken if that costs less") {
   const auto lanes = [](int channels, const char* target) {
     const Choice choice = choice_for(
