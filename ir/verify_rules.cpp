@@ -104,20 +104,21 @@ std::optional<Entries> entries_of(const Subscript& subscript, const Scope& scope
 void check_subscript(const View& view, size_t i, const Subscript& subscript, int64_t shift,
                      const Scope& scope, const std::string& where, Findings& findings) {
   const Affine& extent = view.dims[i].extent;
-  const std::string extent_text = to_string(extent, scope.vars);
+  const auto extent_text = [&] { return to_string(extent, scope.vars); };
   if (subscript.table >= 0) {
     const auto entries = entries_of(subscript, scope, where, findings);
     if (entries && (entries->least + shift < 0 ||
                     !scope.bounds.is_inside(entries->largest + shift, 0, extent)))
       findings.add(fmt::format("{}: table{} gives {}..{}, outside 0..{} of dimension {}", where,
                                subscript.table, entries->least + shift,
-                               entries->largest + shift + 1, extent_text, i));
+                               entries->largest + shift + 1, extent_text(), i));
     return;
   }
   const Affine at = subscript.at + shift;
   if (!scope.bounds.is_inside(at, 0, extent))
     findings.add(fmt::format("{}: {} lies in {}, outside 0..{} of dimension {}", where,
-                             to_string(at, scope.vars), scope.bounds.interval(at), extent_text, i));
+                             to_string(at, scope.vars), scope.bounds.interval(at), extent_text(),
+                             i));
 }
 
 const View* view_at(int32_t id, const Scope& scope, Findings& findings) {

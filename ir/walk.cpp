@@ -1,6 +1,7 @@
 #include "ir/walk.h"
 
 #include "ir/budget.h"
+#include "ir/short_list.h"
 
 #include <algorithm>
 #include <unordered_set>
@@ -17,26 +18,53 @@ struct Waiting {
   bool operands_done = false;
 };
 
+using Stack = ShortList<Waiting, 16>;
+
+Stack stack_of(const Expr& expr) {
+  Stack stack;
+  stack.push_back({&expr});
+  return stack;
+}
+
 // Puts the operands above the node, the first one on top.
-void push_operands(const ExprNode& node, std::vector<Waiting>& stack) {
+void push_operands(const ExprNode& node, Stack& stack) {
   const size_t below = stack.size();
   for_each_part(node, [&](const Expr& operand) {
     if (operand) stack.push_back({&operand});
   });
-  std::reverse(stack.begin() + static_cast<std::ptrdiff_t>(below), stack.end());
+  std::reverse(stack.begin() + below, stack.end());
 }
 
-void visit(const Expr& expr, const std::function<void(const ExprNode&)>& fn,
-           std::unordered_set<const ExprNode*>& seen) {
+// The nodes that a walk has met. Most expressions have a few, which are sooner compared than
+// hashed.
+template <class Node>
+class Seen {
+public:
+  /// Whether it is met for the first time.
+  bool insert(const Node* node) {
+    if (!many_.empty()) return many_.insert(node).second;
+    if (std::find(few_.begin(), few_.end(), node) != few_.end()) return false;
+    few_.push_back(node);
+    if (few_.size() == most_compared) many_.insert(few_.begin(), few_.end());
+    return true;
+  }
+
+private:
+  static constexpr size_t most_compared = 16;
+  ShortList<const Node*, most_compared> few_;
+  std::unordered_set<const Node*> many_;
+};
+
+void visit(const Expr& expr, const std::function<void(const ExprNode&)>& fn, Seen<ExprNode>& seen) {
   if (!expr) return;
-  std::vector<Waiting> stack = {{&expr}};
+  Stack stack = stack_of(expr);
   while (!stack.empty()) {
     const auto [at, operands_done] = stack.back();
     if (operands_done) {
       stack.pop_back();
       count_walked();
       fn(**at);
-    } else if (!seen.insert(at->get()).second) {
+    } else if (!seen.insert(at->get())) {
       stack.pop_back();
     } else {
       stack.back().operands_done = true;
@@ -62,7 +90,7 @@ void count_walked(int64_t nodes) {
 // ---- expressions ------------------------------------------------------------------------------
 
 void visit(const Expr& expr, const std::function<void(const ExprNode&)>& fn) {
-  std::unordered_set<const ExprNode*> seen;
+  Seen<ExprNode> seen;
   visit(expr, fn, seen);
 }
 
@@ -74,7 +102,7 @@ Expr SourceGiver::operator()(const Expr& expr) {
   const auto result = [&](const Expr& node) -> const Expr& {
     return node->source != no_source ? node : done_.at(node.get()).after;
   };
-  std::vector<Waiting> stack = {{&expr}};
+  Stack stack = stack_of(expr);
   while (!stack.empty()) {
     const auto [at, operands_done] = stack.back();
     const Expr& node = *at;
@@ -117,7 +145,7 @@ Expr given(const Expr& expr, SourceId source) {
 
 Expr Rewriter::operator()(const Expr& expr) {
   if (!expr) return expr;
-  std::vector<Waiting> stack = {{&expr}};
+  Stack stack = stack_of(expr);
   while (!stack.empty()) {
     const auto [at, operands_done] = stack.back();
     const Expr& node = *at;
@@ -151,9 +179,8 @@ Expr rewrite(const Expr& expr, const std::function<Expr(const Expr&)>& fn) {
 
 namespace {
 
-void visit(const Stmt& s, const std::function<void(const StmtNode&)>& fn,
-           std::unordered_set<const StmtNode*>& seen) {
-  if (!s || !seen.insert(s.get()).second) return;
+void visit(const Stmt& s, const std::function<void(const StmtNode&)>& fn, Seen<StmtNode>& seen) {
+  if (!s || !seen.insert(s.get())) return;
   count_walked();
   fn(*s);
   for_each_part(*s, [&](const Stmt& inner) { visit(inner, fn, seen); });
@@ -174,7 +201,7 @@ Stmt rewrite(const Stmt& s, const std::function<void(StmtNode&)>& fn, Rewritten&
 } // namespace
 
 void visit(const Stmt& s, const std::function<void(const StmtNode&)>& fn) {
-  std::unordered_set<const StmtNode*> seen;
+  Seen<StmtNode> seen;
   visit(s, fn, seen);
 }
 
@@ -191,7 +218,7 @@ Stmt rewrite(const Stmt& s, const std::function<void(StmtNode&)>& fn) {
 // ---- nests ------------------------------------------------------------------------------------
 
 void visit(const Nest& nest, const std::function<void(const ExprNode&)>& fn) {
-  std::unordered_set<const ExprNode*> seen;
+  Seen<ExprNode> seen;
   for_each_expression(nest, [&](const Expr& e) { visit(e, fn, seen); });
 }
 

@@ -88,8 +88,8 @@ std::string Generation::llvm_text() const {
   return text;
 }
 
-Expected<bool> Generation::make_object() {
-  state_->object = object_code(*state_->module, state_->target);
+Expected<bool> Generation::make_object(PassesRun run) {
+  state_->object = object_code(*state_->module, state_->target, run);
   state_->module.reset();
   if (!state_->errors.empty()) return Failure{state_->errors};
   return true;
@@ -207,7 +207,8 @@ Expected<Code> generate(const ir::LoopProgram& program, const Target& target,
     if (!listing) return listing.failure();
     assembly = listing->text();
   }
-  if (const Expected<bool> made = generation->make_object(); !made) return made.failure();
+  if (const Expected<bool> made = generation->make_object(request.passes); !made)
+    return made.failure();
   generation->link();
   Code code = std::move(generation->code());
   code.llvm = std::move(llvm);

@@ -27,6 +27,11 @@ struct Code {
   std::string llvm, assembly;    // on request
 };
 
+/// Of LLVM's passes those that kernels need; or all of them: the same code, more slowly.
+enum class PassesRun : uint8_t { needed, all };
+/// Names of passes that are not needed and that LLVM does not have: none.
+std::vector<std::string> unmet_passes(const Target& target);
+
 /// Code on its way, one step after the other: LLVM IR, object code, bytes. What no code is
 /// generated for yet is refused by name.
 class Generation {
@@ -48,7 +53,7 @@ public:
   std::vector<Diagnostic> verify() const;
   std::string llvm_text() const;
   /// Instruction selection, register allocation and scheduling, which use up the IR.
-  Expected<bool> make_object();
+  Expected<bool> make_object(PassesRun run = PassesRun::needed);
   size_t object_bytes() const;
   /// The ELF file, for debuggers and profilers.
   std::vector<std::byte> object() const;
@@ -72,6 +77,7 @@ struct CodegenRequest {
   bool llvm_text = false; // fill Code::llvm
   bool assembly = false;  // fill Code::assembly
   bool lines = false;     // make the object with a line table
+  PassesRun passes = PassesRun::needed;
 };
 
 /// The machine code as text, with the line of the loops and the statement that each instruction is

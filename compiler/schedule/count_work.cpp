@@ -5,6 +5,7 @@
 #include "compiler/nests/parts.h"
 #include "compiler/nests/strides.h"
 #include "compiler/nests/weight_expression.h"
+#include "compiler/schedule/long_end.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -243,17 +244,22 @@ private:
       values.push_back(w.value);
       if (w.offset) values.push_back(w.offset);
     }
-    for (const Read& read : reads_in(values)) counts.loads += ends(read, turned);
-    double stores = static_cast<double>(nest_.writes.size());
+    double registers = 1; // that are finished
     for (const auto& [var, a] : along_) {
       if (turned && var == plan_.tile[plan_.store.rows].axis)
-        stores *= a.blocks;
+        registers *= a.blocks;
       else if (turned && var == plan_.tile[*plan_.vector].axis)
-        stores *= a.elements;
+        registers *= a.elements;
       else
-        stores *= a.registers;
+        registers *= a.registers;
     }
-    counts.stores += stores;
+    const bool waits = ends_in_loop(nest_, plan_); // and is loaded with all that it meets
+    for (const Read& read : reads_in(values))
+      counts.loads += waits ? registers : ends(read, turned);
+    counts.stores += registers * static_cast<double>(nest_.writes.size());
+    const double waiting = waits ? registers * static_cast<double>(nest_.accumulators.size()) : 0;
+    counts.loads += waiting;
+    counts.stores += waiting;
   }
 
   /// Products of matrices, row by row, and then vectors of the sums that wait in scratch.

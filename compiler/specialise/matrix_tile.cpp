@@ -177,7 +177,8 @@ Stmt Specialiser::matrix_tile(size_t first_tap_loop, State state) {
     extents.push_back(t.lanes ? t.registers() * t.lanes : before.back() + place.size);
     partial_index_.emplace_back(Affine(t.axis) - place.base + before.back());
   }
-  view_scratch(extents, fmt::format("registers {}", plan_.tile.front().name));
+  partial_ =
+      view_scratch(extents, fmt::format("registers {}", plan_.tile.front().name), partial_sums_);
 
   std::vector<Stmt> parts = {counted(over_registers(state, all, false, [&](const At& at) {
     return stmt(Tile{Tile::Kind::zero, sums(at)});

@@ -41,24 +41,26 @@ void Specialiser::open_partial(size_t at, const State& state) {
   for (const NestAxis& axis : nest_.axes)
     if (!axis.reduction && axis.var != vector && state.places[id(axis.var)].size > 1) add(axis.var);
   if (vector) add(*vector);
-  view_scratch(extents, fmt::format("for {}", plan_.loops[at].name));
+  partial_ = view_scratch(extents, fmt::format("for {}", plan_.loops[at].name), partial_sums_);
 }
 
-void Specialiser::view_scratch(const std::vector<int64_t>& extents, const std::string& whose) {
+std::vector<int32_t> Specialiser::view_scratch(const std::vector<int64_t>& extents,
+                                               const std::string& whose, SumsInScratch& sums) {
   int64_t elements = 1;
   for (const int64_t extent : extents) elements *= extent;
-  partial_.resize(nest_.accumulators.size());
-  for (size_t a = 0; a < partial_.size(); ++a) {
+  std::vector<int32_t> views;
+  for (size_t a = 0; a < nest_.accumulators.size(); ++a) {
     const Accumulator& sum = nest_.accumulators[a];
-    if (a == scratch_.size()) {
+    if (a == sums.buffers.size()) {
       Buffer buffer;
-      buffer.name = sum.name + "_partial";
+      buffer.name = fmt::format("{}_{}", sum.name, sums.name);
       buffer.role = Buffer::Role::scratch;
       buffer.element = sum.type;
+      sums.buffers.push_back(scratch_.size());
       scratch_.push_back(std::move(buffer));
       scratch_numbers_.push_back(next_buffer_++);
     }
-    Buffer& buffer = scratch_[a];
+    Buffer& buffer = scratch_[sums.buffers[a]];
     if (elements > buffer.elements) {
       buffer.elements = elements;
       buffer.scratch_offset = ceil_div(scratch_bytes_, scratch_alignment) * scratch_alignment;
@@ -71,8 +73,10 @@ void Specialiser::view_scratch(const std::vector<int64_t>& extents, const std::s
                                    nest_.name, whose, scratch_bytes_ >> 20, most_scratch >> 20),
                        "put more of the parallel axes outside of it")
                       .diagnostics);
-    partial_[a] = add_view({buffer.name, scratch_numbers_[a], sum.type, contiguous(extents)});
+    views.push_back(
+        add_view({buffer.name, scratch_numbers_[sums.buffers[a]], sum.type, contiguous(extents)}));
   }
+  return views;
 }
 
 Stmt Specialiser::sum_tiles(size_t at, const State& state) {

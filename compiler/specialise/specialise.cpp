@@ -1,8 +1,11 @@
 #include "compiler/specialise/specialise.h"
 
+#include "compiler/schedule/long_end.h"
 #include "compiler/specialise/pack.h"
 #include "compiler/specialise/specialiser.h"
 #include "ir/walk.h"
+
+#include <algorithm>
 
 namespace volute::compiler {
 
@@ -86,6 +89,12 @@ void Specialiser::make_frame() {
   for (const Accumulator& a : nest_.accumulators) {
     frame_.accumulators.push_back(static_cast<int32_t>(step_.arrays.size()));
     step_.arrays.push_back({a.name, a.type, frame_.lanes, frame_.shape});
+  }
+  if (ends_in_loop(nest_, plan_)) {
+    SumsInScratch waiting{"waiting", {}};
+    frame_.waiting =
+        view_scratch({std::max<int64_t>(plan_.tile_registers(), plan_.lanes), plan_.lanes},
+                     "the end of a tile", waiting);
   }
   if (!plan_.slide || !plan_.slide->holds) return;
   for (const PlannedRead& read : plan_.reads) {

@@ -65,6 +65,12 @@ private:
     }
   };
 
+  /// Scratch where accumulators wait, a buffer for each.
+  struct SumsInScratch {
+    std::string name;
+    std::vector<size_t> buffers; // which of scratch_
+  };
+
   static size_t id(ir::Var var) { return static_cast<size_t>(var.id); }
   ir::Var new_var(std::string name, Interval range);
   int32_t add_view(ir::View view);
@@ -104,9 +110,10 @@ private:
   /// Scratch for the accumulators of all tiles inside loop `at`: a dimension for each parallel axis
   /// that goes on there, the vector axis last.
   void open_partial(size_t at, const State& state);
-  /// Views of these extents over scratch for each accumulator, as large as any that was asked for:
+  /// Views of these extents over a buffer for each accumulator, as large as any that was asked for:
   /// what stands one after the other uses it in turn.
-  void view_scratch(const std::vector<int64_t>& extents, const std::string& whose);
+  std::vector<int32_t> view_scratch(const std::vector<int64_t>& extents, const std::string& whose,
+                                    SumsInScratch& sums);
   ir::Stmt sum_tiles(size_t at, const State& state);
   std::vector<ir::Expr> partial_values() const;
   TileWriter::Sink store_partial(const TileWriter& writer) const;
@@ -205,8 +212,9 @@ private:
   std::vector<Packing> packings_;
   int32_t next_buffer_;
   int64_t scratch_bytes_;
-  std::vector<ir::Buffer> scratch_; // of partial sums, one an accumulator
+  std::vector<ir::Buffer> scratch_;
   std::vector<int32_t> scratch_numbers_;
+  SumsInScratch partial_sums_{"partial", {}};
   std::vector<int32_t> partial_; // views of it
   ir::Index partial_index_;
   std::optional<ConstantWeight> weight_; // whose taps are copied out

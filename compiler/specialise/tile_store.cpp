@@ -46,11 +46,81 @@ public:
     }
     std::vector<TileAxis> axes = frame_.axes;
     for (TileAxis& axis : axes) axis.pieces = pieces_of(0, places[id(axis.axis)].size, axis.lanes);
-    return write_results(places, std::move(axes), in_frame(nest_, frame_));
+    return finish(places, std::move(axes), in_frame(nest_, frame_));
   }
 
 private:
   static size_t id(Var var) { return static_cast<size_t>(var.id); }
+
+  Stmt finish(const std::vector<Place>& places, std::vector<TileAxis> axes,
+              const AccumulatorRegister& accumulators) {
+    if (frame_.waiting.empty()) return write_results(places, std::move(axes), accumulators);
+    std::vector<Expr> sums;
+    for (size_t a = 0; a < nest_.accumulators.size(); ++a)
+      sums.push_back(acc(nest_.accumulators[a].type, static_cast<int32_t>(a)));
+    const std::vector<Affine> base = bases(places);
+    Stmt wait =
+        TileWriter({nest_, step_, base, nullptr, nullptr}, axes)
+            .write(sums, accumulators,
+                   [&](const auto& values, const auto& registers, const Piece& vector) {
+                     std::vector<Stmt> stores;
+                     const Affine row = row_of(axes, registers);
+                     for (size_t a = 0; a < values.size(); ++a)
+                       stores.push_back(
+                           stmt(Store{frame_.waiting[a], {row, 0}, 1, 1, vector.count, values[a]}));
+                     return block(std::move(stores));
+                   });
+    return block({std::move(wait), finish_waiting(places, axes, axes, 0, {})});
+  }
+
+  /// Which row of scratch a register of the tile waits in.
+  static Affine row_of(const std::vector<TileAxis>& axes, const std::vector<Affine>& registers) {
+    Affine row;
+    for (size_t i = 0; i < axes.size(); ++i) row = row * axes[i].pieces.back().end + registers[i];
+    return row;
+  }
+
+  /// Loops over what waits, `depth` of them around: inside them the tile is `one` register. Where
+  /// lanes are stored one by one they go to lines far apart, which the elements of the other axes
+  /// share: those come one after the other.
+  Stmt finish_waiting(const std::vector<Place>& places, const std::vector<TileAxis>& axes,
+                      std::vector<TileAxis> one, size_t depth, std::vector<Affine> registers) {
+    registers.resize(axes.size());
+    if (depth == axes.size()) {
+      int32_t lanes = 1; // that wait
+      for (const TileAxis& axis : one)
+        if (axis.lanes) lanes = axis.pieces.front().count;
+      const Affine row = row_of(axes, registers);
+      return write_results(places, std::move(one), [&](int32_t a, const std::vector<Affine>&) {
+        const auto at = static_cast<size_t>(a);
+        return load(nest_.accumulators[at].type, frame_.lanes,
+                    {frame_.waiting[at], {row, 0}, 1, 1, 0, lanes, 0});
+      });
+    }
+    size_t i = depth;
+    if (frame_.store.kind == PlannedStore::Kind::lanes)
+      i = depth == 0 ? frame_.vector : depth - (depth <= frame_.vector);
+    const TileAxis& axis = axes[i];
+    std::vector<Stmt> parts;
+    for (const Piece& piece : axis.pieces) {
+      const auto finish_one = [&](const Affine& at) {
+        std::vector<Place> here = places;
+        here[id(axis.axis)].base += at * std::max(axis.lanes, 1);
+        one[i].pieces = {{0, 1, piece.first, piece.count}};
+        registers[i] = at;
+        return finish_waiting(here, axes, one, depth + 1, registers);
+      };
+      if (piece.end - piece.begin == 1) {
+        parts.push_back(finish_one(piece.begin));
+        continue;
+      }
+      const Var var{static_cast<int32_t>(step_.vars.size())};
+      step_.vars.push_back(axis.name);
+      parts.push_back(
+          for_loop(var, Range::of(piece.begin, piece.end), For::Kind::serial, finish_one(var)));
+    }
+    return block(std::move(parts));
+  }
 
   Stmt write_results(const std::vector<Place>& places, std::vector<TileAxis> axes,
                      const AccumulatorRegister& accumulators) {
@@ -160,7 +230,7 @@ private:
       return reg(nest_.accumulators[static_cast<size_t>(a)].type, frame_.lanes,
                  turned_[static_cast<size_t>(a)], {at.front()});
     };
-    parts.push_back(write_results(places, std::move(axes), from_rows));
+    parts.push_back(finish(places, std::move(axes), from_rows));
     return block(std::move(parts));
   }
 

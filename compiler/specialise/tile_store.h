@@ -21,6 +21,9 @@ struct TileFrame {
   PlannedStore store;
   bool across = false;       // the lanes are parts of one sum
   bool adds_initial = false; // sums started from 0; what they should have started from is added now
+  /// Views of scratch, a row for each register of an accumulator, where those wait for the loop
+  /// that finishes them; empty: each is finished where it is.
+  std::vector<int32_t> waiting;
 };
 
 /// Stores the tile at `places` of the nest that `step` computes.

@@ -148,3 +148,19 @@ TEST_CASE("two compiles of one program give the same bytes") {
   const compiler::Compiled second = compiled({64, 3}, "NCHW", "x86-64-v3");
   CHECK(first.image.bytes == second.image.bytes);
 }
+
+TEST_CASE("what is made of a tile's sums is not written out for each of its registers") {
+  const std::string gelu = "program @y(%x: f32[n=1, c=768, h=7, w=7],\n"
+                           "    %w: f32[o=3072, i=768, h=1, w=1], %b: f32[o=3072]) {\n"
+                           "  %0 = conv %x, %w, %b\n  %y = gelu %0\n  return %y\n}\n";
+  const std::string lane_by_lane = "program @y(%x: f32[n=1, c=128, h=16, w=16],\n"
+                                   "    %w: f32[i=128, o=64, h=4, w=4]) {\n"
+                                   "  %0 = conv_transpose %x, %w {stride = 2, pad = 1}\n"
+                                   "  %y = relu %0\n  return %y\n}\n";
+  for (const std::string& text : {gelu, lane_by_lane}) {
+    compiler::CompileRequest request;
+    request.target = compiler::parse_target("znver4").value();
+    const compiler::Compiled kernel = compiler::compile(ir::parse(text).value(), request).value();
+    CHECK(kernel.report.text_bytes <= 3 * most_code_bytes);
+  }
+}

@@ -1,0 +1,45 @@
+#include "compiler/schedule/long_end.h"
+
+#include "ir/walk.h"
+
+#include <algorithm>
+
+namespace volute::compiler {
+
+using namespace ir;
+
+namespace {
+
+// Instructions of all registers' ends together. Below, a loop saves little, and costs each register
+// a store and a load.
+constexpr int64_t most_written_out = 512;
+
+/// Instructions, about, of one register's end.
+int64_t instructions(const Nest& nest, const Plan& plan) {
+  constexpr int64_t of_a_function = 32; // at least, as expand_math writes it
+  int64_t count = 0;
+  for (const Write& w : nest.writes) {
+    visit(w.value, [&](const ExprNode& node) {
+      bool is_operation = false;
+      for_each_part(node, [&](const Expr&) { is_operation = true; });
+      const auto* op = std::get_if<UnaryOp>(&node.is);
+      const bool is_long = op && (op->fn == UnaryFn::exp || op->fn == UnaryFn::log ||
+                                  op->fn == UnaryFn::tanh || op->fn == UnaryFn::erf);
+      count += is_long ? of_a_function : is_operation;
+    });
+    if (plan.store.kind == PlannedStore::Kind::lanes) count += 2 * int64_t{plan.lanes};
+  }
+  return count;
+}
+
+} // namespace
+
+bool ends_in_loop(const Nest& nest, const Plan& plan) {
+  if (nest.accumulators.empty() || plan.matrix || plan.across) return false;
+  if (std::any_of(nest.writes.begin(), nest.writes.end(),
+                  [](const Write& w) { return w.offset != nullptr; }))
+    return false;
+  return plan.tile_registers() * instructions(nest, plan) > most_written_out;
+}
+
+} // namespace volute::compiler
