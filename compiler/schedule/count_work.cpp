@@ -5,7 +5,6 @@
 #include "compiler/nests/parts.h"
 #include "compiler/nests/strides.h"
 #include "compiler/nests/weight_expression.h"
-#include "compiler/schedule/long_end.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -253,7 +252,7 @@ private:
       else
         registers *= a.registers;
     }
-    const bool waits = ends_in_loop(nest_, plan_); // and is loaded with all that it meets
+    const bool waits = plan_.ends_in_loop; // and is loaded with all that it meets
     for (const Read& read : reads_in(values))
       counts.loads += waits ? registers : ends(read, turned);
     counts.stores += registers * static_cast<double>(nest_.writes.size());

@@ -34,12 +34,16 @@ int64_t instructions(const Nest& nest, const Plan& plan) {
 
 } // namespace
 
-bool ends_in_loop(const Nest& nest, const Plan& plan) {
+bool ends_in_loop(const Nest& nest, const Plan& plan, const Target& target) {
   if (nest.accumulators.empty() || plan.matrix || plan.across) return false;
   if (std::any_of(nest.writes.begin(), nest.writes.end(),
                   [](const Write& w) { return w.offset != nullptr; }))
     return false;
-  return plan.tile_registers() * instructions(nest, plan) > most_written_out;
+  if (plan.tile_registers() * instructions(nest, plan) <= most_written_out) return false;
+  // The numbers of a function are the same for all tiles, and LLVM keeps them in registers. Where
+  // a tile leaves none, it is the sums that go onto the stack, in the innermost loop.
+  return plan.store.kind != PlannedStore::Kind::vectors ||
+         plan.registers_needed(nest) < target.vector_registers - 1;
 }
 
 } // namespace volute::compiler

@@ -11,7 +11,7 @@
 
 namespace volute::compiler {
 
-/// Whether it is a loop.
-bool ends_in_loop(const ir::Nest& nest, const Plan& plan);
+/// Whether it is a loop, of a plan that says all but this.
+bool ends_in_loop(const ir::Nest& nest, const Plan& plan, const Target& target);
 
 } // namespace volute::compiler

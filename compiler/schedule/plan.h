@@ -149,6 +149,7 @@ struct Plan {
   std::vector<PlannedRead> reads;   // of the updates; of the results, where nothing is summed;
                                     // not of a weight whose numbers stand in the code
   PlannedStore store;               // of the first result
+  bool ends_in_loop = false;        // which finishes one register after the other
   std::vector<PackedLayout> packed; // operands
   WeightUse weight = WeightUse::loaded;
   double density = 1;          // the share of multiply-adds that are not left out

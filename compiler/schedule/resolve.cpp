@@ -38,6 +38,7 @@ Expected<Plan> Resolver::run() {
            &Resolver::plan_store,
            &Resolver::plan_finish,
            &Resolver::keep_lanes_of_sums,
+           &Resolver::plan_end,
            &Resolver::plan_streams,
        }) {
     (this->*rule)();

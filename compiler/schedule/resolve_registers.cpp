@@ -1,4 +1,5 @@
 #include "compiler/nests/strides.h"
+#include "compiler/schedule/long_end.h"
 #include "compiler/schedule/resolver.h"
 
 #include <fmt/format.h>
@@ -113,6 +114,8 @@ void Resolver::keep_lanes_of_sums() {
                                 "{} are parts of one",
                                 plan_.loops[i].name, plan_.tile[*plan_.vector].name));
 }
+
+void Resolver::plan_end() { plan_.ends_in_loop = ends_in_loop(nest_, plan_, target_); }
 
 void Resolver::plan_streams() {
   for (const OperandDirective& directive : plan_.schedule.prefetch) {

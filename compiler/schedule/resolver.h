@@ -108,6 +108,8 @@ private:
   void plan_finish();
   /// Partial sums wait in scratch as the tile's elements, and lanes of a sum are none.
   void keep_lanes_of_sums();
+  /// A loop or not, when all else is known.
+  void plan_end();
   void plan_streams();
 
   const NestFacts& facts_;

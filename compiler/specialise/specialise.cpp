@@ -1,6 +1,5 @@
 #include "compiler/specialise/specialise.h"
 
-#include "compiler/schedule/long_end.h"
 #include "compiler/specialise/pack.h"
 #include "compiler/specialise/specialiser.h"
 #include "ir/walk.h"
@@ -90,7 +89,7 @@ void Specialiser::make_frame() {
     frame_.accumulators.push_back(static_cast<int32_t>(step_.arrays.size()));
     step_.arrays.push_back({a.name, a.type, frame_.lanes, frame_.shape});
   }
-  if (ends_in_loop(nest_, plan_)) {
+  if (plan_.ends_in_loop) {
     SumsInScratch waiting{"waiting", {}};
     frame_.waiting =
         view_scratch({std::max<int64_t>(plan_.tile_registers(), plan_.lanes), plan_.lanes},

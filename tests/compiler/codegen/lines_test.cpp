@@ -401,3 +401,18 @@ TEST_CASE("a program that was built has the lines of its text") {
   CHECK(has(annotated(*kernel.listing, kernel.stages.loops, program),
             fmt::format("line {:>3}  %y = relu %1\n", line - text.begin() + 1)));
 }
+
+TEST_CASE("the numbers of a function put no sums on the stack") {
+  // 25 sums, 5 weights, an element of the image: one register is left.
+  const compiler::Compiled kernel =
+      compiled("program @p(%x: f32[n=1, h=7, w=7, c=320],\n"
+               "           %w: f32[o=1280, i=320, h=1, w=1], %b: f32[o=1280]) {\n"
+               "  %0 = conv %x, %w, %b\n  %y = silu %0\n  return %y\n}\n",
+               "znver4",
+               "flatten n, h, w\nparallel o by 80, nhw by 5\nfor i\n"
+               "registers nhw 5, o 80 vector 16\npack weight\n");
+  const compiler::NestReport& nest = kernel.report.nests.front();
+  CHECK(nest.registers_needed == 31);
+  REQUIRE(nest.spills);
+  CHECK(nest.spills->stores + nest.spills->reloads == 0);
+}
