@@ -41,8 +41,10 @@
  *
  * Threads.    Every function may be called from any number of threads, on the same handles, at the
  *             same time, but for *_free, after which nobody may use the handle. Kernels and
- *             programs never change. Several threads that want one configuration compile it once.
- *             The library starts no thread unless an option or volute_compile_async asks for one.
+ *             programs never change, but that a tiered kernel has its code later. Several threads
+ *             that want one configuration compile it once.
+ *             The library starts no thread unless an option, volute_compile_async or
+ *             volute_compile_tiered asks for one.
  *
  * State.      None is global but what was read of the environment (once, at the first session) and
  *             what CPUID said. Kernels that were compiled are kept by their session, up to the
@@ -103,7 +105,7 @@ enum {
   VOLUTE_REFUSED = 7,
   /** A bug of this library: please report the error's words. */
   VOLUTE_INTERNAL_ERROR = 8,
-  /** volute_pending_cancel came before the kernel was there. */
+  /** volute_pending_cancel or volute_kernel_cancel came before the kernel was there. */
   VOLUTE_CANCELLED = 9
 };
 

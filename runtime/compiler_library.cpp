@@ -10,7 +10,6 @@
 #include <cstdlib>
 #include <dlfcn.h>
 #include <mutex>
-#include <new>
 #include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -75,9 +74,16 @@ std::atomic<const CompilerLibrary*> loaded{nullptr};
 std::atomic<bool> is_ending{false};
 thread_local bool loads_now = false;
 
-void forget_loading() { // in a child, where the thread that loaded is not
-  if (!loads_now) new (&mutex) std::mutex;
+// Whoever forks waits for a loading under way: a child has not the thread that would end it, and
+// no library that is half there.
+void wait_for_loading() {
+  if (!loads_now) mutex.lock();
 }
+void let_loading_go_on() {
+  if (!loads_now) mutex.unlock();
+}
+[[maybe_unused]] const bool forks_wait =
+    pthread_atfork(wait_for_loading, let_loading_go_on, let_loading_go_on) == 0;
 
 // A thread may end because it has called exit(), of which the first thing is that what belongs to
 // it is destroyed. So what is being loaded is waited for; and when it is the main thread, which
@@ -107,8 +113,6 @@ Expected<const CompilerLibrary*> compiler_library(const std::string& path) {
   if (const CompilerLibrary* library = loaded.load()) return library;
   if (is_ending.load())
     return fail("compiler", "the process is ending, and nothing is compiled now");
-  static const bool is_registered = pthread_atfork(nullptr, nullptr, forget_loading) == 0;
-  (void)is_registered;
   loads_now = true;
   Expected<const CompilerLibrary*> library = load(path);
   loads_now = false;

@@ -1,7 +1,7 @@
 // A kernel that is there at once and fast a little later.
 //
 //     runtime::TieredKernel kernel = session.compile_tiered(program);
-//     kernel(x, w, y);                         // a millisecond from there, without code
+//     kernel(x, w, y);                         // after a millisecond, without code
 //     ...                                      // meanwhile the good one is compiled
 //     kernel(x, w, y);                         // by that
 //

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <mutex>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -22,27 +23,47 @@ void wait_for_others() {
     under_way.wait(count);
 }
 
-void forget_others() {
-  under_way.store(own);
-  if (own == 0) preparing.store(false);
+// Held while LLVM is met for the first time. Whoever forks waits for that, as a child has not the
+// thread that would end it.
+std::mutex first;
+thread_local bool prepares_now = false;
+
+void wait_for_first() {
+  if (!prepares_now) first.lock();
 }
+void let_first_go_on() {
+  if (!prepares_now) first.unlock();
+}
+void forget_others() {
+  let_first_go_on();
+  under_way.store(own);
+}
+[[maybe_unused]] const bool forks_wait =
+    pthread_atfork(wait_for_first, let_first_go_on, forget_others) == 0;
 
 // Functions run at exit in the reverse of the order in which they were registered, and LLVM
 // registers the destructors of many objects when it first meets them. This one has to come after
 // those: hence once LLVM has generated something, and once more when it has compiled a whole
 // program.
 void prepare(const Target& target) {
-  static const bool once = [&] {
-    std::atexit(wait_for_others);
-    pthread_atfork(nullptr, nullptr, forget_others);
-    preparing.store(true);
+  static std::atomic<bool> is_prepared{false};
+  if (is_prepared.load(std::memory_order_acquire)) return;
+  const std::lock_guard lock(first);
+  if (is_prepared.load()) return;
+  struct Now {
+    Now() { prepares_now = true, preparing.store(true); }
+    ~Now() {
+      preparing.store(false), prepares_now = false;
+      preparing.notify_all();
+    }
+  };
+  std::atexit(wait_for_others);
+  {
+    const Now now;
     warm_up(target);
-    const bool registered = std::atexit(wait_for_others) == 0;
-    preparing.store(false);
-    preparing.notify_all();
-    return registered;
-  }();
-  (void)once;
+    std::atexit(wait_for_others);
+  }
+  is_prepared.store(true, std::memory_order_release);
 }
 
 // What belongs to the thread that calls exit() is destroyed before all that is registered. The main

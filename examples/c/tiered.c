@@ -37,7 +37,7 @@ int main(void) {
   volute_kernel_argument(bound, 1, NULL, &arguments[1]);
   arguments[0].data = image;
   arguments[1].data = result;
-  check(volute_kernel_call(bound, arguments, 2, &error), &error); /* a millisecond from the start */
+  check(volute_kernel_call(bound, arguments, 2, &error), &error); /* after a millisecond, slowly */
   printf("%g\n", result[0]);
 
   /* Nobody has to wait. Who does, calls the good code from here on. */

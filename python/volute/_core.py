@@ -6,6 +6,7 @@ The C side (``_volute.c``) holds the handles and makes the calls; here is what h
 from __future__ import annotations
 
 import html
+import math
 import os
 import re
 import threading
@@ -422,6 +423,8 @@ class Kernel(_volute.Kernel):
         Raises what its compile has failed for: then the kernel stays as it is. True of a kernel that
         is not tiered.
         """
+        if timeout is not None and math.isnan(timeout):
+            timeout = 0.0
         end = None if timeout is None else time.monotonic() + timeout
         while True:  # in between, Python looks for signals
             left = 0.05 if end is None else end - time.monotonic()

@@ -8,6 +8,7 @@ import gc
 import html.parser
 import io
 import json
+import math
 import os
 import re
 import signal
@@ -462,6 +463,7 @@ class Threads(unittest.TestCase):
         self.assertFalse(kernel.wait(0))
         self.assertFalse(kernel.wait(0.01))
         self.assertFalse(kernel.wait(-1))
+        self.assertFalse(kernel.wait(math.nan))
 
         timer = threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT))
         with self.assertRaises(KeyboardInterrupt):

@@ -148,6 +148,42 @@ TEST_CASE("a process may exit while its threads compile, at any moment") {
   }
 }
 
+#if !defined(__SANITIZE_THREAD__)
+
+// Run by the next, in a process of its own, that has met no compiler yet.
+TEST_CASE("fork while another thread meets the compiler", "[.fork-early]") {
+  const char* delay = std::getenv(delay_variable);
+  Session session{runtime::Options{}};
+  const TieredKernel kernel = session.compile_tiered(program(16));
+  std::this_thread::sleep_for(std::chrono::microseconds(delay ? std::atoi(delay) : 0));
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(60);
+    Session own{runtime::Options{}};
+    _exit(own.try_compile(program(17)) ? 0 : 1);
+  }
+  CHECK(end_of(child) == "0");
+  CHECK(kernel.wait());
+}
+
+TEST_CASE("a process may fork at any moment, and its child compiles") {
+  for (int run = 0; run < 40; ++run) {
+    const std::string delay = std::to_string(run * 200); // microseconds: to 8 ms
+    INFO(delay);
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      alarm(120);
+      setenv(delay_variable, delay.c_str(), 1);
+      execl("/proc/self/exe", "runtime_tests", "[.fork-early]", nullptr);
+      _exit(127);
+    }
+    CHECK(end_of(child) == "0");
+  }
+}
+
+#endif
+
 // ---- signals ------------------------------------------------------------------------------------
 
 namespace {
