@@ -360,8 +360,8 @@ VOLUTE_API bool volute_pending_wait(const volute_pending* pending, double second
 VOLUTE_API volute_status volute_pending_kernel(const volute_pending* pending,
                                                volute_kernel** kernel,
                                                volute_error** error) VOLUTE_NOEXCEPT;
-/** Gives it up: what has begun ends after the pass that it is in, and volute_pending_kernel fails
- *  with VOLUTE_CANCELLED unless the kernel was there before. Others who ask for the same one get
+/** Gives it up: what has not begun at once, what has after the pass that it is in, and
+ *  volute_pending_kernel fails with VOLUTE_CANCELLED unless the kernel was there before. Others who ask for the same one get
  *  theirs. */
 VOLUTE_API void volute_pending_cancel(const volute_pending* pending) VOLUTE_NOEXCEPT;
 /** Ends the handle, and not what goes on behind it: the kernel comes into the session's cache,

@@ -46,8 +46,16 @@ Expected<Kernel> PendingKernel::get() const {
 }
 
 void PendingKernel::cancel() const noexcept {
-  for (State* state = state_.get(); state; state = state->from.get())
-    state->is_cancelled.store(true);
+  State* state = state_.get();
+  for (state->is_cancelled.store(true); state->from; state->is_cancelled.store(true))
+    state = state->from.get();
+  // Nobody has begun: who waits, waits for nothing.
+  if (!state->is_made_here() || state->is_taken.exchange(true)) return;
+  try {
+    finish(*state, cancelled(state->name), nullptr);
+  } catch (...) { // for want of memory
+    finish(*state, std::nullopt, std::current_exception());
+  }
 }
 
 bool PendingKernel::is_cancelled() const noexcept {
@@ -55,6 +63,8 @@ bool PendingKernel::is_cancelled() const noexcept {
     if (state->is_cancelled.load()) return true;
   return false;
 }
+
+Failure cancelled(const std::string& name) { return fail(name, "its compilation was cancelled"); }
 
 void finish(PendingKernel::State& state, std::optional<Expected<Kernel>> result,
             std::exception_ptr exception) {

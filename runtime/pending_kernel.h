@@ -19,6 +19,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace volute::runtime {
@@ -32,8 +33,8 @@ public:
   bool wait_for(double seconds) const;
   /// Waits for it. What the compiler threw is thrown.
   Expected<Kernel> get() const;
-  /// Gives up what has not begun, and what has at the end of the pass that it is in: then get()
-  /// fails, unless it was ready before. Others who ask for the same kernel get theirs.
+  /// Gives up what has not begun, at once, and what has at the end of the pass that it is in: then
+  /// get() fails, unless it was ready before. Others who ask for the same kernel get theirs.
   void cancel() const noexcept;
   /// Whether somebody has given it up.
   bool is_cancelled() const noexcept;
@@ -49,6 +50,8 @@ public:
 
     const uint64_t forks;                    // of the process that makes it
     const std::shared_ptr<State> from;       // null: it is compiled
+    std::string name;                        // of the program
+    std::atomic<bool> is_taken{false};       // by who makes it, or by who gave it up before that
     std::atomic<bool> is_cancelled{false};   // by cancel()
     std::atomic<bool> is_there{false};       // what comes next: written before, and never again
     std::optional<Expected<Kernel>> result;  // or
@@ -65,6 +68,8 @@ private:
   std::shared_ptr<State> state_;
 };
 
+/// Of a compile that was given up.
+Failure cancelled(const std::string& name);
 /// Sets the result and does what waits for it.
 void finish(PendingKernel::State& state, std::optional<Expected<Kernel>> result,
             std::exception_ptr exception);

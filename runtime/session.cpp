@@ -394,15 +394,17 @@ Expected<Kernel> unless_cancelled(const std::atomic<bool>& flag, const std::stri
       return ask();
     } catch (const Cancelled&) {
     }
-  return fail(name, "its compilation was cancelled");
+  return cancelled(name);
 }
 
 } // namespace
 
 PendingKernel Session::compile_async(const ir::Program& program, const CompileOptions& options) {
   const auto state = std::make_shared<PendingKernel::State>();
+  state->name = program.name;
   in_background(
       [session = *this, program, options, state]() mutable {
+        if (state->is_taken.exchange(true)) return; // given up
         std::optional<Expected<Kernel>> result;
         std::exception_ptr exception;
         try {

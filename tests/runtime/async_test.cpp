@@ -65,10 +65,11 @@ TEST_CASE("what has not begun can be given up") {
   are_busy->wait();
   const PendingKernel given_up = session.compile_async(layer(9)),
                       kept = session.compile_async(layer(9));
-  given_up.cancel();
   CHECK(!given_up.is_ready());
-  may_go_on->count_down();
+  given_up.cancel(); // all threads are busy: nobody has begun, and nobody is waited for
+  CHECK(given_up.is_ready());
   CHECK(failure_text(given_up.get()) == "layer: its compilation was cancelled");
+  may_go_on->count_down();
   CHECK(kept.get());
   CHECK(session.cache_counters().compiles == 1);
   kept.cancel(); // too late
