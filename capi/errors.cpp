@@ -32,6 +32,10 @@ volute_error* no_memory() noexcept {
 
 namespace volute::capi {
 
+volute_status status_of_failed(const std::vector<Diagnostic>& failure) noexcept {
+  return runtime::is_of_cancelled(failure) ? VOLUTE_CANCELLED : VOLUTE_REFUSED;
+}
+
 volute_status report(volute_error** error, volute_status status,
                      std::vector<Diagnostic> diagnostics, const std::string& name,
                      const std::string& source) noexcept {

@@ -55,6 +55,8 @@ volute_status report(volute_error** error, volute_status status,
 /// "kernel: is NULL".
 volute_status refuse_argument(volute_error** error, const char* subject,
                               const char* message) noexcept;
+/// The status of a compile that somebody else has done, and that failed with these words.
+volute_status status_of_failed(const std::vector<Diagnostic>& failure) noexcept;
 /// A status of the runtime's, which has the same codes.
 volute_status report(volute_error** error, const Status& status) noexcept;
 /// The exception that is being handled.

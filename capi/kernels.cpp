@@ -223,8 +223,7 @@ volute_status volute_kernel_final(const volute_kernel* kernel, volute_kernel** m
     if (!kernel) return capi::refuse_argument(error, "kernel", "is NULL");
     const Expected<Kernel> good = kernel->kernel.wait();
     if (!good)
-      return capi::report(error, kernel->kernel.is_cancelled() ? VOLUTE_CANCELLED : VOLUTE_REFUSED,
-                          good.diagnostics());
+      return capi::report(error, capi::status_of_failed(good.diagnostics()), good.diagnostics());
     *made = new volute_kernel(*good);
     return VOLUTE_OK;
   });

@@ -213,9 +213,7 @@ volute_status volute_pending_kernel(const volute_pending* pending, volute_kernel
     if (!pending) return capi::refuse_argument(error, "pending", "is NULL");
     const Expected<Kernel> made = pending->pending.get();
     if (!made)
-      return capi::report(error,
-                          pending->pending.is_cancelled() ? VOLUTE_CANCELLED : VOLUTE_REFUSED,
-                          made.diagnostics());
+      return capi::report(error, capi::status_of_failed(made.diagnostics()), made.diagnostics());
     *kernel = new volute_kernel(*made);
     return VOLUTE_OK;
   });

@@ -9,6 +9,8 @@
 namespace volute::runtime {
 namespace {
 
+constexpr const char* was_cancelled = "its compilation was cancelled";
+
 /// Whether there is nothing to wait for; its lock may be held for good by a thread that is not
 /// here.
 bool is_over(const PendingKernel::State& state) noexcept {
@@ -64,7 +66,11 @@ bool PendingKernel::is_cancelled() const noexcept {
   return false;
 }
 
-Failure cancelled(const std::string& name) { return fail(name, "its compilation was cancelled"); }
+Failure cancelled(const std::string& name) { return fail(name, was_cancelled); }
+
+bool is_of_cancelled(const std::vector<Diagnostic>& failure) {
+  return failure.size() == 1 && failure.front().message == was_cancelled;
+}
 
 void finish(PendingKernel::State& state, std::optional<Expected<Kernel>> result,
             std::exception_ptr exception) {

@@ -70,6 +70,8 @@ private:
 
 /// Of a compile that was given up.
 Failure cancelled(const std::string& name);
+/// Whether a failure is that, and not one that was there before somebody gave it up.
+bool is_of_cancelled(const std::vector<Diagnostic>& failure);
 /// Sets the result and does what waits for it.
 void finish(PendingKernel::State& state, std::optional<Expected<Kernel>> result,
             std::exception_ptr exception);

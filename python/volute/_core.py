@@ -466,13 +466,15 @@ class Kernel(_volute.Kernel):
         def typed(names: Sequence[str]) -> str:
             return html.escape(", ".join(f"{name}: {self.type(name)}" for name in names))
 
-        folds = "".join(
-            _FOLD.format(open=" open" if stage == "program" else "", title=stage,
-                         body=f"<pre>{html.escape(self.inspect(stage))}</pre>")
-            for stage in ("program", "schedule", "report")
-        )
-        page = _FRAME.format(page=html.escape(self.inspect("html")))
-        folds += _FOLD.format(open="", title="every stage, from the operator to the instruction", body=page)
+        folds = ""
+        try:
+            for stage in ("program", "schedule", "report"):
+                body = f"<pre>{html.escape(self.inspect(stage))}</pre>"
+                folds += _FOLD.format(open=" open" if stage == "program" else "", title=stage, body=body)
+            page = _FRAME.format(page=html.escape(self.inspect("html")))
+            folds += _FOLD.format(open="", title="every stage, from the operator to the instruction", body=page)
+        except Error as why:  # the good code of a tiered kernel, which has failed
+            folds += _FOLD.format(open=" open", title="no code", body=f"<pre>{html.escape(str(why))}</pre>")
         return _NOTEBOOK.format(name=html.escape(self.name), inputs=typed(self.inputs),
                                 outputs=typed(self.outputs), folds=folds)
 

@@ -116,6 +116,8 @@ TEST_CASE("what is refused of a tiered kernel is refused when it is asked for, o
   CHECK(good.status == VOLUTE_REFUSED);
   CHECK(good.message().find("schedule:1:5: ") == 0);
   CHECK(good.handle == nullptr);
+  volute_kernel_cancel(kernel.handle.get()); // too late: why it failed stays what it was
+  CHECK(final_of(kernel.handle).status == VOLUTE_REFUSED);
   CHECK(volute_kernel_wait(kernel.handle.get(), 0));
 }
 

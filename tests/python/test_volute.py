@@ -484,6 +484,7 @@ class Threads(unittest.TestCase):
         kernel = volute.compile(LAYER, schedule="for q", tiered=True, session=session)
         with self.assertRaisesRegex(volute.Error, "^schedule:1:5: "):
             kernel.wait()
+        self.assertIn("schedule:1:5: ", kernel._repr_html_())
         numpy.testing.assert_array_equal(kernel(floats(1, 2, 5), floats(3, 2, 3)),
                                          conv1d(floats(1, 2, 5), floats(3, 2, 3)))
 
