@@ -83,6 +83,8 @@ private:
     if (!convolution(conv->operation)) return nullptr;
     const ElementType type = edit_.type(norm.operands[0]).element;
     if (type != ElementType::f32 && type != ElementType::f64) return nullptr;
+    // A narrow weight would be rounded once more, where the formula is not.
+    if (edit_.type(conv->operands[1]).element != type) return nullptr;
     for (size_t i = 1; i < conv->operands.size(); ++i)
       if (!edit_.constant(conv->operands[i])) return nullptr;
     return conv;

@@ -74,6 +74,19 @@ TEST_CASE("a batch_norm stays where its convolution is needed as it is, or is no
                 norm("bf16") + "  return %y\n}\n"));
 }
 
+TEST_CASE("a narrow weight is not scaled: it would be rounded once more") {
+  for (const char* narrow : {"bf16", "f16"}) {
+    const std::string element = narrow;
+    const Folded result = folded("program @p(%x: " + element +
+                                 "[n=1, c=1, w=4]) {\n  %w = const [1, 3] : " + element +
+                                 "[o=2, i=1, w=1]\n  %0 = conv %x, %w : f32[n=1, c=2, w=4]\n" +
+                                 norm("f32") + "  return %y\n}\n");
+    CAPTURE(narrow);
+    CHECK(result.text.find("batch_norm") != std::string::npos);
+    CHECK(result.notes.empty());
+  }
+}
+
 TEST_CASE("factors that are not finite leave the formula as it is written") {
   const Folded result = folded("program @p(%x: f32[n=1, c=1, w=4]) {\n"
                                "  %w = const [1] : f32[o=1, i=1, w=1]\n  %0 = conv %x, %w\n"
