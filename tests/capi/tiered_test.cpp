@@ -90,7 +90,7 @@ TEST_CASE("a tiered kernel is waited for, given up, and goes on answering") {
           VOLUTE_OK);
     return y[0] == 1 && y[99] == 1 && y[100] == 0;
   };
-  CHECK(answers());
+  // Before the first call, which may take longer than the compile.
   volute_kernel_cancel(kernel.handle.get());
   const Made<Kernel> good = final_of(kernel.handle);
   CHECK(good.status == VOLUTE_CANCELLED);
