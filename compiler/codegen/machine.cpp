@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 #include <llvm/IR/DiagnosticHandler.h>
+#include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/MC/TargetRegistry.h>
 #include <llvm/Pass.h>
