@@ -104,6 +104,25 @@ volute_status refused(volute_error** error, const Expected<T>& failed) {
   return capi::report(error, VOLUTE_REFUSED, failed.diagnostics());
 }
 
+/// A kernel of a program, by either way to make one.
+template <class Make>
+volute_status compiled(volute_session* session, const volute_program* program,
+                       const volute_option* options, volute_kernel** kernel, volute_error** error,
+                       const Make& make) noexcept {
+  return capi::guarded(error, [&]() -> volute_status {
+    if (!kernel) return capi::refuse_argument(error, "kernel", "is NULL");
+    *kernel = nullptr;
+    if (!session) return capi::refuse_argument(error, "session", "is NULL");
+    if (!program) return capi::refuse_argument(error, "program", "is NULL");
+    const Expected<CompileOptions> read = compile_options(options);
+    if (!read) return refused(error, read);
+    const auto made = make(session->session, program->program, *read);
+    if (!made) return refused(error, made);
+    *kernel = new volute_kernel(*made);
+    return VOLUTE_OK;
+  });
+}
+
 } // namespace
 
 extern "C" {
@@ -154,36 +173,19 @@ void volute_session_free(volute_session* session) noexcept { delete session; }
 volute_status volute_compile(volute_session* session, const volute_program* program,
                              const volute_option* options, volute_kernel** kernel,
                              volute_error** error) noexcept {
-  return capi::guarded(error, [&]() -> volute_status {
-    if (!kernel) return capi::refuse_argument(error, "kernel", "is NULL");
-    *kernel = nullptr;
-    if (!session) return capi::refuse_argument(error, "session", "is NULL");
-    if (!program) return capi::refuse_argument(error, "program", "is NULL");
-    const Expected<CompileOptions> read = compile_options(options);
-    if (!read) return refused(error, read);
-    const Expected<Kernel> made = session->session.try_compile(program->program, *read);
-    if (!made) return refused(error, made);
-    *kernel = new volute_kernel(*made);
-    return VOLUTE_OK;
-  });
+  return compiled(session, program, options, kernel, error,
+                  [](Session& in, const ir::Program& what, const CompileOptions& how) {
+                    return in.try_compile(what, how);
+                  });
 }
 
 volute_status volute_compile_tiered(volute_session* session, const volute_program* program,
                                     const volute_option* options, volute_kernel** kernel,
                                     volute_error** error) noexcept {
-  return capi::guarded(error, [&]() -> volute_status {
-    if (!kernel) return capi::refuse_argument(error, "kernel", "is NULL");
-    *kernel = nullptr;
-    if (!session) return capi::refuse_argument(error, "session", "is NULL");
-    if (!program) return capi::refuse_argument(error, "program", "is NULL");
-    const Expected<CompileOptions> read = compile_options(options);
-    if (!read) return refused(error, read);
-    const Expected<TieredKernel> made =
-        session->session.try_compile_tiered(program->program, *read);
-    if (!made) return refused(error, made);
-    *kernel = new volute_kernel(*made);
-    return VOLUTE_OK;
-  });
+  return compiled(session, program, options, kernel, error,
+                  [](Session& in, const ir::Program& what, const CompileOptions& how) {
+                    return in.try_compile_tiered(what, how);
+                  });
 }
 
 volute_status volute_compile_async(volute_session* session, const volute_program* program,

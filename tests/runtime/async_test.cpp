@@ -3,6 +3,7 @@
 #include "runtime/background.h"
 #include "runtime/volute.hpp"
 #include "tests/runtime/failure_text.h"
+#include "tests/runtime/small_layer.h"
 #include "tests/support/catch.h"
 
 #include <algorithm>
@@ -16,22 +17,13 @@
 using namespace volute;
 using runtime::PendingKernel;
 using volute::tests::failure_text;
-
-namespace {
-
-ir::Program layer(int64_t width) {
-  return *ir::parse("program @layer(%x: f32[n=1, c=8, h=6, w=" + std::to_string(width) +
-                    "], %w: f32[o=16, i=8, h=3, w=3]) {\n"
-                    "  %y = conv %x, %w\n  return %y\n}");
-}
-
-} // namespace
+using volute::tests::small_layer;
 
 TEST_CASE("kernels are compiled by other threads, several at a time, and are the session's") {
   Session session(runtime::Options{});
   std::vector<PendingKernel> pending;
   for (int64_t width = 5; width < 25; ++width)
-    pending.push_back(session.compile_async(layer(width)));
+    pending.push_back(session.compile_async(small_layer(width)));
   for (int64_t width = 5; width < 25; ++width) {
     const Expected<Kernel> kernel = pending[static_cast<size_t>(width - 5)].get();
     REQUIRE(kernel);
@@ -39,14 +31,14 @@ TEST_CASE("kernels are compiled by other threads, several at a time, and are the
     CHECK(kernel->type("x").extents.back().size == width);
   }
   CHECK(session.cache_counters().compiles == 20);
-  (void)session.compile(layer(7));
+  (void)session.compile(small_layer(7));
   CHECK(session.cache_counters().compiles == 20);
   CHECK(session.cache_counters().hits == 1);
   // A refusal is told by get().
   CompileOptions wrong;
   wrong.schedule = "for nowhere";
-  CHECK(failure_text(session.compile_async(layer(7), wrong).get()) ==
-        failure_text(session.try_compile(layer(7), wrong)));
+  CHECK(failure_text(session.compile_async(small_layer(7), wrong).get()) ==
+        failure_text(session.try_compile(small_layer(7), wrong)));
 }
 
 TEST_CASE("what has not begun can be given up") {
@@ -63,8 +55,8 @@ TEST_CASE("what has not begun can be given up") {
         },
         threads);
   are_busy->wait();
-  const PendingKernel given_up = session.compile_async(layer(9)),
-                      kept = session.compile_async(layer(9));
+  const PendingKernel given_up = session.compile_async(small_layer(9)),
+                      kept = session.compile_async(small_layer(9));
   CHECK(!given_up.is_ready());
   given_up.cancel(); // all threads are busy: nobody has begun, and nobody is waited for
   CHECK(given_up.is_ready());
@@ -79,12 +71,12 @@ TEST_CASE("what has not begun can be given up") {
 TEST_CASE("who asks for the same kernel gets it, whoever gives up") {
   for (int round = 0; round < 40; ++round) {
     Session session(runtime::Options{});
-    const PendingKernel given_up = session.compile_async(layer(11));
+    const PendingKernel given_up = session.compile_async(small_layer(11));
     std::thread canceller([&] {
       std::this_thread::sleep_for(std::chrono::microseconds(100 * round));
       given_up.cancel();
     });
-    CHECK(session.try_compile(layer(11)));
+    CHECK(session.try_compile(small_layer(11)));
     canceller.join();
     const Expected<Kernel> one = given_up.get();
     if (!one) CHECK(failure_text(one) == "layer: its compilation was cancelled");

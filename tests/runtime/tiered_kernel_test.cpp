@@ -5,6 +5,7 @@
 #include "runtime/background.h"
 #include "runtime/volute.hpp"
 #include "tests/runtime/failure_text.h"
+#include "tests/runtime/small_layer.h"
 #include "tests/runtime/temporary_folder.h"
 #include "tests/support/catch.h"
 
@@ -22,14 +23,9 @@
 
 using namespace volute;
 using volute::tests::failure_text;
+using volute::tests::small_layer;
 
 namespace {
-
-ir::Program layer(int64_t width) {
-  return *ir::parse("program @layer(%x: f32[n=1, c=8, h=6, w=" + std::to_string(width) +
-                    "], %w: f32[o=16, i=8, h=3, w=3]) {\n"
-                    "  %y = conv %x, %w\n  return %y\n}");
-}
 
 /// Whole numbers, so that every order of summation gives the same.
 struct Data {
@@ -74,7 +70,7 @@ Expected<compiler::Image> image_of(const ir::Program& program, const CompileOpti
 } // namespace
 
 TEST_CASE("a tiered kernel answers at once, and by the good one when that is ready") {
-  const ir::Program program = layer(29);
+  const ir::Program program = small_layer(29);
   Data data(program);
   Session session(runtime::Options{});
   const TieredKernel kernel = session.compile_tiered(program);
@@ -145,21 +141,22 @@ TEST_CASE("both tiers of a deterministic kernel give the same bits") {
 TEST_CASE("a tiered kernel that nobody keeps, and refusals of one") {
   Session session(runtime::Options{});
   for (int64_t width = 30; width < 40; ++width) {
-    Data data(layer(width));
-    (void)session.compile_tiered(layer(width)).bind("w", data.w); // both go before they are ready
+    Data data(small_layer(width));
+    (void)session.compile_tiered(small_layer(width))
+        .bind("w", data.w); // both go before they are ready
   }
   CompileOptions wrong;
   wrong.schedule = "for nowhere";
-  const auto kernel = session.try_compile_tiered(layer(7), wrong);
+  const auto kernel = session.try_compile_tiered(small_layer(7), wrong);
   // What needs no schedule serves, and what was asked for is refused by wait().
   REQUIRE(kernel);
-  CHECK(failure_text(kernel->wait()) == failure_text(session.try_compile(layer(7), wrong)));
-  const TieredKernel good = session.compile_tiered(layer(8));
-  CHECK(!good.try_bind("nothing", *Tensor::allocate(layer(8).values[1].type)));
+  CHECK(failure_text(kernel->wait()) == failure_text(session.try_compile(small_layer(7), wrong)));
+  const TieredKernel good = session.compile_tiered(small_layer(8));
+  CHECK(!good.try_bind("nothing", *Tensor::allocate(small_layer(8).values[1].type)));
 }
 
 TEST_CASE("who has waited for the good one calls that") {
-  const ir::Program program = layer(20);
+  const ir::Program program = small_layer(20);
   const compiler::Image image = *image_of(program, {});
   Data data(program);
   for (int round = 0; round < 200; ++round) {
@@ -182,7 +179,7 @@ TEST_CASE("who has waited for the good one calls that") {
 }
 
 TEST_CASE("where the compile fails, the kernel goes on as it is, and who waits is told") {
-  const ir::Program program = layer(21);
+  const ir::Program program = small_layer(21);
   Data data(program);
   const auto goes_on = [&](const TieredKernel& kernel, const TieredKernel& bound) {
     const TieredKernel late = kernel.bind("w", data.w);
@@ -291,7 +288,7 @@ TEST_CASE("a call that the first kernel takes is taken to the end") {
 }
 
 TEST_CASE("both tiers take tensors of the strides that were asked for, and no others") {
-  const ir::Program program = layer(24);
+  const ir::Program program = small_layer(24);
   Data data(program);
   ir::TensorType wide = data.x.type(), tall = data.y.type();
   wide.extents[3].size += 5, tall.extents[2].size *= 2;
@@ -354,7 +351,7 @@ TEST_CASE("a workspace that was enough for a tiered kernel stays enough") {
 }
 
 TEST_CASE("in a child of the process a tiered kernel stays as it was, and waits for nobody") {
-  const ir::Program program = layer(22);
+  const ir::Program program = small_layer(22);
   Data data(program);
   HeldSession held(image_of);
   const TieredKernel kernel = held.session.compile_tiered(program);
@@ -395,11 +392,11 @@ TEST_CASE("a tiered kernel that is on disk is final, and counted as one that was
   runtime::Options options;
   options.cache_dir = folder / "k";
   options.disk_cache_bytes = 1 << 30;
-  REQUIRE(Session(options).try_compile(layer(23)));
+  REQUIRE(Session(options).try_compile(small_layer(23)));
   Session session(options);
-  const TieredKernel kernel = session.compile_tiered(layer(23));
+  const TieredKernel kernel = session.compile_tiered(small_layer(23));
   CHECK(kernel.is_final());
-  CHECK(session.compile_tiered(layer(23)).is_final());
+  CHECK(session.compile_tiered(small_layer(23)).is_final());
   const auto counters = session.cache_counters();
   CHECK(counters.loads == 1);
   CHECK(counters.compiles == 0);
