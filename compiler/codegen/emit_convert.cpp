@@ -44,10 +44,11 @@ llvm::Value* ValueEmitter::round_to_even(llvm::Value* a) const {
   return b_.CreateSelect(b_.CreateFCmpOLT(magnitude, large), rounded, a);
 }
 
-llvm::Value* ValueEmitter::convert(ElementType to, ElementType from, llvm::Value* a) const {
+llvm::Value* ValueEmitter::convert(ElementType to, ElementType from, llvm::Value* a,
+                                   const RealRange& range) const {
   if (to == from) return a;
   llvm::Type* t = a->getType()->getWithNewType(type(to, 1));
-  if (is_narrow(from)) return convert(to, ElementType::f32, widened(from, a));
+  if (is_narrow(from)) return convert(to, ElementType::f32, widened(from, a), range);
   if (is_integer(from) && is_integer(to))
     return from == ElementType::u8 ? b_.CreateZExtOrTrunc(a, t) : b_.CreateSExtOrTrunc(a, t);
   if (is_narrow(to)) {
@@ -59,7 +60,7 @@ llvm::Value* ValueEmitter::convert(ElementType to, ElementType from, llvm::Value
                                     : convert(to, between, convert(between, from, a));
   }
   if (is_integer(from)) return integer_to_real(to, from, a);
-  if (is_integer(to)) return real_to_integer(to, a);
+  if (is_integer(to)) return real_to_integer(to, a, range);
   return b_.CreateFPCast(a, t);
 }
 
@@ -210,32 +211,39 @@ llvm::Value* ValueEmitter::nearest_i32(llvm::Value* a) const {
 }
 
 // To nearest even, saturated, NaN to 0. Clamping before rounding is the same as after: the limits
-// are whole numbers.
-llvm::Value* ValueEmitter::real_to_integer(ElementType to, llvm::Value* a) const {
+// are whole numbers. What `range` rules out is not looked for.
+llvm::Value* ValueEmitter::real_to_integer(ElementType to, llvm::Value* a,
+                                           const RealRange& range) const {
   llvm::Type* t = a->getType();
   llvm::Type* integers = t->getWithNewType(type(to, 1));
   const auto real = [&](double v) { return llvm::ConstantFP::get(t, v); };
   const auto integer = [&](int64_t v) { return llvm::ConstantInt::getSigned(integers, v); };
-  llvm::Value* is_nan = b_.CreateFCmpUNO(a, a);
   const auto low = static_cast<double>(lowest(to)), high = static_cast<double>(highest(to));
+  const auto unless_nan = [&](llvm::Value* value, llvm::Value* zero) -> llvm::Value* {
+    return range.may_be_nan ? b_.CreateSelect(b_.CreateFCmpUNO(a, a), zero, value) : value;
+  };
 
   if (size_of(to) == 1) {
-    llvm::Value* clamped = b_.CreateSelect(is_nan, real(0), a);
-    clamped = b_.CreateSelect(b_.CreateFCmpOGT(clamped, real(low)), clamped, real(low));
-    clamped = b_.CreateSelect(b_.CreateFCmpOLT(clamped, real(high)), clamped, real(high));
+    llvm::Value* clamped = unless_nan(a, real(0));
+    if (range.low < low)
+      clamped = b_.CreateSelect(b_.CreateFCmpOGT(clamped, real(low)), clamped, real(low));
+    if (range.high > high)
+      clamped = b_.CreateSelect(b_.CreateFCmpOLT(clamped, real(high)), clamped, real(high));
     return b_.CreateTrunc(nearest_i32(clamped), integers);
   }
   if (to == ElementType::i32) {
-    // The lowest number is what the hardware gives for anything below it.
-    llvm::Value* is_high = b_.CreateFCmpOGE(a, real(high)); // as f32: 2^31
-    llvm::Value* value = b_.CreateSelect(is_high, integer(highest(to)), nearest_i32(a));
-    return b_.CreateSelect(is_nan, integer(0), value);
+    // The lowest number is what the hardware gives for anything below it. The highest one is no
+    // f32: rounded it is 2^31.
+    llvm::Value* value = nearest_i32(a);
+    if (range.high > high - 1)
+      value = b_.CreateSelect(b_.CreateFCmpOGE(a, real(high)), integer(highest(to)), value);
+    return unless_nan(value, integer(0));
   }
   llvm::Value* rounded = round_to_even(a);
   llvm::Value* value = b_.CreateFPToSI(rounded, integers); // nothing certain outside i64
   value = b_.CreateSelect(b_.CreateFCmpOLT(rounded, real(low)), integer(lowest(to)), value);
   value = b_.CreateSelect(b_.CreateFCmpOGE(rounded, real(high)), integer(highest(to)), value);
-  return b_.CreateSelect(is_nan, integer(0), value);
+  return unless_nan(value, integer(0));
 }
 
 } // namespace volute::compiler
