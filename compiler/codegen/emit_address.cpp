@@ -24,19 +24,25 @@ void AddressEmitter::set_buffer(size_t buffer, llvm::Value* memory) { buffers_[b
 // ---- variables --------------------------------------------------------------------------------
 
 Affine AddressEmitter::fold(const Affine& a) const {
-  Affine result = a;
+  const auto known = [&](const Affine::Term& t) {
+    return !is_product(t.var) && constants_[id(t.var)].has_value();
+  };
+  if (std::none_of(a.terms().begin(), a.terms().end(), known)) return a;
+  Affine result = a.constant_term();
   for (const Affine::Term& t : a.terms())
-    if (!is_product(t.var) && constants_[id(t.var)])
-      result = result.substitute(t.var, *constants_[id(t.var)]);
+    result.add(known(t) ? Affine(*constants_[id(t.var)]) : Affine(t.var), t.coefficient);
   return result;
 }
 
 int64_t AddressEmitter::constant(const Affine& a) const {
-  const Affine folded = fold(a);
-  if (!folded.is_constant())
-    throw InternalError(fmt::format("step {}: {} is not a constant after unrolling", step_.name,
-                                    to_string(a, step_.vars)));
-  return folded.number();
+  int64_t sum = a.constant_term();
+  for (const Affine::Term& t : a.terms()) {
+    if (is_product(t.var) || !constants_[id(t.var)])
+      throw InternalError(fmt::format("step {}: {} is not a constant after unrolling", step_.name,
+                                      to_string(a, step_.vars)));
+    sum += t.coefficient * *constants_[id(t.var)];
+  }
+  return sum;
 }
 
 std::pair<int64_t, int64_t> AddressEmitter::unrolled_range(const Range& range) const {

@@ -80,9 +80,12 @@ void CarriedRegisters::follow_uncertain(const Stmt& body) {
 }
 
 void CarriedRegisters::read(const Expr& e) {
-  visit(e, [&](const ExprNode& node) {
-    if (const auto* reg = std::get_if<Reg>(&node.is)) read(reg->array, reg->index);
-  });
+  const auto [entry, is_new] = registers_in_.try_emplace(e.get());
+  if (is_new)
+    visit(e, [&reads = entry->second](const ExprNode& node) {
+      if (const auto* reg = std::get_if<Reg>(&node.is)) reads.push_back(reg);
+    });
+  for (const Reg* reg : entry->second) read(reg->array, reg->index);
 }
 
 void CarriedRegisters::read(int32_t array, const std::vector<Affine>& index) {

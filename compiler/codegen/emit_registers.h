@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace volute::compiler {
@@ -39,6 +40,8 @@ private:
   const ir::Step& step_;
   AddressEmitter& address_;
   std::vector<std::vector<Use>> uses_; // by array and register
+  /// What a value reads: found once, not once a copy of it.
+  std::unordered_map<const ir::ExprNode*, std::vector<const ir::Reg*>> registers_in_;
 };
 
 /// Where a register is among those of its array.

@@ -1,6 +1,8 @@
 #include "compiler/nests/facts.h"
 
+#include "compiler/nests/neutral.h"
 #include "compiler/nests/strides.h"
+#include "compiler/nests/sums.h"
 
 #include <algorithm>
 
@@ -9,7 +11,8 @@ namespace volute::compiler {
 using namespace ir;
 
 NestFacts::NestFacts(const Nest& nest)
-    : nest_(nest), reads_(inner_reads(nest)), axes_(nest.vars.size()) {
+    : nest_(nest), reads_(inner_reads(nest)), axes_(nest.vars.size()),
+      adds_up_(compiler::adds_up(nest)) {
   const auto in_any = [](const std::vector<Constraint>& all, Var axis) {
     return std::any_of(all.begin(), all.end(),
                        [&](const Constraint& c) { return c.value.depends_on(axis); });
@@ -27,6 +30,11 @@ NestFacts::NestFacts(const Nest& nest)
   const auto read = std::find_if(reads_.begin(), reads_.end(),
                                  [&](const Read& r) { return r.operand == weight; });
   if (read != reads_.end()) weight_ = *read;
+}
+
+const std::optional<double>& NestFacts::neutral_element() const {
+  if (!neutral_) neutral_ = compiler::neutral_element(nest_);
+  return *neutral_;
 }
 
 int64_t widest_in_registers(const Nest& nest) {

@@ -33,6 +33,9 @@ public:
   bool results_may_run_along(ir::Var axis) const { return of(axis).result_lanes; }
   /// dot_form of the nest.
   const std::optional<DotForm>& dot(ir::Var axis) const { return of(axis).dot; }
+  /// adds_up and neutral_element of the nest.
+  bool adds_up() const { return adds_up_; }
+  const std::optional<double>& neutral_element() const;
   /// The read of the weight where a nest has one.
   const std::optional<ir::Read>& weight() const { return weight_; }
 
@@ -48,6 +51,8 @@ private:
   std::vector<ir::Read> reads_;
   std::optional<ir::Read> weight_;
   std::vector<OfAxis> axes_; // by Var::id
+  bool adds_up_;
+  mutable std::optional<std::optional<double>> neutral_; // found when it is asked for: by trying
 };
 
 /// Bytes of the widest element that a register of the nest's tile holds: lanes are counted in it.

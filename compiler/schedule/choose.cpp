@@ -554,14 +554,15 @@ private:
       ++refused_;
       return;
     }
-    if (!plan->packed.empty() && comes_in_bursts(*plan)) {
-      schedule.prefetch.push_back({flat_.operands[static_cast<size_t>(builder_->weight())].name});
-      plan = resolve(schedule, *facts_, target_, weight, sums_);
-    }
     if (plan->registers_needed(flat_) > target_.vector_registers - 1) return;
     if (plan->slide && !plan->slide->holds) return;
     if (plan->tile_registers() > 1 && plan->tile_registers() * at_end_ > most_at_ends) return;
     if (gathers(*plan) && plan->tile_registers() > most_gathered) return;
+    if (!plan->packed.empty() && comes_in_bursts(*plan)) {
+      const std::string& name = flat_.operands[static_cast<size_t>(builder_->weight())].name;
+      schedule.prefetch.push_back({name});
+      plan = with_prefetch(std::move(*plan), name, *facts_, target_);
+    }
     Cost cost = predict(flat_, *plan, target_);
     const double cycles = weighed(cost.cycles, instructions(*plan));
     scored_.push_back(std::make_unique<Scored>(

@@ -194,5 +194,8 @@ Expected<Plan> resolve(const Schedule& schedule, const ir::Nest& nest, const Tar
 /// The same, where many schedules are tried for one nest.
 Expected<Plan> resolve(const Schedule& schedule, const NestFacts& facts, const Target& target,
                        const ConstantWeight* weight = nullptr, SumOrder sums = SumOrder::any);
+/// A plan that asks for one more operand ahead.
+Expected<Plan> with_prefetch(Plan plan, const std::string& operand, const NestFacts& facts,
+                             const Target& target);
 
 } // namespace volute::compiler

@@ -47,6 +47,18 @@ Expected<Plan> Resolver::run() {
   return std::move(plan_);
 }
 
+Resolver::Resolver(Plan plan, const NestFacts& facts, const Target& target)
+    : facts_(facts), nest_(facts.nest()), target_(target), weight_(nullptr),
+      plan_(std::move(plan)) {}
+
+Expected<Plan> Resolver::with_prefetch(const std::string& operand) {
+  plan_.schedule.prefetch.push_back({operand});
+  plan_.streams.clear(), plan_.panels.clear();
+  plan_streams();
+  if (refusal_) return *refusal_;
+  return std::move(plan_);
+}
+
 void Resolver::refuse(Diagnostic fault) {
   if (!refusal_) refusal_ = fail(std::move(fault));
 }
@@ -77,6 +89,11 @@ void Resolver::fit_parameters() {
 Expected<Plan> resolve(const Schedule& schedule, const NestFacts& facts, const Target& target,
                        const ConstantWeight* weight, SumOrder sums) {
   return Resolver(schedule, facts, target, weight, sums).run();
+}
+
+Expected<Plan> with_prefetch(Plan plan, const std::string& operand, const NestFacts& facts,
+                             const Target& target) {
+  return Resolver(std::move(plan), facts, target).with_prefetch(operand);
 }
 
 Expected<Plan> resolve(const Schedule& schedule, const Nest& nest, const Target& target,

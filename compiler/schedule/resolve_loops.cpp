@@ -1,6 +1,4 @@
-#include "compiler/nests/neutral.h"
 #include "compiler/nests/strides.h"
-#include "compiler/nests/sums.h"
 #include "compiler/schedule/parameters.h"
 #include "compiler/schedule/resolver.h"
 
@@ -69,10 +67,10 @@ bool Resolver::may_sum_across(const RegisterDirective& r, const NestAxis& axis) 
               fmt::format("write `{0} {1} vector {1}`", r.axis, r.lanes));
   if (constrained(axis.var))
     return no(fmt::format("taps of {} may lie in the padding, and are no lanes", r.axis));
-  if (!adds_up(nest_)) return no("lanes of a reduction axis are added up, and this is no sum");
+  if (!facts_.adds_up()) return no("lanes of a reduction axis are added up, and this is no sum");
   if (!axis.extent.is_constant()) return no("its extent is a parameter");
   if (axis.extent.number() % r.lanes == 0) return true;
-  if (!neutral_element(nest_))
+  if (!facts_.neutral_element())
     return no("its last vector is not whole, and no element adds nothing to the sum");
   for (const Read& read : facts_.reads())
     if (!moves(read.index, axis.var))

@@ -23,8 +23,10 @@ class Resolver {
 public:
   Resolver(const Schedule& schedule, const NestFacts& facts, const Target& target,
            const ConstantWeight* weight, SumOrder sums);
+  Resolver(Plan plan, const NestFacts& facts, const Target& target);
 
   Expected<Plan> run();
+  Expected<Plan> with_prefetch(const std::string& operand);
 
 private:
   void refuse(Diagnostic fault);

@@ -186,20 +186,26 @@ Expr TileWriter::widen(const Expr& expr, const std::vector<Affine>& registers, c
   return done.at(expr.get());
 }
 
+template <class Body>
+Stmt TileWriter::over_registers(size_t axis, const Piece& piece, const Body& body) {
+  if (piece.end == piece.begin + 1) return body(piece.begin); // no loop, and nothing to replace
+  const Var var{static_cast<int32_t>(source_.step.vars.size())};
+  source_.step.vars.push_back(axes_[axis].name);
+  Stmt code = body(var);
+  return for_loop(var, Range::of(piece.begin, piece.end), For::Kind::unrolled, std::move(code));
+}
+
 /// Sets the registers that hold an operand, in loops over just the axes it depends on.
 Stmt TileWriter::preload(Held& held, size_t depth, std::vector<Affine> registers, Piece vector) {
   while (depth < axes_.size() && !(held.depends >> depth & 1)) ++depth;
   if (depth == axes_.size())
     return stmt(Set{held.array, held_index(held, registers), load(*held.read, registers, vector)});
   std::vector<Stmt> parts;
-  for (const Piece& piece : axes_[depth].pieces) {
-    const Var var{static_cast<int32_t>(source_.step.vars.size())};
-    source_.step.vars.push_back(axes_[depth].name);
-    registers[depth] = var;
-    parts.push_back(
-        for_loop(var, Range::of(piece.begin, piece.end), For::Kind::unrolled,
-                 preload(held, depth + 1, registers, axes_[depth].lanes ? piece : vector)));
-  }
+  for (const Piece& piece : axes_[depth].pieces)
+    parts.push_back(over_registers(depth, piece, [&](const Affine& at) {
+      registers[depth] = at;
+      return preload(held, depth + 1, registers, axes_[depth].lanes ? piece : vector);
+    }));
   return block(std::move(parts));
 }
 
@@ -219,14 +225,12 @@ Stmt TileWriter::nest_loops(size_t depth, std::vector<Affine> registers, Piece v
     parts.push_back(sink(values, registers, vector));
     return block(std::move(parts));
   }
-  for (const Piece& piece : part.pieces[depth]) {
-    const Var var{static_cast<int32_t>(source_.step.vars.size())};
-    source_.step.vars.push_back(axes_[depth].name);
-    registers[depth] = var;
-    parts.push_back(for_loop(var, Range::of(piece.begin, piece.end), For::Kind::unrolled,
-                             nest_loops(depth + 1, registers, axes_[depth].lanes ? piece : vector,
-                                        part, accumulators, sink)));
-  }
+  for (const Piece& piece : part.pieces[depth])
+    parts.push_back(over_registers(depth, piece, [&](const Affine& at) {
+      registers[depth] = at;
+      return nest_loops(depth + 1, registers, axes_[depth].lanes ? piece : vector, part,
+                        accumulators, sink);
+    }));
   return block(std::move(parts));
 }
 

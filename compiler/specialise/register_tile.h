@@ -112,6 +112,9 @@ private:
   using Widened = std::map<const ir::ExprNode*, ir::Expr>;
   ir::Expr widen(const ir::Expr& expr, const std::vector<ir::Affine>& registers,
                  const Piece& vector, const AccumulatorRegister& accumulators, Widened& done) const;
+  /// The code at each register of a piece of an axis, of which `body` is told the number.
+  template <class Body>
+  ir::Stmt over_registers(size_t axis, const Piece& piece, const Body& body);
   ir::Stmt preload(Held& held, size_t depth, std::vector<ir::Affine> registers, Piece vector);
   ir::Stmt nest_loops(size_t depth, std::vector<ir::Affine> registers, Piece vector,
                       const Part& part, const AccumulatorRegister& accumulators, const Sink& sink);

@@ -39,8 +39,9 @@ using Parts = std::vector<TileWriter::Part>;
 std::string code(const ir::Nest& nest, std::vector<TileAxis> axes, const Parts& parts = {}) {
   ir::Step step;
   step.name = "step";
-  step.vars = {"item"};
-  step.items = {{ir::Var{0}, 1}};
+  step.vars = nest.vars; // new ones come behind
+  step.vars.emplace_back("item");
+  step.items = {{ir::Var{3}, 1}};
   step.views = nest.operands;
   std::vector<int64_t> shape;
   int32_t lanes = 1;
