@@ -23,24 +23,26 @@ int64_t Affine::coefficient(Var var) const {
   return 0;
 }
 
-Affine& Affine::operator+=(const Affine& other) {
-  std::vector<Term> merged;
-  merged.reserve(terms_.size() + other.terms_.size());
-  auto a = terms_.begin();
-  auto b = other.terms_.begin();
+Affine& Affine::add(const Affine& other, int64_t times) {
+  if (times == 0) return *this;
+  constant_ += other.constant_ * times;
+  if (other.terms_.empty()) return *this;
+  Terms merged;
+  const Term* a = terms_.begin();
+  const Term* b = other.terms_.begin();
   while (a != terms_.end() || b != other.terms_.end()) {
     if (b == other.terms_.end() || (a != terms_.end() && a->var < b->var)) {
       merged.push_back(*a++);
     } else if (a == terms_.end() || b->var < a->var) {
-      merged.push_back(*b++);
+      merged.push_back({b->var, b->coefficient * times});
+      ++b;
     } else {
-      const int64_t sum = a->coefficient + b->coefficient;
+      const int64_t sum = a->coefficient + b->coefficient * times;
       if (sum != 0) merged.push_back({a->var, sum});
       ++a, ++b;
     }
   }
   terms_ = std::move(merged);
-  constant_ += other.constant_;
   return *this;
 }
 
@@ -54,8 +56,8 @@ Affine& Affine::operator*=(int64_t factor) {
 Affine Affine::substitute(Var var, const Affine& value) const {
   const int64_t factor = coefficient(var);
   if (factor == 0) return *this;
-  Affine rest = filter([&](Var v) { return v != var; }, true);
-  return rest += value * factor;
+  Affine result = *this;
+  return result.add(var, -factor).add(value, factor);
 }
 
 Affine Affine::filter(const std::function<bool(Var)>& keep, bool keep_constant) const {

@@ -5,9 +5,10 @@
 // few extents that are not constants are named parameters, which are variables like any other.
 #pragma once
 
+#include "ir/short_list.h"
+
 #include <cstdint>
 #include <functional>
-#include <initializer_list>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,10 +36,12 @@ public:
   /// 0.
   Affine() = default;
   Affine(int64_t constant) : constant_(constant) {} // NOLINT: a number is an affine expression
-  Affine(Var var) : terms_{{var, 1}} {}             // NOLINT: and so is a variable
+  Affine(Var var) { terms_.push_back({var, 1}); }   // NOLINT: and so is a variable
 
+  /// Most have three at most: these lie in the expression, which then asks for no memory.
+  using Terms = ShortList<Term, 3>;
   /// In the order of the variables' numbers.
-  const std::vector<Term>& terms() const { return terms_; }
+  const Terms& terms() const { return terms_; }
   /// What is left when every variable is 0.
   int64_t constant_term() const { return constant_; }
   /// The value of an expression without variables; of another one, an InternalError: a parameter
@@ -53,11 +56,13 @@ public:
   int64_t coefficient(Var var) const;
   bool depends_on(Var var) const { return coefficient(var) != 0; }
 
-  /// Sums, and products with numbers.
-  Affine& operator+=(const Affine& other);
+  /// Sums, and products with numbers. `add` takes another expression so many times.
+  Affine& add(const Affine& other, int64_t times);
+  Affine& operator+=(const Affine& other) { return add(other, 1); }
+  Affine& operator-=(const Affine& other) { return add(other, -1); }
   Affine& operator*=(int64_t factor);
   friend Affine operator+(Affine a, const Affine& b) { return a += b; }
-  friend Affine operator-(Affine a, const Affine& b) { return a += b * -1; }
+  friend Affine operator-(Affine a, const Affine& b) { return a -= b; }
   friend Affine operator*(Affine a, int64_t factor) { return a *= factor; }
   friend Affine operator*(int64_t factor, Affine a) { return a *= factor; }
   bool operator==(const Affine&) const = default;
@@ -71,7 +76,7 @@ public:
 
 private:
   [[noreturn]] void refuse_number() const;
-  std::vector<Term> terms_; // ordered by variable, no zero coefficients
+  Terms terms_; // ordered by variable, no zero coefficients
   int64_t constant_ = 0;
 };
 

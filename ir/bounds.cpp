@@ -36,7 +36,8 @@ std::optional<Affine> combine(const Affine& affine, int64_t factor, const Affine
   int64_t product = 0;
   if (__builtin_mul_overflow(largest_number(other), factor, &product) || std::abs(product) >= limit)
     return std::nullopt;
-  Affine sum = affine + other * factor;
+  Affine sum = affine;
+  sum.add(other, factor);
   if (!is_small(sum)) return std::nullopt;
   return sum;
 }
@@ -50,16 +51,16 @@ Affine divided(const Affine& nonnegative) {
   if (divisor <= 1) return nonnegative;
   Affine result = -ceil_div(-nonnegative.constant_term(), divisor);
   for (const Affine::Term& term : nonnegative.terms())
-    result += Affine(term.var) * (term.coefficient / divisor);
+    result.add(term.var, term.coefficient / divisor);
   return result;
 }
 
 } // namespace
 
-void Bounds::declare(Var var) { order_.push_back(var); }
+void Bounds::declare(Var var) { order_.push_back({var}); }
 
 void Bounds::declare(Var var, const ParameterRange& range) {
-  declare(var);
+  order_.push_back({var, Interval{range.least, range.most}});
   if (range.multiple > 1) units_.emplace_back(var, range.multiple);
   assume(Affine(var) - range.least);
   assume(range.most - Affine(var));
@@ -76,8 +77,24 @@ std::optional<Affine> Bounds::in_units(const Affine& affine) const {
 
 int Bounds::depth(Var var) const {
   for (size_t i = order_.size(); i-- > 0;)
-    if (order_[i] == var) return static_cast<int>(i);
+    if (order_[i].var == var) return static_cast<int>(i);
   return -1;
+}
+
+std::optional<Bounds::Interval> Bounds::between(const Affine& affine) const {
+  if (!is_small(affine)) return std::nullopt;
+  const auto is_far = [](__int128 v) { return v <= -limit || v >= limit; };
+  __int128 least = affine.constant_term(), most = least;
+  for (const Affine::Term& term : affine.terms()) {
+    const int at = depth(term.var);
+    if (at < 0 || !order_[static_cast<size_t>(at)].between) return std::nullopt;
+    const Interval& of_var = *order_[static_cast<size_t>(at)].between;
+    const __int128 factor = term.coefficient;
+    least += factor * (factor > 0 ? of_var.least : of_var.most);
+    most += factor * (factor > 0 ? of_var.most : of_var.least);
+    if (is_far(least) || is_far(most)) return std::nullopt;
+  }
+  return Interval{static_cast<int64_t>(least), static_cast<int64_t>(most)};
 }
 
 Var Bounds::innermost(const Affine& affine) const {
@@ -108,7 +125,19 @@ void Bounds::assume_in(const Affine& value, const Affine& lo, const Affine& hi) 
 // k >= ceil(n / d) is d * k - n >= 0, and k < ceil(n / d) is n - 1 - d * k >= 0: for whole numbers
 // nothing is lost.
 void Bounds::enter(Var var, const Range& range) {
+  std::optional<int64_t> least, most;
+  for (const Bound& bound : range.lo)
+    if (const auto first = between(bound.numerator)) {
+      const int64_t value = ceil_div(first->least, bound.divisor);
+      least = least ? std::max(*least, value) : value;
+    }
+  for (const Bound& bound : range.hi)
+    if (const auto end = between(bound.numerator)) {
+      const int64_t value = ceil_div(end->most, bound.divisor) - 1;
+      most = most ? std::min(*most, value) : value;
+    }
   declare(var);
+  if (least && most) order_.back().between = Interval{*least, *most};
   for (const Bound& bound : range.lo)
     if (const auto negated = combine(0, -1, bound.numerator))
       if (const auto fact = combine(*negated, bound.divisor, var)) assume(*fact);
@@ -118,7 +147,7 @@ void Bounds::enter(Var var, const Range& range) {
 }
 
 void Bounds::forget(Mark mark) {
-  order_.resize(mark.order);
+  order_.erase(order_.begin() + static_cast<std::ptrdiff_t>(mark.order), order_.end());
   facts_.erase(facts_.begin() + static_cast<std::ptrdiff_t>(mark.facts), facts_.end());
 }
 
@@ -126,7 +155,10 @@ std::optional<int64_t> Bounds::minimum(const Affine& affine) const {
   if (!is_small(affine)) return std::nullopt;
   const std::optional<Affine> bounded = in_units(affine);
   int budget = elimination_budget;
-  return bounded ? minimum(*bounded, budget) : std::nullopt;
+  if (bounded)
+    if (const auto least = minimum(*bounded, budget)) return least;
+  const auto inside = between(affine);
+  return inside ? std::optional(inside->least) : std::nullopt;
 }
 
 std::optional<int64_t> Bounds::maximum(const Affine& affine) const {
@@ -171,6 +203,10 @@ std::optional<int64_t> Bounds::minimum(const Affine& affine, int& budget) const 
 
 bool Bounds::is_inside(const Affine& affine, const Affine& lo, const Affine& hi) const {
   if (!is_small(affine) || !is_small(lo) || !is_small(hi)) return false;
+  if (lo.is_constant() && hi.is_constant())
+    if (const auto inside = between(affine);
+        inside && inside->least >= lo.number() && inside->most < hi.number())
+      return true;
   const auto below = minimum(affine - lo);
   if (!below || *below < 0) return false;
   const auto above = minimum(hi - 1 - affine);

@@ -12,6 +12,9 @@
 // A parameter that is a multiple of m stands for m times a whole number of its own, and a fact
 // whose coefficients share a divisor is divided by it: 4*n - 4*k - 1 >= 0 says n - k - 1 >= 0.
 //
+// Most accesses are inside by the numbers alone that each variable lies between, and those are
+// asked first.
+//
 // An answer is always true; whether it is the tightest is not promised, but for boxes and for
 // loops clipped to what they access it is.
 #pragma once
@@ -59,12 +62,21 @@ public:
   void forget(Mark mark);
 
 private:
+  struct Interval {
+    int64_t least, most;
+  };
+  /// From the numbers that each variable lies between; nothing where one is not known.
+  std::optional<Interval> between(const Affine& affine) const;
   std::optional<Affine> in_units(const Affine& affine) const;
   std::optional<int64_t> minimum(const Affine& affine, int& budget) const;
   int depth(Var var) const;
   Var innermost(const Affine& affine) const;
 
-  std::vector<Var> order_;                     // outermost first
+  struct Variable {
+    Var var;
+    std::optional<Interval> between = {};
+  };
+  std::vector<Variable> order_;                // outermost first
   std::vector<std::pair<Var, int64_t>> units_; // parameters that are multiples: of what
   struct Fact {
     Affine nonnegative;

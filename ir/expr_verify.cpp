@@ -18,9 +18,9 @@ bool check_complete(const Expr& expr, const std::string& where, Findings& findin
 
 namespace {
 
-std::string operation_name(const ExprNode& node) {
-  if (const auto* op = std::get_if<UnaryOp>(&node.is)) return std::string(to_string(op->fn));
-  if (const auto* op = std::get_if<BinaryOp>(&node.is)) return std::string(to_string(op->fn));
+std::string_view operation_name(const ExprNode& node) {
+  if (const auto* op = std::get_if<UnaryOp>(&node.is)) return to_string(op->fn);
+  if (const auto* op = std::get_if<BinaryOp>(&node.is)) return to_string(op->fn);
   if (std::holds_alternative<Fma>(node.is)) return "fma";
   if (std::holds_alternative<Select>(node.is)) return "select";
   if (std::holds_alternative<Dot>(node.is)) return "dot";
@@ -30,8 +30,7 @@ std::string operation_name(const ExprNode& node) {
 
 class OperationRules {
 public:
-  OperationRules(const ExprNode& node, Findings& findings)
-      : node_(node), name_(operation_name(node)), findings_(findings) {}
+  OperationRules(const ExprNode& node, Findings& findings) : node_(node), findings_(findings) {}
 
   void check() {
     if (node_.lanes < 1 || node_.lanes > max_lanes)
@@ -43,7 +42,7 @@ public:
       if (op->fn > BinaryFn::min) needs(is_integer(node_.type), "an integer");
     }
     if (const auto* op = std::get_if<Fma>(&node_.is))
-      for (const Expr& e : {op->a, op->b, op->c}) operand(e, node_.type, node_.lanes);
+      for (const Expr* e : {&op->a, &op->b, &op->c}) operand(*e, node_.type, node_.lanes);
     if (const auto* op = std::get_if<Select>(&node_.is)) {
       operand(op->a, op->a->type, node_.lanes);
       operand(op->b, op->a->type, node_.lanes);
@@ -60,7 +59,9 @@ public:
   }
 
 private:
-  void bad(const std::string& message) { findings_.add(fmt::format("{}: {}", name_, message)); }
+  void bad(const std::string& message) {
+    findings_.add(fmt::format("{}: {}", operation_name(node_), message));
+  }
 
   void operand(const Expr& e, ElementType type, int32_t lanes) {
     if (e->type != type || e->lanes != lanes)
@@ -105,14 +106,13 @@ private:
   }
 
   const ExprNode& node_;
-  std::string name_;
   Findings& findings_;
 };
 
 } // namespace
 
-void check_operations(const Expr& expr, Findings& findings) {
-  visit(expr, [&](const ExprNode& node) { OperationRules(node, findings).check(); });
+void check_operation(const ExprNode& node, Findings& findings) {
+  OperationRules(node, findings).check();
 }
 
 } // namespace volute::ir

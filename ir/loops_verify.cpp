@@ -160,7 +160,7 @@ private:
   }
 
   bool check_range(const For& loop) {
-    const std::string where = fmt::format("loop {}", name(loop.var));
+    const std::string where = "loop " + name(loop.var);
     if (loop.range.lo.empty() || loop.range.hi.empty()) {
       findings_.add(fmt::format("{}: a bound is missing", where));
       return false;
@@ -241,8 +241,8 @@ private:
 
   bool check_value(const Expr& value, const std::string& where) {
     if (!check_complete(value, where, findings_)) return false;
-    check_operations(value, findings_);
     visit(value, [&](const ExprNode& node) {
+      check_operation(node, findings_);
       if (const auto* load = std::get_if<Load>(&node.is)) {
         check_load(node, *load);
       } else if (const auto* reg = std::get_if<Reg>(&node.is)) {

@@ -111,8 +111,8 @@ private:
     if (value->type != type || value->lanes != 1)
       findings_.add(fmt::format("{} is {}, but its value is {}", name, to_string(type),
                                 value_type_text(value->type, value->lanes)));
-    check_operations(value, findings_);
     visit(value, [&](const ExprNode& node) {
+      check_operation(node, findings_);
       if (node.lanes != 1)
         findings_.add(
             fmt::format("{}: a value of {} lanes; in a nest there is one", name, node.lanes));

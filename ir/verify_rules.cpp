@@ -70,22 +70,38 @@ bool check_affine(const Affine& affine, const Scope& scope, const std::string& w
 
 namespace {
 
+// `x[n, i, h + kh - 1, table1[w]]`, for messages.
+std::string text_of(const View& view, const Index& index, const Scope& scope) {
+  const auto table_count = static_cast<int32_t>(scope.tables.size());
+  std::vector<std::string> tables;
+  for (const Subscript& subscript : index)
+    for (int32_t t = static_cast<int32_t>(tables.size()); t <= subscript.table && t < table_count;
+         ++t)
+      tables.push_back(fmt::format("table{}", t));
+  const bool printable = std::all_of(index.begin(), index.end(), [&](const Subscript& subscript) {
+    return subscript.table < table_count;
+  });
+  return printable ? view.name + to_string(index, scope.vars, tables) : view.name;
+}
+
 // The smallest and largest entry that a subscript can pick from its table; nothing, with a finding,
 // when it can miss the table.
 struct Entries {
   int64_t least, largest;
 };
-std::optional<Entries> entries_of(const Subscript& subscript, const Scope& scope,
-                                  const std::string& where, Findings& findings) {
+std::optional<Entries> entries_of(const View& view, const Index& index, size_t i,
+                                  const Scope& scope, Findings& findings) {
+  const Subscript& subscript = index[i];
+  const auto where = [&] { return text_of(view, index, scope); };
   if (static_cast<size_t>(subscript.table) >= scope.tables.size()) {
-    findings.add(fmt::format("{}: table {} of {} does not exist", where, subscript.table,
+    findings.add(fmt::format("{}: table {} of {} does not exist", where(), subscript.table,
                              scope.tables.size()));
     return std::nullopt;
   }
   const std::vector<int64_t>& table = scope.tables[static_cast<size_t>(subscript.table)];
   const auto size = static_cast<int64_t>(table.size());
   if (!scope.bounds.is_inside(subscript.at, 0, size)) {
-    findings.add(fmt::format("{}: entry {} of table{} lies in {}, outside its {} entries", where,
+    findings.add(fmt::format("{}: entry {} of table{} lies in {}, outside its {} entries", where(),
                              to_string(subscript.at, scope.vars), subscript.table,
                              scope.bounds.interval(subscript.at), size));
     return std::nullopt;
@@ -101,22 +117,24 @@ std::optional<Entries> entries_of(const Subscript& subscript, const Scope& scope
 }
 
 // One subscript, moved by `shift` for the lane it stands for.
-void check_subscript(const View& view, size_t i, const Subscript& subscript, int64_t shift,
-                     const Scope& scope, const std::string& where, Findings& findings) {
+void check_subscript(const View& view, const Index& index, size_t i, int64_t shift,
+                     const Scope& scope, Findings& findings) {
+  const Subscript& subscript = index[i];
+  const auto where = [&] { return text_of(view, index, scope); };
   const Affine& extent = view.dims[i].extent;
   const auto extent_text = [&] { return to_string(extent, scope.vars); };
   if (subscript.table >= 0) {
-    const auto entries = entries_of(subscript, scope, where, findings);
+    const auto entries = entries_of(view, index, i, scope, findings);
     if (entries && (entries->least + shift < 0 ||
                     !scope.bounds.is_inside(entries->largest + shift, 0, extent)))
-      findings.add(fmt::format("{}: table{} gives {}..{}, outside 0..{} of dimension {}", where,
+      findings.add(fmt::format("{}: table{} gives {}..{}, outside 0..{} of dimension {}", where(),
                                subscript.table, entries->least + shift,
                                entries->largest + shift + 1, extent_text(), i));
     return;
   }
   const Affine at = subscript.at + shift;
   if (!scope.bounds.is_inside(at, 0, extent))
-    findings.add(fmt::format("{}: {} lies in {}, outside 0..{} of dimension {}", where,
+    findings.add(fmt::format("{}: {} lies in {}, outside 0..{} of dimension {}", where(),
                              to_string(at, scope.vars), scope.bounds.interval(at), extent_text(),
                              i));
 }
@@ -157,21 +175,11 @@ void check_access(int32_t view_id, const Index& index, const Lanes& lanes, Eleme
   for (size_t i = 0; i < index.size(); ++i) {
     if (!check_affine(index[i].at, scope, name, findings)) return;
   }
-  const auto table_count = static_cast<int32_t>(scope.tables.size());
-  std::vector<std::string> tables;
-  for (const Subscript& subscript : index)
-    for (int32_t t = static_cast<int32_t>(tables.size()); t <= subscript.table && t < table_count;
-         ++t)
-      tables.push_back(fmt::format("table{}", t));
-  const bool printable = std::all_of(index.begin(), index.end(), [&](const Subscript& subscript) {
-    return subscript.table < table_count;
-  });
-  const std::string where = printable ? name + to_string(index, scope.vars, tables) : name;
   for (size_t i = 0; i < index.size(); ++i) {
     const bool along = static_cast<int32_t>(i) == lanes.dim;
-    check_subscript(*view, i, index[i], along ? first_shift : 0, scope, where, findings);
+    check_subscript(*view, index, i, along ? first_shift : 0, scope, findings);
     if (along && last_shift != first_shift)
-      check_subscript(*view, i, index[i], last_shift, scope, where, findings);
+      check_subscript(*view, index, i, last_shift, scope, findings);
   }
 }
 

@@ -71,8 +71,8 @@ void check_writable(int32_t view, const Scope& scope, Findings& findings);
 
 /// False, with a finding, when an operand is missing: then nothing else may look at it.
 bool check_complete(const Expr& expr, const std::string& where, Findings& findings);
-/// Types and lanes of every operation; leaves are for the caller.
-void check_operations(const Expr& expr, Findings& findings);
+/// Types and lanes of an operation, whose operands are there; leaves are for the caller.
+void check_operation(const ExprNode& node, Findings& findings);
 std::string value_type_text(ElementType type, int32_t lanes); // ir/value_text.h
 
 } // namespace volute::ir

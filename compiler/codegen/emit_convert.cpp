@@ -44,10 +44,11 @@ llvm::Value* ValueEmitter::round_to_even(llvm::Value* a) const {
   return b_.CreateSelect(b_.CreateFCmpOLT(magnitude, large), rounded, a);
 }
 
-llvm::Value* ValueEmitter::convert(ElementType to, ElementType from, llvm::Value* a) const {
+llvm::Value* ValueEmitter::convert(ElementType to, ElementType from, llvm::Value* a,
+                                   const RealRange& range) const {
   if (to == from) return a;
   llvm::Type* t = a->getType()->getWithNewType(type(to, 1));
-  if (is_narrow(from)) return convert(to, ElementType::f32, widened(from, a));
+  if (is_narrow(from)) return convert(to, ElementType::f32, widened(from, a), range);
   if (is_integer(from) && is_integer(to))
     return from == ElementType::u8 ? b_.CreateZExtOrTrunc(a, t) : b_.CreateSExtOrTrunc(a, t);
   if (is_narrow(to)) {
@@ -59,7 +60,7 @@ llvm::Value* ValueEmitter::convert(ElementType to, ElementType from, llvm::Value
                                     : convert(to, between, convert(between, from, a));
   }
   if (is_integer(from)) return integer_to_real(to, from, a);
-  if (is_integer(to)) return real_to_integer(to, a);
+  if (is_integer(to)) return real_to_integer(to, a, range);
   return b_.CreateFPCast(a, t);
 }
 
@@ -128,8 +129,10 @@ llvm::Value* ValueEmitter::f32_to_f16(llvm::Value* single) const {
   return b_.CreateTrunc(b_.CreateOr(value, sign), bits16);
 }
 
-// A bf16 is the upper half of an f32. vcvtneps2bf16 would do it, but makes denormals 0.
+// A bf16 is the upper half of an f32.
 llvm::Value* ValueEmitter::f32_to_bf16(llvm::Value* single) const {
+  const bool by_instruction = target_.has("avx512bf16") && target_.has("avx512vl");
+  if (by_instruction && lanes_of(single) >= 8) return vector_to_bf16(single);
   llvm::Type* words = single->getType()->getWithNewType(b_.getInt32Ty());
   llvm::Value* bits = b_.CreateBitCast(single, words);
   llvm::Value* last = b_.CreateAnd(b_.CreateLShr(bits, constant(bits, 16)), constant(bits, 1));
@@ -140,6 +143,24 @@ llvm::Value* ValueEmitter::f32_to_bf16(llvm::Value* single) const {
   llvm::Value* value = b_.CreateSelect(b_.CreateFCmpUNO(single, single), quiet, rounded);
   return b_.CreateTrunc(b_.CreateLShr(value, constant(bits, 16)),
                         words->getWithNewType(b_.getInt16Ty()));
+}
+
+// vcvtneps2bf16 takes denormals for 0. With the exponent field at 1 in place of 0 they are the
+// normal numbers 2^-126 above, in the same steps: rounded alike, and moved back by that exponent.
+llvm::Value* ValueEmitter::vector_to_bf16(llvm::Value* single) const {
+  using namespace llvm::Intrinsic;
+  const int32_t lanes = lanes_of(single), part = lanes % 16 == 0 ? 16 : 8;
+  llvm::Value* bits = b_.CreateBitCast(single, single->getType()->getWithNewType(b_.getInt32Ty()));
+  llvm::Value* exponent = b_.CreateAnd(bits, constant(bits, 0x7f800000));
+  llvm::Value* is_tiny = b_.CreateICmpEQ(exponent, constant(bits, 0));
+  llvm::Value* raised = b_.CreateOr(bits, constant(bits, 0x00800000));
+  llvm::Value* normal = b_.CreateBitCast(b_.CreateSelect(is_tiny, raised, bits), single->getType());
+  llvm::Value* rounded = by_parts({normal}, part, [&](const std::vector<llvm::Value*>& v) {
+    const auto id = part == 16 ? x86_avx512bf16_cvtneps2bf16_512 : x86_avx512bf16_cvtneps2bf16_256;
+    llvm::Value* narrow = b_.CreateIntrinsic(id, {}, {v[0]});
+    return b_.CreateBitCast(narrow, narrow->getType()->getWithNewType(b_.getInt16Ty()));
+  });
+  return b_.CreateSelect(is_tiny, b_.CreateSub(rounded, constant(rounded, 0x0080)), rounded);
 }
 
 // ---- rounding to odd --------------------------------------------------------------------------
@@ -210,32 +231,39 @@ llvm::Value* ValueEmitter::nearest_i32(llvm::Value* a) const {
 }
 
 // To nearest even, saturated, NaN to 0. Clamping before rounding is the same as after: the limits
-// are whole numbers.
-llvm::Value* ValueEmitter::real_to_integer(ElementType to, llvm::Value* a) const {
+// are whole numbers. What `range` rules out is not looked for.
+llvm::Value* ValueEmitter::real_to_integer(ElementType to, llvm::Value* a,
+                                           const RealRange& range) const {
   llvm::Type* t = a->getType();
   llvm::Type* integers = t->getWithNewType(type(to, 1));
   const auto real = [&](double v) { return llvm::ConstantFP::get(t, v); };
   const auto integer = [&](int64_t v) { return llvm::ConstantInt::getSigned(integers, v); };
-  llvm::Value* is_nan = b_.CreateFCmpUNO(a, a);
   const auto low = static_cast<double>(lowest(to)), high = static_cast<double>(highest(to));
+  const auto unless_nan = [&](llvm::Value* value, llvm::Value* zero) -> llvm::Value* {
+    return range.may_be_nan ? b_.CreateSelect(b_.CreateFCmpUNO(a, a), zero, value) : value;
+  };
 
   if (size_of(to) == 1) {
-    llvm::Value* clamped = b_.CreateSelect(is_nan, real(0), a);
-    clamped = b_.CreateSelect(b_.CreateFCmpOGT(clamped, real(low)), clamped, real(low));
-    clamped = b_.CreateSelect(b_.CreateFCmpOLT(clamped, real(high)), clamped, real(high));
+    llvm::Value* clamped = unless_nan(a, real(0));
+    if (range.low < low)
+      clamped = b_.CreateSelect(b_.CreateFCmpOGT(clamped, real(low)), clamped, real(low));
+    if (range.high > high)
+      clamped = b_.CreateSelect(b_.CreateFCmpOLT(clamped, real(high)), clamped, real(high));
     return b_.CreateTrunc(nearest_i32(clamped), integers);
   }
   if (to == ElementType::i32) {
-    // The lowest number is what the hardware gives for anything below it.
-    llvm::Value* is_high = b_.CreateFCmpOGE(a, real(high)); // as f32: 2^31
-    llvm::Value* value = b_.CreateSelect(is_high, integer(highest(to)), nearest_i32(a));
-    return b_.CreateSelect(is_nan, integer(0), value);
+    // The lowest number is what the hardware gives for anything below it. The highest one is no
+    // f32: rounded it is 2^31.
+    llvm::Value* value = nearest_i32(a);
+    if (range.high > high - 1)
+      value = b_.CreateSelect(b_.CreateFCmpOGE(a, real(high)), integer(highest(to)), value);
+    return unless_nan(value, integer(0));
   }
   llvm::Value* rounded = round_to_even(a);
   llvm::Value* value = b_.CreateFPToSI(rounded, integers); // nothing certain outside i64
   value = b_.CreateSelect(b_.CreateFCmpOLT(rounded, real(low)), integer(lowest(to)), value);
   value = b_.CreateSelect(b_.CreateFCmpOGE(rounded, real(high)), integer(highest(to)), value);
-  return b_.CreateSelect(is_nan, integer(0), value);
+  return unless_nan(value, integer(0));
 }
 
 } // namespace volute::compiler

@@ -25,14 +25,24 @@ namespace volute::compiler {
 
 using namespace ir;
 
+namespace {
+
+/// The same group of lanes again and again.
+bool is_repeated(const llvm::Value* value) {
+  while (const auto* cast = llvm::dyn_cast<llvm::BitCastInst>(value)) value = cast->getOperand(0);
+  const auto* shuffle = llvm::dyn_cast<llvm::ShuffleVectorInst>(value);
+  return shuffle && shuffle->isZeroEltSplat();
+}
+
+} // namespace
+
 llvm::Value* ValueEmitter::dot(const ExprNode& node, const Dot& op,
                                const std::vector<llvm::Value*>& v) const {
   if (op.ways == 4 && size_of(op.a->type) == 1) return dot_of_bytes(op, v[0], v[1], v[2]);
   const ElementType narrow = op.a->type;
   if (op.ways == 2 && narrow == ElementType::bf16 && op.b->type == narrow) {
     // A broadcast from memory costs nothing where it stands last.
-    const auto* repeated = std::get_if<UnaryOp>(&op.a->is);
-    const bool swaps = repeated && repeated->fn == UnaryFn::splat;
+    const bool swaps = is_repeated(v[1]);
     return dot_of_bf16(v[0], v[swaps ? 2 : 1], v[swaps ? 1 : 2]);
   }
 

@@ -11,6 +11,7 @@
 
 #include "compiler/target/target.h"
 #include "ir/expr.h"
+#include "ir/real_range.h"
 
 #include <llvm/IR/IRBuilder.h>
 
@@ -63,17 +64,20 @@ private:
   llvm::Value* sum_to_odd(llvm::Value* p, llvm::Value* c) const;
 
   // emit_convert.cpp
-  llvm::Value* convert(ir::ElementType to, ir::ElementType from, llvm::Value* a) const;
+  llvm::Value* convert(ir::ElementType to, ir::ElementType from, llvm::Value* a,
+                       const ir::RealRange& range = {}) const; // what a float `a` can be
   llvm::Value* round_to_even(llvm::Value* a) const;
   llvm::Value* widened(ir::ElementType narrow, llvm::Value* bits) const;
   llvm::Value* narrowed(ir::ElementType narrow, llvm::Value* single) const;
   llvm::Value* f16_to_f32(llvm::Value* bits) const;
   llvm::Value* f32_to_f16(llvm::Value* single) const;
   llvm::Value* f32_to_bf16(llvm::Value* single) const;
+  llvm::Value* vector_to_bf16(llvm::Value* single) const;
   llvm::Value* f64_to_odd_f32(llvm::Value* wide) const;
   llvm::Value* i64_to_odd_f64(llvm::Value* integer) const;
   llvm::Value* integer_to_real(ir::ElementType to, ir::ElementType from, llvm::Value* a) const;
-  llvm::Value* real_to_integer(ir::ElementType to, llvm::Value* a) const;
+  llvm::Value* real_to_integer(ir::ElementType to, llvm::Value* a,
+                               const ir::RealRange& range) const;
   llvm::Value* nearest_i32(llvm::Value* a) const;
 
   // emit_dot.cpp

@@ -112,21 +112,39 @@ Expr per_channel(NestBuilder& to, const Statement& statement, const std::string&
   return to.read_vector(table, to.at[Axis::c]);
 }
 
-/// sat(rne(scaled) + zero_point), NaN giving 0. For bytes all of it in the float's type, where
-/// clamping first makes every number small and exact; for i32 in f64.
+/// sat(rne(scaled) + zero_point), NaN giving 0. Clamping comes first, in `type`, to where the sum
+/// is a number of the result: that makes every number small and exact. A conversion to i32 then
+/// rounds, and the sum is one of whole numbers.
 Expr quantum(NestBuilder& to, const Statement& statement, const ir::Quantize& op,
              const Expr& scaled, ElementType result) {
   const bool is_byte = size_of(result) == 1;
   const ElementType type = is_byte ? scaled->type : ElementType::f64;
-  const Expr zero_point = per_channel(to, statement, "zero_point", op.zero_point, type);
-  const Expr whole = unary(ir::UnaryFn::rint, converted(type, scaled));
-  const auto limit = [&](int64_t bound) {
-    return ir::imm(static_cast<double>(bound), type) - zero_point;
+  const auto zero_point = [&](ElementType t) {
+    return per_channel(to, statement, "zero_point", op.zero_point, t);
   };
-  // Bounds are written first: max and min give their second operand where that is NaN.
-  const Expr inside = binary(BinaryFn::min, limit(ir::highest(result)),
-                             binary(BinaryFn::max, limit(ir::lowest(result)), whole));
-  return converted(result, inside + zero_point);
+  const auto limit = [&](int64_t bound) {
+    return op.zero_point.size() == 1 ? number(bound - op.zero_point[0], type)
+                                     : number(bound, type) - zero_point(type);
+  };
+  const auto plus_zero_point = [&](const Expr& whole) {
+    const bool is_zero = op.zero_point.size() == 1 && op.zero_point[0] == 0;
+    return is_zero ? whole : whole + zero_point(whole->type);
+  };
+  const Expr value = converted(type, scaled), low = limit(ir::lowest(result)),
+             high = limit(ir::highest(result));
+  // max and min give their second operand where either is NaN: where it stands last, a NaN is the
+  // lowest number from there on, which for a natural number is 0.
+  const bool is_natural = result == ElementType::u8;
+  if (is_byte && (is_natural || op.kind == ir::QuantKind::requantize)) {
+    const Expr raised = is_natural
+                            ? binary(BinaryFn::max, value, low)
+                            : binary(BinaryFn::max, low, value); // whole times finite: no NaN
+    const Expr inside = binary(BinaryFn::min, high, raised);
+    return converted(result, plus_zero_point(converted(ElementType::i32, inside)));
+  }
+  const Expr whole = unary(ir::UnaryFn::rint, value);
+  const Expr inside = binary(BinaryFn::min, high, binary(BinaryFn::max, low, whole));
+  return converted(result, plus_zero_point(inside));
 }
 
 Expr quantize(NestBuilder& to, const Statement& statement, const ir::Quantize& op, const Expr& x) {

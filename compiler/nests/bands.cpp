@@ -36,8 +36,10 @@ const NestAxis* batch_axis(const Nest& nest) {
 const NestAxis* band_axis(const Nest& nest) { return first_of(nest, AxisRole::band); }
 
 bool is_shared(const Nest& nest, const NestAxis& axis) {
-  const NestAxis *batch = batch_axis(nest), *band = band_axis(nest);
-  return band && (axis.var == band->var || (batch && axis.var == batch->var));
+  const NestAxis* band = band_axis(nest);
+  if (!band) return false;
+  const NestAxis* batch = batch_axis(nest);
+  return axis.var == band->var || (batch && axis.var == batch->var);
 }
 
 std::optional<std::string> band_obstacle(const NestProgram& program, size_t producer,

@@ -63,6 +63,7 @@ std::optional<ConstantWeight> ConstantWeight::of(const Nest& nest,
   ConstantWeight weight(nest, operand, buffers);
   if (!weight.read_access()) return std::nullopt;
   weight.find_zeros();
+  weight.has_empty_taps_ = weight.finds_empty_taps();
   return weight;
 }
 
@@ -117,11 +118,13 @@ void ConstantWeight::find_zeros() {
       zeros_[static_cast<size_t>(i)] = found->second;
     }
   }
+  const auto zeros = static_cast<double>(std::count(zeros_.begin(), zeros_.end(), true));
+  density_ = 1 - zeros / static_cast<double>(std::max<size_t>(zeros_.size(), 1));
 }
 
 bool ConstantWeight::is_small() const { return count_ <= most_in_code; }
 
-bool ConstantWeight::has_empty_taps() const {
+bool ConstantWeight::finds_empty_taps() const {
   std::vector<const NestAxis*> axes;
   int64_t taps = 1;
   for (const NestAxis& axis : nest_->axes)
@@ -138,11 +141,6 @@ bool ConstantWeight::has_empty_taps() const {
     empty += is_zero(known);
   }
   return 4 * empty >= taps;
-}
-
-double ConstantWeight::density() const {
-  const auto zeros = static_cast<double>(std::count(zeros_.begin(), zeros_.end(), true));
-  return 1 - zeros / static_cast<double>(std::max<size_t>(zeros_.size(), 1));
 }
 
 bool ConstantWeight::is_zero(const KnownValues& known) const {

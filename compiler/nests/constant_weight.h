@@ -24,9 +24,9 @@ public:
   /// Few enough to stand in the code, each tap by itself.
   bool is_small() const;
   /// Whether so many taps are 0 for all channels that the loops over taps are better copied out.
-  bool has_empty_taps() const;
+  bool has_empty_taps() const { return has_empty_taps_; }
   /// The share of the weights that are not 0.
-  double density() const;
+  double density() const { return density_; }
   int64_t count() const { return count_; }
   bool moves_along(ir::Var axis) const { return strides_[static_cast<size_t>(axis.id)] != 0; }
   bool is_tap(ir::Var axis) const { return taps_[static_cast<size_t>(axis.id)]; }
@@ -43,6 +43,7 @@ private:
   const ir::View& view() const { return nest_->operands[static_cast<size_t>(operand_)]; }
   bool read_access();
   void find_zeros();
+  bool finds_empty_taps() const;
   bool is_zero_from(size_t axis, int64_t offset, const KnownValues& known) const;
   ir::Expr number(const ir::ExprNode& read, const KnownValues& known) const;
 
@@ -53,6 +54,8 @@ private:
   std::vector<bool> taps_;       // positions of the kernel, by nest variable
   int64_t first_ = 0, count_ = 1;
   std::vector<bool> zeros_; // by element in memory: what adds nothing
+  bool has_empty_taps_ = false;
+  double density_ = 1;
 };
 
 } // namespace volute::compiler

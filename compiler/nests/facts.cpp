@@ -17,6 +17,7 @@ NestFacts::NestFacts(const Nest& nest)
   for (const NestAxis& axis : nest.axes) {
     OfAxis& facts = axes_[static_cast<size_t>(axis.var.id)];
     facts.constrained = in_any(nest.constraints, axis.var);
+    facts.shares_border = compiler::shares_border(nest, axis.var);
     facts.in_domain = in_any(nest.domain, axis.var);
     facts.lanes = compiler::lanes_may_run_along(nest, axis.var);
     facts.result_lanes = compiler::lanes_may_run_along(nest, axis.var, false);

@@ -24,6 +24,8 @@ public:
   const std::vector<ir::Read>& reads() const { return reads_; }
   /// Does the axis meet a border: is it in a `where` of the nest?
   bool constrained(ir::Var axis) const { return of(axis).constrained; }
+  /// shares_border of the nest.
+  bool shares_border(ir::Var axis) const { return of(axis).shares_border; }
   /// Are points along the axis left out of what is computed?
   bool in_domain(ir::Var axis) const { return of(axis).in_domain; }
   /// lanes_may_run_along of the nest.
@@ -36,7 +38,8 @@ public:
 
 private:
   struct OfAxis {
-    bool constrained = false, in_domain = false, lanes = false, result_lanes = false;
+    bool constrained = false, shares_border = false, in_domain = false;
+    bool lanes = false, result_lanes = false;
     std::optional<DotForm> dot;
   };
   const OfAxis& of(ir::Var axis) const { return axes_[static_cast<size_t>(axis.id)]; }

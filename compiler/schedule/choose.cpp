@@ -19,6 +19,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <memory>
 #include <optional>
 
 namespace volute::compiler {
@@ -105,7 +106,7 @@ public:
             is_written_along(v))
           try_vector(v);
     sort();
-    if (scored_.empty() || (scored_.front().cost.efficiency < poor && !beats_vectors()))
+    if (scored_.empty() || (scored_.front()->cost.efficiency < poor && !beats_vectors()))
       try_lanes_of_sums();
     if (scored_.empty()) {
       choice.why = {"no axis can be the vector axis: the naive nest"};
@@ -116,14 +117,14 @@ public:
     try_other_orders();
     try_blocks();
     put_transform_first();
-    const Scored& best = scored_.front();
+    const Scored& best = *scored_.front();
     choice.schedule = best.schedule;
     choice.cycles = best.cost.cycles;
     choice.refused = refused_;
     explain(best, choice.why);
     for (size_t i = 0; i < std::min(scored_.size(), candidates_reported); ++i)
-      choice.candidates.push_back({on_one_line(to_string(scored_[i].plan.schedule)),
-                                   scored_[i].cost.cycles, scored_[i].cost.bound});
+      choice.candidates.push_back({on_one_line(to_string(scored_[i]->plan.schedule)),
+                                   scored_[i]->cost.cycles, std::string(scored_[i]->cost.bound)});
     return choice;
   }
 
@@ -133,16 +134,17 @@ private:
     Schedule schedule;
     Plan plan;
     Cost cost;
-    double instructions = 0;
-    double weighed() const {
-      const double hundredths = instructions / instructions_for_a_hundredth;
-      return cost.cycles * (1 + 0.01 * std::min(hundredths, most_hundredths));
-    }
+    double weighed = 0; // cycles, with what its code costs
   };
+
+  static double weighed(double cycles, double instructions) {
+    const double hundredths = instructions / instructions_for_a_hundredth;
+    return cycles * (1 + 0.01 * std::min(hundredths, most_hundredths));
+  }
 
   void sort() {
     std::stable_sort(scored_.begin(), scored_.end(),
-                     [](const Scored& a, const Scored& b) { return a.weighed() < b.weighed(); });
+                     [](const auto& a, const auto& b) { return a->weighed < b->weighed; });
   }
 
   /// Instructions, about, that a plan's code has: every kind of tile has its own steps and end.
@@ -186,9 +188,9 @@ private:
   void put_transform_first() {
     if (flat_.kind != NestKind::transform || !constant_) return;
     const bool is_near = builder_->input_bytes() <= target_.l2_bytes;
-    const auto found = std::find_if(scored_.begin(), scored_.end(), [&](const Scored& scored) {
-      const TileShape& tile = scored.tile;
-      return scored.plan.weight == WeightUse::numbers && tile.u &&
+    const auto found = std::find_if(scored_.begin(), scored_.end(), [&](const auto& scored) {
+      const TileShape& tile = scored->tile;
+      return scored->plan.weight == WeightUse::numbers && tile.u &&
              (!is_near || tile.size == tile.lanes) && constant_->moves_along(tile.u->var) &&
              tile.rows == tile.u->extent.number();
     });
@@ -206,7 +208,7 @@ private:
         });
     const bool is_window = sums_taps_alone();
     const size_t most = is_window ? windows_reordered : tiles_reordered;
-    for (size_t i = 0; i < std::min(most, scored_.size()); ++i) tiles.push_back(scored_[i].tile);
+    for (size_t i = 0; i < std::min(most, scored_.size()); ++i) tiles.push_back(scored_[i]->tile);
     for (size_t i = 0; i < tiles.size(); ++i) {
       const TileShape& tile = tiles[i];
       if (!tile.v) continue;
@@ -232,8 +234,8 @@ private:
     if (!summed || !made) return;
     std::vector<TileShape> tiles;
     for (size_t i = 0; i < std::min(tiles_reordered, scored_.size()); ++i)
-      if (const TileShape& tile = scored_[i].tile;
-          tile.v && !tile.tap && !scored_[i].plan.across && (tile.v == made || tile.u == made) &&
+      if (const TileShape& tile = scored_[i]->tile;
+          tile.v && !tile.tap && !scored_[i]->plan.across && (tile.v == made || tile.u == made) &&
           std::find(tiles.begin(), tiles.end(), tile) == tiles.end()) // of both orders of loops
         tiles.push_back(tile);
     for (const TileShape& tile : tiles)
@@ -255,6 +257,16 @@ private:
   bool is_written_along(const NestAxis& v) const {
     return std::none_of(flat_.writes.begin(), flat_.writes.end(), [&](const Write& w) {
       return stride_along(flat_, w.operand, w.index, v.var) == 0;
+    });
+  }
+
+  /// Whether tiles with lanes along the axis will read some operand lane by lane: a weight they
+  /// have packed, or its numbers.
+  bool gathers(const NestAxis& v) const {
+    return std::any_of(facts_->reads().begin(), facts_->reads().end(), [&](const Read& read) {
+      return read.operand != builder_->weight() &&
+             arrival(flat_, read.operand, stride_along(flat_, read.operand, read.index, v.var),
+                     target_) == Arrival::gathered;
     });
   }
 
@@ -328,13 +340,12 @@ private:
   /// Whether some products of matrices take fewer cycles than vectors could, were nothing in their
   /// way.
   bool beats_vectors() const {
-    const auto matrices = [](const Scored& scored) { return scored.plan.matrix.has_value(); };
     double most = target_.fma_per_cycle * static_cast<double>(target_.lanes(4));
     for (const Unit& unit : target_.units())
       if (unit.kind != Unit::Kind::tile) most = std::max(most, unit.products_per_cycle());
     const double bound = static_cast<double>(flat_.points()) * share_of_parts(flat_) / most;
-    return std::any_of(scored_.begin(), scored_.end(), [&](const Scored& scored) {
-      return matrices(scored) && scored.cost.cycles < bound;
+    return std::any_of(scored_.begin(), scored_.end(), [&](const auto& scored) {
+      return scored->plan.matrix && scored->cost.cycles < bound;
     });
   }
 
@@ -498,17 +509,26 @@ private:
     const int64_t registers = tile.rows * ceil_div(tile.size, tile.lanes);
     const auto sums = static_cast<int64_t>(flat_.accumulators.size());
     if (registers * sums > target_.vector_registers - 1) return;
+    const bool numbers = !tile.tap && has_numbers(*tile.v, tile.u, registers, tile.rows);
+    if (!tile.tap && !numbers && registers_needed(tile) > target_.vector_registers - 1) return;
+    if (registers > most_gathered && gathers(*tile.v)) return;
     Schedule schedule = builder_->for_tile(tile, order);
-    if (!tile.tap && has_numbers(*tile.v, tile.u, registers, tile.rows))
-      builder_->put_numbers(schedule, *constant_);
+    if (numbers) builder_->put_numbers(schedule, *constant_);
     if (order != LoopOrder::usual &&
-        std::any_of(scored_.begin(), scored_.end(), [&](const Scored& scored) {
-          return scored.schedule.loops == schedule.loops &&
-                 scored.schedule.registers == schedule.registers;
+        std::any_of(scored_.begin(), scored_.end(), [&](const auto& scored) {
+          return scored->schedule.loops == schedule.loops &&
+                 scored->schedule.registers == schedule.registers;
         }))
       return; // there is only one order
     if (order == LoopOrder::along_rows && work_items(schedule) < least_items) return;
     score(tile, std::move(schedule));
+  }
+
+  int64_t registers_needed(const TileShape& tile) {
+    tile_.clear();
+    if (tile.u) tile_.push_back({tile.u->var, "", tile.rows});
+    tile_.push_back({tile.v->var, "", tile.size, static_cast<int32_t>(tile.lanes)});
+    return compiler::registers_needed(*facts_, tile_);
   }
 
   /// Of one image.
@@ -543,8 +563,9 @@ private:
     if (plan->tile_registers() > 1 && plan->tile_registers() * at_end_ > most_at_ends) return;
     if (gathers(*plan) && plan->tile_registers() > most_gathered) return;
     Cost cost = predict(flat_, *plan, target_);
-    const double code = instructions(*plan);
-    scored_.push_back({tile, std::move(schedule), std::move(*plan), std::move(cost), code});
+    const double cycles = weighed(cost.cycles, instructions(*plan));
+    scored_.push_back(std::make_unique<Scored>(
+        Scored{tile, std::move(schedule), std::move(*plan), std::move(cost), cycles}));
   }
 
   /// Whether the weight comes from beyond L2, a panel at a time for a few tiles each: the first of
@@ -597,8 +618,9 @@ private:
   std::optional<ScheduleBuilder> builder_; // of flat_
   std::optional<ConstantWeight> constant_; // the weight, where it is one
   std::optional<NestFacts> facts_;         // of scheduled_
-  std::vector<Scored> scored_;
-  int64_t refused_ = 0; // candidates that do not fit: none should be made
+  std::vector<std::unique_ptr<Scored>> scored_;
+  std::vector<PlanTile> tile_; // room for that of registers_needed
+  int64_t refused_ = 0;        // candidates that do not fit: none should be made
 };
 
 } // namespace

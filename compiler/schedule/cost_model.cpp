@@ -6,9 +6,11 @@
 #include "compiler/nests/strides.h"
 #include "compiler/schedule/footprint.h"
 #include "ir/loops.h"
+#include "ir/short_list.h"
 
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <map>
 #include <numeric>
 #include <set>
@@ -70,10 +72,11 @@ constexpr double waited_for = 0.2;     // of the cycles in which bytes come from
 constexpr double most_streams = 10;    // that prefetchers follow: of more rows, each waits as often
 constexpr double brought_beside = 0.5; // of the lines behind pieces of rows
 constexpr double usable = 0.9;         // of a cache, by one kernel's operands
+constexpr size_t most_terms = 16;      // that a cost has, about
 
 struct TileSizes { // one kind of tile: whole, or the last one of an axis
   double tiles = 1;
-  std::vector<int64_t> registers; // along each register axis
+  ShortList<int64_t, 4> registers; // along each register axis
 };
 
 class Model {
@@ -82,6 +85,7 @@ public:
       : nest_(nest), plan_(plan), target_(target), lanes_(plan.lanes),
         vector_bytes_(std::max<int64_t>(plan.lanes, 1) * widest_in_registers(nest)),
         rates_(target.rates(vector_bytes_)) {
+    cost_.terms.reserve(most_terms);
     for (const Write& w : nest.writes) write_operations_ += operations(w.value);
     if (nest.accumulators.empty())
       for (const Write& w : nest.writes) note_operations(w.value);
@@ -119,9 +123,16 @@ public:
     // What a cache holds all of is there from the call before, or from who made it.
     const bool in_l1 = footprint.bytes(0) <= static_cast<double>(room(target_.l1_bytes));
     const bool in_l2 = footprint.bytes(0) <= static_cast<double>(room(target_.l2_bytes));
-    l2_cycles_ = in_l1 ? 0 : footprint.traffic(room(target_.l1_bytes)).bytes / l2_bytes_per_cycle;
-    const Footprint::Traffic far = footprint.traffic(room(target_.l2_bytes));
-    l3_cycles_ = in_l2 ? 0 : (far.bytes + brought_beside * far.beside) / l3_bytes_per_cycle;
+    std::vector<Footprint::Traffic> near, far; // from L2 and from L3, of each operand
+    if (!in_l1) {
+      near = footprint.traffic_of_each(room(target_.l1_bytes));
+      l2_cycles_ = Footprint::sum(near).bytes / l2_bytes_per_cycle;
+    }
+    if (!in_l2) {
+      far = footprint.traffic_of_each(room(target_.l2_bytes));
+      const Footprint::Traffic all = Footprint::sum(far);
+      l3_cycles_ = (all.bytes + brought_beside * all.beside) / l3_bytes_per_cycle;
+    }
     l2_cycles_a_step_ = l2_cycles_ / all_steps;
     l3_cycles_a_step_ = l3_cycles_ / all_steps;
     for (const TileSizes& size : sizes) add_tiles(size, tiles_elsewhere * size.tiles);
@@ -129,7 +140,7 @@ public:
     add("borders", border_cycles());
     add("sums", partial_sum_cycles());
     add("waited", waited_for * l3_cycles_ * std::max(1.0, rows_at_a_time() / most_streams));
-    add("rows", row_requests(footprint));
+    add("rows", row_requests(near, far));
     for (const char* besides : {"tiles", "loops", "stores", "borders", "sums", "waited", "rows"})
       cost_.cycles += cost_.term(besides);
     const double elements = static_cast<double>(nest_.points()) * share_of_parts(nest_);
@@ -155,7 +166,7 @@ private:
         term.cycles += cycles;
         return;
       }
-    cost_.terms.push_back({std::string(name), cycles});
+    cost_.terms.push_back({name, cycles});
   }
 
   static int64_t room(int64_t bytes) {
@@ -218,7 +229,7 @@ private:
           TileSizes more = size;
           more.tiles *= static_cast<double>(count);
           more.registers.push_back(ceil_div(elements, lanes));
-          next.push_back(std::move(more));
+          next.push_back(more);
         };
         add(extent / t.size, t.size);
         add(1, extent % t.size);
@@ -346,7 +357,7 @@ private:
   }
 
   /// What is done beside each other takes as long as the longest, and a little more.
-  double worst_of(const std::vector<CostTerm>& terms, double steps) {
+  double worst_of(std::initializer_list<CostTerm> terms, double steps) {
     const auto worst =
         std::max_element(terms.begin(), terms.end(),
                          [](const CostTerm& a, const CostTerm& b) { return a.cycles < b.cycles; });
@@ -499,7 +510,8 @@ private:
   /// Rows that come where no prefetcher of the machine looks: each waits for its first line, unless
   /// the code has asked for it. Pieces of a row, which channels summed up would walk one after the
   /// other, each wait a little.
-  double row_requests(const Footprint& footprint) const {
+  double row_requests(const std::vector<Footprint::Traffic>& from_l2,
+                      const std::vector<Footprint::Traffic>& from_l3) const {
     double cycles = 0;
     const bool sums_channels =
         std::any_of(nest_.axes.begin(), nest_.axes.end(), [](const NestAxis& axis) {
@@ -507,9 +519,8 @@ private:
         });
     for (size_t i = 0; i < plan_.reads.size(); ++i) {
       const bool asked = asked_for(plan_.reads[i]);
-      const Footprint::Traffic far =
-          l3_cycles_ > 0 ? footprint.traffic(i, room(target_.l2_bytes)) : Footprint::Traffic{};
-      const double near = l2_cycles_ > 0 ? footprint.traffic(i, room(target_.l1_bytes)).rows : 0;
+      const Footprint::Traffic far = from_l3.empty() ? Footprint::Traffic{} : from_l3[i];
+      const double near = from_l2.empty() ? 0 : from_l2[i].rows;
       cycles += far.rows * (asked ? row_request : row_miss);
       if (!asked && !sums_channels) cycles += std::max(0.0, far.pieces - far.rows) * piece_miss;
       cycles += std::max(0.0, near - far.rows) * near_row;

@@ -10,7 +10,6 @@
 #include "compiler/target/target.h"
 #include "ir/nest.h"
 
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -18,7 +17,7 @@ namespace volute::compiler {
 
 /// Cycles that a part of the work would take if nothing else were to be done.
 struct CostTerm {
-  std::string name;
+  std::string_view name; // a literal
   double cycles = 0;
 };
 
@@ -28,8 +27,8 @@ struct Cost {
   /// largest decides; what comes beside them: "tiles", "borders", "loops", "stores", "sums",
   /// "rows", and of what comes from L3 the part that is "waited" for.
   std::vector<CostTerm> terms;
-  std::string bound;     // the term that decides the inner step: "FMA", "loads", "latency", ...
-  double efficiency = 0; // share of the arithmetic peak, over the whole nest
+  std::string_view bound; // the term that decides the inner step: "FMA", "loads", "latency", ...
+  double efficiency = 0;  // share of the arithmetic peak, over the whole nest
 
   double term(std::string_view name) const;
 };

@@ -16,10 +16,11 @@ constexpr int64_t most_beside = 256; // bytes that it brings in beyond the end o
 struct Run { // `count` places, `stride` bytes apart
   int64_t count, stride;
 };
+using Runs = ShortList<Run, 8>;
 
 /// Lines under a product of runs: near ones make blocks, blocks far apart have lines of their own.
 /// A row ends where the next is a page or more away.
-Footprint::Touched lines_under(std::vector<Run> runs, int64_t element_bytes, int64_t line_bytes,
+Footprint::Touched lines_under(Runs runs, int64_t element_bytes, int64_t line_bytes,
                                int64_t page_bytes) {
   std::sort(runs.begin(), runs.end(),
             [](const Run& a, const Run& b) { return a.stride < b.stride; });
@@ -46,6 +47,7 @@ Footprint::Touched lines_under(std::vector<Run> runs, int64_t element_bytes, int
 
 Footprint::Footprint(const Nest& nest, const Plan& plan, const Target& target)
     : nest_(nest), plan_(plan), line_bytes_(target.line_bytes), page_bytes_(target.page_bytes) {
+  operands_.reserve(plan.reads.size() + nest.writes.size());
   for (const PlannedRead& read : plan.reads) {
     const PackedLayout* packed = plan.packed_layout_of(read.read.operand);
     add(read.read.operand, read.read.index,
@@ -56,28 +58,36 @@ Footprint::Footprint(const Nest& nest, const Plan& plan, const Target& target)
   for (const Write& w : nest.writes)
     add(w.operand, w.index, size_of(nest.operands[static_cast<size_t>(w.operand)].element),
         nullptr);
-  for (const Operand& operand : operands_) {
-    std::vector<Touched>& by_depth = touched_.emplace_back();
-    for (size_t depth = 0; depth <= plan.loops.size(); ++depth)
-      by_depth.push_back(touched(operand, depth));
-  }
+  touched_.reserve(operands_.size() * (plan.loops.size() + 1));
+  for (const Operand& operand : operands_) touch(operand);
+  bytes_.resize(plan.loops.size() + 1);
+  for (size_t i = 0; i < operands_.size(); ++i)
+    for (size_t depth = 0; depth < bytes_.size(); ++depth) bytes_[depth] += touched(i, depth).bytes;
 }
 
 void Footprint::add(int32_t operand, const Index& index, int64_t element_bytes,
                     const PackedLayout* packed) {
-  Operand added;
+  Operand& added = operands_.emplace_back();
   added.element_bytes = element_bytes, added.packed = packed;
   const View& view = nest_.operands[static_cast<size_t>(operand)];
-  if (!packed)
-    for (size_t d = 0; d < index.size(); ++d) {
-      Dimension dimension;
-      dimension.extent = view.dims[d].extent.number();
-      dimension.stride = view.dims[d].stride.number();
-      for (const Affine::Term& term : index[d].at.terms())
-        dimension.walks.push_back({term.var, std::abs(term.coefficient)});
-      added.dimensions.push_back(std::move(dimension));
-    }
-  operands_.push_back(std::move(added));
+  if (packed) return;
+  for (size_t d = 0; d < index.size(); ++d)
+    added.dimensions.push_back(
+        {&index[d].at, view.dims[d].extent.number(), view.dims[d].stride.number()});
+}
+
+/// Of a loop over an axis that it does not move with, an operand touches no more than one trip
+/// does.
+void Footprint::touch(const Operand& operand) {
+  const size_t first = touched_.size(), loops = plan_.loops.size();
+  touched_.resize(first + loops + 1);
+  touched_.back() = touched_at(operand, loops);
+  for (size_t depth = loops; depth-- > 0;) {
+    const bool moved = moves(operand, plan_.loops[depth].axis);
+    Touched& here = touched_[first + depth];
+    here = moved ? touched_at(operand, depth) : touched_[first + depth + 1];
+    here.moves = moved;
+  }
 }
 
 int64_t Footprint::elements_inside(Var axis, size_t depth) const {
@@ -86,36 +96,31 @@ int64_t Footprint::elements_inside(Var axis, size_t depth) const {
   return std::min(plan_.held(axis), nest_.axis_of(axis).extent.number());
 }
 
-Footprint::Touched Footprint::touched(const Operand& operand, size_t depth) const {
-  std::vector<Run> runs;
+Footprint::Touched Footprint::touched_at(const Operand& operand, size_t depth) const {
+  Runs runs;
   if (operand.packed) {
     int64_t stride = operand.element_bytes;
     const std::vector<PackedLayout::Dimension>& dims = operand.packed->dimensions;
     for (size_t d = dims.size(); d-- > 0; stride *= dims[d].count)
       if (dims[d].loop < 0 || static_cast<size_t>(dims[d].loop) >= depth)
         runs.push_back({dims[d].count, stride});
-    return lines_under(std::move(runs), operand.element_bytes, line_bytes_, page_bytes_);
+    return lines_under(runs, operand.element_bytes, line_bytes_, page_bytes_);
   }
   for (const Dimension& dimension : operand.dimensions) {
     int64_t span = 0, step = 0, points = 1; // of the places that the dimension's axes reach
-    for (const Dimension::Walk& walk : dimension.walks) {
-      const int64_t inside = elements_inside(walk.axis, depth);
+    for (const Affine::Term& walk : dimension.at->terms()) {
+      const int64_t inside = elements_inside(walk.var, depth);
       if (inside == 1) continue;
-      span += walk.step * (inside - 1);
-      step = std::gcd(step, walk.step);
+      const int64_t by = std::abs(walk.coefficient);
+      span += by * (inside - 1);
+      step = std::gcd(step, by);
       points = points > dimension.extent ? points : points * inside;
     }
     if (step == 0 || dimension.stride == 0) continue;
     const int64_t places = std::min(span, dimension.extent - 1) / step + 1;
     runs.push_back({std::min(places, points), step * dimension.stride * operand.element_bytes});
   }
-  return lines_under(std::move(runs), operand.element_bytes, line_bytes_, page_bytes_);
-}
-
-double Footprint::bytes(size_t depth) const {
-  double sum = 0;
-  for (const std::vector<Touched>& by_depth : touched_) sum += by_depth[depth].bytes;
-  return sum;
+  return lines_under(runs, operand.element_bytes, line_bytes_, page_bytes_);
 }
 
 /// The outermost loop from trip to trip of which what is used again is still there.
@@ -129,18 +134,14 @@ bool Footprint::moves(const Operand& operand, Var axis) const {
   if (operand.packed)
     return std::any_of(operand.packed->dimensions.begin(), operand.packed->dimensions.end(),
                        [&](const PackedLayout::Dimension& d) { return d.axis == axis; });
-  return std::any_of(operand.dimensions.begin(), operand.dimensions.end(), [&](const Dimension& d) {
-    return std::any_of(d.walks.begin(), d.walks.end(),
-                       [&](const Dimension::Walk& walk) { return walk.axis == axis; });
-  });
+  return std::any_of(operand.dimensions.begin(), operand.dimensions.end(),
+                     [&](const Dimension& d) { return d.at->depends_on(axis); });
 }
 
 /// Does the operand go on, from trip to trip of the loop, in the rows in which it is?
 bool Footprint::stays_in_rows(const Operand& operand, Var axis) const {
   return std::any_of(operand.dimensions.begin(), operand.dimensions.end(), [&](const Dimension& d) {
-    return d.stride * operand.element_bytes < page_bytes_ &&
-           std::any_of(d.walks.begin(), d.walks.end(),
-                       [&](const Dimension::Walk& walk) { return walk.axis == axis; });
+    return d.stride * operand.element_bytes < page_bytes_ && d.at->depends_on(axis);
   });
 }
 
@@ -148,8 +149,7 @@ bool Footprint::stays_in_rows(const Operand& operand, Var axis) const {
 int64_t Footprint::advance(const Operand& operand, const PlanLoop& loop) const {
   int64_t bytes = 0;
   for (const Dimension& d : operand.dimensions)
-    for (const Dimension::Walk& walk : d.walks)
-      if (walk.axis == loop.axis) bytes += d.stride * walk.step * loop.tile * operand.element_bytes;
+    bytes += d.stride * std::abs(d.at->coefficient(loop.axis)) * loop.tile * operand.element_bytes;
   return bytes;
 }
 
@@ -159,19 +159,19 @@ int64_t Footprint::advance(const Operand& operand, const PlanLoop& loop) const {
 /// where all that is inside of it is one piece of memory, and its next trip begins at the end.
 double Footprint::rows(size_t operand, size_t depth) const {
   const size_t tile = std::max(depth, plan_.first_tap());
-  const Touched& of_tile = touched_[operand][tile];
+  const Touched& of_tile = touched(operand, tile);
   double tiles = 1;
   bool follows = of_tile.rows <= most_streams, innermost = true;
   for (size_t i = tile; i-- > depth;) {
     const PlanLoop& loop = plan_.loops[i];
-    if (loop.trips() == 1 || !moves(operands_[operand], loop.axis)) continue;
+    if (loop.trips() == 1 || !touched(operand, i).moves) continue;
     follows &= innermost ? stays_in_rows(operands_[operand], loop.axis)
                          : stays_in_rows(operands_[operand], loop.axis) &&
-                               advance(operands_[operand], loop) <= touched_[operand][i + 1].piece;
+                               advance(operands_[operand], loop) <= touched(operand, i + 1).piece;
     innermost = false;
     if (!follows) tiles *= static_cast<double>(loop.trips());
   }
-  const double anew = touched_[operand][depth].bytes / (of_tile.bytes * tiles);
+  const double anew = touched(operand, depth).bytes / (of_tile.bytes * tiles);
   return of_tile.rows * tiles * std::min(1.0, anew);
 }
 
@@ -179,26 +179,24 @@ double Footprint::rows(size_t operand, size_t depth) const {
 /// further out goes on at the end of all that is inside of it.
 double Footprint::pieces(size_t operand, size_t depth) const {
   const size_t tile = std::max(depth, plan_.first_tap());
-  const Touched& of_tile = touched_[operand][tile];
+  const Touched& of_tile = touched(operand, tile);
   double tiles = 1, followed = 1;
   for (size_t i = depth; i < tile; ++i)
-    if (moves(operands_[operand], plan_.loops[i].axis))
-      tiles *= static_cast<double>(plan_.loops[i].trips());
-  const double anew = std::min(1.0, touched_[operand][depth].bytes / (of_tile.bytes * tiles));
+    if (touched(operand, i).moves) tiles *= static_cast<double>(plan_.loops[i].trips());
+  const double anew = std::min(1.0, touched(operand, depth).bytes / (of_tile.bytes * tiles));
   bool follows = of_tile.pieces * anew <= most_followed;
   for (size_t i = tile; follows && i-- > depth;) {
     const PlanLoop& loop = plan_.loops[i];
-    if (loop.trips() == 1 || !moves(operands_[operand], loop.axis)) continue;
-    follows = advance(operands_[operand], loop) <= touched_[operand][i + 1].piece;
+    if (loop.trips() == 1 || !touched(operand, i).moves) continue;
+    follows = advance(operands_[operand], loop) <= touched(operand, i + 1).piece;
     if (follows) followed *= static_cast<double>(loop.trips());
   }
   return of_tile.pieces * tiles / followed * anew;
 }
 
-Footprint::Traffic Footprint::traffic(size_t operand, int64_t capacity) const {
-  const size_t depth = reused_at(capacity);
-  Traffic traffic = {touched_[operand][depth].bytes, rows(operand, depth), pieces(operand, depth),
-                     touched_[operand][depth].beside};
+Footprint::Traffic Footprint::traffic_at(size_t operand, size_t depth) const {
+  Traffic traffic = {touched(operand, depth).bytes, rows(operand, depth), pieces(operand, depth),
+                     touched(operand, depth).beside};
   for (size_t i = 0; i < depth; ++i) {
     traffic.bytes *= static_cast<double>(plan_.loops[i].trips());
     traffic.rows *= static_cast<double>(plan_.loops[i].trips());
@@ -208,14 +206,24 @@ Footprint::Traffic Footprint::traffic(size_t operand, int64_t capacity) const {
   return traffic;
 }
 
-Footprint::Traffic Footprint::traffic(int64_t capacity) const {
+std::vector<Footprint::Traffic> Footprint::traffic_of_each(int64_t capacity) const {
+  const size_t depth = reused_at(capacity);
+  std::vector<Traffic> of_each;
+  of_each.reserve(operands_.size());
+  for (size_t i = 0; i < operands_.size(); ++i) of_each.push_back(traffic_at(i, depth));
+  return of_each;
+}
+
+Footprint::Traffic Footprint::sum(const std::vector<Traffic>& of_each) {
   Traffic sum;
-  for (size_t i = 0; i < operands_.size(); ++i) {
-    const Traffic one = traffic(i, capacity);
+  for (const Traffic& one : of_each)
     sum.bytes += one.bytes, sum.rows += one.rows, sum.pieces += one.pieces,
         sum.beside += one.beside;
-  }
   return sum;
+}
+
+Footprint::Traffic Footprint::traffic(int64_t capacity) const {
+  return sum(traffic_of_each(capacity));
 }
 
 } // namespace volute::compiler

@@ -14,6 +14,7 @@
 
 #include "compiler/schedule/plan.h"
 #include "ir/nest.h"
+#include "ir/short_list.h"
 
 #include <cstdint>
 #include <vector>
@@ -28,43 +29,47 @@ public:
 
   /// Bytes of the lines that one pass of the loops from `depth` on touches; at Plan::loops.size()
   /// one step of the register tile.
-  double bytes(size_t depth) const;
+  double bytes(size_t depth) const { return bytes_[depth]; }
 
   /// What comes into a cache of this capacity from beyond, the first time too, in one run of all
-  /// loops: of one operand.
+  /// loops.
   struct Traffic {
     double bytes = 0;
     double rows = 0;   // visits to parts a page or more apart: there no prefetcher knows on
     double pieces = 0; // the same of parts half a page or more apart, each a page of its own
     double beside = 0; // bytes of lines behind pieces of rows that prefetchers bring in for nothing
   };
-  Traffic traffic(size_t operand, int64_t capacity) const;
   /// Of all operands together.
   Traffic traffic(int64_t capacity) const;
+  /// Of each: those that are read, then those that are written.
+  std::vector<Traffic> traffic_of_each(int64_t capacity) const;
+  static Traffic sum(const std::vector<Traffic>& of_each);
 
   struct Touched : Traffic { // by one pass of the loops from a depth on
     int64_t piece = 0;       // bytes up to its first gap
+    bool moves = false;      // from trip to trip of the loop at that depth
   };
 
 private:
   struct Dimension {
-    struct Walk {
-      ir::Var axis;
-      int64_t step; // along the dimension
-    };
-    std::vector<Walk> walks;
-    int64_t extent = 1, stride = 0; // elements
+    const ir::Affine* at;   // what the access is along it, in the nest or the plan
+    int64_t extent, stride; // elements
   };
   struct Operand {
-    std::vector<Dimension> dimensions;
+    ir::ShortList<Dimension, 6> dimensions; // of one that is not packed
     const PackedLayout* packed = nullptr;
     int64_t element_bytes = 1;
   };
   void add(int32_t operand, const ir::Index& index, int64_t element_bytes,
            const PackedLayout* packed);
+  void touch(const Operand& operand);
   int64_t elements_inside(ir::Var axis, size_t depth) const;
-  Touched touched(const Operand& operand, size_t depth) const;
+  Touched touched_at(const Operand& operand, size_t depth) const;
+  const Touched& touched(size_t operand, size_t depth) const {
+    return touched_[operand * (plan_.loops.size() + 1) + depth];
+  }
   size_t reused_at(int64_t capacity) const;
+  Traffic traffic_at(size_t operand, size_t depth) const;
   double rows(size_t operand, size_t depth) const;
   double pieces(size_t operand, size_t depth) const;
   bool moves(const Operand& operand, ir::Var axis) const;
@@ -75,7 +80,8 @@ private:
   const Plan& plan_;
   int64_t line_bytes_, page_bytes_;
   std::vector<Operand> operands_;
-  std::vector<std::vector<Touched>> touched_; // by operand, by depth
+  std::vector<Touched> touched_; // by operand, and of each by depth
+  std::vector<double> bytes_;    // by depth
 };
 
 } // namespace volute::compiler

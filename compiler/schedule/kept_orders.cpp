@@ -21,6 +21,12 @@ Diagnostic misfit(const Nest& nest, Location at, const std::string& message,
   return {at, "schedule", fmt::format("nest {}: {}", nest.name, message), std::move(hint)};
 }
 
+std::string joined(const std::vector<const std::string*>& names) {
+  std::string text;
+  for (const std::string* name : names) text += (text.empty() ? "" : ", ") + *name;
+  return text;
+}
+
 bool may_lie_outside(const Nest& nest, const NestAxis& axis) {
   return std::any_of(nest.domain.begin(), nest.domain.end(),
                      [&](const Constraint& c) { return c.value.depends_on(axis.var); });
@@ -65,6 +71,9 @@ std::optional<Diagnostic> misfit_of_parts(const Schedule& schedule, const Nest& 
   if (std::any_of(schedule.loops.begin(), schedule.loops.end(),
                   [](const LoopDirective& loop) { return loop.tile > 0; }))
     return std::nullopt;
+  if (std::none_of(nest.axes.begin(), nest.axes.end(),
+                   [](const NestAxis& axis) { return axis.role == AxisRole::part; }))
+    return std::nullopt;
   const LoopDirective* before = nullptr; // the last loop over taps or channels
   for (const LoopDirective& loop : schedule.loops) {
     const NestAxis* axis = nest.axis(loop.axis);
@@ -82,12 +91,14 @@ std::optional<Diagnostic> misfit_of_parts(const Schedule& schedule, const Nest& 
 
 std::optional<Diagnostic> misfit_of_bands(const Schedule& schedule, const Nest& nest) {
   if (!band_axis(nest)) return std::nullopt;
-  std::vector<std::string> shared, found;
+  std::vector<const std::string*> shared, found;
   Location first{};
   for (const NestAxis& axis : nest.axes)
-    if (is_shared(nest, axis)) shared.push_back(nest.name_of(axis.var));
+    if (is_shared(nest, axis)) shared.push_back(&nest.name_of(axis.var));
+  const auto same = [](const std::string* a, const std::string* b) { return *a == *b; };
   for (const RegisterDirective& r : schedule.registers)
-    if (std::find(shared.begin(), shared.end(), r.axis) != shared.end())
+    if (std::any_of(shared.begin(), shared.end(),
+                    [&](const auto* name) { return *name == r.axis; }))
       return misfit(nest, r.at,
                     fmt::format("registers {0} {1}: {0} is shared with the other nests of "
                                 "the step, and not tiled",
@@ -95,18 +106,19 @@ std::optional<Diagnostic> misfit_of_bands(const Schedule& schedule, const Nest& 
   for (const LoopDirective& loop : schedule.loops)
     if (loop.parallel) {
       if (found.empty()) first = loop.at;
-      found.push_back(loop.axis);
+      found.push_back(&loop.axis);
       if (loop.by > 1)
         return misfit(nest, loop.at,
                       fmt::format("parallel {} by {}: the nests of a step share its "
                                   "work items, one {} each",
                                   loop.axis, loop.by, loop.axis));
     }
-  if (found != shared)
-    return misfit(nest, first,
-                  fmt::format("parallel {}: the nests of a step share its work items",
-                              fmt::join(found, ", ")),
-                  fmt::format("write `parallel {}`", fmt::join(shared, ", ")));
+  if (!std::equal(found.begin(), found.end(), shared.begin(), shared.end(), same))
+    return misfit(
+        nest, first,
+        fmt::format("parallel {}: the nests of a step share its work items", joined(found)),
+        fmt::format("write `parallel {}`", joined(shared)));
+  if (nest.domain.empty()) return std::nullopt;
   for (const LoopDirective& loop : schedule.loops) {
     const NestAxis* axis = nest.axis(loop.axis);
     if (axis && may_lie_outside(nest, *axis) && !loop.parallel && (loop.by > 1 || loop.unroll != 1))

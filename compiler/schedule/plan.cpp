@@ -1,5 +1,7 @@
 #include "compiler/schedule/plan.h"
 
+#include "compiler/nests/strides.h"
+
 #include <algorithm>
 
 namespace volute::compiler {
@@ -13,16 +15,48 @@ Residence residence(uint32_t moves, size_t axes) {
   return outer_axes_only ? Residence::passing : Residence::held;
 }
 
-int64_t Plan::tile_registers() const {
+Arrival arrival(const Nest& nest, int32_t operand, int64_t lane_stride, const Target& target) {
+  if (lane_stride == 0) return Arrival::broadcast;
+  if (lane_stride == 1) return Arrival::loaded;
+  const View& view = nest.operands[static_cast<size_t>(operand)];
+  return target.deinterleaves(size_of(view.element), lane_stride) ? Arrival::deinterleaved
+                                                                  : Arrival::gathered;
+}
+
+ReadRegisters registers_of(const Index& index, const std::vector<PlanTile>& tile) {
+  ReadRegisters found;
+  for (size_t i = 0; i < tile.size(); ++i)
+    if (moves(index, tile[i].axis))
+      found.moves |= uint32_t{1} << i, found.registers *= tile[i].registers();
+  found.residence = residence(found.moves, tile.size());
+  return found;
+}
+
+namespace {
+
+int64_t registers_of(const std::vector<PlanTile>& tile) {
   int64_t count = 1;
   for (const PlanTile& t : tile) count *= t.registers();
   return count;
 }
 
+int64_t registers_of_sums(const Nest& nest, const std::vector<PlanTile>& tile) {
+  return registers_of(tile) * static_cast<int64_t>(std::max<size_t>(nest.accumulators.size(), 1));
+}
+
+} // namespace
+
+int64_t Plan::tile_registers() const { return registers_of(tile); }
+
 int64_t Plan::registers_needed(const Nest& nest) const {
-  int64_t needed =
-      tile_registers() * static_cast<int64_t>(std::max<size_t>(nest.accumulators.size(), 1));
+  int64_t needed = registers_of_sums(nest, tile);
   for (const PlannedRead& read : reads) needed += read.occupies();
+  return needed;
+}
+
+int64_t registers_needed(const NestFacts& facts, const std::vector<PlanTile>& tile) {
+  int64_t needed = registers_of_sums(facts.nest(), tile);
+  for (const Read& read : facts.reads()) needed += registers_of(read.index, tile).occupies();
   return needed;
 }
 

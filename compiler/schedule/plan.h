@@ -90,23 +90,29 @@ enum class Arrival : uint8_t {
   deinterleaved, // every second to fourth element: loads of neighbours, and shuffles
   gathered,      // a load and an insertion for each lane
 };
+/// Of elements that lie so far apart.
+Arrival arrival(const ir::Nest& nest, int32_t operand, int64_t lane_stride, const Target& target);
 
-struct PlannedRead {
+/// The registers that hold what one access reads for a tile.
+struct ReadRegisters {
+  uint32_t moves = 0; // with which axes of the tile, a bit each
+  Residence residence = Residence::in_place;
+  int64_t registers = 1; // that its elements for a whole tile take
+  /// Registers that it occupies during a step.
+  int64_t occupies() const { return residence == Residence::held ? registers : 1; }
+};
+ReadRegisters registers_of(const ir::Index& index, const std::vector<PlanTile>& tile);
+
+struct PlannedRead : ReadRegisters {
   ir::Read read;
   int64_t lane_stride = 0; // elements between lanes; of a packed operand 1 (or 0)
-  uint32_t moves = 0;      // with which axes of the tile, a bit each
-  Residence residence = Residence::in_place;
   Arrival arrival = Arrival::loaded;
-  int64_t registers = 1; // that its elements for a whole tile take
   enum class Sliding : uint8_t {
     none, // the same for all taps that slide, or another one for each element and tap
     rows, // one for each row
     taps, // one for each tap
   } sliding = Sliding::none;
   bool is_packed = false;
-
-  /// Registers that it occupies during a step.
-  int64_t occupies() const { return residence == Residence::held ? registers : 1; }
 };
 
 /// Of a matrix unit: how a product's operands are found for the registers of the tile.
@@ -172,6 +178,10 @@ struct Plan {
   /// stay in registers.
   size_t first_tap() const;
 };
+
+/// Plan::registers_needed of any plan with that tile whose taps do not slide and whose operands are
+/// all loaded.
+int64_t registers_needed(const NestFacts& facts, const std::vector<PlanTile>& tile);
 
 /// Fits a schedule to a nest. Loops of the naive nest where it has none, tile sizes, loops over
 /// axes of extent 1 left out. Refuses what does not fit: an axis that the nest does not have, an

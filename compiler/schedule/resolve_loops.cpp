@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
 namespace volute::compiler {
 
@@ -36,7 +35,7 @@ void Resolver::make_tile() {
       return refuse(r.at, fmt::format("registers {0} {1}: rows of {0} may lie beyond the image, "
                                       "and are not tiled",
                                       r.axis, r.size));
-    if (r.size > 1 && shares_border(nest_, axis->var))
+    if (r.size > 1 && facts_.shares_border(axis->var))
       return refuse(r.at, fmt::format("registers {0} {1}: {0} reaches into the padding together "
                                       "with another axis, and such an axis is not tiled",
                                       r.axis, r.size));
@@ -103,11 +102,13 @@ void Resolver::make_loops() {
       return refuse(loop.at, fmt::format("for {0} slide: all taps slide at once, and there is "
                                          "another loop over {0}",
                                          loop.axis));
-  std::vector<LoopDirective> kept;
-  std::map<Var, int64_t> covered; // elements that one trip of the loops so far leaves
-  const std::vector<LoopDirective>& all = plan_.schedule.loops;
+  // Those that are kept move up to the ones before; none of the ones behind has been touched yet.
+  std::vector<LoopDirective>& all = plan_.schedule.loops;
+  size_t kept = 0;
+  plan_.loops.reserve(all.size());
+  covered_.assign(nest_.vars.size(), 0);
   for (size_t at = 0; at < all.size(); ++at) {
-    LoopDirective loop = all[at];
+    LoopDirective& loop = all[at];
     const NestAxis* axis = nest_.axis(loop.axis);
     if (!axis)
       return refuse(loop.at, fmt::format("{}: no such axis", written(loop)), axes_of_nest());
@@ -118,26 +119,26 @@ void Resolver::make_loops() {
     const int64_t inner = plan_.held(axis->var);
     if (loop.by == 0) loop.by = last ? inner : 1;
     if (!fit_tile(loop, inner, last)) return;
-    const auto outer = covered.find(axis->var);
-    const bool is_first = outer == covered.end();
+    int64_t& covered = covered_[static_cast<size_t>(axis->var.id)];
+    const bool is_first = covered == 0;
     const int64_t whole = most_elements(nest_, *axis);
-    const int64_t extent = is_first ? whole : outer->second;
-    if (loop.parallel && !is_first && whole % outer->second != 0)
+    const int64_t extent = is_first ? whole : covered;
+    if (loop.parallel && !is_first && whole % covered != 0)
       return refuse(loop.at,
                     fmt::format("{}: its tiles of {} do not divide {}, so it cannot be parallel "
                                 "twice",
-                                written(loop), outer->second, whole));
-    covered[axis->var] = std::min(loop.by, extent);
+                                written(loop), covered, whole));
+    covered = std::min(loop.by, extent);
     // A loop over one element decides nothing, unless that one may lie outside.
     const bool may_be_outside =
         is_first && (in_domain(axis->var) || (axis->reduction && constrained(axis->var)));
     if (extent > 1 || loop.parallel || loop.dot || loop.tile || may_be_outside) {
-      kept.push_back(loop);
       add(loop, *axis, extent, last);
+      if (kept != at) all[kept] = std::move(loop);
+      ++kept;
     }
   }
-  covered_ = std::move(covered);
-  plan_.schedule.loops = std::move(kept);
+  all.resize(kept);
   for (size_t i = 0; i < plan_.loops.size(); ++i)
     plan_.loops[i].places_tile = plan_.loop_placing(plan_.loops[i].axis) == i;
 }
@@ -229,8 +230,8 @@ bool Resolver::fit_tile(const LoopDirective& loop, int64_t inner, bool last) {
 
 void Resolver::cover_every_axis() {
   for (const NestAxis& axis : nest_.axes) {
+    if (covered_[static_cast<size_t>(axis.var.id)] != 0) continue;
     const std::string& name = nest_.name_of(axis.var);
-    if (covered_.count(axis.var)) continue;
     // The one tap of a kernel may lie in the padding still.
     if (axis.reduction && axis.extent == Affine(1) && constrained(axis.var)) {
       const std::vector<LoopDirective>& loops = plan_.schedule.loops;

@@ -36,31 +36,18 @@ void Resolver::use_numbers() {
 }
 
 void Resolver::plan_reads() {
+  plan_.reads.reserve(facts_.reads().size());
   for (const Read& read : facts_.reads()) {
     if (plan_.weight == WeightUse::numbers && read.operand == facts_.weight()->operand) continue;
-    PlannedRead planned;
+    PlannedRead planned{registers_of(read.index, plan_.tile), read};
     planned.is_packed = plan_.packed_layout_of(read.operand) != nullptr;
-    for (size_t i = 0; i < plan_.tile.size(); ++i) {
-      const PlanTile& t = plan_.tile[i];
-      if (!moves(read.index, t.axis)) continue;
-      const int64_t stride = stride_along(nest_, read.operand, read.index, t.axis);
-      planned.moves |= uint32_t{1} << i;
-      planned.registers *= t.registers();
-      if (t.lanes) planned.lane_stride = planned.is_packed ? 1 : stride;
-    }
-    planned.residence = residence(planned.moves, plan_.tile.size());
-    planned.arrival = arrival(read.operand, planned.lane_stride);
-    planned.read = read;
+    for (size_t i = 0; i < plan_.tile.size(); ++i)
+      if (const PlanTile& t = plan_.tile[i]; t.lanes && (planned.moves >> i & 1))
+        planned.lane_stride =
+            planned.is_packed ? 1 : stride_along(nest_, read.operand, read.index, t.axis);
+    planned.arrival = arrival(nest_, read.operand, planned.lane_stride, target_);
     plan_.reads.push_back(std::move(planned));
   }
-}
-
-Arrival Resolver::arrival(int32_t operand, int64_t stride) const {
-  if (stride == 0) return Arrival::broadcast;
-  if (stride == 1) return Arrival::loaded;
-  const View& view = nest_.operands[static_cast<size_t>(operand)];
-  return target_.deinterleaves(size_of(view.element), stride) ? Arrival::deinterleaved
-                                                              : Arrival::gathered;
 }
 
 void Resolver::plan_store() {

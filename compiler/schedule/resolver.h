@@ -13,7 +13,6 @@
 
 #include "compiler/schedule/plan.h"
 
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -101,7 +100,6 @@ private:
   /// part of them is 0 for all channels.
   void use_numbers();
   void plan_reads();
-  Arrival arrival(int32_t operand, int64_t stride) const;
   void plan_store();
   /// Rows that are finished at a time: a vector of them where they are turned, else some, none left
   /// over if that can be.
@@ -117,7 +115,8 @@ private:
   const Target& target_;
   const ConstantWeight* weight_;
   Plan plan_;
-  std::map<ir::Var, int64_t> covered_; // elements of an axis that its loops leave to the tile
+  std::vector<int64_t> covered_; // by Var::id: elements of an axis that the loops over it so far
+                                 // leave to what is inside; 0 where there is none
   std::optional<Failure> refusal_;
 };
 

@@ -5,6 +5,7 @@
 #include "compiler/nests/weight_expression.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace volute::compiler {
 
@@ -23,7 +24,12 @@ ScheduleBuilder::ScheduleBuilder(const Nest& nest, std::vector<std::vector<std::
                                  const Target& target, bool dot_products, SumOrder sums)
     : nest_(nest), flattened_(std::move(flattened)), target_(target), dot_products_(dot_products),
       is_ordered_(sums == SumOrder::stated && order_matters(nest)),
-      is_banded_(band_axis(nest) != nullptr), reads_(inner_reads(nest)), weight_(weight_of(nest)) {}
+      is_banded_(band_axis(nest) != nullptr), reads_(inner_reads(nest)), weight_(weight_of(nest)),
+      summed_(reduction_order()) {
+  for (const LoopOrder by : {LoopOrder::usual, LoopOrder::turned, LoopOrder::along_rows})
+    parallel_[static_cast<size_t>(by)] = parallel_order(by);
+  if (!summed_.empty()) dot_form_ = dot_form(nest_, summed_.back()->var);
+}
 
 const std::string& ScheduleBuilder::name(const NestAxis& axis) const {
   return nest_.vars[static_cast<size_t>(axis.var.id)];
@@ -65,8 +71,11 @@ Schedule ScheduleBuilder::for_tile(const TileShape& tile, LoopOrder order) const
   Schedule schedule;
   schedule.flatten = flattened_;
   if (weight_ >= 0) schedule.pack = {{"weight"}};
-  std::vector<LoopDirective> items, inner;
-  for (const NestAxis* axis : parallel_order(order)) {
+  std::vector<LoopDirective>& items = schedule.loops;
+  std::vector<LoopDirective> inner;
+  items.reserve(2 * nest_.axes.size());
+  inner.reserve(nest_.axes.size());
+  for (const NestAxis* axis : parallel_axes(order)) {
     const bool tiled = axis->var == v.var || (u && axis->var == u->var);
     LoopDirective loop{name(*axis)};
     if (is_banded_) { // work items are those of the step
@@ -84,15 +93,18 @@ Schedule ScheduleBuilder::for_tile(const TileShape& tile, LoopOrder order) const
       items.push_back(loop);
     }
   }
-  std::stable_partition(items.begin(), items.end(), [&](const LoopDirective& loop) {
+  const auto is_of_images = [&](const LoopDirective& loop) {
     return nest_.axis(loop.axis)->role == AxisRole::batch;
-  });
-  schedule.loops = std::move(items);
-  schedule.loops.insert(schedule.loops.end(), inner.begin(), inner.end());
+  };
+  if (!std::is_partitioned(items.begin(), items.end(), is_of_images))
+    std::stable_partition(items.begin(), items.end(), is_of_images);
+  std::move(inner.begin(), inner.end(), std::back_inserter(schedule.loops));
   const int64_t accumulators = r * ceil_div(size, tile.lanes);
-  for (LoopDirective& loop :
-       tile.tap ? sliding_order(*tile.tap, accumulators) : reduction_order(v, accumulators))
-    schedule.loops.push_back(std::move(loop));
+  if (tile.tap)
+    add_sliding(schedule.loops, *tile.tap, accumulators);
+  else
+    add_reduction(schedule.loops, v, accumulators);
+  schedule.registers.reserve(2);
   if (u) schedule.registers.push_back({name(*u), r, 0});
   schedule.registers.push_back({name(v), size, tile.lanes});
   if (!tile.tap) add_prefetch(schedule, v, u);
@@ -192,7 +204,7 @@ Schedule ScheduleBuilder::lanes_of_sums(const NestAxis& v, const NestAxis& u, in
   schedule.flatten = flattened_;
   if (weight_ >= 0) schedule.pack = {{"weight"}};
   std::vector<LoopDirective> inner;
-  for (const NestAxis* axis : parallel_order(LoopOrder::usual)) {
+  for (const NestAxis* axis : parallel_axes(LoopOrder::usual)) {
     LoopDirective loop{name(*axis)};
     const bool tiled = axis->var == u.var || (other && axis->var == other->var);
     loop.parallel = !(tiled && constrained(*axis)); // whose borders are bodies of their own
@@ -225,9 +237,9 @@ void ScheduleBuilder::put_numbers(Schedule& schedule, const ConstantWeight& weig
 /// again and again is the smaller: weights that fit L2 are the inner sweep (space outermost), else
 /// the input is. A transform sweeps nothing again: its points, which are far apart, are outermost,
 /// and channels lie together.
-std::vector<const NestAxis*> ScheduleBuilder::parallel_order(LoopOrder by) const {
+ScheduleBuilder::Axes ScheduleBuilder::parallel_order(LoopOrder by) const {
   const bool is_transform = nest_.kind == ir::NestKind::transform;
-  std::vector<const NestAxis*> channels, space, first;
+  Axes channels, space, first;
   for (const NestAxis& axis : nest_.axes) {
     if (axis.reduction) continue;
     const bool is_first = axis.role == AxisRole::batch || axis.role == AxisRole::band ||
@@ -235,7 +247,7 @@ std::vector<const NestAxis*> ScheduleBuilder::parallel_order(LoopOrder by) const
                           (is_transform && axis.role == AxisRole::other);
     (is_first ? first : is_space(axis) ? space : channels).push_back(&axis);
   }
-  std::vector<const NestAxis*> order = first;
+  Axes order = first;
   const bool usual = weight_ >= 0 && operand_bytes(weight_) <= target_.l2_bytes / 2 &&
                      (is_transform || input_bytes() > target_.l2_bytes / 2);
   const bool space_outermost = by == LoopOrder::along_rows || usual != (by == LoopOrder::turned);
@@ -247,8 +259,7 @@ std::vector<const NestAxis*> ScheduleBuilder::parallel_order(LoopOrder by) const
 }
 
 /// Taps and input channels in the order in which they lie in the input, farthest apart outermost.
-std::vector<LoopDirective> ScheduleBuilder::reduction_order(const NestAxis& v,
-                                                            int64_t accumulators) const {
+ScheduleBuilder::Axes ScheduleBuilder::reduction_order() const {
   struct Loop {
     const NestAxis* axis;
     int64_t stride;
@@ -276,41 +287,42 @@ std::vector<LoopDirective> ScheduleBuilder::reduction_order(const NestAxis& v,
   std::stable_partition(loops.begin(), loops.end(), [](const Loop& l) {
     return l.axis->role == AxisRole::part; // small products first
   });
-  std::vector<LoopDirective> result;
-  for (const Loop& loop : loops) result.push_back({name(*loop.axis)});
-  if (result.empty()) return result;
-  if (const auto form = dot_form(nest_, loops.back().axis->var);
-      form && dot_products_ && vector_is_of_channels(*form, v)) {
-    result.back().dot = form->ways;
-    if (loops.back().axis->extent.number() >= 4 * form->ways && accumulators <= 16)
-      result.back().unroll = 2;
-    return result;
+  Axes order;
+  for (const Loop& loop : loops) order.push_back(loop.axis);
+  return order;
+}
+
+void ScheduleBuilder::add_reduction(std::vector<LoopDirective>& loops, const NestAxis& v,
+                                    int64_t accumulators) const {
+  if (summed_.empty()) return;
+  for (const NestAxis* axis : summed_) loops.push_back({name(*axis)});
+  LoopDirective& last = loops.back();
+  const NestAxis& axis = *summed_.back();
+  const int64_t extent = axis.extent.number();
+  if (dot_form_ && dot_products_ && vector_is_of_channels(*dot_form_, v)) {
+    last.dot = dot_form_->ways;
+    if (extent >= 4 * dot_form_->ways && accumulators <= 16) last.unroll = 2;
+    return;
   }
-  const int64_t extent = loops.back().axis->extent.number();
-  const bool is_tap = is_tap_axis(loops.back());
-  if (is_tap && !constrained(*loops.back().axis) && extent * accumulators <= most_straight_line)
-    result.back().unroll = LoopDirective::full;
+  const bool is_tap = axis.role == AxisRole::tap;
+  if (is_tap && !constrained(axis) && extent * accumulators <= most_straight_line)
+    last.unroll = LoopDirective::full;
   else if (!is_tap && extent >= 4 && accumulators <= 16)
-    result.back().unroll = accumulators <= 8 ? 4 : 2;
-  return result;
+    last.unroll = accumulators <= 8 ? 4 : 2;
 }
 
 /// The taps that slide innermost.
-std::vector<LoopDirective> ScheduleBuilder::sliding_order(const NestAxis& tap,
-                                                          int64_t accumulators) const {
-  std::vector<LoopDirective> result;
+void ScheduleBuilder::add_sliding(std::vector<LoopDirective>& loops, const NestAxis& tap,
+                                  int64_t accumulators) const {
+  const NestAxis* last = nullptr; // around them
   for (const NestAxis& axis : nest_.axes)
     if (axis.reduction && axis.extent.number() > 1 && axis.var != tap.var)
-      result.push_back({name(axis)});
-  if (!result.empty()) {
-    const NestAxis& last = *nest_.axis(result.back().axis);
-    if (!constrained(last) &&
-        last.extent.number() * tap.extent.number() * accumulators <= 2 * most_straight_line)
-      result.back().unroll = LoopDirective::full;
-  }
-  result.push_back({name(tap)});
-  result.back().slide = true;
-  return result;
+      loops.push_back({name(axis)}), last = &axis;
+  if (last && !constrained(*last) &&
+      last->extent.number() * tap.extent.number() * accumulators <= 2 * most_straight_line)
+    loops.back().unroll = LoopDirective::full;
+  loops.push_back({name(tap)});
+  loops.back().slide = true;
 }
 
 bool ScheduleBuilder::vector_is_of_channels(const DotForm& form, const NestAxis& v) const {

@@ -9,6 +9,8 @@
 #include "compiler/target/target.h"
 #include "ir/nest.h"
 
+#include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -81,9 +83,15 @@ public:
 
 private:
   void add_prefetch(Schedule& schedule, const ir::NestAxis& v, const ir::NestAxis* u) const;
-  std::vector<const ir::NestAxis*> parallel_order(LoopOrder by) const;
-  std::vector<LoopDirective> reduction_order(const ir::NestAxis& v, int64_t accumulators) const;
-  std::vector<LoopDirective> sliding_order(const ir::NestAxis& tap, int64_t accumulators) const;
+  using Axes = std::vector<const ir::NestAxis*>;
+  Axes parallel_order(LoopOrder by) const;
+  Axes reduction_order() const;
+  const Axes& parallel_axes(LoopOrder by) const { return parallel_[static_cast<size_t>(by)]; }
+  /// Loops over what is summed up, added to those that are there.
+  void add_reduction(std::vector<LoopDirective>& loops, const ir::NestAxis& v,
+                     int64_t accumulators) const;
+  void add_sliding(std::vector<LoopDirective>& loops, const ir::NestAxis& tap,
+                   int64_t accumulators) const;
   bool vector_is_of_channels(const DotForm& form, const ir::NestAxis& v) const;
 
   const ir::Nest& nest_;
@@ -93,6 +101,10 @@ private:
   const bool is_ordered_, is_banded_;
   const std::vector<ir::Read> reads_;
   const int32_t weight_;
+  // The same for all tiles.
+  std::array<Axes, 3> parallel_;    // by LoopOrder
+  Axes summed_;                     // in the order of reduction_order
+  std::optional<DotForm> dot_form_; // along the last of them
 };
 
 } // namespace volute::compiler

@@ -204,7 +204,7 @@ Stmt TileWriter::preload(Held& held, size_t depth, std::vector<Affine> registers
 }
 
 Stmt TileWriter::nest_loops(size_t depth, std::vector<Affine> registers, Piece vector,
-                            const std::vector<Expr>& exprs, const AccumulatorRegister& accumulators,
+                            const Part& part, const AccumulatorRegister& accumulators,
                             const Sink& sink) {
   std::vector<Stmt> parts;
   const uint32_t open = (uint32_t{1} << depth) - 1;
@@ -214,17 +214,18 @@ Stmt TileWriter::nest_loops(size_t depth, std::vector<Affine> registers, Piece v
   if (depth == axes_.size()) {
     std::vector<Expr> values;
     Widened done;
-    for (const Expr& e : exprs) values.push_back(widen(e, registers, vector, accumulators, done));
+    for (const Expr& e : part.exprs)
+      values.push_back(widen(e, registers, vector, accumulators, done));
     parts.push_back(sink(values, registers, vector));
     return block(std::move(parts));
   }
-  for (const Piece& piece : axes_[depth].pieces) {
+  for (const Piece& piece : part.pieces[depth]) {
     const Var var{static_cast<int32_t>(source_.step.vars.size())};
     source_.step.vars.push_back(axes_[depth].name);
     registers[depth] = var;
     parts.push_back(for_loop(var, Range::of(piece.begin, piece.end), For::Kind::unrolled,
                              nest_loops(depth + 1, registers, axes_[depth].lanes ? piece : vector,
-                                        exprs, accumulators, sink)));
+                                        part, accumulators, sink)));
   }
   return block(std::move(parts));
 }
@@ -246,42 +247,56 @@ int32_t array_for(Step& step, std::string name, ElementType type, int32_t lanes,
 
 Stmt TileWriter::write(const std::vector<Expr>& exprs, const AccumulatorRegister& accumulators,
                        const Sink& sink) {
+  Part whole{{}, exprs};
+  for (const TileAxis& axis : axes_) whole.pieces.push_back(axis.pieces);
+  return write(std::vector<Part>{std::move(whole)}, accumulators, sink);
+}
+
+/// Finds what an expression reads, and gives what stays its registers.
+void TileWriter::hold(const Expr& expr) {
+  visit(expr, [&](const ExprNode& node) {
+    const auto* read = std::get_if<Read>(&node.is);
+    if (!read) return;
+    if (source_.in_registers && source_.in_registers(node, std::vector<Affine>(axes_.size())))
+      return;
+    if (std::any_of(held_.begin(), held_.end(), [&](const Held& h) { return h.read == &node; }))
+      return;
+    Held held{&node, dependence(node), -1};
+    if (stays(held) != Residence::in_place || axes_.empty()) {
+      std::vector<int64_t> shape;
+      if (stays(held) == Residence::held)
+        for (size_t i = 0; i < axes_.size(); ++i)
+          if (held.depends >> i & 1) shape.push_back(axes_[i].pieces.back().end);
+      // Two reads of one operand in an expression need registers of their own.
+      std::string name =
+          fmt::format("{}_", source_.nest.operands[static_cast<size_t>(read->operand)].name);
+      while (std::find(names_.begin(), names_.end(), name) != names_.end()) name += "_";
+      names_.push_back(name);
+      if (!axes_.empty())
+        held.array = array_for(source_.step, name, node.type, operand_lanes(), shape);
+    }
+    held_.push_back(held);
+  });
+}
+
+Stmt TileWriter::write(const std::vector<Part>& parts, const AccumulatorRegister& accumulators,
+                       const Sink& sink) {
   held_.clear();
   filled_.clear();
-  if (source_.leaves_lanes_out)
-    for (const Expr& e : exprs) find_filled(e);
-  std::vector<Stmt> parts;
-  std::vector<std::string> names;
-  for (const Expr& e : exprs)
-    visit(e, [&](const ExprNode& node) {
-      const auto* read = std::get_if<Read>(&node.is);
-      if (!read) return;
-      if (source_.in_registers && source_.in_registers(node, std::vector<Affine>(axes_.size())))
-        return;
-      if (std::any_of(held_.begin(), held_.end(), [&](const Held& h) { return h.read == &node; }))
-        return;
-      Held held{&node, dependence(node), -1};
-      if (stays(held) != Residence::in_place || axes_.empty()) {
-        std::vector<int64_t> shape;
-        if (stays(held) == Residence::held)
-          for (size_t i = 0; i < axes_.size(); ++i)
-            if (held.depends >> i & 1) shape.push_back(axes_[i].pieces.back().end);
-        // Two reads of one operand in an expression need registers of their own.
-        std::string name =
-            fmt::format("{}_", source_.nest.operands[static_cast<size_t>(read->operand)].name);
-        while (std::find(names.begin(), names.end(), name) != names.end()) name += "_";
-        names.push_back(name);
-        if (!axes_.empty())
-          held.array = array_for(source_.step, name, node.type, operand_lanes(), shape);
-      }
-      held_.push_back(held);
-    });
+  names_.clear();
+  for (const Part& part : parts)
+    for (const Expr& e : part.exprs) {
+      if (source_.leaves_lanes_out) find_filled(e);
+      hold(e);
+    }
+  std::vector<Stmt> code;
   const std::vector<Affine> none(axes_.size());
   for (Held& held : held_)
     if (held.array >= 0 && stays(held) == Residence::held)
-      parts.push_back(preload(held, 0, none, Piece{}));
-  parts.push_back(nest_loops(0, none, Piece{}, exprs, accumulators, sink));
-  return block(std::move(parts));
+      code.push_back(preload(held, 0, none, Piece{}));
+  for (const Part& part : parts)
+    code.push_back(nest_loops(0, none, Piece{}, part, accumulators, sink));
+  return block(std::move(code));
 }
 
 } // namespace volute::compiler

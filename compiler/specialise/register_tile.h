@@ -76,6 +76,14 @@ public:
                              const std::vector<ir::Affine>& registers, const Piece& vector)>;
   ir::Stmt write(const std::vector<ir::Expr>& exprs, const AccumulatorRegister& accumulators,
                  const Sink& sink);
+  /// What is computed at some of the tile's registers: those of the axes' pieces here.
+  struct Part {
+    std::vector<std::vector<Piece>> pieces; // by axis
+    std::vector<ir::Expr> exprs;
+  };
+  /// Parts that compute something else each. What several of them read is loaded once.
+  ir::Stmt write(const std::vector<Part>& parts, const AccumulatorRegister& accumulators,
+                 const Sink& sink);
 
   /// The subscripts of an access at a register: of lane 0, with the dimension that lanes run along
   /// (-1 when the access does not depend on the vector axis).
@@ -106,8 +114,8 @@ private:
                  const Piece& vector, const AccumulatorRegister& accumulators, Widened& done) const;
   ir::Stmt preload(Held& held, size_t depth, std::vector<ir::Affine> registers, Piece vector);
   ir::Stmt nest_loops(size_t depth, std::vector<ir::Affine> registers, Piece vector,
-                      const std::vector<ir::Expr>& exprs, const AccumulatorRegister& accumulators,
-                      const Sink& sink);
+                      const Part& part, const AccumulatorRegister& accumulators, const Sink& sink);
+  void hold(const ir::Expr& expr);
   std::vector<ir::Affine> held_index(const Held& held,
                                      const std::vector<ir::Affine>& registers) const;
   Residence stays(const Held& held) const { return residence(held.depends, axes_.size()); }
@@ -116,6 +124,7 @@ private:
   std::vector<TileAxis> axes_;
   double fill_;
   std::vector<Held> held_;
+  std::vector<std::string> names_;       // of arrays for operands
   std::set<const ir::ExprNode*> filled_; // reads that do not move, and are filled all the same
 };
 

@@ -138,6 +138,8 @@ private:
   /// All accumulators take their updates at once: one that others read is set after those.
   std::vector<size_t> order_of_sets(const std::vector<ir::Expr>& values) const;
   void redirect_packed(TileWriter::Source& source, const State& state) const;
+  /// The registers of elements that meet data for the current tap, by axis of the tile.
+  std::vector<std::vector<Piece>> active_pieces(const State& state) const;
   /// Writes code over the tile, or over its elements that meet data for the current tap.
   TileWriter writer(const State& state, const std::vector<ir::Affine>& base, bool only_active);
   /// The weight of a dot product as it is packed.
@@ -149,6 +151,11 @@ private:
   bool narrow_to_frame(State& state) const;
   /// The parallel axis of more than one element in the current tile that the constraint mentions.
   std::optional<ir::Var> tiled_axis(const ir::Constraint& c, const State& state) const;
+  /// What the accumulators become at one tap; nothing where it leaves them as they are.
+  std::vector<ir::Expr> updates(const State& state) const;
+  /// The same for all of the tile's elements that meet the tap; those that have a number of their
+  /// own each by itself.
+  void add_parts(std::vector<TileWriter::Part>& parts, const State& state) const;
   ir::Stmt update(const State& state);
 
   // ---- loops over taps -------------------------------------------------------------------------

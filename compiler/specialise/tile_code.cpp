@@ -125,13 +125,23 @@ void Specialiser::redirect_packed(TileWriter::Source& source, const State& state
   };
 }
 
+std::vector<std::vector<Piece>> Specialiser::active_pieces(const State& state) const {
+  std::vector<std::vector<Piece>> pieces;
+  for (const TileAxis& axis : frame_.axes) {
+    const Place& p = state.places[id(axis.axis)];
+    pieces.push_back(pieces_of(p.active_lo, p.active_hi, axis.lanes));
+  }
+  return pieces;
+}
+
 TileWriter Specialiser::writer(const State& state, const std::vector<Affine>& base,
                                bool only_active) {
   std::vector<TileAxis> axes = frame_.axes;
-  for (TileAxis& axis : axes) {
-    const Place& p = state.places[id(axis.axis)];
-    axis.pieces = only_active ? pieces_of(p.active_lo, p.active_hi, axis.lanes)
-                              : pieces_of(0, p.size, axis.lanes);
+  const std::vector<std::vector<Piece>> active = active_pieces(state);
+  for (size_t i = 0; i < axes.size(); ++i) {
+    TileAxis& axis = axes[i];
+    axis.pieces =
+        only_active ? active[i] : pieces_of(0, state.places[id(axis.axis)].size, axis.lanes);
     if (!only_active && plan_.across && axis.lanes) axis.pieces = {{0, 1, 0, axis.lanes}};
   }
   TileWriter::Source source{nest_, step_, base, nullptr, nullptr};
@@ -221,37 +231,47 @@ std::optional<Var> Specialiser::tiled_axis(const Constraint& c, const State& sta
   return std::nullopt;
 }
 
+std::vector<Expr> Specialiser::updates(const State& state) const {
+  if (has_numbers()) {
+    Expr update = weight_->put_in(nest_.accumulators.front().update, known(state));
+    return update ? std::vector<Expr>{std::move(update)} : std::vector<Expr>{};
+  }
+  if (weight_ && weight_->is_zero(known(state))) return {};
+  if (const std::optional<DotForm>& d = plan_.instruction.dot)
+    return {SourceGiver(source())(dot(d->ways, acc(d->type, 0), d->image, packed_weight()))};
+  std::vector<Expr> updates;
+  for (const Accumulator& a : nest_.accumulators) updates.push_back(a.update);
+  if (plan_.slide)
+    for (Expr& e : updates) e = substitute(e, plan_.loops.back().axis, state.loops.back());
+  return updates;
+}
+
+void Specialiser::add_parts(std::vector<TileWriter::Part>& parts, const State& state) const {
+  if (has_numbers())
+    for (const TileAxis& axis : frame_.axes) {
+      const Place& p = state.places[id(axis.axis)];
+      if (!weight_->moves_along(axis.axis) || p.active_hi - p.active_lo == 1) continue;
+      for (int64_t e = p.active_lo; e < p.active_hi; ++e) {
+        State one = state;
+        one.places[id(axis.axis)].active_lo = e, one.places[id(axis.axis)].active_hi = e + 1;
+        add_parts(parts, one);
+      }
+      return;
+    }
+  if (std::vector<Expr> values = updates(state); !values.empty())
+    parts.push_back({active_pieces(state), std::move(values)});
+}
+
 Stmt Specialiser::update(const State& state) {
   if (plan_.matrix) return add_matrices(state);
   for (const TileAxis& axis : frame_.axes)
     if (state.places[id(axis.axis)].active_lo >= state.places[id(axis.axis)].active_hi)
       return block({});
-  std::vector<Expr> updates;
-  for (const Accumulator& a : nest_.accumulators) updates.push_back(a.update);
-  if (has_numbers()) {
-    // Each element that has a number of its own by itself.
-    for (const TileAxis& axis : frame_.axes) {
-      const Place& p = state.places[id(axis.axis)];
-      if (!weight_->moves_along(axis.axis) || p.active_hi - p.active_lo == 1) continue;
-      std::vector<Stmt> elements;
-      for (int64_t e = p.active_lo; e < p.active_hi; ++e) {
-        State one = state;
-        one.places[id(axis.axis)].active_lo = e, one.places[id(axis.axis)].active_hi = e + 1;
-        elements.push_back(update(one));
-      }
-      return block(std::move(elements));
-    }
-    updates = {weight_->put_in(updates.front(), known(state))};
-    if (!updates.front()) return block({});
-  } else if (weight_ && weight_->is_zero(known(state))) {
-    return block({});
-  }
-  if (plan_.slide)
-    for (Expr& e : updates) e = substitute(e, plan_.loops.back().axis, state.loops.back());
+  std::vector<TileWriter::Part> parts;
+  add_parts(parts, state);
+  if (parts.empty()) return block({});
   const std::vector<Affine> base = bases(state.places);
-  if (const std::optional<DotForm>& d = plan_.instruction.dot)
-    updates = {SourceGiver(source())(dot(d->ways, acc(d->type, 0), d->image, packed_weight()))};
-  Stmt code = writer(state, base, true).write(updates, in_frame(nest_, frame_), set_accumulators());
+  Stmt code = writer(state, base, true).write(parts, in_frame(nest_, frame_), set_accumulators());
   code = block({std::move(code), prefetcher_.at_tap(base, state.loops)});
   for (const Constraint& c : state.guarded) code = stmt(When{c.value, 0, c.extent.number(), code});
   return counted(std::move(code));

@@ -1,5 +1,6 @@
 #include "compiler/specialise/tile_store.h"
 
+#include "compiler/nests/strides.h"
 #include "ir/walk.h"
 
 #include <fmt/format.h>
@@ -32,14 +33,18 @@ public:
 
   Stmt write(const std::vector<Place>& places) {
     if (frame_.store.kind == PlannedStore::Kind::transposed) {
-      for (const Accumulator& a : nest_.accumulators) {
-        turned_.push_back(static_cast<int32_t>(step_.arrays.size()));
-        step_.arrays.push_back({a.name + "_rows", a.type, frame_.lanes, {frame_.lanes}});
+      if (narrows_first()) {
+        const ElementType narrow = nest_.writes.front().value->type;
+        const std::string& name = nest_.accumulators.front().name;
+        narrowed_ = new_array(name + "_narrow", narrow, {frame_.lanes});
+        turned_.push_back(new_array(name + "_rows", narrow, {frame_.lanes}));
+      } else {
+        for (const Accumulator& a : nest_.accumulators)
+          turned_.push_back(new_array(a.name + "_rows", a.type, {frame_.lanes}));
       }
       if (frame_.across) {
-        sum_ = static_cast<int32_t>(step_.arrays.size());
         const Accumulator& a = nest_.accumulators.front();
-        step_.arrays.push_back({a.name + "_sum", a.type, frame_.lanes, {}});
+        sum_ = new_array(a.name + "_sum", a.type, {});
       }
       return turned_blocks(places, frame_.store.rows, 0, std::vector<Affine>(frame_.axes.size()),
                            Piece{});
@@ -51,6 +56,35 @@ public:
 
 private:
   static size_t id(Var var) { return static_cast<size_t>(var.id); }
+
+  int32_t new_array(std::string name, ElementType type, std::vector<int64_t> shape) {
+    step_.arrays.push_back({std::move(name), type, frame_.lanes, std::move(shape)});
+    return static_cast<int32_t>(step_.arrays.size()) - 1;
+  }
+
+  /// Whether results are made of the sums before these are turned: results that are narrower, of
+  /// which turning moves fewer bytes, and that need nothing which lies along the rows.
+  bool narrows_first() const {
+    if (nest_.accumulators.size() != 1 || nest_.writes.size() != 1 || nest_.writes.front().offset ||
+        frame_.across || !frame_.waiting.empty())
+      return false;
+    const ElementType narrow = nest_.writes.front().value->type;
+    constexpr int64_t shuffled = 16; // bytes, of the shortest vector that shuffles are made for
+    if (size_of(narrow) >= size_of(nest_.accumulators.front().type) ||
+        size_of(narrow) * frame_.lanes < shuffled)
+      return false;
+    bool may = true;
+    visit(with_initial(nest_.writes.front().value), [&](const ExprNode& node) {
+      const auto* read = std::get_if<Read>(&node.is);
+      if (!read) return;
+      const auto stride = [&](size_t axis) {
+        return stride_along(nest_, read->operand, read->index, frame_.axes[axis].axis);
+      };
+      may &= stride(frame_.store.rows) == 0 &&
+             (stride(frame_.vector) == 0 || stride(frame_.vector) == 1);
+    });
+    return may;
+  }
 
   Stmt finish(const std::vector<Place>& places, std::vector<TileAxis> axes,
               const AccumulatorRegister& accumulators) {
@@ -125,7 +159,8 @@ private:
   Stmt write_results(const std::vector<Place>& places, std::vector<TileAxis> axes,
                      const AccumulatorRegister& accumulators) {
     std::vector<Expr> values;
-    for (const Write& w : nest_.writes) values.push_back(with_initial(w.value));
+    for (const Write& w : nest_.writes)
+      values.push_back(narrowed_ < 0 ? with_initial(w.value) : acc(w.value->type, 0));
     for (const Write& w : nest_.writes)
       if (w.offset) values.push_back(w.offset);
     const std::vector<Affine> base = bases(places);
@@ -211,9 +246,14 @@ private:
                     const Piece& vector, int64_t begin, int32_t count) {
     std::vector<Stmt> parts;
     registers[rows] = begin;
-    for (size_t a = 0; a < turned_.size(); ++a)
-      parts.push_back(stmt(Transpose{turned_[a], frame_.accumulators[a], registers,
-                                     static_cast<int32_t>(rows), count}));
+    if (narrowed_ >= 0) {
+      parts.push_back(narrow(places, rows, registers, vector, count));
+      parts.push_back(stmt(Transpose{turned_.front(), narrowed_, {Affine(0)}, 0, count}));
+    } else {
+      for (size_t a = 0; a < turned_.size(); ++a)
+        parts.push_back(stmt(Transpose{turned_[a], frame_.accumulators[a], registers,
+                                       static_cast<int32_t>(rows), count}));
+    }
     std::vector<TileAxis> axes;
     for (size_t i = 0; i < frame_.axes.size(); ++i) {
       const Var axis = frame_.axes[i].axis;
@@ -227,16 +267,45 @@ private:
     if (frame_.across) parts.push_back(add_lanes());
     const AccumulatorRegister from_rows = [this](int32_t a, const std::vector<Affine>& at) {
       if (frame_.across) return reg(nest_.accumulators.front().type, frame_.lanes, sum_, {});
-      return reg(nest_.accumulators[static_cast<size_t>(a)].type, frame_.lanes,
-                 turned_[static_cast<size_t>(a)], {at.front()});
+      const int32_t rows_of = turned_[static_cast<size_t>(a)];
+      return reg(step_.arrays[static_cast<size_t>(rows_of)].type, frame_.lanes, rows_of,
+                 {at.front()});
     };
     parts.push_back(finish(places, std::move(axes), from_rows));
     return block(std::move(parts));
   }
 
+  /// The results of `count` of the tile's registers along `rows`, from the one at `registers` on.
+  Stmt narrow(std::vector<Place> places, size_t rows, const std::vector<Affine>& registers,
+              const Piece& vector, int32_t count) {
+    std::vector<TileAxis> axes;
+    for (size_t i = 0; i < frame_.axes.size(); ++i) {
+      const Var axis = frame_.axes[i].axis;
+      places[id(axis)].base += registers[i] * (i == frame_.vector ? frame_.lanes : 1);
+      if (i == rows) axes.push_back({axis, 0, pieces_of(0, count, 0), frame_.axes[i].name});
+      if (i == frame_.vector)
+        axes.push_back(
+            {axis, frame_.lanes, {{0, 1, vector.first, vector.count}}, frame_.axes[i].name});
+    }
+    const size_t along = rows < frame_.vector ? 0 : 1; // of the two, the one of rows
+    const std::vector<Affine> base = bases(places);
+    return TileWriter({nest_, step_, base, nullptr, nullptr}, std::move(axes))
+        .write(
+            {with_initial(nest_.writes.front().value)},
+            [&](int32_t, const std::vector<Affine>& at) {
+              std::vector<Affine> from = registers;
+              from[rows] += at[along];
+              return in_frame(nest_, frame_)(0, from);
+            },
+            [&](const auto& values, const auto& at, const Piece&) {
+              return stmt(Set{narrowed_, {at[along]}, values.front()});
+            });
+  }
+
   const Nest& nest_;
   Step& step_;
   const TileFrame& frame_;
+  int32_t narrowed_ = -1;       // register array of results that are turned, if those are
   std::vector<int32_t> turned_; // register arrays of turned accumulators
   int32_t sum_ = -1;            // of the sums of their lanes
 };

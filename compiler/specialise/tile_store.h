@@ -2,7 +2,8 @@
 //
 // A result that lies in memory along another axis than the one that was computed in lanes is turned
 // in registers first: 14 pixels x 16 channels become 16 channels x 14 pixels, and the finishing
-// expression runs on rows of pixels, which is how a channels-first result is stored.
+// expression runs on rows of pixels, which is how a channels-first result is stored. Narrow results
+// are made before that where they may be, so that fewer bytes are turned.
 #pragma once
 
 #include "compiler/nests/borders.h"

@@ -196,6 +196,23 @@ TEST_CASE("an inequality over whole numbers loses what no multiple reaches") {
   CHECK(bounds.minimum(3 * Affine(h) - 2 * Affine(k)) == 1);
 }
 
+TEST_CASE("the numbers that variables lie between answer where too many loops are clipped") {
+  // Each loop is clipped by the one around it, four ways: too many to follow to the end.
+  std::vector<Loop> loops = {{Var{0}, Range::of(0, 8)}};
+  Affine sum = Var{0};
+  for (int32_t id = 1; id < 12; ++id) {
+    const Affine outer = Var{id - 1};
+    loops.push_back({Var{id},
+                     {{{0, 1}, {outer - 3, 1}, {3 * outer - 20, 2}, {5 * outer - 32, 3}},
+                      {{8, 1}, {outer + 4, 1}, {3 * outer + 20, 2}, {5 * outer + 32, 3}}}});
+    sum += Var{id};
+  }
+  const Bounds bounds = inside(loops);
+  CHECK(bounds.is_inside(sum, 0, 12 * 7 + 1));
+  CHECK(bounds.minimum(sum));
+  CHECK_FALSE(bounds.is_inside(sum, 0, 8));
+}
+
 TEST_CASE("numbers too large to reason with give no answer instead of a wrong one") {
   constexpr int64_t huge = INT64_MAX;
   const Bounds bounds = inside({{h, Range::of(0, huge)}, {k, Range::of(INT64_MIN, 4)}});

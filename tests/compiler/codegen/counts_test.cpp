@@ -164,3 +164,25 @@ TEST_CASE("what is made of a tile's sums is not written out for each of its regi
     CHECK(kernel.report.text_bytes <= 3 * most_code_bytes);
   }
 }
+
+TEST_CASE("a requantized vector is clamped once, and looked at for no NaN") {
+  for (const std::string zero_point : {"", ", zero_point = 3"}) {
+    const std::string text =
+        "program @y(%x: u8[n=1, h=8, w=8, c=64], %w: i8[o=64, i=64, h=1, w=1],\n"
+        "    %b: i32[o=64]) {\n  %0 = conv %x, %w, %b\n"
+        "  %y = requantize %0 {scale = 0.01" +
+        zero_point + "} : u8[n=1, h=8, w=8, c=64]\n  return %y\n}\n";
+    compiler::CompileRequest request = tests::request_for("znver4");
+    request.assembly = true;
+    const Lines code = lines_of(compiler::compile(ir::parse(text).value(), request)->assembly);
+    const int64_t vectors = count(code, "\tvcvtdq2ps");
+    CHECK(vectors > 0);
+    CHECK(count(code, "\tvmaxps") == vectors);
+    CHECK(count(code, "\tvminps") == vectors);
+    CHECK(count(code, "\tvcvtps2dq") == vectors);
+    CHECK(count(code, "\tvpmovdb") == vectors);
+    CHECK(count(code, "\tvcmp") == 0);
+    CHECK(count(code, "\tvrndscale") == 0);
+    CHECK(count(code, "\tvaddps") == 0);
+  }
+}

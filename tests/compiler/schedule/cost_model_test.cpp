@@ -28,7 +28,8 @@ void check_counts(const Case& c, const char* target_text = "x86-64-v4") {
   ir::Nest nest = program.nests.back();
   const Schedule schedule = parse_schedules(c.schedule).value().at("");
   for (const auto& axes : schedule.flatten) nest = flatten(nest, axes).value();
-  const Plan plan = resolve(schedule, nest, target).value();
+  const std::optional<ConstantWeight> weight = ConstantWeight::of(nest, program.buffers);
+  const Plan plan = resolve(schedule, nest, target, weight ? &*weight : nullptr).value();
   const Counts predicted = count_work(nest, plan);
   const Specialised done =
       specialise(nest, plan, {program.buffers, static_cast<int32_t>(program.buffers.size()), 0})
@@ -104,6 +105,13 @@ TEST_CASE("poolings, depthwise and element-wise nests are counted likewise") {
       {"program @p(%x: f32[n=1, h=9, w=11, c=37], %z: f32[n=1, h=9, w=11, c=37]) { %0 = add "
        "%x, %z %y = relu %0 return %y }",
        "flatten n, h, w, c; for nhwc by 32; registers nhwc 32 vector 16"});
+}
+
+TEST_CASE("a tap whose weights stand in the code is loaded once for all numbers that it meets") {
+  check_counts(
+      {"program @p(%x: f32[n=1, c=1, h=11, w=64]) { %w = const [1, 2, 3, 4, 5, 6, 7, 8, 9, "
+       "8, 7, 6] : f32[o=2, i=1, h=3, w=2] %y = conv %x, %w return %y }",
+       "for h, o by 2, w by 32, kh unroll, kw unroll; registers o 2, w 32 vector 16"});
 }
 
 TEST_CASE("taps that slide read each row once, and what is held for them once a tap") {

@@ -81,6 +81,17 @@ TEST_CASE("of three axes of a tile, one register serves what moves with the oute
   CHECK(p.read("w").residence == Residence::held);
 }
 
+TEST_CASE("the registers of a tile are told without a plan") {
+  for (const char* program : {channels_last, channels_first})
+    for (const char* tile : {"w 6, o 32 vector 16", "o 3, w 18 vector 16", "o 16 vector 16",
+                             "h 2, w 3, o 16 vector 16", "o 2, h 5, w 32 vector 8"}) {
+      const Planned p =
+          plan_of(program, std::string("registers ") + tile + "; for n, h, o, w, kh, kw, i");
+      CAPTURE(program, tile);
+      CHECK(registers_needed(NestFacts(p.nest), p.plan.tile) == p.plan.registers_needed(p.nest));
+    }
+}
+
 TEST_CASE("how lanes come from memory follows from the stride and the target") {
   const std::string pixels = "for h, o by 4, w by 16, i, kh, kw; registers o 4, w 16 vector 16";
   CHECK(plan_of(channels_first, pixels).read("x").arrival == Arrival::deinterleaved);

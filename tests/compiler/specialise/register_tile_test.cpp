@@ -32,8 +32,11 @@ ir::Nest product() {
   return nest;
 }
 
-/// The code for one step of the sum over a tile at w = 0, o = 0, i = 2.
-std::string code(const ir::Nest& nest, std::vector<TileAxis> axes) {
+using Parts = std::vector<TileWriter::Part>;
+
+/// The code for one step of the sum over a tile at w = 0, o = 0, i = 2; of some parts of it, if
+/// there are any.
+std::string code(const ir::Nest& nest, std::vector<TileAxis> axes, const Parts& parts = {}) {
   ir::Step step;
   step.name = "step";
   step.vars = {"item"};
@@ -53,11 +56,12 @@ std::string code(const ir::Nest& nest, std::vector<TileAxis> axes) {
   const AccumulatorRegister sums = [&](int32_t, const std::vector<Affine>& registers) {
     return ir::reg(f32, lanes, 0, registers);
   };
-  step.body = writer.write(
-      {nest.accumulators[0].update}, sums,
-      [](const std::vector<ir::Expr>& values, const std::vector<Affine>& registers, const Piece&) {
-        return stmt(ir::Set{0, registers, values[0]});
-      });
+  const TileWriter::Sink set = [](const std::vector<ir::Expr>& values,
+                                  const std::vector<Affine>& registers, const Piece&) {
+    return stmt(ir::Set{0, registers, values[0]});
+  };
+  step.body = parts.empty() ? writer.write({nest.accumulators[0].update}, sums, set)
+                            : writer.write(parts, sums, set);
   std::vector<ir::Buffer> buffers(3);
   const char* const names[] = {"x", "k", "y"};
   for (size_t b = 0; b < 3; ++b) buffers[b].name = names[b];
@@ -122,5 +126,20 @@ TEST_CASE("the last vector of a tile reads only the elements that there are") {
     x_ = splat x[w_r, 2]
     acc[w_r][0] = fma(x_, k_[0], acc[w_r][0])
     acc[w_r][1] = fma(x_, k_[1], acc[w_r][1])
+)");
+}
+
+TEST_CASE("elements that compute something else each share what they read") {
+  const ir::Expr pixels = ir::read(f32, 0, {w, i}), sum = ir::acc(f32, 0);
+  const auto times = [&](double number) { return std::vector{fma(pixels, ir::imm(number), sum)}; };
+  const auto vectors = pieces_of(0, 16, 8);
+  CHECK(code(product(), {{o, 0, pieces_of(0, 3, 0), "o_r"}, {w, 8, vectors, "w_v"}},
+             {{{pieces_of(0, 1, 0), vectors}, times(2)},
+              {{pieces_of(2, 3, 0), vectors}, times(5)}}) ==
+        R"(registers acc[3][2]: f32x8
+  registers x_[2]: f32x8
+  unroll w_v in 0..2:  x_[w_v] = load x[8*w_v, 2] x8 along dim 0
+  unroll w_v in 0..2:  acc[0][w_v] = fma(x_[w_v], 2, acc[0][w_v])
+  unroll w_v in 0..2:  acc[2][w_v] = fma(x_[w_v], 5, acc[2][w_v])
 )");
 }
