@@ -9,7 +9,8 @@
 //
 //     VOLUTE_FUZZ_SECONDS=1200 VOLUTE_FUZZ_SEED=7 ctest -R fuzz/differential
 //
-// runs longer, and from another seed. Each case has a seed of its own, told when it fails.
+// runs each of the two longer, and from another seed. Each case has a seed of its own, told when it
+// fails.
 //
 // What the generators draw was widened where faults were found that they could not find:
 //
@@ -343,8 +344,9 @@ public:
   using Wanted = std::function<bool(const ir::Program&)>;
 
   /// So many programs each day, the same ones, so that a change of a result is a change of the
-  /// code; as many as there is time for where the environment says how long.
-  void run(uint64_t everyday_programs, const Wanted& wanted) {
+  /// code; as many as there is time for where the environment says how long. Whether they were
+  /// enough to tell what is drawn.
+  bool run(uint64_t everyday_programs, const Wanted& wanted) {
     const uint64_t seconds = number_from("VOLUTE_FUZZ_SECONDS", 0);
     const auto stop = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
     const auto goes_on = [&] {
@@ -361,11 +363,12 @@ public:
       ++programs;
       check_schedules(std::move(one), dice);
     }
-    if (seconds == 0) return;
+    if (seconds == 0) return true;
     std::cout << fmt::format("{} programs, {} kernels, {} schedules refused:\n", programs, kernels,
                              refused);
     for (const auto& [words, count] : refusals_)
       std::cout << fmt::format("{:6} {}\n", count, words);
+    return programs >= everyday_programs;
   }
 
   uint64_t programs = 0;
@@ -404,25 +407,25 @@ private:
 TEST_CASE("random programs under random schedules agree from the reference down to the kernel") {
   std::set<std::string> operators;
   Trial trial;
-  trial.run(350, [&](const ir::Program& program) {
+  const bool enough = trial.run(350, [&](const ir::Program& program) {
     for (const ir::Statement& s : program.statements) operators.emplace(ir::name(s.operation));
     return true;
   });
   CHECK(trial.kernels > trial.refused);
-  CHECK(operators.size() == ir::operators().size()); // each of them is drawn
+  if (enough) CHECK(operators.size() == ir::operators().size());
 }
 
 TEST_CASE("so do convolutions of split tensors, in groups and transposed") {
   std::map<std::string, int> drawn;
   Trial trial;
-  trial.run(100, [&](const ir::Program& program) {
+  const bool enough = trial.run(100, [&](const ir::Program& program) {
     const std::set<std::string> kinds = cut_convolutions(program);
     for (const std::string& kind : kinds) ++drawn[kind];
     return !kinds.empty();
   });
   CHECK(trial.kernels > trial.refused);
   for (const std::string& kind : kinds_of_cut_convolutions()) {
-    CAPTURE(kind, drawn[kind]);
-    CHECK(drawn[kind] >= 10);
+    CAPTURE(kind);
+    if (enough) CHECK(drawn[kind] >= 10);
   }
 }
