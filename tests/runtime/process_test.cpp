@@ -243,7 +243,9 @@ TEST_CASE("signals are the host's: no handler and no mask is set, and interrupte
     ++own;
     for (const int signal : {SIGINT, SIGTERM, SIGALRM, SIGCHLD, SIGUSR1, SIGPIPE, SIGRTMIN})
       CHECK(is_blocked(mask, signal));
+#if !defined(__SANITIZE_THREAD__) // which begins a thread of its own that takes nothing
     for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGPROF}) CHECK(!is_blocked(mask, signal));
+#endif
   }
   CHECK(own >= 2);
 
