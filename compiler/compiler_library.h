@@ -21,6 +21,10 @@ struct CompilerLibrary {
   /// to LLVM's objects: codegen/compiling.h.
   void (*end_thread)();
   void (*end_process)();
+  /// A fork that began while this was loaded: codegen/compiling.h.
+  void (*before_fork)();
+  void (*after_fork)();
+  void (*after_fork_in_child)();
   /// Of the LLVM that is really there, which llvm_version() need not be where it is a library that
   /// the system brings.
   const char* (*llvm_version)();

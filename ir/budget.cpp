@@ -28,10 +28,11 @@ double thread_seconds() {
 }
 
 /// Of the process: what is asked for and not given back, in all arenas and in mappings of glibc's.
+// Where another allocator stands in for glibc's, the first to ask sets glibc's up: the thread that
+// loads this, before there is another.
+[[maybe_unused]] const struct mallinfo2 first = mallinfo2();
+
 int64_t heap_bytes() {
-  // Where another allocator stands in for glibc's, the first to ask sets glibc's up: one thread
-  // only.
-  [[maybe_unused]] static const struct mallinfo2 first = mallinfo2();
   const struct mallinfo2 info = mallinfo2();
   return static_cast<int64_t>(info.uordblks + info.hblkhd);
 }

@@ -50,11 +50,12 @@ std::string value_type_text(ElementType type, int32_t lanes) {
 }
 
 bool is_reserved(std::string_view word) {
-  static const std::set<std::string_view> words = {
+  constexpr std::string_view words[] = {
       "inf",   "nan",     "load",     "splat", "transpose", "let",     "for",  "unroll", "when",
       "store", "scatter", "prefetch", "fence", "registers", "scratch", "step", "nest"};
   const std::string_view element = word.substr(0, word.find('x'));
-  return words.count(word) > 0 || element_type_from(element).has_value();
+  return std::find(std::begin(words), std::end(words), word) != std::end(words) ||
+         element_type_from(element).has_value();
 }
 
 std::string name_text(std::string_view name) {

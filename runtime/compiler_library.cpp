@@ -75,15 +75,22 @@ std::atomic<bool> is_ending{false};
 thread_local bool loads_now = false;
 
 // Whoever forks waits for a loading under way: a child has not the thread that would end it, and
-// no library that is half there.
-void wait_for_loading() {
+// no library that is half there. What was loaded in the meantime would have been asked to wait as
+// well, had it been there when the fork began.
+void before_fork() {
   if (!loads_now) mutex.lock();
+  if (const CompilerLibrary* library = loaded.load()) library->before_fork();
 }
-void let_loading_go_on() {
+void after_fork() {
+  if (const CompilerLibrary* library = loaded.load()) library->after_fork();
+  if (!loads_now) mutex.unlock();
+}
+void after_fork_in_child() {
+  if (const CompilerLibrary* library = loaded.load()) library->after_fork_in_child();
   if (!loads_now) mutex.unlock();
 }
 [[maybe_unused]] const bool forks_wait =
-    pthread_atfork(wait_for_loading, let_loading_go_on, let_loading_go_on) == 0;
+    pthread_atfork(before_fork, after_fork, after_fork_in_child) == 0;
 
 // A thread may end because it has called exit(), of which the first thing is that what belongs to
 // it is destroyed. So what is being loaded is waited for; and when it is the main thread, which

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <pthread.h>
 #include <unistd.h>
+#include <utility>
 
 namespace volute::compiler {
 namespace {
@@ -27,19 +28,10 @@ void wait_for_others() {
 // thread that would end it.
 std::mutex first;
 thread_local bool prepares_now = false;
+thread_local bool forks_now = false; // and holds it
 
-void wait_for_first() {
-  if (!prepares_now) first.lock();
-}
-void let_first_go_on() {
-  if (!prepares_now) first.unlock();
-}
-void forget_others() {
-  let_first_go_on();
-  under_way.store(own);
-}
 [[maybe_unused]] const bool forks_wait =
-    pthread_atfork(wait_for_first, let_first_go_on, forget_others) == 0;
+    pthread_atfork(before_fork, after_fork, after_fork_in_child) == 0;
 
 // Functions run at exit in the reverse of the order in which they were registered, and LLVM
 // registers the destructors of many objects when it first meets them. This one has to come after
@@ -97,6 +89,21 @@ Compiling::Compiling(const Target& target) {
 void watch_this_thread() {
   static thread_local const Watch watch;
   (void)&watch;
+}
+
+void before_fork() {
+  if (prepares_now || forks_now) return;
+  first.lock();
+  forks_now = true;
+}
+
+void after_fork() {
+  if (std::exchange(forks_now, false)) first.unlock();
+}
+
+void after_fork_in_child() {
+  after_fork();
+  under_way.store(own);
 }
 
 void end_compiling() { wait_for_others(); }

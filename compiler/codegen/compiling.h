@@ -39,4 +39,11 @@ void watch_this_thread();
 void end_thread();
 void end_compiling();
 
+/// fork() calls these by itself, once this is loaded. Whoever loads it calls them too: a fork that
+/// has begun to wait for the loading knows nothing of them. Calling them twice is calling them
+/// once.
+void before_fork();
+void after_fork();
+void after_fork_in_child();
+
 } // namespace volute::compiler

@@ -21,8 +21,9 @@ const char* loaded_llvm() {
   return text.c_str();
 }
 
-constexpr CompilerLibrary library = {compile,        compile,    compile,       list_llvm,
-                                     passes_to_code, end_thread, end_compiling, loaded_llvm};
+constexpr CompilerLibrary library = {
+    compile,       compile,     compile,    list_llvm,           passes_to_code, end_thread,
+    end_compiling, before_fork, after_fork, after_fork_in_child, loaded_llvm};
 
 } // namespace
 } // namespace volute::compiler

@@ -41,14 +41,18 @@ const llvm::Target& x86() {
   return *target;
 }
 
-// Passes of LLVM's that look for what no kernel has (exceptions, garbage collection, calls that are
-// instrumented, probes, code for other systems) or mend what other CPUs get wrong. Each would go
+// Passes of LLVM's that look for what no kernel has: exceptions, garbage collection, calls that are
+// instrumented, probes, code for other systems, masks kept as integers, branches that are better
+// moves or moves that are better branches; or that mend what other CPUs get wrong. Each would go
 // over every function to find nothing. Names as LLVM has them: machine_test holds this list to
 // LLVM's own, and the code to what it would be with all of them.
 constexpr std::string_view left_out[] = {
     "Analyze Machine Code For Garbage Collection",
     "Argument Stack Rebase",
+    "Constant Hoisting",
     "Contiguously Lay Out Funclets",
+    "Early If-Conversion",
+    "Early Tail Duplication",
     "Exception handling preparation",
     "Expand Atomic instructions",
     "Expand indirectbr instructions",
@@ -63,12 +67,14 @@ constexpr std::string_view left_out[] = {
     "Insert fentry calls",
     "Insert stack protectors",
     "Instrument function entry/exit with calls to e.g. mcount() (post inlining)",
+    "Interleaved Access Pass",
     "Live DEBUG_VALUE analysis",
     "Local Dynamic TLS Access Clean-up",
     "Local Stack Slot Allocation",
     "Lower Garbage Collection Instructions",
     "Machine Sanitizer Binary Metadata",
     "Merge contiguous icmps into a memcmp",
+    "Optimize machine instruction PHIs",
     "Partially inline calls to library functions",
     "Prepare callbr",
     "Pseudo Probe Inserter",
@@ -81,21 +87,26 @@ constexpr std::string_view left_out[] = {
     "Stack Frame Layout Analysis",
     "StackMap Liveness Analysis",
     "TLS Variable Hoist",
+    "Tail Duplication",
     "Type-Based Alias Analysis",
     "Unpack machine instruction bundles",
     "X86 Atom pad short functions",
     "X86 Discriminate Memory Operands",
+    "X86 Domain Reassignment Pass",
     "X86 FP Stackifier",
     "X86 Indirect Branch Tracking",
     "X86 Indirect Thunks",
     "X86 Insert Cache Prefetches",
+    "X86 LEA Optimize",
     "X86 Load Value Injection (LVI) Load Hardening",
     "X86 Load Value Injection (LVI) Ret-Hardening",
     "X86 Optimize Call Frame",
     "X86 PIC Global Base Reg Initialization",
+    "X86 Partial Reduction",
     "X86 Return Thunks",
     "X86 Speculative Execution Side Effect Suppression",
     "X86 Windows Fixup Buffer Security Check",
+    "X86 cmov Conversion",
     "X86 insert wait instruction",
     "X86 speculative load hardening",
 };

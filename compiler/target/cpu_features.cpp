@@ -134,6 +134,9 @@ const std::vector<std::string_view>& feature_names() {
   return names;
 }
 
+// Made while this is loaded: a child of fork() must not find a thread of its parent's making them.
+[[maybe_unused]] static const bool are_names_made = (feature_names(), true);
+
 std::optional<FeatureSet> feature_from(std::string_view name) {
   const FeatureSet set = bit_of(name);
   if (set == 0) return std::nullopt;

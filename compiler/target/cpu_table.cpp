@@ -108,6 +108,9 @@ const std::vector<Cpu>& cpu_table() {
   return table;
 }
 
+// Made while this is loaded: a child of fork() must not find a thread of its parent's making it.
+[[maybe_unused]] static const bool is_table_made = (cpu_table(), true);
+
 const Cpu* find_cpu(std::string_view name) {
   for (const Cpu& cpu : cpu_table())
     if (cpu.name == name) return &cpu;
