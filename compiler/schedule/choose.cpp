@@ -241,8 +241,13 @@ private:
     for (const TileShape& tile : tiles)
       for (int64_t block = 32; block <= 256 && 2 * block <= summed->extent.number(); block *= 2)
         for (const int64_t panels : {1, 2, 4})
-          for (const bool space_inside : {false, true})
-            score(tile, builder_->blocked(tile, *summed, block, *made, panels, space_inside));
+          for (const bool space_inside : {false, true}) {
+            score(tile, builder_->blocked(tile, *summed, block, *made, panels, space_inside, 0));
+            const int64_t channels = panels * (tile.v == made ? tile.size : tile.rows);
+            if (const int64_t rows = builder_->rows_that_wait(channels, l2 / 2))
+              score(tile,
+                    builder_->blocked(tile, *summed, block, *made, panels, space_inside, rows));
+          }
     sort();
   }
 

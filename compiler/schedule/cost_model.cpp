@@ -448,18 +448,30 @@ private:
     return cycles;
   }
 
-  /// Sums that wait come from L2 and go there at every trip of the loops outside.
+  /// Sums that wait come from where they all have room, and go there, at every trip of the loops
+  /// outside.
   double partial_sum_cycles() const {
-    double trips = 0;
-    for (size_t i = 0; i < plan_.first_tap(); ++i)
-      if (plan_.loops[i].reduction)
-        trips = std::max(trips, 1.0) * static_cast<double>(plan_.loops[i].trips());
+    double trips = 0, bytes = 0, together = 1;
+    std::map<int32_t, int64_t> inside; // elements of each axis, for which sums wait together
+    for (size_t i = 0; i < plan_.first_tap(); ++i) {
+      const PlanLoop& loop = plan_.loops[i];
+      if (loop.reduction)
+        trips = std::max(trips, 1.0) * static_cast<double>(loop.trips());
+      else if (trips == 0)
+        inside[loop.axis.id] = loop.tile;
+    }
     if (trips == 0) return 0;
-    double bytes = 0;
     for (const Accumulator& a : nest_.accumulators) bytes += static_cast<double>(size_of(a.type));
-    for (const NestAxis& axis : nest_.axes)
-      if (!axis.reduction) bytes *= static_cast<double>(axis.extent.number());
-    return (2 * trips + 2) * bytes / l2_bytes_per_cycle;
+    together *= bytes;
+    for (const NestAxis& axis : nest_.axes) {
+      if (axis.reduction) continue;
+      const int64_t extent = axis.extent.number();
+      const auto cut = inside.find(axis.var.id);
+      bytes *= static_cast<double>(extent);
+      together *= static_cast<double>(cut == inside.end() ? extent : std::min(extent, cut->second));
+    }
+    const bool in_l2 = together <= static_cast<double>(target_.l2_bytes);
+    return (2 * trips + 2) * bytes / (in_l2 ? l2_bytes_per_cycle : l3_bytes_per_cycle);
   }
 
   /// Every reduction loop that is not unrolled turns over and ends.

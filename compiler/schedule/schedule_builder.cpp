@@ -170,8 +170,22 @@ void ScheduleBuilder::add_prefetch(Schedule& schedule, const NestAxis& v, const 
   }
 }
 
+int64_t ScheduleBuilder::rows_that_wait(int64_t channels, int64_t bytes) const {
+  int64_t rows = 0, of_a_row = channels;
+  for (const Accumulator& a : nest_.accumulators) of_a_row *= size_of(a.type);
+  for (const NestAxis* axis : parallel_axes(LoopOrder::usual)) {
+    if (!is_space(*axis)) continue;
+    if (rows == 0)
+      rows = axis->extent.number();
+    else
+      of_a_row *= axis->extent.number();
+  }
+  return rows * of_a_row <= bytes ? 0 : std::max<int64_t>(bytes / of_a_row, 1);
+}
+
 Schedule ScheduleBuilder::blocked(const TileShape& tile, const NestAxis& summed, int64_t block,
-                                  const NestAxis& made, int64_t panels, bool space_inside) const {
+                                  const NestAxis& made, int64_t panels, bool space_inside,
+                                  int64_t rows) const {
   Schedule schedule = for_tile(tile, LoopOrder::usual);
   schedule.prefetch.clear();
   std::vector<LoopDirective> items, space, taps;
@@ -185,6 +199,13 @@ Schedule ScheduleBuilder::blocked(const TileShape& tile, const NestAxis& summed,
     } else if (axis.var != made.var) {
       items.push_back(loop);
     }
+  }
+  if (rows > 0) { // whole register tiles of them
+    const NestAxis& outermost = *nest_.axis(space.front().axis);
+    const int64_t of_tile = tile.v->var == outermost.var             ? tile.size
+                            : tile.u && tile.u->var == outermost.var ? tile.rows
+                                                                     : 1;
+    items.push_back({space.front().axis, std::max(rows / of_tile, int64_t{1}) * of_tile, 1, true});
   }
   LoopDirective channels{name(made)};
   const int64_t panel = tile.v == &made ? tile.size : tile.rows;

@@ -5,6 +5,7 @@
 #include "compiler/schedule/choose.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
+#include "tests/support/stages.h"
 
 #include <fmt/format.h>
 
@@ -163,4 +164,15 @@ TEST_CASE("a dot product of bf16 is predicted faster than widening where its ins
   CHECK(gain(dense, "znver4") > 1.5);
   CHECK(gain(grouped, "znver4") > 1.3);
   CHECK(gain(dense, "emeraldrapids-amx-tile") < 0.8);
+}
+
+TEST_CASE("sums that wait between blocks of channels have room in L2") {
+  const std::string target = "znver4";
+  const compiler::Stages stages = tests::stages_of(
+      "program @p(%x: f32[n=1, c=512, h=52, w=52], %w: f32[i=512, o=256, h=2, w=2]) { %y = "
+      "conv_transpose %x, %w {stride = 2} return %y }",
+      target);
+  const int64_t waiting = stages.loops.steps.back().scratch_bytes;
+  CHECK(waiting > 0); // it is blocked
+  CHECK(waiting <= parse_target(target).value().l2_bytes);
 }
