@@ -9,6 +9,7 @@
 #include "ir/short_list.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <initializer_list>
 #include <map>
@@ -139,7 +140,7 @@ public:
     if (plan_.matrix) add("tiles", target_.tile_configure_cycles);
     add("borders", border_cycles());
     add("sums", partial_sum_cycles());
-    add("waited", waited_for * l3_cycles_ * std::max(1.0, rows_at_a_time() / most_streams));
+    add("waited", waited_for * l3_cycles_ * std::max(1.0, rows_at_a_time() / rows_foreseen()));
     add("rows", row_requests(near, far));
     for (const char* besides : {"tiles", "loops", "stores", "borders", "sums", "waited", "rows"})
       cost_.cycles += cost_.term(besides);
@@ -499,16 +500,22 @@ private:
            static_cast<double>(plan_.across ? blocks : blocks * lanes_);
   }
 
+  /// Turning rows whose lanes are sums and adding them up: of few rows most lanes are empty, and
+  /// the code works on the others alone. Measured on Zen 4 with 1 to 16 rows of 8 and of 16 lanes.
+  double sum_of_lanes(const TileSizes& size) const {
+    const int64_t most = std::min<int64_t>(size.registers[plan_.store.rows], lanes_);
+    const double rows = static_cast<double>(std::bit_ceil(static_cast<uint64_t>(most)));
+    const double share = static_cast<double>(lanes_) /
+                         static_cast<double>(target_.lanes(widest_in_registers(nest_)));
+    return 2 * (std::log2(static_cast<double>(lanes_)) + rows) * share;
+  }
+
   double store_cycles(const TileSizes& size, double all) const {
     if (plan_.store.kind == PlannedStore::Kind::vectors) return all / rates_.store;
     if (plan_.store.kind == PlannedStore::Kind::lanes)
       return all * static_cast<double>(lanes_) * lane_store;
     // Transposed: log2(lanes) shuffles a row, then rows of the unrolled axis.
-    if (plan_.across) // turned, added up, stored
-      return stored_registers(size, all) *
-             (static_cast<double>(lanes_) *
-                  (std::log2(static_cast<double>(lanes_)) * transposing + 1) +
-              1 / rates_.store);
+    if (plan_.across) return stored_registers(size, all) * (sum_of_lanes(size) + 1 / rates_.store);
     return stored_registers(size, all) *
            (std::log2(static_cast<double>(lanes_)) * transposing + 1 / rates_.store);
   }
@@ -542,9 +549,18 @@ private:
 
   /// Rows of the image that a tile walks side by side.
   double rows_at_a_time() const {
-    if (!plan_.slide) return 1;
-    return static_cast<double>(plan_.slide->rows(plan_.tile[plan_.slide->tile].registers()));
+    if (plan_.slide)
+      return static_cast<double>(plan_.slide->rows(plan_.tile[plan_.slide->tile].registers()));
+    if (!plan_.across) return 1;
+    double most = 1; // of the operands that come from afar
+    for (const PlannedRead& read : plan_.reads)
+      if (read.read.operand != weight_of(nest_))
+        most = std::max(most, static_cast<double>(read.registers));
+    return most;
   }
+  /// Where lanes are neighbours in a row, prefetchers follow the row that is read on and on: of
+  /// three pixels side by side each waits a little, of eight four times as long.
+  double rows_foreseen() const { return plan_.across ? 2 : most_streams; }
 
   int64_t element_bytes(int32_t operand) const {
     return size_of(nest_.operands[static_cast<size_t>(operand)].element);

@@ -176,3 +176,12 @@ TEST_CASE("sums that wait between blocks of channels have room in L2") {
   CHECK(waiting > 0); // it is blocked
   CHECK(waiting <= parse_target(target).value().l2_bytes);
 }
+
+TEST_CASE("of few results channels last, lanes are parts of a sum, of pixels read one by one") {
+  const Choice choice = choice_for(
+      "program @p(%x: f32[n=1, h=388, w=388, c=64], %w: f32[o=2, i=64, h=1, w=1]) { %y = conv %x, "
+      "%w return %y }",
+      "znver4");
+  CHECK(choice.schedule.registers.back().axis == "i");
+  CHECK(choice.schedule.registers.front().size <= 3);
+}
