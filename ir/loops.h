@@ -116,10 +116,12 @@ struct Transpose {
   int32_t count = 0;
 };
 
-/// Values loaded before are not kept in registers past this point; `sums`: nor are multiply-adds of
-/// before left for later, which would keep what they read.
+/// Values loaded before are not kept in registers past this point. What else is not: multiply-adds
+/// of before, left for later, which would keep what they read (`sums`); numbers, in what follows
+/// inside the same loop (`numbers`).
 struct Fence {
-  bool sums = false;
+  enum class Kind : uint8_t { loads, sums, numbers };
+  Kind kind = Kind::loads;
 };
 
 /// Asks for the line that holds element `offset` of the view, which need not exist: it is not an

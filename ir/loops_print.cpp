@@ -226,7 +226,10 @@ private:
     return {};
   }
 
-  Lines simple(const Fence& fence) const { return {{}, fence.sums ? "fence sums" : "fence", {}}; }
+  Lines simple(const Fence& fence) const {
+    constexpr const char* words[] = {"fence", "fence sums", "fence numbers"};
+    return {{}, words[static_cast<size_t>(fence.kind)], {}};
+  }
   Lines simple(const Block&) const { return {}; }
   Lines simple(const For&) const { return {}; }
   Lines simple(const When&) const { return {}; }

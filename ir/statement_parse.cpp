@@ -73,9 +73,12 @@ Stmt StatementParser::parse(LineCursor& line) {
     line.advance();
     return stmt(Fence{});
   }
-  if (line.is("fence") && line.token(1).is("sums") && line.token(2).kind == LineToken::Kind::end) {
+  for (const auto& [word, kind] :
+       {std::pair("sums", Fence::Kind::sums), std::pair("numbers", Fence::Kind::numbers)}) {
+    if (!line.is("fence") || !line.token(1).is(word) || line.token(2).kind != LineToken::Kind::end)
+      continue;
     line.advance(), line.advance();
-    return stmt(Fence{true});
+    return stmt(Fence{kind});
   }
   if (line.is("store") && is_word) return store(line);
   if (line.is("prefetch") && is_word) return prefetch(line);

@@ -2,6 +2,7 @@
 
 #include "runtime/compiler_library.h"
 #include "runtime/fork_count.h"
+#include "runtime/own_threads.h"
 
 #include <atomic>
 #include <chrono>
@@ -72,6 +73,7 @@ void in_background(std::function<void()> work, int most_threads) {
     ++here.threads;
   }
   try {
+    const MakingOwnThreads making;
     std::thread([&here] { work_off(here); }).detach();
     return;
   } catch (const std::system_error&) {

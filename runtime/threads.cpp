@@ -3,6 +3,7 @@
 #include "runtime/float_control.h"
 #include "runtime/fork_count.h"
 #include "runtime/late_library.h"
+#include "runtime/own_threads.h"
 
 #include <fmt/format.h>
 #include <pthreadpool.h>
@@ -84,8 +85,7 @@ struct Threads::Pool {
   pthreadpool_t workers(int count) const {
     Team* team = team_.load(std::memory_order_acquire);
     while (!team || team->started_in != fork_count()) {
-      auto started = std::make_unique<Team>(
-          Team{pthreadpool().create(static_cast<size_t>(count)), fork_count()});
+      auto started = start(count);
       if (!started->workers) return nullptr;
       if (team_.compare_exchange_strong(team, started.get())) return started.release()->workers;
       pthreadpool().destroy(started->workers); // another thread was faster
@@ -94,6 +94,12 @@ struct Threads::Pool {
   }
 
 private:
+  static std::unique_ptr<Team> start(int count) {
+    const PthreadPool& pool = pthreadpool();
+    const MakingOwnThreads making;
+    return std::make_unique<Team>(Team{pool.create(static_cast<size_t>(count)), fork_count()});
+  }
+
   mutable std::atomic<Team*> team_{nullptr};
 };
 

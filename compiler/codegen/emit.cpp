@@ -3,6 +3,7 @@
 #include "compiler/codegen/codegen.h"
 #include "compiler/codegen/emit_address.h"
 #include "compiler/codegen/emit_lines.h"
+#include "compiler/codegen/emit_numbers.h"
 #include "compiler/codegen/emit_registers.h"
 #include "compiler/codegen/emit_tiles.h"
 #include "compiler/codegen/emit_values.h"
@@ -34,6 +35,8 @@ struct ProgramMemory {
   std::vector<llvm::Value*> tables;
 };
 
+bool is_shift(BinaryFn fn) { return fn == BinaryFn::shift_left || fn == BinaryFn::shift_right; }
+
 class StepEmitter {
 public:
   StepEmitter(const LoopProgram& program, size_t step, const Target& target,
@@ -41,7 +44,8 @@ public:
               const LoopsText* text)
       : program_(program), step_(program.steps[step]), function_(function), memory_(memory),
         b_(function->getContext()), values_(b_, target), address_(b_, step_),
-        tiles_(b_, step_, address_, target), lines_(b_, scope, step_, text, step) {
+        tiles_(b_, step_, address_, target), lines_(b_, scope, step_, text, step),
+        pool_(b_, step_.name + ".numbers") {
     for (const RegisterArray& array : step_.arrays)
       registers_.emplace_back(static_cast<size_t>(array.count()));
     holds_sums_.resize(step_.arrays.size());
@@ -79,6 +83,7 @@ public:
     }
     b_.SetInsertPoint(done);
     b_.CreateRet(b_.getInt32(0));
+    pool_.finish();
   }
 
 private:
@@ -169,7 +174,11 @@ private:
                    [&](const Transpose& turn) { transpose(turn); },
                    [&](const Tile& tile) { tiles_.write(tile); },
                    [&](const Fence& fence) {
-                     if (fence.sums) finish_sums();
+                     if (fence.kind == Fence::Kind::numbers) {
+                       numbers_ = pool_.pointer();
+                       return;
+                     }
+                     if (fence.kind == Fence::Kind::sums) finish_sums();
                      values_.fence();
                    },
                    [&](const Prefetch& ahead) {
@@ -231,7 +240,9 @@ private:
     }
     address_.enter(pointers, before);
     address_.set_runtime(loop.var, counter);
+    llvm::Value* numbers_outside = numbers_;
     statement(loop.body);
+    numbers_ = numbers_outside;
     address_.set_runtime(loop.var, nullptr);
     address_.close_scope();
 
@@ -277,8 +288,10 @@ private:
     b_.CreateCondBr(b_.CreateAnd(above, below), body, after);
     b_.SetInsertPoint(body);
     const auto registers_before = registers_;
+    llvm::Value* numbers_outside = numbers_;
     address_.open_scope();
     statement(when.body);
+    numbers_ = numbers_outside;
     address_.close_scope();
     auto* from_body = b_.GetInsertBlock();
     b_.CreateBr(after);
@@ -365,17 +378,54 @@ private:
     std::unordered_map<const ExprNode*, llvm::Value*> done;
     visit(e, [&](const ExprNode& node) {
       lines_.at_node(node, done.size());
+      // A shift is by a number in the instruction.
+      const auto* binary = std::get_if<BinaryOp>(&node.is);
+      if (numbers_ && binary && is_shift(binary->fn))
+        if (const auto* amount = std::get_if<Imm>(&binary->b->is))
+          done[binary->b.get()] =
+              values_.number(binary->b->type, binary->b->lanes, amount->real, amount->integer);
       std::vector<llvm::Value*> operands;
       for_each_part(node, [&](const Expr& operand) { operands.push_back(done.at(operand.get())); });
-      done[&node] = operands.empty() ? leaf(node) : values_.operation(node, operands);
+      done[&node] = operands.empty()            ? leaf(node)
+                    : is_sign_from_memory(node) ? sign(std::get<UnaryOp>(node.is), operands[0])
+                                                : values_.operation(node, operands);
     });
     lines_.at_value(*e);
     return done.at(e.get());
   }
 
+  /// Behind `fence numbers` a change of sign is one of bits: LLVM would keep the mask in a
+  /// register.
+  bool is_sign_from_memory(const ExprNode& node) const {
+    const auto* op = std::get_if<UnaryOp>(&node.is);
+    return numbers_ && op && (op->fn == UnaryFn::neg || op->fn == UnaryFn::abs) &&
+           node.type == ElementType::f32 && node.lanes > 1;
+  }
+  llvm::Value* sign(const UnaryOp& op, llvm::Value* a) {
+    constexpr uint32_t highest = 0x80000000;
+    llvm::Type* words = a->getType()->getWithNewType(b_.getInt32Ty());
+    llvm::Value* bits = b_.CreateBitCast(a, words);
+    bits = op.fn == UnaryFn::neg ? b_.CreateXor(bits, pool_.read(numbers_, words, highest))
+                                 : b_.CreateAnd(bits, pool_.read(numbers_, words, ~highest));
+    return b_.CreateBitCast(bits, a->getType());
+  }
+
+  llvm::Value* from_memory(llvm::Value* vector) {
+    auto* number = llvm::cast<llvm::Constant>(vector);
+    llvm::Type* type = number->getType();
+    if (type->getScalarSizeInBits() != 32) return vector;
+    const llvm::Constant* lane = number->getSplatValue();
+    const auto* real = llvm::dyn_cast<llvm::ConstantFP>(lane);
+    const llvm::APInt bits = real ? real->getValueAPF().bitcastToAPInt()
+                                  : llvm::cast<llvm::ConstantInt>(lane)->getValue();
+    return pool_.read(numbers_, type, static_cast<uint32_t>(bits.getZExtValue()));
+  }
+
   llvm::Value* leaf(const ExprNode& node) {
-    if (const auto* number = std::get_if<Imm>(&node.is))
-      return values_.number(node.type, node.lanes, number->real, number->integer);
+    if (const auto* number = std::get_if<Imm>(&node.is)) {
+      llvm::Value* value = values_.number(node.type, node.lanes, number->real, number->integer);
+      return numbers_ && node.lanes > 1 ? from_memory(value) : value;
+    }
     if (const auto* reg = std::get_if<Reg>(&node.is)) return value_of(reg->array, reg->index);
     if (const auto* load = std::get_if<Load>(&node.is))
       return values_.load(address_.access(load->view, load->index), node.type, node.lanes,
@@ -397,8 +447,10 @@ private:
   AddressEmitter address_;
   TileEmitter tiles_;
   LineCursor lines_;
+  NumberPool pool_;
   Registers registers_;
   std::vector<bool> holds_sums_;             // by array
+  llvm::Value* numbers_ = nullptr;           // from a fence on to the end of its loop
   llvm::BasicBlock* out_of_range_ = nullptr; // leaves the step with status 1
 };
 

@@ -104,8 +104,7 @@ public:
     if (dot_products_) try_matrices();
     if (lanes_ > 1 && !beats_vectors())
       for (const NestAxis& v : flat_.axes)
-        if (!v.reduction && v.extent.number() > 1 && !is_shared(flat_, v) &&
-            !shares_border(flat_, v.var) && lanes_may_run_along(flat_, v.var) &&
+        if (may_be_tiled(v) && v.extent.number() > 1 && lanes_may_run_along(flat_, v.var) &&
             is_written_along(v))
           try_vector(v);
     sort();
@@ -255,6 +254,13 @@ private:
     sort();
   }
 
+  /// Whether a register tile may take several elements along the axis. Rows of a band may lie
+  /// beyond the image, and are computed one at a time.
+  bool may_be_tiled(const NestAxis& axis) const {
+    return !axis.reduction && !is_shared(flat_, axis) && !shares_border(flat_, axis.var) &&
+           !facts_->in_domain(axis.var);
+  }
+
   /// Whether the results move with the axis.
   bool is_written_along(const NestAxis& v) const {
     return std::none_of(flat_.writes.begin(), flat_.writes.end(), [&](const Write& w) {
@@ -306,8 +312,7 @@ private:
       add({&v, lanes, size}, LoopOrder::usual);
       if (flat_.accumulators.empty()) continue;
       for (const NestAxis& u : flat_.axes) {
-        if (u.reduction || u.var == v.var || u.extent.number() < 2) continue;
-        if (shares_border(flat_, u.var) || is_shared(flat_, u)) continue;
+        if (!may_be_tiled(u) || u.var == v.var || u.extent.number() < 2) continue;
         if (!worth_unrolling(u, v)) continue;
         const int64_t most_rows = std::min(most_unrolled, u.extent.number());
         for (int64_t r = 2; r <= most_rows; ++r)
@@ -353,8 +358,7 @@ private:
   }
 
   bool may_be_matrices(const NestAxis& axis) const {
-    return !axis.reduction && axis.extent.number() > 1 && !is_shared(flat_, axis) &&
-           !shares_border(flat_, axis.var) && !facts_->in_domain(axis.var);
+    return may_be_tiled(axis) && axis.extent.number() > 1;
   }
 
   /// Whether results move with the axis, and of the operands one alone.
@@ -402,9 +406,8 @@ private:
   /// Tiles along which taps slide, no larger than that so many of them cover the axis.
   void try_slides(const NestAxis& v, int64_t lanes, int64_t size) {
     for (const NestAxis& u : flat_.axes) {
-      const int64_t extent = u.reduction ? 1 : u.extent.number();
-      if (u.var == v.var || extent < 2 || shares_border(flat_, u.var) || is_shared(flat_, u))
-        continue;
+      const int64_t extent = u.extent.number();
+      if (!may_be_tiled(u) || u.var == v.var || extent < 2) continue;
       for (const NestAxis& tap : flat_.axes) {
         if (!tap.reduction || tap.extent.number() < 2) continue;
         const std::optional<int64_t> step = slide_step(flat_, builder_->reads(), u.var, tap.var);
@@ -432,11 +435,11 @@ private:
           !lies_in_a_row(v))
         continue;
       for (const NestAxis& u : flat_.axes) { // along which results are neighbours
-        if (!may_be_unrolled(u) || stride_along(flat_, w.operand, w.index, u.var) != 1) continue;
+        if (!may_be_tiled(u) || stride_along(flat_, w.operand, w.index, u.var) != 1) continue;
         for (const int64_t rows : rows_of_tiles(u, most_sums)) {
           score({}, builder_->lanes_of_sums(v, u, rows, nullptr, 1, lanes_));
           for (const NestAxis& other : flat_.axes)
-            if (other.var != u.var && may_be_unrolled(other) &&
+            if (other.var != u.var && may_be_tiled(other) &&
                 !(builder_->constrained(other) && builder_->constrained(u)))
               for (const int64_t more : rows_of_tiles(other, most_sums))
                 if (more > 1 && rows * more <= most_sums)
@@ -448,9 +451,6 @@ private:
 
   static constexpr int64_t most_sums = 16; // registers of a tile, of sums across lanes
 
-  bool may_be_unrolled(const NestAxis& axis) const {
-    return !axis.reduction && !shares_border(flat_, axis.var) && !is_shared(flat_, axis);
-  }
   /// Rows of tiles, up to so many, that are no more than it takes for as few tiles.
   static std::vector<int64_t> rows_of_tiles(const NestAxis& axis, int64_t most) {
     const int64_t extent = axis.extent.number();

@@ -34,16 +34,19 @@ int64_t instructions(const Nest& nest, const Plan& plan) {
 
 } // namespace
 
-bool ends_in_loop(const Nest& nest, const Plan& plan, const Target& target) {
+bool ends_in_loop(const Nest& nest, const Plan& plan) {
   if (nest.accumulators.empty() || plan.matrix || plan.across) return false;
   if (std::any_of(nest.writes.begin(), nest.writes.end(),
                   [](const Write& w) { return w.offset != nullptr; }))
     return false;
-  if (plan.tile_registers() * instructions(nest, plan) <= most_written_out) return false;
-  // The numbers of a function are the same for all tiles, and LLVM keeps them in registers. Where
-  // a tile leaves none, it is the sums that go onto the stack, in the innermost loop.
-  return plan.store.kind != PlannedStore::Kind::vectors ||
-         plan.registers_needed(nest) < target.vector_registers - 1;
+  return plan.tile_registers() * instructions(nest, plan) > most_written_out;
+}
+
+// The numbers of a function are the same for all tiles, and LLVM keeps as many of them in registers
+// as it can. Where a tile leaves few, it is the sums that go onto the stack, in the innermost loop.
+bool end_reads_numbers(const Nest& nest, const Plan& plan, const Target& target) {
+  constexpr int64_t few = 4;
+  return plan.registers_needed(nest) + few > target.vector_registers;
 }
 
 } // namespace volute::compiler

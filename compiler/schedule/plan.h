@@ -156,6 +156,7 @@ struct Plan {
                                     // not of a weight whose numbers stand in the code
   PlannedStore store;               // of the first result
   bool ends_in_loop = false;        // which finishes one register after the other
+  bool end_reads_numbers = false;   // from memory, in that loop
   std::vector<PackedLayout> packed; // operands
   WeightUse weight = WeightUse::loaded;
   double density = 1;          // the share of multiply-adds that are not left out

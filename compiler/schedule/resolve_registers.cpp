@@ -102,7 +102,10 @@ void Resolver::keep_lanes_of_sums() {
                                 plan_.loops[i].name, plan_.tile[*plan_.vector].name));
 }
 
-void Resolver::plan_end() { plan_.ends_in_loop = ends_in_loop(nest_, plan_, target_); }
+void Resolver::plan_end() {
+  plan_.ends_in_loop = ends_in_loop(nest_, plan_);
+  plan_.end_reads_numbers = plan_.ends_in_loop && end_reads_numbers(nest_, plan_, target_);
+}
 
 void Resolver::plan_streams() {
   for (const OperandDirective& directive : plan_.schedule.prefetch) {

@@ -16,7 +16,7 @@ namespace {
 // Straight-line multiply-adds in one body: more buys nothing and costs compile time (about 0.03 ms
 // each).
 constexpr int64_t most_straight_line = 48;
-constexpr int64_t elementwise_chunk = 4096; // elements of a work item
+constexpr int64_t elementwise_chunk = 4096; // elements of a work item, about: whole tiles
 
 } // namespace
 
@@ -83,7 +83,7 @@ Schedule ScheduleBuilder::for_tile(const TileShape& tile, LoopOrder order) const
       (loop.parallel ? items : inner).push_back(loop);
     } else if (tiled && !constrained(*axis) && nest_.accumulators.empty() &&
                axis->extent.number() > 2 * elementwise_chunk) {
-      items.push_back({name(*axis), elementwise_chunk, 1, true});
+      items.push_back({name(*axis), elementwise_chunk / size * size, 1, true});
       inner.push_back(loop);
     } else if ((tiled && constrained(*axis) && !(tile.tap && axis->var == u->var)) ||
                (order == LoopOrder::along_rows && !inner.empty())) {

@@ -60,7 +60,8 @@ Stmt Specialiser::rows_of_slide(size_t at, const State& state) {
     if (is_empty(code)) continue;
     // What a row has added that may be left out is for LLVM a reason to put off what was added
     // before, past it.
-    if (!tests.empty() && !was_tested && !rows.empty()) rows.push_back(stmt(Fence{true}));
+    if (!tests.empty() && !was_tested && !rows.empty())
+      rows.push_back(stmt(Fence{Fence::Kind::sums}));
     was_tested = !tests.empty();
     for (const Constraint& c : tests)
       code = stmt(When{c.value, 0, c.extent.number(), std::move(code)});
@@ -68,7 +69,7 @@ Stmt Specialiser::rows_of_slide(size_t at, const State& state) {
     // Else what a tap reads is loaded for one row and kept for those to come.
     if (!slide.holds) rows.push_back(stmt(Fence{}));
   }
-  if (!rows.empty()) rows.push_back(stmt(Fence{true}));
+  if (!rows.empty()) rows.push_back(stmt(Fence{Fence::Kind::sums}));
   return block(std::move(rows));
 }
 

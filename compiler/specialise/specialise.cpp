@@ -91,6 +91,7 @@ void Specialiser::make_frame() {
   }
   if (plan_.ends_in_loop) {
     SumsInScratch waiting{"waiting", {}};
+    frame_.reads_numbers = plan_.end_reads_numbers;
     frame_.waiting =
         view_scratch({std::max<int64_t>(plan_.tile_registers(), plan_.lanes), plan_.lanes},
                      "the end of a tile", waiting);

@@ -125,11 +125,14 @@ private:
       for (const TileAxis& axis : one)
         if (axis.lanes) lanes = axis.pieces.front().count;
       const Affine row = row_of(axes, registers);
-      return write_results(places, std::move(one), [&](int32_t a, const std::vector<Affine>&) {
-        const auto at = static_cast<size_t>(a);
-        return load(nest_.accumulators[at].type, frame_.lanes,
-                    {frame_.waiting[at], {row, 0}, 1, 1, 0, lanes, 0});
-      });
+      Stmt results =
+          write_results(places, std::move(one), [&](int32_t a, const std::vector<Affine>&) {
+            const auto at = static_cast<size_t>(a);
+            return load(nest_.accumulators[at].type, frame_.lanes,
+                        {frame_.waiting[at], {row, 0}, 1, 1, 0, lanes, 0});
+          });
+      if (!frame_.reads_numbers) return results;
+      return block({stmt(Fence{Fence::Kind::numbers}), std::move(results)});
     }
     size_t i = depth;
     if (frame_.store.kind == PlannedStore::Kind::lanes)

@@ -25,6 +25,7 @@ struct TileFrame {
   /// Views of scratch, a row for each register of an accumulator, where those wait for the loop
   /// that finishes them; empty: each is finished where it is.
   std::vector<int32_t> waiting;
+  bool reads_numbers = false; // in that loop, from memory: registers would not hold them
 };
 
 /// Stores the tile at `places` of the nest that `step` computes.

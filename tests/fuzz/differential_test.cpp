@@ -9,7 +9,8 @@
 //
 //     VOLUTE_FUZZ_SECONDS=1200 VOLUTE_FUZZ_SEED=7 ctest -R fuzz/differential
 //
-// runs longer, and from another seed. Each case has a seed of its own, told when it fails.
+// runs each of the two longer, and from another seed. Each case has a seed of its own, told when it
+// fails.
 //
 // What the generators draw was widened where faults were found that they could not find:
 //
@@ -17,14 +18,17 @@
 // is
 //   filled in by elements, and those of one place have to agree (see_through);
 // - tensors cut at many places, beside groups, transposed filters and zero points: cuts were drawn
-//   for each tensor alone, one in four, so that those of all operands hardly ever met (Splits);
+//   for each tensor alone, one in four, so that those of all operands hardly ever met (Splits); and
+//   still one program in twenty has any of them, so these are drawn once more by themselves;
 // - an axis in several loops at several levels, far from each other: a second loop was drawn
 //   right inside the first one only, and tiles at one level;
 // - infinities and NaN from the reference down: the first stages were compared on whole numbers
 //   only, for which alone sums are exact, but sums of these are the same in every order too.
 
+#include "ir/operators.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
+#include "tests/support/cut_convolutions.h"
 #include "tests/support/dice.h"
 #include "tests/support/every_stage.h"
 #include "tests/support/random_program.h"
@@ -39,9 +43,11 @@
 #include <cctype>
 #include <chrono>
 #include <cstdlib>
+#include <functional>
 #include <iostream>
 #include <map>
 #include <regex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -332,54 +338,94 @@ std::string kind_of(const std::string& refusal) {
   return std::regex_replace(kind, number, "#");
 }
 
-} // namespace
+/// Programs from those of the seeds on that are wanted, each under some schedules.
+class Trial {
+public:
+  using Wanted = std::function<bool(const ir::Program&)>;
 
-TEST_CASE("random programs under random schedules agree from the reference down to the kernel") {
-  // Every day the same programs, so that a change of a result is a change of the code.
-  constexpr uint64_t everyday_programs = 350;
-  const uint64_t first_seed = number_from("VOLUTE_FUZZ_SEED", 1);
-  const uint64_t seconds = number_from("VOLUTE_FUZZ_SECONDS", 0);
-  const auto stop = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
-  const auto goes_on = [&](uint64_t programs) {
-    return seconds > 0 ? std::chrono::steady_clock::now() < stop : programs < everyday_programs;
-  };
-  const std::vector<std::string> all_targets = targets();
-  REQUIRE(!all_targets.empty());
+  /// So many programs each day, the same ones, so that a change of a result is a change of the
+  /// code; as many as there is time for where the environment says how long. Whether they were
+  /// enough to tell what is drawn.
+  bool run(uint64_t everyday_programs, const Wanted& wanted) {
+    const uint64_t seconds = number_from("VOLUTE_FUZZ_SECONDS", 0);
+    const auto stop = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+    const auto goes_on = [&] {
+      return seconds > 0 ? std::chrono::steady_clock::now() < stop : programs < everyday_programs;
+    };
+    REQUIRE(!targets_.empty());
+    for (uint64_t seed = number_from("VOLUTE_FUZZ_SEED", 1); goes_on() && failures_ < 5; ++seed) {
+      Dice dice(seed);
+      Case one;
+      one.program = random_program(dice);
+      one.seed = seed;
+      if (!wanted(ir::parse(one.program.text()).value())) continue;
+      if (dice.once_in(4)) one.strides = draw_strides(dice, one.program);
+      ++programs;
+      check_schedules(std::move(one), dice);
+    }
+    if (seconds == 0) return true;
+    std::cout << fmt::format("{} programs, {} kernels, {} schedules refused:\n", programs, kernels,
+                             refused);
+    for (const auto& [words, count] : refusals_)
+      std::cout << fmt::format("{:6} {}\n", count, words);
+    return programs >= everyday_programs;
+  }
 
   uint64_t programs = 0;
-  int kernels = 0, failures = 0, refused = 0;
-  std::map<std::string, int> refusals;
-  for (uint64_t seed = first_seed; goes_on(programs) && failures < 5; ++seed) {
-    Dice dice(seed);
-    Case one;
-    one.program = random_program(dice);
-    one.seed = seed;
-    if (dice.once_in(4)) one.strides = draw_strides(dice, one.program);
-    INFO("VOLUTE_FUZZ_SEED=" << seed << "\n" << one.program.text());
-    ++programs;
+  int kernels = 0, refused = 0;
+
+private:
+  void check_schedules(Case one, Dice& dice) {
+    INFO("VOLUTE_FUZZ_SEED=" << one.seed << "\n" << one.program.text());
     for (int i = 0; i < 3; ++i) {
-      one.target = dice.one_of(all_targets);
+      one.target = dice.one_of(targets_);
       one.schedule = draw_schedule(dice, one);
       const Verdict verdict = check(one);
       if (!verdict.refused.empty())
-        ++refused, ++refusals[kind_of(verdict.refused)];
+        ++refused, ++refusals_[kind_of(verdict.refused)];
       else
         ++kernels;
       if (verdict.fault.empty()) continue;
-      ++failures;
+      ++failures_;
       const Case small = shrink(one);
       const Verdict last = check(small);
       // Past Catch2, which would break the lines of a command.
-      std::cerr << fmt::format("VOLUTE_FUZZ_SEED={}: {}\n{}\nand, smaller: {}\n{}\n\n", seed,
+      std::cerr << fmt::format("VOLUTE_FUZZ_SEED={}: {}\n{}\nand, smaller: {}\n{}\n\n", one.seed,
                                verdict.fault, one.command(), last.fault, small.command());
       FAIL_CHECK(verdict.fault);
-      break;
+      return;
     }
   }
-  if (seconds > 0) {
-    std::cout << fmt::format("{} programs, {} kernels, {} schedules refused:\n", programs, kernels,
-                             refused);
-    for (const auto& [words, count] : refusals) std::cout << fmt::format("{:6} {}\n", count, words);
+
+  const std::vector<std::string> targets_ = targets();
+  int failures_ = 0;
+  std::map<std::string, int> refusals_;
+};
+
+} // namespace
+
+TEST_CASE("random programs under random schedules agree from the reference down to the kernel") {
+  std::set<std::string> operators;
+  Trial trial;
+  const bool enough = trial.run(350, [&](const ir::Program& program) {
+    for (const ir::Statement& s : program.statements) operators.emplace(ir::name(s.operation));
+    return true;
+  });
+  CHECK(trial.kernels > trial.refused);
+  if (enough) CHECK(operators.size() == ir::operators().size());
+}
+
+TEST_CASE("so do convolutions of split tensors, in groups and transposed") {
+  std::map<std::string, int> drawn;
+  Trial trial;
+  const bool enough = trial.run(100, [&](const ir::Program& program) {
+    const std::set<std::string> kinds = cut_convolutions(program);
+    for (const std::string& kind : kinds) ++drawn[kind];
+    return !kinds.empty();
+  });
+  CHECK(trial.kernels > trial.refused);
+  for (const std::string& kind : kinds_of_cut_convolutions()) {
+    CAPTURE(kind);
+    if (enough) CHECK(drawn[kind] >= 10);
   }
-  CHECK(kernels > refused);
 }

@@ -108,6 +108,18 @@ TEST_CASE("the text of loops is read to their statements and printed the same") 
   CHECK(std::get<Store>(body.stmts[3]->is).lane_step == 2);
 }
 
+TEST_CASE("fences of every kind are printed as they are read") {
+  for (const auto& [words, kind] :
+       {std::pair("fence", Fence::Kind::loads), std::pair("fence sums", Fence::Kind::sums),
+        std::pair("fence numbers", Fence::Kind::numbers)}) {
+    const std::string text = replaced(small_loops, "  fence\n", std::string("  ") + words + "\n");
+    const LoopProgram program = parse_loops(text).value();
+    CHECK(to_string(program) == text);
+    const auto& body = std::get<Block>(program.steps.at(0).body->is);
+    CHECK(std::get<Fence>(body.stmts.at(1)->is).kind == kind);
+  }
+}
+
 TEST_CASE("statements stand on the lines that are told") {
   const LoopsText text = text_of(parse_loops(small_loops).value());
   CHECK(text.text == small_loops);

@@ -1,15 +1,20 @@
 // Much of everything at once and one after the other: what a process that compiles all day holds,
 // and threads that compile, call, bind and let go of kernels of one session.
 #include "compiler/compile.h"
+#include "compiler/image/encode.h"
 #include "ir/parse.h"
 #include "ir/reference.h"
 #include "runtime/session.h"
 #include "tests/runtime/memory_map.h"
 #include "tests/support/catch.h"
+#include "tests/support/dice.h"
+#include "tests/support/random_program.h"
+#include "tests/support/stages.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -152,4 +157,36 @@ TEST_CASE("16 threads compile, find, bind and call at once, and every result is 
     });
   for (std::thread& thread : threads) thread.join();
   CHECK(wrong == 0);
+}
+
+// VOLUTE_STRESS=N makes them N times as many.
+TEST_CASE("16 threads compile any programs for any CPU at once, each as one thread alone does") {
+  const auto count = static_cast<int64_t>(12 * tests::number_from("VOLUTE_STRESS", 1));
+  const std::array<std::string, 4> cpus = {"x86-64", "haswell", "znver4", "sapphirerapids"};
+  std::vector<ir::Program> programs;
+  tests::Dice dice(1);
+  for (int64_t p = 0; p < count; ++p)
+    programs.push_back(ir::parse(tests::random_program(dice).text()).value());
+  const auto image = [&](int64_t p) { // as bytes; empty: refused
+    const std::string& cpu = cpus[static_cast<size_t>(p) % cpus.size()];
+    const auto made = compiler::compile(programs[static_cast<size_t>(p)], tests::request_for(cpu));
+    return made ? compiler::encode(made->image) : std::vector<std::byte>();
+  };
+  // Threads first: what is found out once in a process is found out by all of them at once.
+  std::vector<std::vector<std::vector<std::byte>>> found(16);
+  std::vector<std::thread> threads;
+  for (int64_t t = 0; t < 16; ++t)
+    threads.emplace_back([&, t] {
+      auto& mine = found[static_cast<size_t>(t)];
+      mine.resize(programs.size());
+      for (int64_t i = 0; i < count; ++i) // each begins elsewhere, and two by two with the same
+        mine[static_cast<size_t>((i + t / 2) % count)] = image((i + t / 2) % count);
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (int64_t p = 0; p < count; ++p) {
+    CAPTURE(p);
+    const std::vector<std::byte> alone = image(p);
+    CHECK(!alone.empty());
+    for (const auto& of_thread : found) CHECK(of_thread[static_cast<size_t>(p)] == alone);
+  }
 }
