@@ -46,8 +46,10 @@ constexpr int64_t longest_step_in_row = 4;
 constexpr double poor = 0.4; // of the arithmetic peak: lanes of sums are tried too
 
 // A schedule whose code is so many instructions longer must be a hundredth faster: it is compiled,
-// and kept in caches.
+// and kept in caches. Some hundredths are all that this counts, up to where code is out of all
+// proportion: a tile with a copy for each of a hundred taps at a border, or for each of its lanes.
 constexpr double instructions_for_a_hundredth = 500, most_hundredths = 3;
+constexpr double most_instructions = 12'000;
 
 /// Instructions, about, of what is made of a register's sum before it is stored.
 int64_t instructions_at_end(const Nest& nest) {
@@ -139,7 +141,9 @@ private:
 
   static double weighed(double cycles, double instructions) {
     const double hundredths = instructions / instructions_for_a_hundredth;
-    return cycles * (1 + 0.01 * std::min(hundredths, most_hundredths));
+    const double beyond = std::max(0.0, instructions - most_instructions);
+    return cycles * (1 + 0.01 * (std::min(hundredths, most_hundredths) +
+                                 beyond / instructions_for_a_hundredth));
   }
 
   void sort() {
@@ -162,8 +166,12 @@ private:
         steps *= static_cast<double>(std::max<int64_t>(loop.unroll, 1));
     const auto registers = static_cast<double>(plan.tile_registers());
     double loads = 0; // of a row, where taps slide
-    for (const PlannedRead& read : plan.reads)
-      loads += static_cast<double>(read.registers * std::max<int64_t>(2 * read.lane_stride - 1, 1));
+    for (const PlannedRead& read : plan.reads) {
+      int64_t each = 1;
+      if (read.arrival == Arrival::deinterleaved) each = 2 * read.lane_stride - 1;
+      if (read.arrival == Arrival::gathered) each = 4 * int64_t{plan.lanes}; // with shuffles
+      loads += static_cast<double>(read.registers * each);
+    }
     if (plan.slide)
       loads *= static_cast<double>(plan.slide->rows(plan.tile[plan.slide->tile].size)) /
                static_cast<double>(plan.slide->taps);
