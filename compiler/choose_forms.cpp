@@ -300,7 +300,7 @@ private:
     told.error = error_of(*best, head);
     told.value = formed_.program.name_of(head.result);
     told.reach = best->reach;
-    told.keeps_whole_numbers = best->keeps_whole_numbers;
+    told.keeps_whole_numbers = compiler::keeps_whole_numbers(*best, head.alone, head.statement());
     told.parts = best->parts;
     if (best->reach > 0 || is_for_matrices(*best)) told.multiply_adds = asked_of_direct(head);
     formed_.statements.push_back(std::move(told));

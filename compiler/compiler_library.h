@@ -21,7 +21,7 @@ struct CompilerLibrary {
   /// to LLVM's objects: codegen/compiling.h.
   void (*end_thread)();
   void (*end_process)();
-  /// A fork that began while this was loaded: codegen/compiling.h.
+  /// What fork() does: codegen/compiling.h.
   void (*before_fork)();
   void (*after_fork)();
   void (*after_fork_in_child)();

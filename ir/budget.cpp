@@ -27,11 +27,11 @@ double thread_seconds() {
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
-/// Of the process: what is asked for and not given back, in all arenas and in mappings of glibc's.
-// Where another allocator stands in for glibc's, the first to ask sets glibc's up: the thread that
-// loads this, before there is another.
+// Where another allocator stands in for glibc's, the first to ask sets glibc's up: the one thread
+// that loads this.
 [[maybe_unused]] const struct mallinfo2 first = mallinfo2();
 
+/// Of the process: what is asked for and not given back, in all arenas and in mappings of glibc's.
 int64_t heap_bytes() {
   const struct mallinfo2 info = mallinfo2();
   return static_cast<int64_t>(info.uordblks + info.hblkhd);

@@ -117,8 +117,8 @@ struct Transpose {
 };
 
 /// Values loaded before are not kept in registers past this point. What else is not: multiply-adds
-/// of before, left for later, which would keep what they read (`sums`); numbers, in what follows
-/// inside the same loop (`numbers`).
+/// of before, left for later, which would keep what they read (`sums`); numbers that
+/// stand in what follows, to the end of the loop or condition around (`numbers`).
 struct Fence {
   enum class Kind : uint8_t { loads, sums, numbers };
   Kind kind = Kind::loads;

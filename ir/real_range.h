@@ -16,7 +16,7 @@ struct RealRange {
 
 /// Of a float expression. Numbers, whole numbers converted, products, max, min and rint are looked
 /// through, `depth` of them deep, since expressions share what they are made of; anything else may
-/// be any number, or NaN.
+/// be any number, or NaN. Numbers are rounded to their types, as ir/normal.h leaves them.
 RealRange range_of(const Expr& expr, int32_t depth = 8);
 
 } // namespace volute::ir

@@ -75,8 +75,9 @@ std::atomic<bool> is_ending{false};
 thread_local bool loads_now = false;
 
 // Whoever forks waits for a loading under way: a child has not the thread that would end it, and
-// no library that is half there. What was loaded in the meantime would have been asked to wait as
-// well, had it been there when the fork began.
+// no library that is half there; nor LLVM, which the library waits for. These are the only
+// handlers: of two, each registered in its time, threads that fork at once would take the locks in
+// two orders.
 void before_fork() {
   if (!loads_now) mutex.lock();
   if (const CompilerLibrary* library = loaded.load()) library->before_fork();

@@ -5,7 +5,6 @@
 #include <atomic>
 #include <cstdlib>
 #include <mutex>
-#include <pthread.h>
 #include <unistd.h>
 #include <utility>
 
@@ -29,9 +28,6 @@ void wait_for_others() {
 std::mutex first;
 thread_local bool prepares_now = false;
 thread_local bool forks_now = false; // and holds it
-
-[[maybe_unused]] const bool forks_wait =
-    pthread_atfork(before_fork, after_fork, after_fork_in_child) == 0;
 
 // Functions run at exit in the reverse of the order in which they were registered, and LLVM
 // registers the destructors of many objects when it first meets them. This one has to come after
@@ -71,8 +67,8 @@ struct Watch {
 [[maybe_unused]] const bool is_watched = (watch_this_thread(), true);
 
 void finish_first() {
-  static const bool once = std::atexit(wait_for_others) == 0;
-  (void)once;
+  static std::atomic<bool> is_registered{false};
+  if (!is_registered.exchange(true)) std::atexit(wait_for_others);
 }
 
 } // namespace

@@ -39,9 +39,9 @@ void watch_this_thread();
 void end_thread();
 void end_compiling();
 
-/// fork() calls these by itself, once this is loaded. Whoever loads it calls them too: a fork that
-/// has begun to wait for the loading knows nothing of them. Calling them twice is calling them
-/// once.
+/// What fork() does: whoever loads this calls these from handlers of its own. Handlers registered
+/// here would come too late for a fork that has begun to wait for the loading, and in another
+/// order.
 void before_fork();
 void after_fork();
 void after_fork_in_child();

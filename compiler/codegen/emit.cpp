@@ -449,8 +449,8 @@ private:
   LineCursor lines_;
   NumberPool pool_;
   Registers registers_;
-  std::vector<bool> holds_sums_;             // by array
-  llvm::Value* numbers_ = nullptr;           // from a fence on to the end of its loop
+  std::vector<bool> holds_sums_;   // by array
+  llvm::Value* numbers_ = nullptr; // from a fence on to the end of the loop or condition around
   llvm::BasicBlock* out_of_range_ = nullptr; // leaves the step with status 1
 };
 

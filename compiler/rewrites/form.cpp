@@ -20,10 +20,13 @@ double no_error(const ir::Program&, const ir::Statement&) { return 0; }
 template <int64_t... tile>
 constexpr Form winograd(std::string_view name, std::string_view sentence) {
   using Rows = WinogradForm<tile...>;
-  // Filters are divided by 2 in tiles of 2 outputs, by 3 and 15 in tiles of 4.
+  // Filters of three taps are divided by 2 in tiles of 2 outputs, by 3 and 15 in tiles of 4, as
+  // those of five are in tiles of 2: what counts is how many points there are.
   const bool is_exact = ((tile <= 2) && ...);
-  return {name,        sentence,       Rows::obstacle,          Rows::error, nullptr,
-          Rows::lower, Rows::estimate, std::max({tile...}) - 1, is_exact,    sizeof...(tile)};
+  constexpr int64_t most_exact = 3; // taps
+  return {name,     sentence,    Rows::obstacle, Rows::error,
+          nullptr,  Rows::lower, Rows::estimate, std::max({tile...}) - 1,
+          is_exact, most_exact,  sizeof...(tile)};
 }
 
 /// Operands that are sums of so many bf16, of whose products those count that are large enough.
@@ -42,10 +45,10 @@ constexpr std::array table = {
     Form{"direct", "one sum over all taps", none, no_error, nullptr, nullptr},
     Form{"dot", "products of narrow elements, several added by one instruction",
          dot_products_obstacle, dot_products_error, nullptr, lower_as_dot_products, nullptr, 0,
-         true, 0, true},
+         true, 0, 0, true},
     Form{"tile", "products of narrow elements as matrices, over an image in a frame",
          matrix_products_obstacle, dot_products_error, nullptr, lower_as_matrix_products, nullptr,
-         0, true, 0, true, "amx-tile"},
+         0, true, 0, 0, true, "amx-tile"},
     Form{"separable", "a filter that is a column times a row, as two passes", separable_obstacle,
          separable_error, separable, nullptr},
     winograd<2, 2>("winograd2x2",
@@ -77,6 +80,15 @@ const Form* find_form(std::string_view name) {
   const auto found =
       std::find_if(table.begin(), table.end(), [&](const Form& form) { return form.name == name; });
   return found == table.end() ? nullptr : &*found;
+}
+
+bool keeps_whole_numbers(const Form& form, const ir::Program& program,
+                         const ir::Statement& statement) {
+  if (!form.keeps_whole_numbers || form.exact_taps == 0) return form.keeps_whole_numbers;
+  const ir::TensorType& weight = program.type(statement.operands[1]);
+  const std::vector<ir::Axis> axes = weight.spatial_axes();
+  return std::all_of(axes.begin(), axes.end(),
+                     [&](ir::Axis axis) { return weight.size(axis) <= form.exact_taps; });
 }
 
 } // namespace volute::compiler

@@ -48,6 +48,8 @@ struct Form {
   int64_t reach = 0;
   /// Whether whole numbers whose direct sum is exact come out exact here too.
   bool keeps_whole_numbers = true;
+  /// ... where a filter has so many taps along an axis at most; 0: any number.
+  int64_t exact_taps = 0;
   /// Of images with so many axes of space only; 0: of any.
   int64_t axes = 0;
   /// Whether its nests add narrow products in groups: by dot products, or by a matrix unit.
@@ -65,5 +67,8 @@ struct Form {
 std::span<const Form> forms();
 /// Null when there is none of the name.
 const Form* find_form(std::string_view name);
+/// Whether whole numbers whose direct sum is exact come out exact of this convolution.
+bool keeps_whole_numbers(const Form& form, const ir::Program& program,
+                         const ir::Statement& statement);
 
 } // namespace volute::compiler

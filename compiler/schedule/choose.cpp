@@ -249,13 +249,11 @@ private:
     for (const TileShape& tile : tiles)
       for (int64_t block = 32; block <= 256 && 2 * block <= summed->extent.number(); block *= 2)
         for (const int64_t panels : {1, 2, 4})
-          for (const bool space_inside : {false, true}) {
-            score(tile, builder_->blocked(tile, *summed, block, *made, panels, space_inside, 0));
-            const int64_t channels = panels * (tile.v == made ? tile.size : tile.rows);
-            if (const int64_t rows = builder_->rows_that_wait(channels, l2 / 2))
-              score(tile,
-                    builder_->blocked(tile, *summed, block, *made, panels, space_inside, rows));
-          }
+          for (const bool space_inside : {false, true})
+            for (const int64_t most_waiting : {int64_t{0}, l2 / 2})
+              if (std::optional<Schedule> schedule = builder_->blocked(
+                      tile, *summed, block, *made, panels, space_inside, most_waiting))
+                score(tile, std::move(*schedule));
     sort();
   }
 
@@ -575,6 +573,10 @@ private:
       const std::string& name = flat_.operands[static_cast<size_t>(builder_->weight())].name;
       schedule.prefetch.push_back({name});
       plan = with_prefetch(std::move(*plan), name, *facts_, target_);
+      if (!plan) {
+        ++refused_;
+        return;
+      }
     }
     Cost cost = predict(flat_, *plan, target_);
     const double cycles = weighed(cost.cycles, instructions(*plan));

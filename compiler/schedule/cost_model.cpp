@@ -452,7 +452,7 @@ private:
   /// Sums that wait come from where they all have room, and go there, at every trip of the loops
   /// outside.
   double partial_sum_cycles() const {
-    double trips = 0, bytes = 0, together = 1;
+    double trips = 0, bytes = 0;
     std::map<int32_t, int64_t> inside; // elements of each axis, for which sums wait together
     for (size_t i = 0; i < plan_.first_tap(); ++i) {
       const PlanLoop& loop = plan_.loops[i];
@@ -463,7 +463,7 @@ private:
     }
     if (trips == 0) return 0;
     for (const Accumulator& a : nest_.accumulators) bytes += static_cast<double>(size_of(a.type));
-    together *= bytes;
+    double together = bytes;
     for (const NestAxis& axis : nest_.axes) {
       if (axis.reduction) continue;
       const int64_t extent = axis.extent.number();

@@ -1,5 +1,6 @@
 #include "compiler/schedule/long_end.h"
 
+#include "compiler/nests/facts.h"
 #include "ir/walk.h"
 
 #include <algorithm>
@@ -34,12 +35,15 @@ int64_t instructions(const Nest& nest, const Plan& plan) {
 
 } // namespace
 
-bool ends_in_loop(const Nest& nest, const Plan& plan) {
+bool ends_in_loop(const Nest& nest, const Plan& plan, const Target& target) {
   if (nest.accumulators.empty() || plan.matrix || plan.across) return false;
   if (std::any_of(nest.writes.begin(), nest.writes.end(),
                   [](const Write& w) { return w.offset != nullptr; }))
     return false;
-  return plan.tile_registers() * instructions(nest, plan) > most_written_out;
+  if (plan.tile_registers() * instructions(nest, plan) <= most_written_out) return false;
+  // Numbers of 32 bits can be read from memory; others would take registers from the sums.
+  return widest_in_registers(nest) <= 4 || plan.store.kind != PlannedStore::Kind::vectors ||
+         !end_reads_numbers(nest, plan, target);
 }
 
 // The numbers of a function are the same for all tiles, and LLVM keeps as many of them in registers

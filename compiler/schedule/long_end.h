@@ -12,7 +12,7 @@
 namespace volute::compiler {
 
 /// Whether it is a loop, of a plan that says all but this.
-bool ends_in_loop(const ir::Nest& nest, const Plan& plan);
+bool ends_in_loop(const ir::Nest& nest, const Plan& plan, const Target& target);
 /// Whether that loop is to read its numbers from memory.
 bool end_reads_numbers(const ir::Nest& nest, const Plan& plan, const Target& target);
 

@@ -103,7 +103,7 @@ void Resolver::keep_lanes_of_sums() {
 }
 
 void Resolver::plan_end() {
-  plan_.ends_in_loop = ends_in_loop(nest_, plan_);
+  plan_.ends_in_loop = ends_in_loop(nest_, plan_, target_);
   plan_.end_reads_numbers = plan_.ends_in_loop && end_reads_numbers(nest_, plan_, target_);
 }
 

@@ -170,22 +170,10 @@ void ScheduleBuilder::add_prefetch(Schedule& schedule, const NestAxis& v, const 
   }
 }
 
-int64_t ScheduleBuilder::rows_that_wait(int64_t channels, int64_t bytes) const {
-  int64_t rows = 0, of_a_row = channels;
-  for (const Accumulator& a : nest_.accumulators) of_a_row *= size_of(a.type);
-  for (const NestAxis* axis : parallel_axes(LoopOrder::usual)) {
-    if (!is_space(*axis)) continue;
-    if (rows == 0)
-      rows = axis->extent.number();
-    else
-      of_a_row *= axis->extent.number();
-  }
-  return rows * of_a_row <= bytes ? 0 : std::max<int64_t>(bytes / of_a_row, 1);
-}
-
-Schedule ScheduleBuilder::blocked(const TileShape& tile, const NestAxis& summed, int64_t block,
-                                  const NestAxis& made, int64_t panels, bool space_inside,
-                                  int64_t rows) const {
+std::optional<Schedule> ScheduleBuilder::blocked(const TileShape& tile, const NestAxis& summed,
+                                                 int64_t block, const NestAxis& made,
+                                                 int64_t panels, bool space_inside,
+                                                 int64_t most_waiting) const {
   Schedule schedule = for_tile(tile, LoopOrder::usual);
   schedule.prefetch.clear();
   std::vector<LoopDirective> items, space, taps;
@@ -200,15 +188,23 @@ Schedule ScheduleBuilder::blocked(const TileShape& tile, const NestAxis& summed,
       items.push_back(loop);
     }
   }
-  if (rows > 0) { // whole register tiles of them
+  const int64_t panel = tile.v == &made ? tile.size : tile.rows;
+  if (most_waiting > 0) {
+    if (space.empty()) return std::nullopt;
+    int64_t of_a_row = panel * panels; // bytes of sums
+    for (const Accumulator& a : nest_.accumulators) of_a_row *= size_of(a.type);
+    for (size_t i = 1; i < space.size(); ++i)
+      of_a_row *= nest_.axis(space[i].axis)->extent.number();
     const NestAxis& outermost = *nest_.axis(space.front().axis);
     const int64_t of_tile = tile.v->var == outermost.var             ? tile.size
                             : tile.u && tile.u->var == outermost.var ? tile.rows
                                                                      : 1;
-    items.push_back({space.front().axis, std::max(rows / of_tile, int64_t{1}) * of_tile, 1, true});
+    // Whole register tiles of them.
+    const int64_t rows = std::max(most_waiting / of_a_row / of_tile, int64_t{1}) * of_tile;
+    if (rows >= outermost.extent.number()) return std::nullopt;
+    items.push_back({name(outermost), rows, 1, true});
   }
   LoopDirective channels{name(made)};
-  const int64_t panel = tile.v == &made ? tile.size : tile.rows;
   items.push_back({name(made), panel * panels, 1, true});
   items.push_back({name(summed), block});
   if (space_inside && panels > 1) items.push_back(channels);

@@ -56,12 +56,11 @@ public:
   Schedule for_matrices(const MatrixShape& shape, LoopOrder order) const;
   /// Work items of so many panels of the channels that are made; sums wait between blocks of the
   /// channels that are summed up.
-  /// `rows` of the outermost axis of space to a work item, so that few sums wait at a time; 0: all.
-  Schedule blocked(const TileShape& tile, const ir::NestAxis& summed, int64_t block,
-                   const ir::NestAxis& made, int64_t panels, bool space_inside, int64_t rows) const;
-  /// How many rows of the outermost axis of space, for `channels` that are made, have sums of so
-  /// many bytes at most; 0: all have.
-  int64_t rows_that_wait(int64_t channels, int64_t bytes) const;
+  /// `most_waiting`: bytes of sums that wait at a time, of a few rows of the outermost axis of
+  /// space then; 0: of all. Null where all have no more.
+  std::optional<Schedule> blocked(const TileShape& tile, const ir::NestAxis& summed, int64_t block,
+                                  const ir::NestAxis& made, int64_t panels, bool space_inside,
+                                  int64_t most_waiting) const;
   /// Lanes along the reduction axis v, and a register for each of `rows` results along u and of
   /// `more` along `other`, if there is one.
   Schedule lanes_of_sums(const ir::NestAxis& v, const ir::NestAxis& u, int64_t rows,

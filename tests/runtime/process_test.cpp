@@ -168,6 +168,37 @@ TEST_CASE("fork while another thread meets the compiler", "[.fork-early]") {
   CHECK(kernel.wait());
 }
 
+// Run by the next, likewise: two threads that fork must not wait for each other.
+TEST_CASE("several threads fork while another meets the compiler", "[.fork-many]") {
+  Session session{runtime::Options{}};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 6; ++i)
+    threads.emplace_back([] {
+      for (int k = 0; k < 30; ++k) {
+        const pid_t child = fork();
+        if (child == 0) _exit(0);
+        int status = 0;
+        while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+        }
+      }
+    });
+  CHECK(session.try_compile(program(18)));
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST_CASE("threads of a process may fork at the same time") {
+  for (int run = 0; run < 30; ++run) {
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      alarm(120);
+      execl("/proc/self/exe", "runtime_tests", "[.fork-many]", nullptr);
+      _exit(127);
+    }
+    CHECK(end_of(child) == "0");
+  }
+}
+
 TEST_CASE("a process may fork at any moment, and its child compiles") {
   for (int run = 0; run < 40; ++run) {
     const std::string delay = std::to_string(run * 200); // microseconds: to 8 ms

@@ -418,7 +418,8 @@ void draw_forms(Dice& dice, const compiler::Stages& direct, const compiler::Comp
     if (dice.once_in(4)) continue;
     std::vector<std::string> applying;
     for (const compiler::Form& form : compiler::forms())
-      if (form.keeps_whole_numbers && !form.obstacle(direct.program, head, request.target) &&
+      if (compiler::keeps_whole_numbers(form, direct.program, head) &&
+          !form.obstacle(direct.program, head, request.target) &&
           (!request.deterministic || form.error(direct.program, head) == 0))
         applying.emplace_back(form.name);
     schedules.forms[nest.name] = {dice.one_of(applying), {}};
