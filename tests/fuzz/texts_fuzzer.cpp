@@ -5,9 +5,14 @@
 //     build/fuzzer/tests/texts_fuzzer -max_total_time=3600 -max_len=4096
 //         -dict=tests/fuzz/words.dict NEW tests/fuzz/corpus
 //
-// (in one line) finds new inputs in the folder NEW from those of the corpus; `-merge=1
-// tests/fuzz/corpus NEW` keeps the few that reach more code. The first byte of an input says what
-// the others are; VOLUTE_FUZZ_READER=p in the environment keeps to those that begin with p.
+// (in one line) finds new inputs in the folder NEW from those of the corpus. The first byte of an
+// input says what the others are; VOLUTE_FUZZ_READER=p in the environment keeps to those that begin
+// with p. The few that reach more code, each branch once, are kept by
+//
+//     build/fuzzer/tests/texts_fuzzer -set_cover_merge=1 -use_counters=0 -max_len=200
+//         ALL NEW
+//
+// where ALL is a copy of the corpus; what that has put there goes to tests/fuzz/corpus/found.
 
 #include "compiler/schedule/schedule.h"
 #include "ir/loops.h"
