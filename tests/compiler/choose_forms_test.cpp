@@ -325,3 +325,15 @@ TEST_CASE("a convolution whose result a layout forbids has its forms too, under 
         "direct");
   CHECK(stages(split, fmt::format("form {} dot", nest)).value().report.forms[0].chosen == "dot");
 }
+
+TEST_CASE("tiles of two outputs keep whole numbers with three taps, and not with five") {
+  for (const int64_t taps : {3, 5}) {
+    const ir::Program program =
+        ir::parse(fmt::format("program @p(%x: f32[n=1, c=8, h=9, w=9], %w: f32[o=8, i=8, h={0}, "
+                              "w={0}]) {{ %y = conv %x, %w return %y }}",
+                              taps))
+            .value();
+    const compiler::Form& form = *compiler::find_form("winograd2x2");
+    CHECK(compiler::keeps_whole_numbers(form, program, program.statements.front()) == (taps == 3));
+  }
+}
