@@ -6,7 +6,6 @@
 #include <cstdlib>
 #include <mutex>
 #include <unistd.h>
-#include <utility>
 
 namespace volute::compiler {
 namespace {
@@ -27,7 +26,6 @@ void wait_for_others() {
 // thread that would end it.
 std::mutex first;
 thread_local bool prepares_now = false;
-thread_local bool forks_now = false; // and holds it
 
 // Functions run at exit in the reverse of the order in which they were registered, and LLVM
 // registers the destructors of many objects when it first meets them. This one has to come after
@@ -88,13 +86,11 @@ void watch_this_thread() {
 }
 
 void before_fork() {
-  if (prepares_now || forks_now) return;
-  first.lock();
-  forks_now = true;
+  if (!prepares_now) first.lock();
 }
 
 void after_fork() {
-  if (std::exchange(forks_now, false)) first.unlock();
+  if (!prepares_now) first.unlock();
 }
 
 void after_fork_in_child() {

@@ -82,6 +82,19 @@ namespace {
 constexpr const char* delay_variable = "VOLUTE_TEST_EXIT_AFTER";
 constexpr const char* folder_variable = "VOLUTE_TEST_FOLDER";
 
+/// How these tests end, run in a process of their own that is given so many microseconds.
+std::string end_of_process(const char* tests, const std::string& delay) {
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    alarm(120); // a child that hangs is killed
+    setenv(delay_variable, delay.c_str(), 1);
+    execl("/proc/self/exe", "runtime_tests", tests, nullptr);
+    _exit(127);
+  }
+  return end_of(child);
+}
+
 } // namespace
 
 // Run by the next, in a process of its own.
@@ -138,15 +151,7 @@ TEST_CASE("a process may exit while its threads compile, at any moment") {
     const int step = run / 3; // 0 to 80 ms, the early ones close
     const std::string delay = std::to_string(step * step * 150);
     INFO(delay);
-    const pid_t child = fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
-      alarm(120);
-      setenv(delay_variable, delay.c_str(), 1);
-      execl("/proc/self/exe", "runtime_tests", cases[run % 3], nullptr);
-      _exit(127);
-    }
-    CHECK(end_of(child) == "0");
+    CHECK(end_of_process(cases[run % 3], delay) == "0");
   }
 }
 
@@ -187,31 +192,14 @@ TEST_CASE("several threads fork while another meets the compiler", "[.fork-many]
 }
 
 TEST_CASE("threads of a process may fork at the same time") {
-  for (int run = 0; run < 30; ++run) {
-    const pid_t child = fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
-      alarm(120);
-      execl("/proc/self/exe", "runtime_tests", "[.fork-many]", nullptr);
-      _exit(127);
-    }
-    CHECK(end_of(child) == "0");
-  }
+  for (int run = 0; run < 30; ++run) CHECK(end_of_process("[.fork-many]", "0") == "0");
 }
 
 TEST_CASE("a process may fork at any moment, and its child compiles") {
   for (int run = 0; run < 40; ++run) {
     const std::string delay = std::to_string(run * 200); // microseconds: to 8 ms
     INFO(delay);
-    const pid_t child = fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
-      alarm(120);
-      setenv(delay_variable, delay.c_str(), 1);
-      execl("/proc/self/exe", "runtime_tests", "[.fork-early]", nullptr);
-      _exit(127);
-    }
-    CHECK(end_of(child) == "0");
+    CHECK(end_of_process("[.fork-early]", delay) == "0");
   }
 }
 
