@@ -3,6 +3,7 @@
 #include "bench/agreement.h"
 #include "bench/cold.h"
 #include "bench/made_up.h"
+#include "bench/watched.h"
 #include "compiler/target/target.h"
 #include "ir/parse.h"
 #include "ir/print.h"
@@ -197,11 +198,13 @@ void time_series(const std::vector<Runner>& runners, const std::vector<size_t>& 
     candidates.push_back(candidate_of(*runners[i].way));
     round += runners[i].seconds;
   }
-  const std::optional<Probe> peak = fma_probe(compiler::host().vector_bytes);
-  const double usual =
-      options.ceilings && options.ceilings->f32 > 0 ? peak->work / options.ceilings->f32 : 0;
-  Series series = measure_beside(peak->candidate, candidates,
-                                 rounds_for(options.seconds, round, options.is_cold), clock, usual);
+  const Watched peak = watched({&benchmark.report});
+  // Multiply-adds tell the clock, beside a matrix unit too.
+  const std::optional<Probe> fma = fma_probe(compiler::host().vector_bytes);
+  if (peak.is_matrix_unit) candidates.push_back(fma->candidate);
+  Series series = measure_beside(peak.probe.candidate, candidates,
+                                 peak.rounds(rounds_for(options.seconds, round, options.is_cold)),
+                                 clock, peak.usual_seconds(options.ceilings.value_or(Ceilings())));
   benchmark.dipped += series.dipped;
   benchmark.deepest = std::max(benchmark.deepest, series.deepest);
   benchmark.is_steady = benchmark.is_steady && series.is_steady;
@@ -219,7 +222,12 @@ void time_series(const std::vector<Runner>& runners, const std::vector<size_t>& 
   Contender& own = benchmark.contenders.front();
   if (!own.timing.samples.empty()) return;
   benchmark.rounds = static_cast<int64_t>(series.timings[0].samples.size());
-  benchmark.peak_flops = work_per_second(*peak, series.peak);
+  benchmark.peak_flops =
+      work_per_second(*fma, peak.is_matrix_unit ? series.timings.back() : series.peak);
+  if (peak.is_matrix_unit) {
+    benchmark.matrix_unit = peak.probe.candidate.name;
+    benchmark.matrix_peak = work_per_second(peak.probe, series.peak);
+  }
   own.timing = std::move(series.timings[0]);
 }
 
@@ -351,7 +359,10 @@ Expected<Benchmark> benchmark(const ir::Program& program, const BenchOptions& op
   const Ceilings ceilings = options.ceilings.value_or(Ceilings());
   result.bound = bound_of(program, result.report, ceilings, options.is_cold, result.threads);
   if (ceilings.f32 > 0 && result.peak_flops > 0) { // the clock of these very rounds
-    const double faster = result.peak_flops / ceilings.f32;
+    const double unit = ceilings.of(result.matrix_unit);
+    const bool is_of_matrices = unit > 0 && unit == ceilings.peak(result.bound.unit);
+    const double faster =
+        is_of_matrices ? result.matrix_peak / unit : result.peak_flops / ceilings.f32;
     result.bound.peak *= faster;
     result.bound.arithmetic /= faster;
   }

@@ -1,8 +1,9 @@
 // The benchmark: a program compiled by Volute against others that compute the same.
 //
 // Nothing is timed before its results are right. Contenders take turns, so that the machine's drift
-// meets all of them, beside the peak of its multiply-adds, and rounds in which that peak dipped are
-// measured again; what is far slower than the rest runs in a series of its own, with Volute in it.
+// meets all of them, beside the peak of the unit that Volute keeps busy, and rounds in which that
+// peak dipped are measured again; what is far slower than the rest runs in a series of its own,
+// with Volute in it.
 #pragma once
 
 #include "bench/ceilings.h"
@@ -75,6 +76,8 @@ struct Benchmark {
   std::string verification; // a sentence
   Bound bound;              // of the unit's peak in the rounds that count
   double peak_flops = 0;    // of one core in f32, in those rounds; 0 without one
+  std::string matrix_unit;  // that Volute's kernel uses, "tdpbf16ps", and
+  double matrix_peak = 0;   // what it did in those rounds, operations a second
   double predicted = 0; // seconds by the model of this CPU, at the clock of those rounds; 0: none
   int threads = 1;
   bool is_cold = false;

@@ -34,6 +34,8 @@ struct Ceilings {
   std::vector<Level> levels;             // from near to far
   std::string f32_by, bf16_by, bytes_by; // "fma 512-bit", "vpdpbusd 512-bit"
   double peak(Unit unit) const;
+  /// That an instruction has, "tdpbf16ps"; 0 of another.
+  double of(std::string_view instruction) const;
 };
 
 /// Takes about `seconds`.

@@ -75,6 +75,8 @@ Json json_of(const Benchmark& b) {
   j["parameters"] = b.report.parameters;
   j["bound"] = json_of(b.bound);
   j["peak_flops_of_a_core"] = b.peak_flops;
+  if (!b.matrix_unit.empty())
+    j["matrix_unit"] = {{"instruction", b.matrix_unit}, {"operations_a_second", b.matrix_peak}};
   if (b.predicted > 0) j["predicted_seconds"] = b.predicted;
   j["rounds"] = {{"kept", b.rounds},
                  {"measured_again", b.dipped},

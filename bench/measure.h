@@ -34,6 +34,11 @@ struct MeasureOptions {
   double minimum_seconds = 0.25;  // of each candidate, all its samples together
   int minimum_rounds = 11;        // whatever they take
   int64_t maximum_rounds = 10000; // whatever is left to do
+  double peak_seconds = 0.0005;   // a sample of the peak beside which something is measured
+  // Where the peak is there for some milliseconds only: how long to wait for it, in all, and how
+  // many samples to take for one that it is there for. 0: a round is one piece.
+  double patience_seconds = 0;
+  int most_samples = 1;
   /// Comes before every sample and is not timed, and a sample is one call then: it empties the
   /// caches, say.
   std::function<void()> before_call = nullptr;
@@ -71,7 +76,7 @@ constexpr double tolerated_dip = 0.07;
 /// A measurement beside the peak of the machine.
 struct Series {
   std::vector<Timing> timings; // of the candidates, in their order: rounds in which the peak held
-  Timing peak;                 // of the probe, two samples a round kept: before it, after it
+  Timing peak;                 // of the probe, a sample a round kept: the slowest beside it
   int64_t dipped = 0;          // rounds that were measured again
   double deepest = 0;          // how far the peak fell in them: 0.5 is to half
   bool is_steady = true;       // enough rounds held; else these are the best there were
@@ -80,8 +85,8 @@ struct Series {
 /// Measures in turns with a probe of the machine's peak before and after every round. On a shared
 /// machine a neighbour takes half of it for seconds at a time; a round in which the probe took
 /// longer than `tolerated_dip` above its usual time is measured again, up to twice as many as were
-/// asked for. `usual_seconds` is a call's time that the probe has reached before; 0: in this
-/// series.
+/// asked for. `usual_seconds` is a call's time that the probe
+/// has reached before; 0: in this series.
 Series measure_beside(const Candidate& peak, const std::vector<Candidate>& candidates,
                       const MeasureOptions& options = {}, const Clock& clock = steady_seconds,
                       double usual_seconds = 0);

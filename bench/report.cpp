@@ -74,6 +74,9 @@ std::string lines_of(const Benchmark& b, size_t name_width, size_t by_width) {
   const Preparation& once = b.contenders.front().preparation;
   if (b.bound.seconds() > 0)
     text += fmt::format("{:{}}  bound {}\n", "", name_width, to_string(b.bound));
+  if (b.matrix_peak > 0)
+    text += fmt::format("{:{}}  {} did {:.0f} G{}/s beside it\n", "", name_width, b.matrix_unit,
+                        b.matrix_peak / 1e9, b.bound.unit == Unit::bytes ? "OP" : "FLOP");
   if (const double measured = b.contenders.front().timing.median(); b.predicted > 0 && measured > 0)
     text += fmt::format("{:{}}  predicted {} us by the model, {:.2f} of what was measured\n", "",
                         name_width, microseconds(b.predicted), b.predicted / measured);

@@ -1,9 +1,9 @@
 #include "bench/tune.h"
 
 #include "bench/agreement.h"
-#include "bench/machine.h"
 #include "bench/made_up.h"
 #include "bench/verify.h"
+#include "bench/watched.h"
 #include "compiler/compile.h"
 #include "compiler/schedule/schedule.h"
 #include "compiler/target/target.h"
@@ -138,8 +138,10 @@ private:
     std::vector<Candidate> candidates;
     for (const Contestant& c : field) candidates.push_back(candidate_of(c));
     if (options_.clock) return measure(candidates, how, options_.clock);
-    const std::optional<Probe> peak = fma_probe(compiler::host().vector_bytes);
-    Series series = measure_beside(peak->candidate, candidates, how, clock_);
+    std::vector<const Report*> reports;
+    for (const Contestant& c : field) reports.push_back(&c.report);
+    const Watched peak = watched(reports);
+    Series series = measure_beside(peak.probe.candidate, candidates, peak.rounds(how), clock_);
     tuning_.is_steady = series.is_steady;
     return std::move(series.timings);
   }

@@ -38,6 +38,7 @@ Json json_of(const NestReport& nest) {
   json["executed_multiply_adds"] = nest.executed_multiply_adds;
   json["work_items"] = nest.work_items;
   json["register_tile"] = nest.register_tile;
+  if (!nest.matrix_unit.empty()) json["matrix_unit"] = nest.matrix_unit;
   json["registers"] = {{"tile", nest.registers},
                        {"inner_step", nest.registers_needed},
                        {"available", nest.registers_available}};

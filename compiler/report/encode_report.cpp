@@ -22,7 +22,8 @@ struct FieldsOf<NestReport> {
     return std::tie(n.name, n.origin, n.schedule, n.why, n.candidates, n.multiply_adds,
                     n.executed_multiply_adds, n.registers, n.registers_needed,
                     n.registers_available, n.spills, n.statements, n.cycles, n.is_of_weight,
-                    n.register_tile, n.products, n.code_bytes, n.packed, n.work_items);
+                    n.register_tile, n.products, n.matrix_unit, n.code_bytes, n.packed,
+                    n.work_items);
   }
 };
 template <>
@@ -50,8 +51,8 @@ struct FieldsOf<Report> {
     return std::tie(r.program, r.target, r.llvm, r.parameters, r.multiply_adds, r.bytes, r.nests,
                     r.schedule_note, r.sizes, r.fusion, r.bands, r.forms, r.operators, r.prepared,
                     r.denormals, r.copies, r.text_bytes, r.constant_bytes, r.workspace_bytes,
-                    r.intermediate_bytes, r.thread_scratch_bytes, r.passes, r.lower_ms, r.emit_ms,
-                    r.object_ms, r.link_ms, r.cpu_ms);
+                    r.intermediate_bytes, r.thread_scratch_bytes, r.needs_tiles, r.passes,
+                    r.lower_ms, r.emit_ms, r.object_ms, r.link_ms, r.cpu_ms);
   }
 };
 

@@ -63,6 +63,7 @@ public:
     for (const Nest& nest : nests_.nests)
       if (const auto told = reports.find(nest.name); told != reports.end()) {
         tell_copies_of_nest(nest, *told->second);
+        told->second->matrix_unit = matrix_unit(nest);
         told->second->products = products(nest);
       }
   }
@@ -362,19 +363,28 @@ private:
 
   // ---- which instructions multiply ----------------------------------------------------------
 
+  /// The innermost loop of its schedule.
+  LoopDirective innermost(const Nest& nest) const {
+    const auto schedule = schedules_.find(nest.name);
+    const bool has_loops = schedule != schedules_.end() && !schedule->second.loops.empty();
+    return has_loops ? schedule->second.loops.back() : LoopDirective();
+  }
+
+  std::string matrix_unit(const Nest& nest) const {
+    if (innermost(nest).tile == 0) return "";
+    return nest.accumulators.front().type == ElementType::i32 ? "tdpbusd" : "tdpbf16ps";
+  }
+
   std::string products(const Nest& nest) const {
     const int32_t weight = weight_of(nest);
     if (weight < 0) return "";
     const ElementType narrow = nest.operands[static_cast<size_t>(weight)].element;
     const ElementType wide = nest.accumulators.front().type;
     if (narrow == wide) return "";
-    const auto schedule = schedules_.find(nest.name);
-    const bool has_loops = schedule != schedules_.end() && !schedule->second.loops.empty();
-    const int64_t ways = has_loops ? schedule->second.loops.back().dot : 0;
-    if (const int64_t step = has_loops ? schedule->second.loops.back().tile : 0; step > 0)
+    const int64_t ways = innermost(nest).dot;
+    if (const int64_t step = innermost(nest).tile; step > 0)
       return fmt::format("of {}, {} of a sum at a time, by the matrix unit's {}",
-                         wide == ElementType::i32 ? "bytes" : "bf16", step,
-                         wide == ElementType::i32 ? "tdpbusd" : "tdpbf16ps");
+                         wide == ElementType::i32 ? "bytes" : "bf16", step, matrix_unit(nest));
     if (ways == 4)
       return fmt::format("of bytes, 4 added at a time by {}",
                          target_.has("avx512vnni") || target_.has("avxvnni")

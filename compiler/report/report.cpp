@@ -177,6 +177,8 @@ std::string to_string(const Report& report) {
     row(text, "constants", bytes_text(report.constant_bytes));
     row(text, "workspace", workspace_text(report));
     row(text, "scratch", bytes_text(report.thread_scratch_bytes) + " a thread");
+    if (report.needs_tiles)
+      row(text, "needs", "the matrix unit, which Linux grants a process that asks for it");
   }
   text += fmt::format("\ntime\n  {:.1f} ms: lower {:.1f}, emit {:.1f}, object {:.1f}, link {:.1f}",
                       report.total_ms(), report.lower_ms, report.emit_ms, report.object_ms,

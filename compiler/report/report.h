@@ -37,6 +37,7 @@ struct NestReport {
   bool is_of_weight = false; // made of a weight alone: not on every call, where that is bound
   std::string register_tile; // "14 x 2 of f32x16"
   std::string products;      // of narrow elements: how many at a time, by what
+  std::string matrix_unit;   // its instruction that multiplies, "tdpbf16ps"; empty: vectors do
   int64_t code_bytes = 0;
   struct Packed {
     std::string operand;
@@ -108,6 +109,7 @@ struct Report {
   int64_t workspace_bytes = 0;    // packed and intermediate buffers, sharing memory
   int64_t intermediate_bytes = 0; // what they would take side by side
   int64_t thread_scratch_bytes = 0;
+  bool needs_tiles = false;     // a matrix unit, which a process must ask the system for
   std::vector<PassTime> passes; // in the order in which they ran
   double lower_ms = 0, emit_ms = 0, object_ms = 0, link_ms = 0;
   double cpu_ms = 0; // of the compiling thread; less than the total where it had to wait

@@ -114,7 +114,7 @@ TEST_CASE("rounds in which the peak dips are measured again", "[measure]") {
   CHECK(series.deepest == Approx(0.5));
   REQUIRE(series.timings.size() == 1);
   CHECK(series.timings[0].samples.size() == 6);
-  CHECK(series.peak.samples.size() == 12);
+  CHECK(series.peak.samples.size() == 6);
   for (const double sample : series.timings[0].samples) CHECK(sample == Approx(0.01));
   for (const double sample : series.peak.samples) CHECK(sample == Approx(0.001));
 }
@@ -182,4 +182,40 @@ TEST_CASE("a thread's clock stands still while the thread sleeps", "[measure]") 
   CHECK(slept >= 0.03);
   CHECK(worked >= 0);
   CHECK(worked < slept / 3);
+}
+
+TEST_CASE("where the peak is there for moments only, each sample waits for one", "[measure]") {
+  // A neighbour lets the peak be for 3 ms of every 50.
+  FakeTime time;
+  const auto is_quiet = [&] { return std::fmod(time.now, 0.05) < 0.003; };
+  const auto takes = [&](double seconds) {
+    return [&, seconds](int64_t n) { time.now += seconds * double(n) * (is_quiet() ? 1 : 3); };
+  };
+  MeasureOptions options;
+  options.warm_up_seconds = 0;
+  options.sample_seconds = 0.0002;
+  options.peak_seconds = 0.00005;
+  options.minimum_rounds = 6;
+  options.minimum_seconds = 0;
+  options.patience_seconds = 5;
+  options.most_samples = 8;
+  const std::vector<Candidate> candidates = {{"a", takes(0.0002)}, {"b", takes(0.0004)}};
+  const Series series = measure_beside({"peak", takes(0.00001)}, candidates, options, time.clock());
+  CHECK(series.is_steady);
+  REQUIRE(series.timings.size() == 2);
+  REQUIRE(series.timings[0].samples.size() >= 6);
+  CHECK(series.timings[0].median() == Approx(0.0002));
+  CHECK(series.timings[1].median() == Approx(0.0004));
+  CHECK(speedup(series.timings[0], series.timings[1]) == Approx(2));
+
+  // One that never lets it be takes the patience that there is, and no more.
+  time.now = 0;
+  options.patience_seconds = 0.5;
+  const auto slow = [&](double seconds) {
+    return [&, seconds](int64_t n) { time.now += 3 * seconds * double(n); };
+  };
+  const Series disturbed = measure_beside({"peak", slow(0.00001)}, {{"a", slow(0.0002)}}, options,
+                                          time.clock(), 0.00001);
+  CHECK_FALSE(disturbed.is_steady);
+  CHECK(time.now < 1);
 }
