@@ -12,6 +12,7 @@
 #include "compiler/schedule/cost_model.h"
 #include "compiler/schedule/plan.h"
 #include "ir/def_use.h"
+#include "ir/operators.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -146,9 +147,7 @@ public:
       if (program.type(result).elements() == 0) continue;
       heads_.push_back({group, nest_name(program, group), head.results.front()});
       const bool is_asked = request.text.forms.count(heads_.back().nest) > 0;
-      heads_.back().may_choose = std::holds_alternative<ir::Conv>(head.operation) ||
-                                 (std::holds_alternative<ir::ConvTranspose>(head.operation) &&
-                                  (is_asked || splits_may_pay_off()));
+      heads_.back().may_choose = ir::convolution(head.operation).has_value();
       if (heads_.back().may_choose || is_asked) set_alone(heads_.back(), uses);
     }
   }
@@ -173,11 +172,6 @@ public:
   }
 
 private:
-  /// Whether products of narrow parts are faster than those of floats on the target.
-  bool splits_may_pay_off() const {
-    return std::any_of(forms().begin(), forms().end(),
-                       [&](const Form& form) { return form.parts > 0 && !is_too_slow(form); });
-  }
   bool is_too_slow(const Form& form) const {
     return form.too_slow && form.too_slow(request_.target);
   }

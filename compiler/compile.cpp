@@ -312,6 +312,7 @@ Expected<Compiled> generated(Stages stages, const CompileRequest& request, doubl
   report.prepared = prepared_steps(image);
   report.llvm = llvm_version();
   report.text_bytes = static_cast<int64_t>(image.text_bytes);
+  report.needs_tiles = image.needs_tiles;
   report.constant_bytes = static_cast<int64_t>(image.bytes.size() - image.text_bytes);
   report.intermediate_bytes = unshared_bytes(residents);
   report.workspace_bytes = plan_workspace(residents).bytes;

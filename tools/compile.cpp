@@ -99,6 +99,10 @@ int write_object(const CompileCommand& command, const std::vector<ProgramSource>
   print(fmt::format("@{} for {} -> {}: {} of code and constants\n", program.name,
                     compiler::short_text(request.target), command.object,
                     human_bytes(made.report.text_bytes + made.report.constant_bytes)));
+  if (made.report.needs_tiles)
+    print("it needs the matrix unit, which the program that calls it must ask Linux for (as the "
+          "header "
+          "says)\n");
   if (!command.header.empty())
     print(
         fmt::format("{}_run, and what goes with it -> {}\n", request.object_name, command.header));

@@ -93,7 +93,15 @@ public:
     says("/* @{}, compiled by Volute (generator {}, LLVM {}) for the processor\n", image_.name,
          generator_version(), llvm_version());
     wrapped("   ", image_.target);
-    says("   and those that have all of its instructions. Nothing here checks that. */\n");
+    says("   and those that have all of its instructions. Nothing here checks that.");
+    if (image_.needs_tiles)
+      says(
+          "\n\n   It multiplies on the matrix unit, whose instructions raise SIGILL in a process "
+          "that has "
+          "not\n   asked Linux for it. Once, before the first call, for all threads that follow "
+          "(<unistd.h>,\n   <sys/syscall.h>): syscall(SYS_arch_prctl, 0x1023, 18) is 0 where it is "
+          "granted\n   (ARCH_REQ_XCOMP_PERM, for the data of tiles).");
+    says(" */\n");
     says("#ifndef VOLUTE_{0}_H\n#define VOLUTE_{0}_H\n\n#include <stdint.h>\n\n", macro_);
     says("#ifdef __cplusplus\nextern \"C\" {{\n#endif\n\n");
     tensors();

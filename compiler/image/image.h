@@ -96,8 +96,8 @@ struct Image {
   // written by it or a step before; nothing is written once another step has read it. Steps that
   // follow from bound inputs alone run once; between calls nothing else is kept.
   std::vector<ImageStep> steps;
-  int64_t thread_scratch_bytes = 0;                   // per thread
-  bool needs_tiles = false; // a matrix unit, which a process must ask the system for
+  int64_t thread_scratch_bytes = 0; // per thread
+  bool needs_tiles = false;         // a matrix unit, which a process must ask the system for
   std::shared_ptr<const DebugObject> debug = nullptr; // where one was asked for
   bool operator==(const Image&) const = default;
 };

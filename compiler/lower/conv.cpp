@@ -1,6 +1,6 @@
 // Convolution in one, two and three dimensions, dense, grouped and depthwise: one general form.
 
-#include "compiler/lower/nest_builder.h"
+#include "compiler/lower/phase.h"
 #include "ir/operators.h"
 
 namespace volute::compiler {
@@ -47,6 +47,7 @@ Channels::Channels(const GroupLowering& lowered) {
   inputs = conv.inputs(weight);
   outputs = conv.outputs(weight);
   cuts_ = channel_cuts(lowered.program, lowered.together);
+  transposed_ = conv.transposed;
 }
 
 void Channels::add_parallel(NestBuilder& to) {
@@ -63,6 +64,12 @@ void Channels::add_parallel(NestBuilder& to) {
 Affine Channels::add_reduction(NestBuilder& to) {
   if (!is_depthwise()) in = to.reduce(Axis::i, inputs, cuts_.in);
   return group * inputs + in;
+}
+
+void Channels::set_tap(Coordinates& tap) const {
+  // A transposed convolution's weight has all input channels, and the output channels of one group.
+  tap[Axis::i] = transposed_ ? group * inputs + in : in;
+  tap[Axis::o] = transposed_ ? out : group * outputs + out;
 }
 
 void accumulate_products(const GroupLowering& group, NestBuilder& to, const Coordinates& input,
@@ -91,26 +98,10 @@ void accumulate_products(const GroupLowering& group, NestBuilder& to, const Coor
 }
 
 void lower_conv(const GroupLowering& group) {
-  if (lower_grouped_products(group) || lower_winograd(group)) return;
-  const ir::Program& program = group.program;
-  const ir::TensorType& x = program.type(group.head.operands[0]);
-  const std::vector<Axis> axes = x.spatial_axes();
-  const std::vector<Window> windows = ir::windows(program, group.head);
-
-  NestBuilder to = group.start();
-  group.add_parallel(to, Axis::n, x.size(Axis::n));
-  Channels channels(group);
-  channels.add_parallel(to);
-  for (size_t i = 0; i < axes.size(); ++i) group.add_parallel(to, axes[i], windows[i].output);
-
-  Coordinates input, tap;
-  input[Axis::n] = to.at[Axis::n];
-  input[Axis::c] = channels.add_reduction(to);
-  tap[Axis::i] = channels.in;
-  tap[Axis::o] = to.at[Axis::c];
-  add_taps(to, axes, windows, input, tap);
-  accumulate_products(group, to, input, tap);
-  group.finish(std::move(to));
+  if (lower_winograd(group)) return;
+  std::vector<Phase> phases;
+  for (const Window& window : windows_of(group)) phases.push_back(phase_of(window));
+  lower_phase(group, phases);
 }
 
 } // namespace volute::compiler

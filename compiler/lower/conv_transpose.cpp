@@ -17,7 +17,7 @@
 //
 //     stride 31, dilation 29         residues 2 apart, taps 1 back: 3 rows in place of 31
 
-#include "compiler/lower/nest_builder.h"
+#include "compiler/lower/phase.h"
 
 #include <fmt/format.h>
 
@@ -38,25 +38,12 @@ using ir::Window;
 
 namespace {
 
-/// From one residue of a phase to the next.
-struct Stride {
-  int64_t residues = 1, taps = 1, shift = 0;
-};
-
-/// Outputs stride * t + first + along.residues * r for t in [0, outputs), r in [0, residues).
-struct Phase {
-  int64_t first = 0, residues = 1, outputs = 1;
-  int64_t taps = 0;                    // of each output; 0: nothing but the bias
-  int64_t first_tap = 0, tap_step = 1; // the m-th is first_tap + along.taps * r + m * tap_step
-  int64_t shift = 0, spacing = 1;      // and reads input t + shift + along.shift * r - m * spacing
-  Stride along = {};
-
-  bool continues(const Phase& before) const {
-    return first == before.first + before.residues && outputs == before.outputs &&
-           taps == before.taps && shift == before.shift &&
-           (taps == 0 || first_tap == before.first_tap + before.residues);
-  }
-};
+/// Whether it is the row of residues that another one, of neighbours, goes on with.
+bool continues(const Phase& phase, const Phase& before) {
+  return phase.first == before.first + before.residues && phase.outputs == before.outputs &&
+         phase.taps == before.taps && phase.shift == before.shift &&
+         (phase.taps == 0 || phase.first_tap == before.first_tap + before.residues);
+}
 
 std::vector<Phase> phases(const Window& window) {
   const int64_t stride = window.stride, dilation = window.dilation;
@@ -69,10 +56,12 @@ std::vector<Phase> phases(const Window& window) {
   }
   std::vector<Phase> result;
   const auto add = [&](const Phase& phase) {
-    if (!result.empty() && phase.continues(result.back()))
+    if (!result.empty() && continues(phase, result.back())) {
       result.back().residues += phase.residues;
-    else
+    } else {
       result.push_back(phase);
+      result.back().every = stride;
+    }
   };
   // Residues without a tap come in runs; within one, fewer outputs fit from some residue on.
   const int64_t residues = std::min(stride, window.output);
@@ -212,47 +201,15 @@ private:
                                window_.stride);
       phase.spacing = window_.dilation / divisor_;
       phase.along = step_;
+      phase.every = window_.stride;
       to.push_back(phase);
     }
   }
 
   Window window_;
   int64_t divisor_, repeat_, taps_, residues_;
-  Stride step_;
+  Phase::Along step_;
 };
-
-void lower_phase(const GroupLowering& group, const std::vector<const Phase*>& of_axes) {
-  const ir::Program& program = group.program;
-  const ir::TensorType& x = program.type(group.head.operands[0]);
-  const std::vector<Axis> axes = x.spatial_axes();
-  const std::vector<Window> windows = ir::transposed_windows(program, group.head);
-
-  NestBuilder to = group.start();
-  group.add_parallel(to, Axis::n, x.size(Axis::n));
-  Channels channels(group);
-  channels.add_parallel(to);
-  std::vector<Affine> turn(axes.size()), residue(axes.size());
-  for (size_t i = 0; i < axes.size(); ++i) {
-    const Phase& phase = *of_axes[i];
-    turn[i] = to.parallel(axes[i], phase.outputs);
-    if (phase.residues > 1) residue[i] = to.parallel_residues(axes[i], phase.residues);
-    to.at[axes[i]] = turn[i] * windows[i].stride + residue[i] * phase.along.residues + phase.first;
-  }
-  Coordinates input, tap;
-  input[Axis::n] = to.at[Axis::n];
-  input[Axis::c] = channels.add_reduction(to);
-  tap[Axis::o] = channels.out;
-  tap[Axis::i] = input[Axis::c];
-  for (size_t i = 0; i < axes.size(); ++i) {
-    const Phase& phase = *of_axes[i];
-    const Affine k = to.reduce_taps(axes[i], std::max<int64_t>(phase.taps, 1));
-    tap[axes[i]] = residue[i] * phase.along.taps + k * phase.tap_step + phase.first_tap;
-    input[axes[i]] = turn[i] + residue[i] * phase.along.shift + phase.shift - k * phase.spacing;
-    to.constrain(input[axes[i]], windows[i].input);
-  }
-  accumulate_products(group, to, input, tap);
-  group.finish(std::move(to));
-}
 
 /// The bias, at outputs of a nest that has its batch.
 void finish_with_bias(const GroupLowering& group, NestBuilder to) {
@@ -276,17 +233,9 @@ NestBuilder start_with_bias(const GroupLowering& group) {
 }
 
 /// Outputs that no input reaches: the bias.
-void lower_empty_phase(const GroupLowering& group, const std::vector<const Phase*>& of_axes) {
-  const std::vector<Axis> axes = group.program.type(group.head.operands[0]).spatial_axes();
-  const std::vector<Window> windows = ir::transposed_windows(group.program, group.head);
+void lower_empty_phase(const GroupLowering& group, const std::vector<Phase>& of_axes) {
   NestBuilder to = start_with_bias(group);
-  for (size_t i = 0; i < axes.size(); ++i) {
-    const Phase& phase = *of_axes[i];
-    // The outputs first, then the residues: the order of the nest's axes.
-    const Affine turn = to.parallel(axes[i], phase.outputs);
-    to.at[axes[i]] =
-        turn * windows[i].stride + to.parallel_residues(axes[i], phase.residues) + phase.first;
-  }
+  PhaseAxes(group, of_axes).add_results(to, false);
   finish_with_bias(group, std::move(to));
 }
 
@@ -314,10 +263,10 @@ int64_t combinations(const Phases& of_axes) {
 void lower_each(const GroupLowering& group, const Phases& of_axes) {
   std::vector<size_t> at(of_axes.size());
   for (bool more = !of_axes.empty(); more;) {
-    std::vector<const Phase*> chosen;
-    for (size_t i = 0; i < at.size(); ++i) chosen.push_back(&of_axes[i][at[i]]);
+    std::vector<Phase> chosen;
+    for (size_t i = 0; i < at.size(); ++i) chosen.push_back(of_axes[i][at[i]]);
     const bool reached =
-        std::all_of(chosen.begin(), chosen.end(), [](const Phase* p) { return p->taps > 0; });
+        std::all_of(chosen.begin(), chosen.end(), [](const Phase& p) { return p.taps > 0; });
     (reached ? lower_phase : lower_empty_phase)(group, chosen);
     more = false;
     for (size_t i = at.size(); i-- > 0 && !more;) {

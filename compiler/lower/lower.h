@@ -24,8 +24,9 @@ struct LowerOptions {
   /// Convolutions, by their results, that are computed by Winograd's algorithm
   /// (rewrites/winograd.h): the outputs of a tile along each axis of space.
   std::map<ir::ValueId, std::vector<int64_t>> tiles = {};
-  /// Convolutions of f32, by their results, whose operands are sums of so many bf16, 2 or 3
-  /// (rewrites/split_products.h says which can be).
+  /// Convolutions of f32 or f16, by their results, whose operands are sums of bf16, and how many
+  /// products of those count (rewrites/split_products.h says which can be): 6 of three parts each,
+  /// 4 or 3 of two.
   std::map<ir::ValueId, int64_t> split_products = {};
   /// Whether those are for a matrix unit: no tap meets the padding, channels fill its products.
   bool has_matrix_unit = false;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace volute::compiler {
 
@@ -113,6 +114,21 @@ int32_t Lowering::intermediate(std::string name, ElementType element, int64_t el
   nests.buffers.push_back(
       {std::move(name), Buffer::Role::intermediate, element, elements, std::nullopt, nullptr});
   return static_cast<int32_t>(nests.buffers.size()) - 1;
+}
+
+Lowering::Memory Lowering::memory(const std::string& name, ElementType element,
+                                  const std::vector<int64_t>& extents) {
+  return memory(name, element, extents, extents.back());
+}
+
+Lowering::Memory Lowering::memory(const std::string& name, ElementType element,
+                                  std::vector<int64_t> extents, int64_t apart) {
+  const int64_t row = std::exchange(extents.back(), apart);
+  int64_t elements = 1;
+  for (const int64_t extent : extents) elements *= extent;
+  Memory made{name, intermediate(name, element, elements), ir::contiguous(extents)};
+  made.dims.back().extent = row;
+  return made;
 }
 
 int32_t Lowering::table(std::string name, ElementType element, const std::vector<double>& numbers) {
@@ -295,6 +311,10 @@ Expr NestBuilder::read(std::string name, int32_t buffer, const std::vector<ir::D
   return ir::read(nest.operands[static_cast<size_t>(from)].element, from, std::move(subscripts));
 }
 
+Expr NestBuilder::read(const Lowering::Memory& from, Index subscripts) {
+  return read(from.name, from.buffer, from.dims, std::move(subscripts));
+}
+
 Expr NestBuilder::read_vector(int32_t buffer, const Affine& where) {
   const Buffer& memory = lowering.nests.buffers[static_cast<size_t>(buffer)];
   const int32_t from = view(memory.name, buffer, ir::contiguous({memory.elements}));
@@ -321,6 +341,10 @@ void NestBuilder::write(std::string name, int32_t buffer, const std::vector<ir::
   const int32_t to = view(std::move(name), buffer, dims);
   nest.writes.push_back({to, std::move(subscripts),
                          converted(nest.operands[static_cast<size_t>(to)].element, element)});
+}
+
+void NestBuilder::write(const Lowering::Memory& to, Index subscripts, const Expr& element) {
+  write(to.name, to.buffer, to.dims, std::move(subscripts), element);
 }
 
 void NestBuilder::write_vector(int32_t buffer, const Affine& where, const Expr& element) {

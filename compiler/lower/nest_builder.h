@@ -48,6 +48,18 @@ public:
   /// The element type in which memory holds a value.
   ir::ElementType stored_as(ir::ValueId value) const;
   int32_t intermediate(std::string name, ir::ElementType element, int64_t elements);
+  /// Memory that is no value of the program.
+  struct Memory {
+    std::string name;
+    int32_t buffer = -1; // none
+    std::vector<ir::Dim> dims;
+    bool exists() const { return buffer >= 0; }
+  };
+  Memory memory(const std::string& name, ir::ElementType element,
+                const std::vector<int64_t>& extents);
+  /// Its last rows so many elements apart, as many as they have or more.
+  Memory memory(const std::string& name, ir::ElementType element, std::vector<int64_t> extents,
+                int64_t apart);
   /// A vector of constants of the program's own.
   int32_t table(std::string name, ir::ElementType element, const std::vector<double>& numbers);
   /// A constant's elements; null for every other value.
@@ -61,17 +73,20 @@ public:
   };
   std::map<ir::ValueId, BatchNorm> batch_norms; // by result: made once, read by many nests
 
-  /// An operand as bf16 that add up to it: memory with a dimension of parts, the smallest first.
-  struct Split {
-    std::string name;
-    int32_t buffer = -1;
-    std::vector<ir::Dim> dims;
-  };
+  /// Operands as bf16 that add up to them, with a dimension of parts, the smallest first.
   struct SplitProducts {
-    int64_t parts = 0;
-    Split image, weight;
+    int64_t parts = 0, products = 0; // of each operand, and of two of them
+    bool has_frame = false;          // the image, which then has all that any tap reads
+    Memory image, weight;
   };
   std::map<ir::ValueId, SplitProducts> splits; // by result of a convolution: made once, too
+
+  /// What the phases of a convolution whose products are added in groups read in common.
+  struct GroupedProducts {
+    Memory image;        // a copy, where it does not lie as it should
+    int32_t points = -1; // zero points of the weight, by output channel
+  };
+  std::map<ir::ValueId, GroupedProducts> grouped; // by result
 
 private:
   std::vector<int32_t> buffer_of_; // by value, -1 while there is none
@@ -126,6 +141,7 @@ public:
   /// An element of memory that is no value of the program.
   ir::Expr read(std::string name, int32_t buffer, const std::vector<ir::Dim>& dims,
                 ir::Index index);
+  ir::Expr read(const Lowering::Memory& from, ir::Index index);
   ir::Expr read_vector(int32_t buffer, const ir::Affine& where);
   /// An accumulator; the first one becomes `value`.
   ir::Expr accumulate(ir::Expr initial, const std::function<ir::Expr(ir::Expr)>& update);
@@ -134,6 +150,7 @@ public:
   /// The same for memory that is no value of the program.
   void write(std::string name, int32_t buffer, const std::vector<ir::Dim>& dims, ir::Index index,
              const ir::Expr& element);
+  void write(const Lowering::Memory& to, ir::Index index, const ir::Expr& element);
   void write_vector(int32_t buffer, const ir::Affine& where, const ir::Expr& element);
   /// All that was built so far, and no statement has claimed, is that statement's.
   void is_of(size_t statement);
@@ -186,9 +203,6 @@ void require_table(const ir::Statement& statement, int64_t entries, int64_t numb
 // group: one nest, or several that write parts of the result.
 
 void lower_conv(const GroupLowering& group);
-/// A convolution of LowerOptions::dot_products, with the image brought into the order that this
-/// takes; false, and nothing lowered, for every other.
-bool lower_grouped_products(const GroupLowering& group);
 /// A convolution of LowerOptions::tiles, by Winograd's algorithm; false, and nothing lowered, for
 /// every other.
 bool lower_winograd(const GroupLowering& group);
@@ -220,6 +234,8 @@ public:
   void add_parallel(NestBuilder& to);
   /// The input channels, and the position along those of the image.
   ir::Affine add_reduction(NestBuilder& to);
+  /// Where the weight has what these are multiplied by.
+  void set_tap(Coordinates& tap) const;
   bool is_depthwise() const { return groups > 1 && inputs == 1; }
 
   int64_t groups = 1, inputs = 1, outputs = 1; // channels a group
@@ -227,6 +243,7 @@ public:
 
 private:
   ChannelCuts cuts_;
+  bool transposed_ = false;
 };
 
 /// The parts of the operands of a convolution of LowerOptions::split_products, by nests of their

@@ -1,13 +1,14 @@
-// Convolutions of f32 as sums of products of bf16. A float is the sum of three bf16, each the
-// nearest to what the ones before leave, x = x1 + x2 + x3: 8 digits, 8 digits and what is left.
+// Convolutions of f32 and f16 as sums of products of bf16. A float is the sum of three bf16, each
+// the nearest to what the ones before leave, x = x1 + x2 + x3: 8 digits, 8 digits and what is left.
 // Products of two bf16 are exact in f32, and sums are f32's, so that
 //
-//     x w = x1 w1  +  x1 w2 + x2 w1  +  x2 w2 + x1 w3 + x3 w1  +  less than 2^-24 of it
-//            2^0         2^-9                2^-18
+//     x w = x1 w1  +  x1 w2 + x2 w1  +  x2 w2 + x1 w3 + x3 w1  +  at most 2^-23 of it
+//            2^0       2^-8 at most        2^-16 at most
 //
 // has all digits that a direct sum has; two parts each, and three products, have those down to
-// 2^-16. The parts of the image and those of the weight are a dimension of memory each, the
-// smallest first, and an axis each of the sum:
+// 2^-16 or so. An f16 has 11 digits: it is the sum of two bf16, and four products are all of it.
+// The parts of the image and those of the weight are a dimension of memory each, the smallest
+// first, and an axis each of the sum:
 //
 //     reduce wp in 0..3, xp in 0..3, i in 0..64, kh in 0..3, kw in 0..3
 //     where 0 <= wp + xp - 2 < 3                                          six of the nine
@@ -18,9 +19,10 @@
 // each would be, and six roundings for one make the error 2.4 times that of a direct sum.
 //
 // What is too large for a bf16, beyond 2^128 - 2^119, would round to infinity: x1 is the largest
-// bf16 there, x2 what is left. Of infinity and NaN some part is NaN.
+// bf16 there, x2 what is left. Of infinity and NaN some part is NaN. No f16 is too large, and none
+// has a part that is denormal.
 
-#include "compiler/lower/nest_builder.h"
+#include "compiler/lower/phase.h"
 #include "compiler/nests/matrix_steps.h"
 #include "ir/loops.h"
 #include "ir/operators.h"
@@ -41,10 +43,12 @@ namespace {
 
 constexpr double largest_bf16 = 0x1.fep127;
 
-/// The parts of an f32, the smallest first.
-std::vector<Expr> parts_of(const Expr& x, int64_t count) {
+/// The parts of an element, the smallest first, where that is f32 or what an f16 is as one.
+std::vector<Expr> parts_of(const Expr& x, ElementType element, int64_t count) {
   const Expr most = ir::imm(largest_bf16), least = ir::imm(-largest_bf16);
-  const Expr in_range = binary(ir::BinaryFn::min, binary(ir::BinaryFn::max, x, least), most);
+  const Expr in_range = element == ElementType::f16
+                            ? x
+                            : binary(ir::BinaryFn::min, binary(ir::BinaryFn::max, x, least), most);
   std::vector<Expr> parts = {ir::convert_to(ElementType::bf16, in_range)};
   Expr left = x;
   while (std::ssize(parts) < count) {
@@ -55,50 +59,23 @@ std::vector<Expr> parts_of(const Expr& x, int64_t count) {
 }
 
 /// Ends a nest whose value is an element, with a write for each part of it, at `index` and the part
-/// as dimension `dim`.
-Lowering::Split write_parts(NestBuilder& to, const std::string& name, int64_t count, size_t dim,
-                            std::vector<int64_t> extents, const ir::Index& index) {
+/// as dimension `dim`. `apart`: elements from one row of the last dimension to the next.
+Lowering::Memory write_parts(NestBuilder& to, const std::string& name, ElementType element,
+                             int64_t count, size_t dim, std::vector<int64_t> extents, int64_t apart,
+                             const ir::Index& index) {
   extents.insert(extents.begin() + static_cast<std::ptrdiff_t>(dim), count);
-  int64_t elements = 1;
-  for (const int64_t extent : extents) elements *= extent;
-  Lowering::Split split{name, to.lowering.intermediate(name, ElementType::bf16, elements),
-                        ir::contiguous(extents)};
-  const std::vector<Expr> parts = parts_of(to.value, count);
+  Lowering::Memory split = to.lowering.memory(name, ElementType::bf16, extents, apart);
+  const std::vector<Expr> parts = parts_of(to.value, element, count);
   for (int64_t part = 0; part < count; ++part) {
     ir::Index at = index;
     at.insert(at.begin() + static_cast<std::ptrdiff_t>(dim), ir::Subscript(part));
-    to.write(name, split.buffer, split.dims, std::move(at), parts[static_cast<size_t>(part)]);
+    to.write(split, std::move(at), parts[static_cast<size_t>(part)]);
   }
   to.finish();
   return split;
 }
 
 std::string count_text(int64_t parts) { return fmt::format("as sums of {} bf16", parts); }
-
-/// What an axis of space is copied with, in front and in all: for a matrix unit, whatever taps read
-/// outside of it.
-struct Frame {
-  int64_t before = 0, extent = 0;
-};
-
-std::vector<Frame> frames(const GroupLowering& group) {
-  const bool transposed = std::holds_alternative<ir::ConvTranspose>(group.head.operation);
-  std::vector<Frame> all;
-  for (const Window& w : transposed ? ir::transposed_windows(group.program, group.head)
-                                    : ir::windows(group.program, group.head)) {
-    all.push_back({0, w.input});
-    if (!group.lowering.options.has_matrix_unit) continue;
-    // Places that the first result reads first, and the last one last.
-    int64_t first = -w.pad_begin, last = (w.output - 1) * w.stride + w.span() - 1 - w.pad_begin;
-    if (transposed) {
-      first = ir::ceil_div(w.pad_begin - (w.span() - 1), w.stride);
-      last = -ir::ceil_div(-(w.output - 1 + w.pad_begin), w.stride);
-    }
-    const int64_t before = std::max<int64_t>(-first, 0);
-    all.back() = {before, std::max(before + last + 1, before + 1)};
-  }
-  return all;
-}
 
 /// Channels last, as many as pairs take, or the products of a matrix unit.
 int64_t whole_channels(const GroupLowering& group, int64_t channels) {
@@ -110,7 +87,7 @@ int64_t whole_channels(const GroupLowering& group, int64_t channels) {
 }
 
 /// x_parts[n, part, d, h, w, c].
-Lowering::Split split_image(const GroupLowering& group, int64_t parts) {
+Lowering::Memory split_image(const GroupLowering& group, int64_t parts) {
   const ir::ValueId x = group.head.operands[0];
   const ir::TensorType& type = group.program.type(x);
   const std::string& image = group.program.name_of(x);
@@ -127,7 +104,8 @@ Lowering::Split split_image(const GroupLowering& group, int64_t parts) {
     input[axis] = at - before;
     to.constrain(input[axis], of_image);
   };
-  const std::vector<Frame> framed = frames(group);
+  const std::vector<Frame> framed =
+      group.lowering.options.has_matrix_unit ? whole_frames(group) : bare_frames(group);
   const std::vector<Axis> axes = type.spatial_axes();
   along(Axis::n, type.size(Axis::n), 0, type.size(Axis::n));
   for (size_t i = 0; i < axes.size(); ++i)
@@ -136,13 +114,16 @@ Lowering::Split split_image(const GroupLowering& group, int64_t parts) {
   along(Axis::c, whole_channels(group, channels), 0, channels);
   // A sum of one element, so that it may lie in registers along one axis and go along another; what
   // is outside the image is 0.
-  const Expr element = to.read(x, input);
+  const Expr element = computed(to.read(x, input));
   to.accumulate(number(0, ElementType::f32), [&](const Expr&) { return element; });
-  return write_parts(to, spoken(image) + "_parts", parts, 1, extents, index);
+  const int64_t row = extents.back();
+  const bool is_for_matrices = group.lowering.options.has_matrix_unit;
+  return write_parts(to, spoken(image) + "_parts", type.element, parts, 1, extents,
+                     is_for_matrices ? pitch(row, size_of(ElementType::bf16)) : row, index);
 }
 
 /// w_parts[part, ...]: made of the weight alone, in its own order.
-Lowering::Split split_weight(const GroupLowering& group, int64_t parts) {
+Lowering::Memory split_weight(const GroupLowering& group, int64_t parts) {
   const ir::ValueId w = group.head.operands[1];
   const ir::TensorType& type = group.program.type(w);
   const std::string& weight = group.program.name_of(w);
@@ -155,8 +136,9 @@ Lowering::Split split_weight(const GroupLowering& group, int64_t parts) {
     tap[extent.axis] = to.parallel(extent.axis, extent.size);
     extents.push_back(extent.size);
   }
-  to.value = to.read(w, tap);
-  return write_parts(to, spoken(weight) + "_parts", parts, 0, extents, to.index(type, tap));
+  to.value = computed(to.read(w, tap));
+  return write_parts(to, spoken(weight) + "_parts", type.element, parts, 0, extents, extents.back(),
+                     to.index(type, tap));
 }
 
 } // namespace
@@ -164,12 +146,13 @@ Lowering::Split split_weight(const GroupLowering& group, int64_t parts) {
 const Lowering::SplitProducts* split_products(const GroupLowering& group) {
   const ir::ValueId result = group.head.results[0];
   const std::map<ir::ValueId, int64_t>& asked = group.lowering.options.split_products;
-  const auto parts = asked.find(result);
-  if (parts == asked.end()) return nullptr;
+  const auto products = asked.find(result);
+  if (products == asked.end()) return nullptr;
+  const int64_t parts = products->second > 4 ? 3 : 2;
   auto [split, is_new] = group.lowering.splits.try_emplace(result);
   if (is_new)
-    split->second = {parts->second, split_image(group, parts->second),
-                     split_weight(group, parts->second)};
+    split->second = {parts, products->second, group.lowering.options.has_matrix_unit,
+                     split_image(group, parts), split_weight(group, parts)};
   return &split->second;
 }
 
@@ -184,24 +167,18 @@ void accumulate_split_products(const Lowering::SplitProducts& split, const Group
   const Affine of_weight = to.reduce(ir::AxisRole::part, "wp", parts);
   const Affine of_image = to.reduce(ir::AxisRole::part, "xp", parts);
   std::rotate(axes.begin() + sums, axes.end() - 2, axes.end());
-  to.constrain(of_weight + of_image - (parts - 1), parts);
+  if (split.products < parts * parts) // not those of two small ones
+    to.constrain(of_weight + of_image - (parts - 1), parts);
 
   const ir::TensorType &x = group.program.type(group.head.operands[0]),
                        &w = group.program.type(group.head.operands[1]);
-  const std::vector<Frame> framed = frames(group);
-  const std::vector<Axis> space = x.spatial_axes();
   ir::Index at = {input[Axis::n], of_image};
-  for (size_t i = 0; i < space.size(); ++i) {
-    const Affine& place = input[space[i]];
-    at.emplace_back(place + framed[i].before);
-    if (group.lowering.options.has_matrix_unit) // what it reads is there
-      std::erase_if(to.nest.constraints, [&](const ir::Constraint& c) { return c.value == place; });
-  }
+  for (const Axis axis : x.spatial_axes()) at.emplace_back(input[axis]);
   at.emplace_back(input[Axis::c]);
-  const Expr image = to.read(split.image.name, split.image.buffer, split.image.dims, at);
+  const Expr image = to.read(split.image, at);
   at = to.index(w, tap);
   at.insert(at.begin(), ir::Subscript(of_weight));
-  const Expr filter = to.read(split.weight.name, split.weight.buffer, split.weight.dims, at);
+  const Expr filter = to.read(split.weight, at);
   to.accumulate(bias(), [&](const Expr& sum) {
     return fma(ir::convert_to(ElementType::f32, image), ir::convert_to(ElementType::f32, filter),
                sum);

@@ -136,11 +136,16 @@ private:
       extents.push_back(d == rows.dim    ? height * rows.block
                         : batch_dim == d ? 1
                                          : written.dims[d].extent.number());
-    const std::vector<Dim> dims = contiguous(extents);
+    // Rows that lie apart stay so.
+    std::vector<int64_t> room = extents;
+    if (const size_t last = room.size() - 1; last > 0 && last != rows.dim)
+      room[last] = std::max(room[last], written.dims[last - 1].stride.number());
+    std::vector<Dim> dims = contiguous(room);
+    dims.back().extent = extents.back();
     Buffer& buffer = result_.buffers[at(rows.buffer)];
     buffer.role = Buffer::Role::scratch;
     buffer.elements = 1;
-    for (int64_t extent : extents) buffer.elements *= extent;
+    for (int64_t extent : room) buffer.elements *= extent;
     buffer.scratch_offset = result_.scratch_bytes;
     result_.scratch_bytes += (buffer.elements * size_of(buffer.element) + 63) / 64 * 64;
 

@@ -51,4 +51,11 @@ bool has_good_steps(int64_t channels, int64_t ways, int64_t most) {
   return channels_in_steps(channels, ways, most) == channels || 2 * step >= most;
 }
 
+int64_t pitch(int64_t channels, int64_t element_bytes) {
+  // Of 64 sets, 16 rows of 512 bytes take 8, and of 2048 bytes 2; there are 12 ways.
+  constexpr int64_t line = 64, few_sets = 512;
+  const int64_t bytes = channels * element_bytes;
+  return bytes % few_sets == 0 ? channels + line / element_bytes : channels;
+}
+
 } // namespace volute::compiler

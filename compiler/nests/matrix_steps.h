@@ -22,4 +22,9 @@ int64_t channels_in_steps(int64_t channels, int64_t ways, int64_t most);
 /// Whether it can well stay as it is: even steps, or nearly as few.
 bool has_good_steps(int64_t channels, int64_t ways, int64_t most);
 
+/// Elements from one pixel of an image that is copied for a matrix unit to the next: its channels,
+/// and a cache line more where the rows of a register, and of those beside it, would fall into the
+/// same few sets of L1.
+int64_t pitch(int64_t channels, int64_t element_bytes);
+
 } // namespace volute::compiler

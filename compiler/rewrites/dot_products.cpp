@@ -1,5 +1,7 @@
 #include "compiler/rewrites/dot_products.h"
 
+#include "ir/operators.h"
+
 #include <fmt/format.h>
 
 namespace volute::compiler {
@@ -12,7 +14,7 @@ namespace {
 /// Whatever adds them.
 std::optional<std::string> groups_obstacle(const ir::Program& program,
                                            const ir::Statement& statement) {
-  const auto* conv = std::get_if<ir::Conv>(&statement.operation);
+  const std::optional<ir::Convolution> conv = ir::convolution(statement.operation);
   if (!conv) return "it is no convolution";
   const ir::TensorType &x = program.type(statement.operands[0]),
                        &w = program.type(statement.operands[1]);
@@ -20,10 +22,9 @@ std::optional<std::string> groups_obstacle(const ir::Program& program,
   if (!bytes && x.element != ElementType::bf16)
     return fmt::format("its elements are {}, and there are instructions for bytes and bf16",
                        to_string(x.element));
-  const int64_t inputs = w.size(Axis::i), ways = bytes ? 4 : 2;
+  const int64_t inputs = conv->inputs(w), ways = bytes ? 4 : 2;
   if (inputs < 2) return "it adds one input channel, so there are no groups";
-  if (w.size(Axis::o) / conv->groups < 2)
-    return "it has one output channel a group, and vectors run along them";
+  if (conv->outputs(w) < 2) return "it has one output channel a group, and vectors run along them";
   if (w.parts(Axis::i) > 1) return "its weight's input channels are split";
   if (x.parts(Axis::c) > 1 && inputs % ways != 0)
     return fmt::format("its image's channels are split, and {} are no multiple of {}", inputs,
@@ -32,7 +33,7 @@ std::optional<std::string> groups_obstacle(const ir::Program& program,
 }
 
 bool is_conv_of_bf16(const ir::Program& program, const ir::Statement& statement) {
-  return std::holds_alternative<ir::Conv>(statement.operation) &&
+  return ir::convolution(statement.operation) &&
          program.type(statement.operands[0]).element == ElementType::bf16;
 }
 

@@ -30,13 +30,13 @@ constexpr Form winograd(std::string_view name, std::string_view sentence) {
 }
 
 /// Operands that are sums of so many bf16, of whose products those count that are large enough.
-template <int64_t parts>
+template <int64_t products>
 constexpr Form split_products(std::string_view name, std::string_view sentence) {
-  using Rows = SplitProductsForm<parts>;
+  using Rows = SplitProductsForm<products>;
   Form form{name, sentence, Rows::obstacle, Rows::error, nullptr, Rows::lower};
-  form.keeps_whole_numbers = parts == 3; // every f32 is the sum of three
+  form.keeps_whole_numbers = products > 3; // every f32 is the sum of three, every f16 of two
   form.adds_groups = true;
-  form.parts = parts;
+  form.parts = products > 4 ? 3 : 2;
   form.too_slow = Rows::too_slow;
   return form;
 }
@@ -68,8 +68,10 @@ constexpr std::array table = {
                       "fewer products, by Winograd's algorithm in tiles of 2x2 outputs of a slice"),
     winograd<1, 4, 4>("winograd1x4x4",
                       "fewer products, by Winograd's algorithm in tiles of 4x4 outputs of a slice"),
-    split_products<3>("bf16x6", "each f32 the sum of three bf16, and six products of those"),
-    split_products<2>("bf16x3", "each f32 nearly the sum of two bf16, and three products of those"),
+    split_products<6>("bf16x6", "each f32 the sum of three bf16, and six products of those"),
+    split_products<4>("bf16x4", "each f16 the sum of two bf16, and four products of those"),
+    split_products<3>("bf16x3",
+                      "each float nearly the sum of two bf16, and three products of those"),
 };
 
 } // namespace

@@ -63,15 +63,20 @@ std::optional<std::string> fault_of_numbers(const std::byte* numbers, const Tens
 
 std::optional<std::string> split_products_obstacle(const ir::Program& program,
                                                    const ir::Statement& statement,
-                                                   const Target& target) {
+                                                   const Target& target, int64_t products) {
   const std::optional<ir::Convolution> conv = ir::convolution(statement.operation);
   if (!conv) return "it is no convolution";
   const TensorType &x = program.type(statement.operands[0]),
                    &w = program.type(statement.operands[1]),
                    &y = program.type(statement.results[0]);
+  // Two bf16 have the 11 digits of an f16, and three the 24 of an f32.
+  const bool is_half = x.element == ElementType::f16;
   for (const TensorType* type : {&x, &w, &y})
-    if (type->element != ElementType::f32)
-      return fmt::format("its elements are {}, not f32", to_string(type->element));
+    if (type->element != ElementType::f32 && (!is_half || type->element != ElementType::f16))
+      return fmt::format("its elements are {}, not f32{}", to_string(type->element),
+                         products == 6 ? "" : " or f16");
+  if (is_half && products == 6) return "its elements are f16, not f32";
+  if (!is_half && products == 4) return "its elements are f32, not f16";
   if (x.axes().size() != x.extents.size()) return "its image has split axes";
   if (w.axes().size() != w.extents.size()) return "its weight has split axes";
   if (const auto* direct = std::get_if<ir::Conv>(&statement.operation);
@@ -84,17 +89,18 @@ std::optional<std::string> split_products_obstacle(const ir::Program& program,
   if (conv->outputs(w) < 2) return "it has one output channel a group, and vectors run along them";
   if (conv->groups > 1 && inputs % 2 != 0)
     return fmt::format("its groups have {} input channels, an odd number", inputs);
-  if (const ir::Const* weight = constant(program, statement.operands[1]); weight && weight->bytes)
-    return fault_of_numbers(weight->bytes->data(), w, *conv);
+  const ir::Const* weight = constant(program, statement.operands[1]);
+  if (weight && weight->bytes && !is_half) return fault_of_numbers(weight->bytes->data(), w, *conv);
   return std::nullopt;
 }
 
 double split_products_error(const ir::Program& program, const ir::Statement& statement,
-                            int64_t parts) {
-  // Three parts have every digit. Rounded to the result's digits are the products of the largest
-  // parts alone, which are short: 0.4 to 1.05 times a direct sum's error, measured with 2 to 4608
-  // taps. On a matrix unit, whose sums of 32 products begin at 0, it is 0.15 to 0.55.
-  if (parts == 3) return 1.5;
+                            int64_t products) {
+  // Three parts have every digit, and so have two of an f16. Rounded to the result's digits are the
+  // products of the largest parts alone, which are short: 0.4 to 1.05 times a direct sum's error,
+  // measured with 2 to 4608 taps. On a matrix unit, whose sums of 32 products begin at 0, it is
+  // 0.15 to 0.55.
+  if (products > 3) return 1.5;
   // What two parts leave out is up to 3 * 2^-18 of each product, and adds up as roundings do, which
   // grow with the sum besides: 243 (2 taps), 52 (16), 21 (64), 4.5 (576) and 2.4 (4608) times,
   // measured.
@@ -109,9 +115,8 @@ double split_products_error(const ir::Program& program, const ir::Statement& sta
   return 1.5 + 190 / std::sqrt(taps) + 250 / taps;
 }
 
-bool split_products_too_slow(const Target& target, int64_t parts) {
-  const auto products = static_cast<double>(parts * (parts + 1) / 2);
-  return products * target.products_per_cycle(ElementType::f32) >=
+bool split_products_too_slow(const Target& target, int64_t products) {
+  return static_cast<double>(products) * target.products_per_cycle(ElementType::f32) >=
          target.products_per_cycle(ElementType::bf16);
 }
 

@@ -74,6 +74,7 @@ void catch_fault(int signal, siginfo_t* info, void* context) {
 class FaultTrap {
 public:
   FaultTrap() {
+    has_tiles(); // asks for them: what this process may not use cannot be emulated half-way
     struct sigaction action {};
     action.sa_sigaction = catch_fault;
     action.sa_flags = SA_SIGINFO;

@@ -406,24 +406,51 @@ void place(Dice& dice, ir::NestProgram program, const compiler::Target& target,
       {program.nests[producer].name, axis_name, placement.tile}};
 }
 
+/// Whether the numbers of a value are those of an input: whole ones of few digits.
+bool are_of_an_input(const ir::Program& program, ir::ValueId value) {
+  const ir::Statement* made = program.definition(value);
+  while (made && ir::traits_of(made->operation).copies)
+    value = made->operands.front(), made = program.definition(value);
+  return std::find(program.inputs.begin(), program.inputs.end(), value) != program.inputs.end();
+}
+
+/// Whether a form computes whole numbers exactly where a direct sum does: of operands in fewer
+/// parts than it takes for all digits, those of few.
+bool is_exact(const compiler::Form& form, const ir::Program& program, const ir::Statement& conv) {
+  return compiler::keeps_whole_numbers(form, program, conv) ||
+         (form.parts > 0 && are_of_an_input(program, conv.operands[0]) &&
+          are_of_an_input(program, conv.operands[1]));
+}
+
 /// A form for some of the statements, of those that apply: `direct` is the program in its direct
-/// forms.
+/// forms. Where one errs more than by default, the others are no choice of the compiler's.
 void draw_forms(Dice& dice, const compiler::Stages& direct, const compiler::CompileRequest& request,
                 compiler::Schedules& schedules) {
   std::set<size_t> named; // statements whose nest was met: the first phase has a convolution's name
+  std::vector<std::string> left;
+  bool errs_more = false;
   for (const ir::Nest& nest : direct.nests.nests) {
     if (nest.statements.empty() || compiler::weight_of(nest) < 0) continue;
     const ir::Statement& head = direct.program.statements[nest.statements.front()];
     if (!ir::convolution(head.operation) || !named.insert(nest.statements.front()).second) continue;
+    left.push_back(nest.name);
     if (dice.once_in(4)) continue;
-    std::vector<std::string> applying;
+    std::vector<const compiler::Form*> applying;
     for (const compiler::Form& form : compiler::forms())
-      if (compiler::keeps_whole_numbers(form, direct.program, head) &&
+      if (is_exact(form, direct.program, head) &&
           !form.obstacle(direct.program, head, request.target) &&
+          form.error(direct.program, head) <= request.accuracy &&
           (!request.deterministic || form.error(direct.program, head) == 0))
-        applying.emplace_back(form.name);
-    schedules.forms[nest.name] = {dice.one_of(applying), {}};
+        applying.push_back(&form);
+    // Few convolutions have another form than the first, the direct one.
+    if (applying.size() > 1 && !dice.once_in(4)) applying.erase(applying.begin());
+    const compiler::Form& form = *dice.one_of(applying);
+    errs_more |= form.error(direct.program, head) > compiler::CompileRequest().accuracy;
+    schedules.forms[nest.name] = {std::string(form.name), {}};
+    left.pop_back();
   }
+  for (const std::string& nest : left)
+    if (errs_more) schedules.forms[nest] = {"direct", {}};
 }
 
 } // namespace
@@ -436,6 +463,7 @@ compiler::Schedules random_schedules(Dice& dice, const ir::Program& program,
   draw_forms(dice, stages, request, schedules);
   if (std::any_of(schedules.forms.begin(), schedules.forms.end(),
                   [](const auto& entry) { return entry.second.form != "direct"; })) {
+    if (dice.once_in(2)) return schedules; // under the compiler's loops
     request.schedule = to_string(schedules);
     stages = compiler::specialise_program(program, request).value();
     for (ir::Nest& nest : stages.nests.nests) nest.placement.reset();

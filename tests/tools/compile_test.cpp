@@ -1,5 +1,6 @@
 #include "tests/runtime/temporary_folder.h"
 #include "tests/support/catch.h"
+#include "tests/support/tile_emulator.h"
 #include "tests/tools/run_tool.h"
 
 #include <algorithm>
@@ -123,6 +124,53 @@ TEST_CASE("an object for another machine says which, and its functions have the 
   }
   CHECK(output_of("nm --defined-only -g s.o | sed 's/^[0-9a-f]* //'", folder) ==
         "T first_layer_prepare\nT first_layer_run\nT first_layer_step\n");
+}
+
+TEST_CASE("an object that multiplies on the matrix unit says that the system must be asked for it",
+          "[compile]") {
+  const TemporaryFolder folder;
+  write_file(folder / "dense.vlt",
+             "program @dense(%x: bf16[n=1, h=18, w=18, c=64], %w: bf16[o=64, i=64, h=3, w=3]) {\n"
+             "  %y = conv %x, %w : f32[n=1, h=16, w=16, c=64]\n  return %y\n}\n");
+  const auto compile = [&](const std::string& options) {
+    const Ran ran = run_volute("compile " + folder / "dense.vlt" + " -o " + folder / "dense.o" +
+                               " --header " + folder / "dense.h" + options);
+    REQUIRE(ran.status == 0);
+    return ran.out;
+  };
+  CHECK_THAT(compile(" --target znver4"), !ContainsSubstring("matrix unit"));
+  CHECK_THAT(read_file(folder / "dense.h"), !ContainsSubstring("matrix unit"));
+  CHECK_THAT(compile(" --target " + volute::tests::native_with_tiles()),
+             ContainsSubstring("it needs the matrix unit"));
+  CHECK_THAT(read_file(folder / "dense.h"),
+             ContainsSubstring("syscall(SYS_arch_prctl, 0x1023, 18) is 0 where it is granted"));
+  CHECK_THAT(run_volute("inspect " + folder / "dense.vlt" + " --target sapphirerapids").out,
+             ContainsSubstring("needs          the matrix unit"));
+  write_file(folder / "main.c", R"(
+#define _GNU_SOURCE
+#include "dense.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static uint16_t x[DENSE_X_BYTES / 2], w[DENSE_W_BYTES / 2];
+static float y[DENSE_Y_BYTES / 4];
+int main(void) {
+  if (syscall(SYS_arch_prctl, 0x1023, 18) != 0) return 2;
+  for (size_t i = 0; i < sizeof x / 2; ++i) x[i] = 0x3f80;
+  for (size_t i = 0; i < sizeof w / 2; ++i) w[i] = 0x4000;
+  void *prepared = aligned_alloc(64, (DENSE_PREPARED_BYTES + 127) / 64 * 64);
+  void *workspace = aligned_alloc(64, (DENSE_WORKSPACE_BYTES + 127) / 64 * 64);
+  dense_prepare(w, prepared, workspace);
+  dense_run(x, prepared, y, workspace);
+  int wrong = 0;
+  for (size_t i = 0; i < sizeof y / 4; ++i) wrong += y[i] != 1152;
+  printf("%d wrong\n", wrong);
+  return wrong != 0;
+}
+)");
+  REQUIRE(output_of("cc" + strict + "main.c dense.o -o dense", folder) == "");
+  if (volute::tests::has_tiles()) CHECK(output_of("./dense", folder) == "0 wrong\n");
 }
 
 TEST_CASE("what cannot be compiled ahead of time is refused before anything is written",

@@ -33,7 +33,8 @@ struct Conv {
 /// In the form of dot products where there is one.
 compiler::Compiled compiled(const std::string& text, const std::string& target) {
   compiler::CompileRequest request;
-  request.schedule = "form conv_y dot";
+  request.schedule = text.find("conv_transpose") == std::string::npos ? "form conv_y dot"
+                                                                      : "form conv_transpose_y dot";
   request.target = compiler::parse_target(target).value();
   request.assembly = true;
   const ir::Program program = ir::parse(text).value();
@@ -66,8 +67,10 @@ TEST_CASE("no convolution of bytes saturates at 16 bits, on any target") {
 TEST_CASE("targets with VNNI multiply bytes by it, whatever their signs and layout") {
   for (const char* target : {"cascadelake", "icelake-server", "znver4", "alderlake"})
     for (const auto& [x, w] : {std::pair("u8", "i8"), {"i8", "i8"}, {"u8", "u8"}, {"i8", "u8"}})
-      for (const char* layout : {"first", "last"}) {
-        const Conv conv{x, w, layout, "x_zero_point = 3, w_zero_point = 5, pad = 1"};
+      for (const Conv& conv : {Conv{x, w, "first", "x_zero_point = 3, w_zero_point = 5, pad = 1"},
+                               Conv{x, w, "last", "x_zero_point = 3, w_zero_point = 5, pad = 1"},
+                               Conv{x, w, "last", "x_zero_point = 3, w_zero_point = 5, stride = 2",
+                                    16, 32, "conv_transpose"}}) {
         CAPTURE(target, conv.text());
         CHECK(count(compiled(conv.text(), target).assembly, "vpdpbusd") > 0);
       }
