@@ -335,6 +335,7 @@ private:
       const std::optional<DotForm> form = dot_form(flat_, summed.var);
       if (!form || !target_.has_tiles_for(form->image->type)) continue;
       MatrixShape shape;
+      shape.overlaps = scheduled_.parameters.empty(); // loops over those are plain ones
       shape.step = matrix_step(flat_, *form, summed.var);
       if (shape.step == 0) continue;
       for (const NestAxis& v : flat_.axes)
@@ -568,6 +569,8 @@ private:
     if (plan->registers_needed(flat_) > target_.vector_registers - 1) return;
     if (plan->slide && !plan->slide->holds) return;
     if (plan->tile_registers() > 1 && plan->tile_registers() * at_end_ > most_at_ends) return;
+    // Whole groups of rows, and what is left of them.
+    if (plan->matrix && 2 * plan->matrix->finished * at_end_ > most_at_ends) return;
     if (gathers(*plan) && plan->tile_registers() > most_gathered) return;
     if (!plan->packed.empty() && comes_in_bursts(*plan)) {
       const std::string& name = flat_.operands[static_cast<size_t>(builder_->weight())].name;

@@ -121,6 +121,9 @@ struct MatrixTile {
   bool holds_images = false; // a register for each row of registers; else one, set again for each
   int64_t tiles = 0;         // registers with rows in all
   int64_t finished = 1;      // rows that vectors finish at a time, one register of lanes each
+  // Steps of a tile amid which vectors finish the tile before it, in the loop around them; 0: each
+  // tile is finished before the next begins.
+  int64_t overlapped_steps = 0;
 };
 
 /// What the code knows of a weight whose numbers are known.

@@ -1,6 +1,7 @@
 #include "compiler/nests/strides.h"
 #include "compiler/schedule/resolver.h"
 #include "ir/loops.h"
+#include "ir/walk.h"
 
 #include <fmt/format.h>
 
@@ -42,6 +43,7 @@ void Resolver::choose_matrices() {
   if (!has_whole_steps(*form, loop))
     return no(fmt::format("{} is no multiple of it, and the image has nothing behind",
                           to_string(nest_.axis(loop.axis)->extent, nest_.vars)));
+  if (!comes_out_even(loop)) return no("a loop around it over the same axis leaves part of a step");
   if (!packs_weight() || !plan_.vector || rows == plan_.tile.end())
     return no("it needs a packed weight, an axis of lanes and one of rows",
               "add `pack weight` and `registers w N rows ROWS, o N vector 16`");
@@ -58,14 +60,65 @@ void Resolver::choose_matrices() {
                           plan_.tile[*plan_.vector].name));
   for (size_t i = 0; i < plan_.first_tap(); ++i)
     if (plan_.loops[i].reduction)
-      return no(fmt::format("sums wait in memory between the trips of {}, and tiles do not",
-                            plan_.loops[i].name));
+      return no(fmt::format("sums would wait in memory between the trips of {0}, and a last tile, "
+                            "which computes pixels of the one before once more, would add theirs "
+                            "twice",
+                            plan_.loops[i].name),
+                fmt::format("put {} inside of all loops over the result", plan_.loops[i].name));
   plan_.instruction = {Instruction::Kind::tile, form->ways,
                        static_cast<int32_t>(loop.tile / form->ways), form};
   plan_.matrix.emplace();
   plan_.matrix->rows = static_cast<size_t>(rows - plan_.tile.begin());
   for (const std::string& why : {misfit_of_rows(*form), misfit_of_registers()})
     if (!why.empty()) return no(why);
+  plan_.matrix->overlapped_steps = steps_to_overlap();
+}
+
+int64_t Resolver::steps_to_overlap() const {
+  const size_t first = plan_.first_tap();
+  if (first == 0) return 0;
+  const PlanLoop& around = plan_.loops[first - 1];
+  if (around.parallel || around.unroll > 1 || around.unrolls_all ||
+      around.extent < 2 * around.tile || !nest_.axis_of(around.axis).extent.is_constant())
+    return 0;
+  // Functions are long code, which is not to be written twice.
+  for (const Write& w : nest_.writes) {
+    bool is_long = false;
+    visit(w.value, [&](const ExprNode& node) {
+      const auto* op = std::get_if<UnaryOp>(&node.is);
+      is_long |= op && (op->fn == UnaryFn::exp || op->fn == UnaryFn::log ||
+                        op->fn == UnaryFn::tanh || op->fn == UnaryFn::erf);
+    });
+    if (is_long) return 0;
+  }
+  // Every tile goes through these steps: those of loops that nothing clips and that come out even,
+  // and of loops over parts of numbers the last, where the largest parts are multiplied.
+  int64_t steps = 1;
+  for (size_t i = first; i < plan_.loops.size(); ++i) {
+    const PlanLoop& loop = plan_.loops[i];
+    if (loop.role == AxisRole::part) {
+      if (loop.tile != 1 || loop.extent != nest_.axis_of(loop.axis).extent.number()) return 0;
+      continue;
+    }
+    if (constrained(loop.axis) || loop.extent % loop.tile != 0) return 0;
+    steps *= loop.trips();
+  }
+  for (const Constraint& c : nest_.constraints) {
+    int64_t value = c.value.constant_term();
+    for (const Affine::Term& t : c.value.terms()) {
+      const NestAxis& axis = nest_.axis_of(t.var);
+      if (axis.role != AxisRole::part || !axis.reduction) return 0; // a tile may be left out
+      value += t.coefficient * (axis.extent.number() - 1);
+    }
+    if (value < 0 || value >= c.extent.number()) return 0;
+  }
+  return steps;
+}
+
+bool Resolver::comes_out_even(const LoopDirective& loop) const {
+  return std::all_of(plan_.loops.begin(), plan_.loops.end(), [&](const PlanLoop& other) {
+    return other.name != plan_.loops.back().name || other.tile % loop.tile == 0;
+  });
 }
 
 bool Resolver::has_whole_steps(const DotForm& form, const LoopDirective& loop) const {

@@ -1,6 +1,7 @@
 #include "compiler/nests/strides.h"
 #include "compiler/schedule/long_end.h"
 #include "compiler/schedule/resolver.h"
+#include "ir/walk.h"
 
 #include <fmt/format.h>
 
@@ -75,21 +76,36 @@ void Resolver::plan_store() {
          "add one to `registers`");
 }
 
-void Resolver::plan_finish() {
-  if (!plan_.matrix) return;
+int64_t Resolver::rows_finished_at_a_time() {
   const PlanTile& rows = plan_.tile[plan_.matrix->rows];
   if (plan_.store.kind == PlannedStore::Kind::transposed) {
-    if (plan_.store.rows == plan_.matrix->rows) {
-      plan_.matrix->finished = std::min<int64_t>(rows.size, plan_.lanes);
-      return;
-    }
+    if (plan_.store.rows == plan_.matrix->rows) return std::min<int64_t>(rows.size, plan_.lanes);
     plan_.store = {PlannedStore::Kind::lanes, 0};
   }
   constexpr int64_t most = 8;
-  int64_t& each = plan_.matrix->finished;
-  for (each = most; each > 2; --each)
-    if (rows.rows % each == 0) return;
-  each = ceil_div(rows.rows, ceil_div(rows.rows, most));
+  if (const int64_t steps = plan_.matrix->overlapped_steps; steps > 0)
+    for (int64_t each = 2; each <= most; ++each) // a little amid every step
+      if (rows.rows % each == 0 && rows.size / each <= steps) return each;
+  for (int64_t each = most; each > 2; --each)
+    if (rows.rows % each == 0) return each;
+  return ceil_div(rows.rows, ceil_div(rows.rows, most));
+}
+
+void Resolver::plan_finish() {
+  if (!plan_.matrix) return;
+  MatrixTile& matrix = *plan_.matrix;
+  matrix.finished = rows_finished_at_a_time();
+  if (matrix.overlapped_steps == 0) return;
+  // What is finished amid a step is written out.
+  constexpr int64_t most_amid = 1024; // operations
+  int64_t amid = 0;
+  for (const Write& w : nest_.writes) visit(w.value, [&](const ExprNode&) { ++amid; });
+  const PlanTile& rows = plan_.tile[matrix.rows];
+  amid *= ceil_div(ceil_div(rows.size, matrix.finished), matrix.overlapped_steps) * matrix.finished;
+  amid *= plan_.tile_registers() / rows.registers();
+  if (amid <= most_amid) return;
+  matrix.overlapped_steps = 0;
+  matrix.finished = rows_finished_at_a_time();
 }
 
 void Resolver::keep_lanes_of_sums() {

@@ -103,9 +103,14 @@ private:
   void use_numbers();
   void plan_reads();
   void plan_store();
+  /// Plan's, of a tile of a matrix unit.
+  int64_t steps_to_overlap() const;
+  /// Whether loops over the same axis are cut at whole steps of the matrix unit.
+  bool comes_out_even(const LoopDirective& loop) const;
   /// Rows that are finished at a time: a vector of them where they are turned, else some, none left
   /// over if that can be.
   void plan_finish();
+  int64_t rows_finished_at_a_time();
   /// Partial sums wait in scratch as the tile's elements, and lanes of a sum are none.
   void keep_lanes_of_sums();
   /// A loop or not, when all else is known.

@@ -5,6 +5,7 @@
 #include "compiler/nests/weight_expression.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <iterator>
 
 namespace volute::compiler {
@@ -17,6 +18,9 @@ namespace {
 // each).
 constexpr int64_t most_straight_line = 48;
 constexpr int64_t elementwise_chunk = 4096; // elements of a work item, about: whole tiles
+// Of tiles of a matrix unit, those that follow each other in an item, so that each is finished amid
+// the next, and items that threads share.
+constexpr int64_t least_overlapping = 4, least_items = 8;
 
 } // namespace
 
@@ -119,12 +123,13 @@ Schedule ScheduleBuilder::for_matrices(const MatrixShape& shape, LoopOrder order
   std::erase_if(schedule.loops, [&](const LoopDirective& loop) { // of two for prefetching, one
     return loop.by > 1 && nest_.axis(loop.axis)->reduction;
   });
-  // Parts of a weight that several products share stay in L1.
+  // Loops over parts go inside.
   std::stable_partition(
       schedule.loops.begin(), schedule.loops.end() - 1,
       [&](const LoopDirective& loop) { return nest_.axis(loop.axis)->role != AxisRole::part; });
-  LoopDirective& last = schedule.loops.back();
-  last.dot = 0, last.unroll = 1, last.tile = shape.step;
+  schedule.loops.back().dot = 0, schedule.loops.back().unroll = 1;
+  schedule.loops.back().tile = shape.step;
+  put_parts_inside(schedule);
   schedule.registers.clear();
   if (shape.u) {
     schedule.registers.push_back({name(*shape.u), shape.unrolled, 0});
@@ -135,7 +140,54 @@ Schedule ScheduleBuilder::for_matrices(const MatrixShape& shape, LoopOrder order
   }
   schedule.registers.push_back({name(*shape.rows_axis), tile.rows, 0, {}, shape.rows});
   schedule.registers.push_back({name(*shape.v), tile.size, shape.lanes, {}, 0});
+  if (shape.overlaps) let_tiles_overlap(schedule);
   return schedule;
+}
+
+void ScheduleBuilder::put_parts_inside(Schedule& schedule) const {
+  const LoopDirective& step = schedule.loops.back();
+  const auto part =
+      std::find_if(schedule.loops.begin(), schedule.loops.end(), [&](const LoopDirective& loop) {
+        return nest_.axis(loop.axis)->role == AxisRole::part;
+      });
+  if (part == schedule.loops.end() || nest_.axis(step.axis)->extent.number() <= step.tile) return;
+  LoopDirective steps{step.axis};
+  steps.by = step.tile;
+  schedule.loops.insert(part, steps);
+}
+
+void ScheduleBuilder::let_tiles_overlap(Schedule& schedule) const {
+  if (is_banded_) return; // items are those of the step
+  std::vector<LoopDirective>& loops = schedule.loops;
+  const auto taps = std::find_if(loops.begin(), loops.end(), [&](const LoopDirective& loop) {
+    return nest_.axis(loop.axis)->reduction;
+  });
+  const auto tile_of = [&](const LoopDirective& loop) {
+    for (const RegisterDirective& r : schedule.registers)
+      if (r.axis == loop.axis) return r.size;
+    return int64_t{1};
+  };
+  const auto trips_of = [&](const LoopDirective& loop) {
+    return ceil_div(nest_.axis(loop.axis)->extent.number(), tile_of(loop));
+  };
+  // Loops of one trip may stand anywhere.
+  std::stable_partition(loops.begin(), taps, [&](const LoopDirective& loop) {
+    return loop.parallel && trips_of(loop) == 1;
+  });
+  if (taps == loops.begin() || !std::prev(taps)->parallel) return;
+  int64_t items = 1;
+  for (auto loop = loops.begin(); loop != std::prev(taps); ++loop) items *= trips_of(*loop);
+  const auto inner = std::prev(taps);
+  const int64_t trips = trips_of(*inner);
+  if (trips < 2) return;
+  inner->parallel = false;
+  const int64_t chunks = ceil_div(least_items, items);
+  const int64_t a_chunk = std::max<int64_t>(ceil_div(trips, chunks), least_overlapping);
+  if (chunks == 1 || a_chunk >= trips) return;
+  LoopDirective outer = *inner;
+  outer.parallel = true;
+  outer.by = a_chunk * tile_of(outer);
+  loops.insert(inner, outer);
 }
 
 /// An input beyond L2 that each tile reads once is asked for a tile ahead. Where it comes in rows
@@ -286,8 +338,12 @@ ScheduleBuilder::Axes ScheduleBuilder::reduction_order() const {
     if (!axis.reduction || axis.extent.number() == 1) continue;
     int64_t stride = 0;
     for (const Read& read : reads_)
-      if (read.operand != weight_)
-        stride = std::max(stride, stride_along(nest_, read.operand, read.index, axis.var));
+      if (read.operand != weight_) {
+        // The taps of a phase go backwards, and are the innermost loop, few and written out: but
+        // where products are added in groups that must be the channels.
+        const int64_t there = stride_along(nest_, read.operand, read.index, axis.var);
+        stride = std::max(stride, dot_products_ ? std::abs(there) : there);
+      }
     loops.push_back({&axis, stride});
   }
   if (!is_ordered())

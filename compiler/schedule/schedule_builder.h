@@ -36,7 +36,8 @@ struct MatrixShape {
   int64_t lanes = 16, vectors = 1;
   const ir::NestAxis* u = nullptr;
   int64_t unrolled = 1;
-  int64_t step = 0; // elements of the sum at a time
+  int64_t step = 0;     // elements of the sum at a time
+  bool overlaps = true; // whether tiles may follow each other in one item
 };
 
 /// Of the loops over tiles: as the sizes of image and weight suggest, or the other way round, or
@@ -85,6 +86,12 @@ public:
   int64_t input_bytes() const; // of all that is read, but for the weight
 
 private:
+  /// Of numbers in parts: those of a step are multiplied one after the other, while they are in L1
+  /// and in registers.
+  void put_parts_inside(Schedule& schedule) const;
+  /// Makes the innermost loop over tiles one inside of work items, or a part of it where items
+  /// would be too few.
+  void let_tiles_overlap(Schedule& schedule) const;
   void add_prefetch(Schedule& schedule, const ir::NestAxis& v, const ir::NestAxis* u) const;
   using Axes = std::vector<const ir::NestAxis*>;
   Axes parallel_order(LoopOrder by) const;

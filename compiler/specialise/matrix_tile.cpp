@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 namespace volute::compiler {
 
@@ -143,25 +144,92 @@ Stmt Specialiser::add_matrices(const State& state) {
   }
   const uint32_t lanes = uint32_t{1} << *plan_.vector, others = lanes - 1; // which come before them
   const bool holds = plan_.matrix->holds_images;
-  std::vector<Stmt> parts = {over_registers(state, matrices_.weight_moves, true,
-                                            [&](const At& at) { return load_weight(state, at); })};
-  if (holds)
+  std::vector<Stmt> parts;
+  if (!matrices_.has_weight)
+    parts.push_back(over_registers(state, matrices_.weight_moves, true,
+                                   [&](const At& at) { return load_weight(state, at); }));
+  if (holds && !matrices_.has_image)
     parts.push_back(over_registers(state, matrices_.image_moves, true,
                                    [&](const At& at) { return load_image(state, at); }));
-  parts.push_back(over_registers(state, others, true, [&](const At& outer) {
-    Stmt products = over_registers(state, lanes, true, [&](const At& inner) {
-      At at = outer;
-      at.registers.back() = inner.registers.back(), at.elements.back() = inner.elements.back();
-      Tile tile{Tile::Kind::multiply, {matrices_.sums, at.registers}};
-      tile.a = image_at(at), tile.b = weight_at(at);
-      return stmt(std::move(tile));
-    });
-    return holds ? products : block({load_image(state, outer), products});
-  }));
+  const auto product = [&](const At& outer, const At& inner) {
+    At at = outer;
+    at.registers.back() = inner.registers.back(), at.elements.back() = inner.elements.back();
+    Tile tile{Tile::Kind::multiply, {matrices_.sums, at.registers}};
+    tile.a = image_at(at), tile.b = weight_at(at);
+    return stmt(std::move(tile));
+  };
+  // A product takes as long as its image has rows, if the weight is that of the product before,
+  // else as long as the weight has at least.
+  if (holds)
+    parts.push_back(over_registers(state, lanes, true, [&](const At& inner) {
+      return over_registers(state, others, true,
+                            [&](const At& outer) { return product(outer, inner); });
+    }));
+  else
+    parts.push_back(over_registers(state, others, true, [&](const At& outer) {
+      return block({load_image(state, outer),
+                    over_registers(state, lanes, true,
+                                   [&](const At& inner) { return product(outer, inner); })});
+    }));
   parts.push_back(prefetcher_.at_tap(bases(state.places), state.loops));
+  if (matrices_.before) parts.push_back(finish_before(state));
   Stmt code = block(std::move(parts));
   for (const Constraint& c : state.guarded) code = stmt(When{c.value, 0, c.extent.number(), code});
   return counted(std::move(code));
+}
+
+bool Specialiser::multiplies_parts(size_t at, const State& state) const {
+  if (!plan_.matrix || at + 3 != plan_.loops.size()) return false;
+  const PlanLoop &first = plan_.loops[at], &second = plan_.loops[at + 1];
+  if (first.role != AxisRole::part || second.role != AxisRole::part) return false;
+  for (const Constraint& c : nest_.constraints)
+    for (const Affine::Term& t : c.value.terms())
+      if ((c.value.depends_on(first.axis) || c.value.depends_on(second.axis)) &&
+          t.var != first.axis && t.var != second.axis)
+        return false;
+  const PlanLoop& step = plan_.loops.back();
+  return state.places[id(step.axis)].size == step.tile;
+}
+
+Stmt Specialiser::products_of_parts(size_t at, const State& state) {
+  const Var axes[2] = {plan_.loops[at].axis, plan_.loops[at + 1].axis};
+  using Pair = std::array<int64_t, 2>;
+  std::vector<Pair> pairs;
+  for (int64_t a = 0; a < plan_.loops[at].extent; ++a)
+    for (int64_t b = 0; b < plan_.loops[at + 1].extent; ++b)
+      if (std::all_of(nest_.constraints.begin(), nest_.constraints.end(), [&](const Constraint& c) {
+            if (!c.value.depends_on(axes[0]) && !c.value.depends_on(axes[1])) return true;
+            const int64_t value = c.value.constant_term() + a * c.value.coefficient(axes[0]) +
+                                  b * c.value.coefficient(axes[1]);
+            return value >= 0 && value < c.extent.number();
+          }))
+        pairs.push_back({a, b});
+  // The smallest products first, and of those that share an operand with the one before, if any do.
+  const auto shares = [](const Pair& x, const Pair& y) { return x[0] == y[0] || x[1] == y[1]; };
+  for (size_t i = 0; i + 1 < pairs.size(); ++i)
+    std::stable_sort(pairs.begin() + static_cast<std::ptrdiff_t>(i), pairs.end(),
+                     [&](const Pair& x, const Pair& y) {
+                       if (i > 0 && shares(x, pairs[i - 1]) != shares(y, pairs[i - 1]))
+                         return shares(x, pairs[i - 1]);
+                       return x[0] + x[1] < y[0] + y[1];
+                     });
+  budget_.writes_apart(at, std::ssize(pairs));
+  const bool first_is_of_weight = moves(read_in_part(plan_.instruction.dot->weight).index, axes[0]);
+  std::vector<Stmt> products;
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    State inner = state;
+    for (size_t k : {0, 1}) {
+      inner.places[id(axes[k])] = {pairs[i][k], 1, 0, 1};
+      inner.loops[at + k] = pairs[i][k];
+    }
+    const bool has_first = i > 0 && pairs[i][0] == pairs[i - 1][0];
+    const bool has_second = i > 0 && pairs[i][1] == pairs[i - 1][1];
+    matrices_.has_weight = first_is_of_weight ? has_first : has_second;
+    matrices_.has_image = first_is_of_weight ? has_second : has_first;
+    products.push_back(tap_loops(at + 2, inner));
+  }
+  matrices_.has_weight = matrices_.has_image = false;
+  return block(std::move(products));
 }
 
 Stmt Specialiser::matrix_tile(size_t first_tap_loop, State state) {
@@ -169,13 +237,11 @@ Stmt Specialiser::matrix_tile(size_t first_tap_loop, State state) {
   const auto sums = [&](const At& at) { return TileRegister{matrices_.sums, at.registers}; };
   // Scratch begins where the first row of any register lies.
   std::vector<int64_t> extents;
-  partial_index_.clear();
   std::vector<int64_t> before;
   for (const PlanTile& t : plan_.tile) {
     const Place& place = state.places[id(t.axis)];
     before.push_back(std::max<int64_t>(t.rows - place.size, 0));
     extents.push_back(t.lanes ? t.registers() * t.lanes : before.back() + place.size);
-    partial_index_.emplace_back(Affine(t.axis) - place.base + before.back());
   }
   partial_ =
       view_scratch(extents, fmt::format("registers {}", plan_.tile.front().name), partial_sums_);
@@ -192,11 +258,72 @@ Stmt Specialiser::matrix_tile(size_t first_tap_loop, State state) {
     tile.row_dim = static_cast<int32_t>(plan_.matrix->rows);
     return stmt(std::move(tile));
   })));
-  parts.push_back(finish_matrices(0, state));
+  if (!matrices_.before) parts.push_back(finish_matrices(state));
   return block(std::move(parts));
 }
 
-Stmt Specialiser::finish_matrices(size_t axis, const State& state) {
+void Specialiser::index_sums(const State& state) {
+  partial_index_.clear();
+  for (const PlanTile& t : plan_.tile) {
+    const Place& place = state.places[id(t.axis)];
+    partial_index_.emplace_back(Affine(t.axis) - place.base +
+                                std::max<int64_t>(t.rows - place.size, 0));
+  }
+}
+
+Stmt Specialiser::finish_matrices(const State& state) {
+  index_sums(state);
+  return finish_rows(0, state, For::Kind::serial);
+}
+
+std::vector<Stmt> Specialiser::overlapped_tiles(size_t at, const State& state, const Segment& s) {
+  const PlanLoop& loop = plan_.loops[at];
+  const auto tile_at = [&](const Affine& index) {
+    State inner = state;
+    Place& here = inner.places[id(loop.axis)];
+    inner.loops[at] = index;
+    here = {here.base + index * loop.tile, s.size, 0, s.size};
+    return inner;
+  };
+  const int64_t end = s.first + s.count;
+  const Var var = new_var(loop.name + "_t", {s.first, end - 1});
+  matrices_.before = {tile_at(Affine(var) - Affine(1)), var, s.first + 1, end};
+  Stmt code = matrix_tile(at + 1, tile_at(var));
+  matrices_.before.reset();
+  return {serial_loop(var, Range::of(s.first, end), std::move(code)),
+          finish_matrices(tile_at(end - 1))};
+}
+
+Stmt Specialiser::finish_before(const State& state) {
+  const Matrices::Before& before = *matrices_.before;
+  index_sums(before.state);
+  // Which of the steps that every tile goes through this is.
+  Affine step = 0;
+  for (size_t i = plan_.first_tap(); i < plan_.loops.size(); ++i)
+    if (plan_.loops[i].role != AxisRole::part)
+      step = step * plan_.loops[i].trips() + state.loops[i];
+  const Var rows = plan_.tile[plan_.matrix->rows].axis;
+  const Place& whole = before.state.places[id(rows)];
+  const int64_t blocks = ceil_div(whole.size, plan_.matrix->finished);
+  const int64_t each =
+      ceil_div(blocks, plan_.matrix->overlapped_steps) * plan_.matrix->finished; // rows
+  const int64_t shares = whole.size / each, rest = whole.size % each;
+  const auto share = [&](const Affine& number, int64_t size, int64_t first, int64_t end) {
+    State part = before.state;
+    part.places[id(rows)] = {whole.base + number * each, size, 0, size};
+    return stmt(When{step, first, end, finish_rows(0, part, For::Kind::unrolled)});
+  };
+  std::vector<Stmt> shared;
+  if (shares > 0) shared.push_back(share(step, each, 0, shares));
+  if (rest > 0) shared.push_back(share(shares, rest, shares, shares + 1));
+  Stmt code = stmt(When{before.index, before.first, before.end, block(std::move(shared))});
+  for (size_t i = plan_.first_tap(); i < plan_.loops.size(); ++i)
+    if (const PlanLoop& loop = plan_.loops[i]; loop.role == AxisRole::part && loop.trips() > 1)
+      code = stmt(When{state.loops[i], loop.trips() - 1, loop.trips(), std::move(code)});
+  return code;
+}
+
+Stmt Specialiser::finish_rows(size_t axis, const State& state, For::Kind loops) {
   if (axis == plan_.tile.size()) {
     const std::vector<Affine> base = bases(state.places);
     TileWriter plain = writer(state, base, false);
@@ -209,14 +336,16 @@ Stmt Specialiser::finish_matrices(size_t axis, const State& state) {
   const auto part = [&](const Affine& number, int64_t size) {
     State inner = state;
     inner.places[id(t.axis)] = {whole.base + number * each, size, 0, size};
-    return finish_matrices(axis + 1, inner);
+    return finish_rows(axis + 1, inner, loops);
   };
   const int64_t trips = whole.size / each, rest = whole.size % each;
   std::vector<Stmt> parts;
   if (trips > 0) {
     const Var var = new_var(t.name + "_s", {0, trips - 1});
     Stmt code = part(var, each);
-    parts.push_back(serial_loop(var, Range::of(0, trips), std::move(code)));
+    parts.push_back(loops == For::Kind::serial
+                        ? serial_loop(var, Range::of(0, trips), std::move(code))
+                        : for_loop(var, Range::of(0, trips), loops, std::move(code)));
   }
   if (rest > 0) parts.push_back(part(trips, rest));
   return block(std::move(parts));

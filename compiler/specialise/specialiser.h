@@ -88,6 +88,8 @@ private:
   /// tile at the border stands by itself, so that inside it the borders are where they are; one in
   /// the interior has none.
   std::vector<Segment> tiles(size_t at, const Place& here, ir::Var axis) const;
+  /// Of a loop element by element into a frame: those outside of the image, inside, and beyond it.
+  std::vector<Segment> across_frame(const Place& here, ir::Var axis) const;
   /// Rows of a slide are inside or outside for all elements: tiles are the same at the border.
   bool slides_along(ir::Var axis) const;
   /// Whether no element of the place meets a border, wherever the loops around it are.
@@ -204,10 +206,22 @@ private:
                           const std::function<ir::Stmt(const At&)>& code, At at = {});
   ir::Stmt load_image(const State& state, const At& at) const;
   ir::Stmt load_weight(const State& state, const At& at) const;
+  /// Whether loop `at` and the next are over the parts of numbers, and inside of them is one step
+  /// of a matrix unit.
+  bool multiplies_parts(size_t at, const State& state) const;
+  /// That step for all parts, in an order in which most operands are in registers already.
+  ir::Stmt products_of_parts(size_t at, const State& state);
   ir::TileRegister image_at(const At& at) const;
   ir::TileRegister weight_at(const At& at) const;
+  /// Where the sums of this tile's elements wait.
+  void index_sums(const State& state);
   /// What waits in scratch is finished and stored, a few rows of a vector at a time.
-  ir::Stmt finish_matrices(size_t axis, const State& state);
+  ir::Stmt finish_matrices(const State& state);
+  ir::Stmt finish_rows(size_t axis, const State& state, ir::For::Kind loops);
+  /// The tiles of a segment, each of which is finished amid the products of the next.
+  std::vector<ir::Stmt> overlapped_tiles(size_t at, const State& state, const Segment& s);
+  /// The share of a step's products in finishing the tile before theirs.
+  ir::Stmt finish_before(const State& state);
 
   ir::Nest nest_; // reads its weight as it is packed
   const Plan& plan_;
@@ -233,6 +247,14 @@ private:
   struct Matrices { // register arrays, and with which axes of the tile their operands move
     int32_t sums = -1, image = -1, weight = -1;
     uint32_t image_moves = 0, weight_moves = 0;
+    // The tile before the one that is being written, and when there is one.
+    struct Before {
+      State state;
+      ir::Affine index; // of the tile that is being written, from `first` on
+      int64_t first, end;
+    };
+    std::optional<Before> before;
+    bool has_weight = false, has_image = false; // in registers, from the step just written
   } matrices_;
 };
 

@@ -12,6 +12,7 @@ Stmt Specialiser::tap_loops(size_t at, const State& state) {
   const PlanLoop& loop = plan_.loops[at];
   const NestAxis& tap = nest_.axis_of(loop.axis);
   if (loop.tile > 1) return tap_tiles(at, state);
+  if (multiplies_parts(at, state)) return products_of_parts(at, state);
 
   Range whole = Range::of(0, state.places[id(tap.var)].size);
   std::optional<Var> split;

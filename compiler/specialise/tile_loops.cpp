@@ -55,10 +55,27 @@ std::vector<Segment> Specialiser::tiles(size_t at, const Place& here, Var axis) 
   if (meets_border && loop.places_tile)
     return borders_.segments(axis, here.base.number(), here.size, loop.tile);
   if (meets_border) return borders_.told_apart(axis, here.base.number(), here.size, loop.tile);
+  if (loop.tile == 1 && !loop.parallel) return across_frame(here, axis);
   const int64_t full = here.size / loop.tile, tail = here.size % loop.tile;
   std::vector<Segment> result;
   if (full) result.push_back({0, full, loop.tile, false, tail ? "whole tiles" : ""});
   if (tail) result.push_back({full, 1, tail, false, "the last, smaller tile"});
+  return result;
+}
+
+std::vector<Segment> Specialiser::across_frame(const Place& here, Var axis) const {
+  std::vector<int64_t> cuts = {0, here.size};
+  for (const Constraint& c : nest_.constraints) {
+    const int64_t factor = c.value.coefficient(axis);
+    if (c.value.terms().size() != 1 || factor == 0 || !here.base.is_constant()) continue;
+    const auto [lo, hi] = Borders::active(c.value.constant_term() + factor * here.base.number(),
+                                          factor, here.size, c.extent.number());
+    if (lo < hi) cuts.insert(cuts.end(), {lo, hi});
+  }
+  std::sort(cuts.begin(), cuts.end());
+  std::vector<Segment> result;
+  for (size_t i = 0; i + 1 < cuts.size(); ++i)
+    if (cuts[i] < cuts[i + 1]) result.push_back({cuts[i], cuts[i + 1] - cuts[i], 1, false, ""});
   return result;
 }
 
@@ -89,6 +106,9 @@ Stmt Specialiser::parallel_loops(size_t at, const State& state) {
       Stmt code = tile_body(at, state, s, s.count == 1 ? Affine(s.first) : Affine(item));
       ranges_[id(item)] = whole;
       stmts.push_back(parts.size() == 1 ? code : stmt(When{item, s.first, end, code}, s.note));
+    } else if (at + 1 == plan_.first_tap() && plan_.matrix && plan_.matrix->overlapped_steps > 0 &&
+               s.count > 1 && !s.element_wise) {
+      stmts.push_back(block(overlapped_tiles(at, state, s), s.note));
     } else if (s.count == 1) {
       stmts.push_back(block({tile_body(at, state, s, s.first)}, s.note));
     } else if (loop.unroll > 1 && !loop.unrolls_all) {

@@ -229,3 +229,37 @@ TEST_CASE("lanes along a sum need nothing beyond its end and results that are ne
               "for w, c by 5, kw by 16; registers c 5, kw 16 vector 16"),
       ContainsSubstring("this is no sum"));
 }
+
+TEST_CASE("what a matrix unit cannot sum up is refused with the reason") {
+  const auto refusal = [](const std::string& attributes, const std::string& schedule,
+                          const char* target = "sapphirerapids") {
+    const ir::Nest nest = tests::lowered("program @p(%x: bf16[n=1, h=6, w=30, c=64], "
+                                         "%w: bf16[o=32, i=64, h=3, w=3]) { %y = conv %x, %w {" +
+                                         attributes + "} return %y }")
+                              .nests.back();
+    const auto plan =
+        resolve(parse_schedules(schedule).value().at(""), nest, parse_target(target).value());
+    return plan ? std::string("accepted") : to_string(plan.diagnostics().front());
+  };
+  using Catch::Matchers::ContainsSubstring;
+  const std::string tile = "registers w 28 rows 14, o 32 vector 16; pack weight";
+  CHECK(refusal("", "for h, kh, kw, i tile 32; " + tile) == "accepted");
+  CHECK_THAT(refusal("", "for h, kh, kw, i tile 32; " + tile, "znver4"),
+             ContainsSubstring("znver4 has no matrix unit for bf16"));
+  CHECK_THAT(refusal("", "for i by 32, h, kh, kw, i tile 32; " + tile),
+             ContainsSubstring("sums would wait in memory between the trips of i, and a last tile, "
+                               "which computes pixels of the one before once more, would add "
+                               "theirs twice (put i inside of all loops over the result)"));
+  CHECK_THAT(refusal("pad = 1", "for h, w by 28, kh, kw, i tile 32; " + tile),
+             ContainsSubstring("for i tile 32"));
+  CHECK_THAT(refusal("", "for h, kh, i tile 32, kw; " + tile),
+             ContainsSubstring("it must be the innermost loop"));
+  CHECK_THAT(refusal("", "for h, kh, kw, i tile 48; " + tile),
+             ContainsSubstring("a row has up to 32 elements, a multiple of 2"));
+  CHECK_THAT(refusal("", "for h, kh, kw, i tile 32; registers w 28, o 32 vector 16; pack weight"),
+             ContainsSubstring("it needs a packed weight, an axis of lanes and one of rows"));
+  CHECK_THAT(refusal("",
+                     "for h by 3, kh, kw, i tile 32; registers h 3, w 28 rows 14, o 32 vector 16; "
+                     "pack weight"),
+             ContainsSubstring("are more than the 8 that there are"));
+}
