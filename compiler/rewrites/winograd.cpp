@@ -161,14 +161,16 @@ Form::Estimate winograd_estimate(const ir::Program& program, const ir::Statement
   // Multiply-adds and stores for a tile and a vector of channels, axis by axis: axes before have
   // their points already, and on the way back their outputs.
   double image = 0, result = parts * points * cycles_a_store;
+  const double rate = target.fma_per_cycle;
   double done = 1, left = per_tile, back = 1, points_left = points;
   for (size_t i = 0; i < numbers.size(); ++i) {
     const auto p = static_cast<double>(numbers[i].points()),
                m = static_cast<double>(numbers[i].outputs);
     left /= m, points_left /= p;
-    image += done * left * (count_of_numbers(numbers[i].image) + p * cycles_a_store);
-    result += back * points_left *
-              ((i == 0 ? parts : 1) * count_of_numbers(numbers[i].result) + m * cycles_a_store);
+    image += done * left * (count_of_numbers(numbers[i].image) / rate + p * cycles_a_store);
+    result +=
+        back * points_left *
+        ((i == 0 ? parts : 1) * count_of_numbers(numbers[i].result) / rate + m * cycles_a_store);
     done *= p, back *= m;
   }
   result += per_tile * cycles_a_store; // into its own layout
@@ -183,9 +185,9 @@ Form::Estimate winograd_estimate(const ir::Program& program, const ir::Statement
   const double bands = between <= l2 ? 1 : std::min(rows, between / (0.75 * l2));
   const double way =
       std::min(cycles_in_bands(target, filter, bands), cycles_in_turn(target, filter, between));
-  const double products = points * taps_of_slices * channels * vectors_out / share_of_peak;
+  const double products = points * taps_of_slices * channels * vectors_out / (share_of_peak * rate);
   return {tiles * (products + slices * image * vectors_in + result * vectors_out) + way,
-          results * taps * channels * vectors_out / share_of_peak};
+          results * taps * channels * vectors_out / (share_of_peak * rate)};
 }
 
 } // namespace volute::compiler
