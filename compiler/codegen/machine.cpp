@@ -94,7 +94,6 @@ constexpr std::string_view left_out[] = {
     "X86 Discriminate Memory Operands",
     "X86 Domain Reassignment Pass",
     "X86 FP Stackifier",
-    "X86 Indirect Branch Tracking",
     "X86 Indirect Thunks",
     "X86 Insert Cache Prefetches",
     "X86 LEA Optimize",
