@@ -181,7 +181,7 @@ TEST_CASE("gdb stops in a kernel at a line of its loops, and finds its way out",
   }
   const TemporaryFolder folder;
   write_file(folder / "layer.vlt", layer);
-  const std::string arguments = "'" + folder / "layer.vlt" + "' --target native";
+  const std::string arguments = "'" + folder / "layer.vlt" + "' --target native --accuracy 0";
   const std::string loops = run_volute("inspect " + arguments + " --stage loops").out;
   const int line = line_with(loops, "= fma(");
   REQUIRE(line > 0);
