@@ -85,8 +85,8 @@ struct Series {
 /// Measures in turns with a probe of the machine's peak before and after every round. On a shared
 /// machine a neighbour takes half of it for seconds at a time; a round in which the probe took
 /// longer than `tolerated_dip` above its usual time is measured again, up to twice as many as were
-/// asked for. `usual_seconds` is a call's time that the probe
-/// has reached before; 0: in this series.
+/// asked for. With patience, each sample waits for the peak and is beside one of its own.
+/// `usual_seconds` is a call's time that the probe has reached before; 0: in this series.
 Series measure_beside(const Candidate& peak, const std::vector<Candidate>& candidates,
                       const MeasureOptions& options = {}, const Clock& clock = steady_seconds,
                       double usual_seconds = 0);
