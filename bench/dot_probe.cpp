@@ -65,7 +65,8 @@ VOLUTE_DOT_LOOP(bf16, "avx512f,avx512bf16", __m512, VOLUTE_LOAD_PS_512, VOLUTE_B
 #undef VOLUTE_PAIRS_128
 #undef VOLUTE_DOT_LOOP
 
-// Two by two sums, of matrices that stay where they are: 16 rows of 64 bytes each.
+// Two by two sums, of matrices that stay where they are: 16 rows of 64 bytes each. GCC 12 takes
+// _tile_loadconfig for a read of 8 bytes: `touch` lets the other 56 be written before it.
 constexpr int tile_sums = 4, tile_rows = 16, tile_bytes = 64;
 
 #define VOLUTE_TILE_LOOP(suffix, dot_of)                                                           \
@@ -73,6 +74,7 @@ constexpr int tile_sums = 4, tile_rows = 16, tile_bytes = 64;
       int64_t steps, const void* data) {                                                           \
     alignas(64) unsigned char shapes[64] = {1};                                                    \
     for (int t = 0; t < 8; ++t) shapes[16 + 2 * t] = tile_bytes, shapes[48 + t] = tile_rows;       \
+    touch(shapes);                                                                                 \
     _tile_loadconfig(shapes);                                                                      \
     _tile_zero(0);                                                                                 \
     _tile_zero(1);                                                                                 \
