@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <cstring>
 
 namespace volute::ir {
@@ -30,6 +31,10 @@ bool may_be_denormal(ElementType element) {
 
 double least_normal(ElementType element) {
   return element == ElementType::f64 ? 0x1p-1022 : 0x1p-126;
+}
+
+double without_denormal(ElementType element, double x) {
+  return std::fabs(x) < least_normal(element) ? std::copysign(0.0, x) : x;
 }
 
 int64_t count_denormals(const std::byte* data, int64_t elements, ElementType element) {

@@ -18,6 +18,9 @@ bool may_be_denormal(ElementType element);
 /// denormals are flushed lies below.
 double least_normal(ElementType element);
 
+/// The number, or 0 of its sign where it is below that.
+double without_denormal(ElementType element, double x);
+
 /// How many of so many elements, one behind the other, are denormal.
 int64_t count_denormals(const std::byte* data, int64_t elements, ElementType element);
 

@@ -50,6 +50,11 @@ Expr convert_to(ElementType type, Expr a) {
   return node(type, lanes, UnaryOp{UnaryFn::convert, std::move(a)});
 }
 
+Expr flushed_bf16(Expr a) {
+  const int32_t lanes = a->lanes;
+  return node(ElementType::bf16, lanes, UnaryOp{UnaryFn::flushed, std::move(a)});
+}
+
 Expr bitcast_to(ElementType type, Expr a) {
   if (a->type == type) return a;
   const int32_t lanes = a->lanes;

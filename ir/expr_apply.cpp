@@ -1,3 +1,4 @@
+#include "ir/denormals.h"
 #include "ir/diagnostic.h"
 #include "ir/expr.h"
 #include "ir/number.h"
@@ -165,6 +166,8 @@ Scalar apply_dot(ElementType type, const Dot& dot, const Scalar* x) {
 Scalar apply_unary(ElementType type, const UnaryOp& op, Scalar a) {
   if (op.fn == UnaryFn::splat) return a;
   if (op.fn == UnaryFn::convert) return convert(type, op.a->type, a);
+  if (op.fn == UnaryFn::flushed)
+    return convert(type, op.a->type, real(without_denormal(ElementType::f32, a.real)));
   if (op.fn == UnaryFn::bitcast) return bitcast(type, op.a->type, a);
   return is_float(type) ? unary_real(type, op.fn, a.real) : unary_integer(type, op.fn, a.integer);
 }

@@ -80,6 +80,12 @@ private:
         return bad(fmt::format("{} lanes do not divide {}", op.a->lanes, node_.lanes));
       return operand(op.a, node_.type, op.a->lanes);
     case UnaryFn::convert: return operand(op.a, op.a->type, node_.lanes);
+    case UnaryFn::flushed:
+      operand(op.a, ElementType::f32, node_.lanes);
+      if (node_.type != ElementType::bf16)
+        bad(fmt::format("denormals are taken for 0 on the way to bf16 alone, not to {}",
+                        to_string(node_.type)));
+      return;
     case UnaryFn::bitcast:
       operand(op.a, op.a->type, node_.lanes);
       if (size_of(op.a->type) != size_of(node_.type))

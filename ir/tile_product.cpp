@@ -1,5 +1,6 @@
 #include "ir/tile_product.h"
 
+#include "ir/denormals.h"
 #include "ir/number.h"
 #include "ir/sum_to_odd.h"
 
@@ -9,14 +10,11 @@
 namespace volute::ir {
 namespace {
 
-constexpr double least_normal = 0x1p-126;
-// What is below rounds to a number below least_normal, had f32 exponents for it: half a unit of its
-// last digit less.
-constexpr double least_that_rounds_up = least_normal - 0x1p-151;
+// What is below rounds to a number below the normal ones, had f32 exponents for it: half a unit of
+// its last digit less.
+constexpr double least_that_rounds_up = 0x1p-126 - 0x1p-151;
 
-double without_denormal(double x) {
-  return std::fabs(x) < least_normal ? std::copysign(0.0, x) : x;
-}
+double without_denormal(double x) { return ir::without_denormal(ElementType::f32, x); }
 
 } // namespace
 

@@ -280,6 +280,12 @@ size_t ValueParser::primary(LineCursor& line) {
         nodes_[at].told.type = *type;
         return at;
       }
+    if (word == "bf16_flushed") {
+      node.unary = UnaryFn::flushed;
+      const size_t at = call(line, std::move(node), 1);
+      nodes_[at].told.type = ElementType::bf16;
+      return at;
+    }
     if (word == "max" || word == "min") {
       node.kind = Node::Kind::binary;
       node.binary = word == "max" ? BinaryFn::max : BinaryFn::min;
@@ -356,6 +362,7 @@ Expr ValueParser::build(LineCursor& line, size_t at, const ValueContext& given) 
   case Node::Kind::unary:
     switch (node.unary) {
     case UnaryFn::convert:
+    case UnaryFn::flushed:
     case UnaryFn::bitcast:
       if (!operand(0, {{}, lanes})) return nullptr;
       return make(*node.told.type, operands[0]->lanes, UnaryOp{node.unary, operands[0]});

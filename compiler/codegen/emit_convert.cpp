@@ -131,8 +131,7 @@ llvm::Value* ValueEmitter::f32_to_f16(llvm::Value* single) const {
 
 // A bf16 is the upper half of an f32.
 llvm::Value* ValueEmitter::f32_to_bf16(llvm::Value* single) const {
-  const bool by_instruction = target_.has("avx512bf16") && target_.has("avx512vl");
-  if (by_instruction && lanes_of(single) >= 8) return vector_to_bf16(single);
+  if (has_bf16_instruction_for(single)) return vector_to_bf16(single);
   llvm::Type* words = single->getType()->getWithNewType(b_.getInt32Ty());
   llvm::Value* bits = b_.CreateBitCast(single, words);
   llvm::Value* last = b_.CreateAnd(b_.CreateLShr(bits, constant(bits, 16)), constant(bits, 1));
@@ -145,22 +144,51 @@ llvm::Value* ValueEmitter::f32_to_bf16(llvm::Value* single) const {
                         words->getWithNewType(b_.getInt16Ty()));
 }
 
+bool ValueEmitter::has_bf16_instruction_for(const llvm::Value* single) const {
+  return target_.has("avx512bf16") && target_.has("avx512vl") && lanes_of(single) >= 8;
+}
+
 // vcvtneps2bf16 takes denormals for 0. With the exponent field at 1 in place of 0 they are the
 // normal numbers 2^-126 above, in the same steps: rounded alike, and moved back by that exponent.
 llvm::Value* ValueEmitter::vector_to_bf16(llvm::Value* single) const {
-  using namespace llvm::Intrinsic;
-  const int32_t lanes = lanes_of(single), part = lanes % 16 == 0 ? 16 : 8;
   llvm::Value* bits = b_.CreateBitCast(single, single->getType()->getWithNewType(b_.getInt32Ty()));
   llvm::Value* exponent = b_.CreateAnd(bits, constant(bits, 0x7f800000));
   llvm::Value* is_tiny = b_.CreateICmpEQ(exponent, constant(bits, 0));
   llvm::Value* raised = b_.CreateOr(bits, constant(bits, 0x00800000));
   llvm::Value* normal = b_.CreateBitCast(b_.CreateSelect(is_tiny, raised, bits), single->getType());
-  llvm::Value* rounded = by_parts({normal}, part, [&](const std::vector<llvm::Value*>& v) {
-    const auto id = part == 16 ? x86_avx512bf16_cvtneps2bf16_512 : x86_avx512bf16_cvtneps2bf16_256;
-    llvm::Value* narrow = b_.CreateIntrinsic(id, {}, {v[0]});
+  llvm::Value* rounded = by_bf16_instruction(normal);
+  return b_.CreateSelect(is_tiny, b_.CreateSub(rounded, constant(rounded, 0x0080)), rounded);
+}
+
+llvm::Value* ValueEmitter::flushed_to_bf16(llvm::Value* single) const {
+  if (has_bf16_instruction_for(single)) return by_bf16_instruction(single);
+  llvm::Value* bits = b_.CreateBitCast(single, single->getType()->getWithNewType(b_.getInt32Ty()));
+  llvm::Value* exponent = b_.CreateAnd(bits, constant(bits, 0x7f800000));
+  llvm::Value* is_tiny = b_.CreateICmpEQ(exponent, constant(bits, 0));
+  llvm::Value* sign = b_.CreateAnd(bits, constant(bits, 0x80000000));
+  return f32_to_bf16(b_.CreateBitCast(b_.CreateSelect(is_tiny, sign, bits), single->getType()));
+}
+
+// Of two registers at a time where there are as many: they come out as one, whose halves need not
+// be put together.
+llvm::Value* ValueEmitter::by_bf16_instruction(llvm::Value* single) const {
+  using namespace llvm::Intrinsic;
+  const int32_t lanes = lanes_of(single);
+  const int32_t part = lanes % 32 == 0 ? 32 : lanes % 16 == 0 ? 16 : 8;
+  return by_parts({single}, part, [&](const std::vector<llvm::Value*>& v) {
+    llvm::Value* narrow = nullptr;
+    if (part == 32) {
+      const auto half = [&](int first) {
+        return shuffle(v[0], v[0], 16, [first](int lane) { return first + lane; });
+      };
+      narrow = b_.CreateIntrinsic(x86_avx512bf16_cvtne2ps2bf16_512, {}, {half(16), half(0)});
+    } else {
+      const auto id =
+          part == 16 ? x86_avx512bf16_cvtneps2bf16_512 : x86_avx512bf16_cvtneps2bf16_256;
+      narrow = b_.CreateIntrinsic(id, {}, {v[0]});
+    }
     return b_.CreateBitCast(narrow, narrow->getType()->getWithNewType(b_.getInt16Ty()));
   });
-  return b_.CreateSelect(is_tiny, b_.CreateSub(rounded, constant(rounded, 0x0080)), rounded);
 }
 
 // ---- rounding to odd --------------------------------------------------------------------------

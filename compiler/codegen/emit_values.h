@@ -72,7 +72,10 @@ private:
   llvm::Value* f16_to_f32(llvm::Value* bits) const;
   llvm::Value* f32_to_f16(llvm::Value* single) const;
   llvm::Value* f32_to_bf16(llvm::Value* single) const;
+  bool has_bf16_instruction_for(const llvm::Value* single) const;
   llvm::Value* vector_to_bf16(llvm::Value* single) const;
+  llvm::Value* flushed_to_bf16(llvm::Value* single) const;
+  llvm::Value* by_bf16_instruction(llvm::Value* single) const;
   llvm::Value* f64_to_odd_f32(llvm::Value* wide) const;
   llvm::Value* i64_to_odd_f64(llvm::Value* integer) const;
   llvm::Value* integer_to_real(ir::ElementType to, ir::ElementType from, llvm::Value* a) const;

@@ -394,6 +394,7 @@ bool lower_grouped_products(const GroupLowering& group, const std::vector<Phase>
 
   Domain d = domain(problem, of_axes, made.image, "", true);
   NestBuilder& to = d.to;
+  to.flushes = !problem.bytes;
   Expr element;
   if (joined.exists()) {
     ir::Index index = {d.tap[Axis::o]};

@@ -339,8 +339,11 @@ void NestBuilder::write(std::string name, ValueId id, const Expr& element) {
 void NestBuilder::write(std::string name, int32_t buffer, const std::vector<ir::Dim>& dims,
                         Index subscripts, const Expr& element) {
   const int32_t to = view(std::move(name), buffer, dims);
-  nest.writes.push_back({to, std::move(subscripts),
-                         converted(nest.operands[static_cast<size_t>(to)].element, element)});
+  const ElementType stored = nest.operands[static_cast<size_t>(to)].element;
+  const bool rounds = stored == ElementType::bf16 && element->type == ElementType::f32;
+  nest.writes.push_back(
+      {to, std::move(subscripts),
+       flushes && rounds ? ir::flushed_bf16(element) : converted(stored, element)});
 }
 
 void NestBuilder::write(const Lowering::Memory& to, Index subscripts, const Expr& element) {

@@ -112,8 +112,9 @@ public:
   NestBuilder(Lowering& lowering, const std::string& nest_name);
 
   ir::Nest nest;
-  Coordinates at; // of the result's element that a point writes
-  ir::Expr value; // that element, over accumulators and operands
+  Coordinates at;       // of the result's element that a point writes
+  ir::Expr value;       // that element, over accumulators and operands
+  bool flushes = false; // takes denormals for 0 where it rounds to bf16: as its products do
 
   /// An axis of the domain, as a position along it; where tensors cut it, it is several axes. It
   /// has the letter of a tensor's axis, and what that is to an operator is its role.

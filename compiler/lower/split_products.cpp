@@ -43,17 +43,18 @@ namespace {
 
 constexpr double largest_bf16 = 0x1.fep127;
 
-/// The parts of an element, the smallest first, where that is f32 or what an f16 is as one.
+/// The parts of an element, the smallest first, where that is f32 or what an f16 is as one. One
+/// that is denormal would be 0 to the products anyway, and is made more cheaply so.
 std::vector<Expr> parts_of(const Expr& x, ElementType element, int64_t count) {
   const Expr most = ir::imm(largest_bf16), least = ir::imm(-largest_bf16);
   const Expr in_range = element == ElementType::f16
                             ? x
                             : binary(ir::BinaryFn::min, binary(ir::BinaryFn::max, x, least), most);
-  std::vector<Expr> parts = {ir::convert_to(ElementType::bf16, in_range)};
+  std::vector<Expr> parts = {ir::flushed_bf16(in_range)};
   Expr left = x;
   while (std::ssize(parts) < count) {
     left = left - ir::convert_to(ElementType::f32, parts.front());
-    parts.insert(parts.begin(), ir::convert_to(ElementType::bf16, left));
+    parts.insert(parts.begin(), ir::flushed_bf16(left));
   }
   return parts;
 }

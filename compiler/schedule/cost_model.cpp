@@ -71,7 +71,7 @@ constexpr double tile_l2_bytes_per_cycle =
     44.0;                                    // into those, whose lines all are asked for at once
 constexpr double least_product_cycles = 3.0; // of a product after one with the same weight
 constexpr double evicted_load = 3.0;         // of a line that is met again, from L2
-constexpr double l2_bytes_per_cycle = 32.0, l3_bytes_per_cycle = 16.0;
+constexpr double l2_bytes_per_cycle = 32.0;
 constexpr double waited_for = 0.2;     // of the cycles in which bytes come from L3, however few
 constexpr double most_streams = 10;    // that prefetchers follow: of more rows, each waits as often
 constexpr double brought_beside = 0.5; // of the lines behind pieces of rows
@@ -135,7 +135,7 @@ public:
     if (!in_l2) {
       far = footprint.traffic_of_each(room(target_.l2_bytes));
       const Footprint::Traffic all = Footprint::sum(far);
-      l3_cycles_ = (all.bytes + brought_beside * all.beside) / l3_bytes_per_cycle;
+      l3_cycles_ = (all.bytes + brought_beside * all.beside) / target_.l3_bytes_per_cycle;
     }
     l2_cycles_a_step_ = l2_cycles_ / all_steps;
     l3_cycles_a_step_ = l3_cycles_ / all_steps;
@@ -305,11 +305,15 @@ private:
                                                              ? plan_.instruction.steps
                                                              : plan_.tile[plan_.matrix->rows].rows);
     }
-    return worst_of({{"products", product_cycles(products, weights)},
-                     {"loads", loads},
-                     {"L2", l2_cycles_a_step_ * l2_bytes_per_cycle / tile_l2_bytes_per_cycle},
-                     {"L3", l3_cycles_a_step_}},
-                    steps);
+    // A line at a time comes into L1, from wherever it comes.
+    const double l2 = l2_cycles_a_step_ * l2_bytes_per_cycle / tile_l2_bytes_per_cycle;
+    const double l3_bytes = l3_cycles_a_step_ * target_.l3_bytes_per_cycle;
+    return worst_of(
+        {{"products", product_cycles(products, weights)},
+         {"loads", loads},
+         {"L2", l2},
+         {"L3", l3_cycles_a_step_ + std::max(0.0, l2 - l3_bytes / tile_l2_bytes_per_cycle)}},
+        steps);
   }
 
   /// A tile's sums by way of memory, and then vectors of them: amid the products of the next tile,
@@ -323,7 +327,7 @@ private:
     if (plan_.store.kind == PlannedStore::Kind::lanes)
       each += static_cast<double>(lanes_) * lane_store;
     else
-      each += 1 / rates_.store;
+      each += plan_.lanes / (plan_.matrix->finished_lanes * rates_.store);
     if (plan_.store.kind == PlannedStore::Kind::transposed)
       each += std::log2(static_cast<double>(lanes_)) * transposing;
     const double last = vectors * each + tile_reread;
@@ -492,7 +496,7 @@ private:
       together *= static_cast<double>(cut == inside.end() ? extent : std::min(extent, cut->second));
     }
     const bool in_l2 = together <= static_cast<double>(target_.l2_bytes);
-    return (2 * trips + 2) * bytes / (in_l2 ? l2_bytes_per_cycle : l3_bytes_per_cycle);
+    return (2 * trips + 2) * bytes / (in_l2 ? l2_bytes_per_cycle : target_.l3_bytes_per_cycle);
   }
 
   /// Every reduction loop that is not unrolled turns over and ends.
@@ -564,6 +568,9 @@ private:
       if (!asked && !sums_channels) cycles += std::max(0.0, far.pieces - far.rows) * piece_miss;
       cycles += std::max(0.0, near - far.rows) * near_row;
     }
+    // Results of a matrix unit come faster than lines that no prefetcher has brought are written.
+    for (size_t i = plan_.reads.size(); plan_.matrix && i < from_l3.size(); ++i)
+      cycles += from_l3[i].pieces * piece_miss;
     return cycles;
   }
 

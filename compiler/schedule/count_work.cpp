@@ -93,7 +93,10 @@ private:
                                    [&](const PlanTile& t) { return t.axis == axis.var; });
     const int64_t by = tile == plan_.tile.end() ? 1 : tile->size;
     const int64_t lanes = tile == plan_.tile.end() ? 1 : tile->each();
-    const int64_t finished = plan_.matrix ? plan_.matrix->finished : plan_.lanes;
+    const int64_t finished = !plan_.matrix ? plan_.lanes
+                             : tile != plan_.tile.end() && tile->lanes
+                                 ? plan_.matrix->finished_lanes
+                                 : plan_.matrix->finished;
     const int64_t extent = axis.extent.number();
     const Meeting meets = meeting(axis);
     if (meets.tap) met_.push_back(meets.tap->var);
@@ -273,7 +276,7 @@ private:
       const bool loaded = moves(image.index, var) || (!plan_.matrix->holds_images && var != lanes);
       images *= loaded ? a.active : a.visits;
       sums *= a.registers;
-      vectors *= var == lanes ? a.registers : a.elements;
+      vectors *= var == lanes ? a.blocks : a.elements;
     }
     const auto of_a_tile = static_cast<double>(plan_.tile[plan_.matrix->rows].rows);
     counts.multiply_adds =
@@ -286,7 +289,7 @@ private:
       double times = 1;
       for (const auto& [var, a] : along_)
         times *= var == rows    ? by_row && !turned ? a.elements : a.blocks
-                 : var == lanes ? by_lane && turned ? a.elements : a.registers
+                 : var == lanes ? by_lane && turned ? a.elements : a.blocks
                                 : a.elements;
       return times;
     };

@@ -117,10 +117,11 @@ struct PlannedRead : ReadRegisters {
 
 /// Of a matrix unit: how a product's operands are found for the registers of the tile.
 struct MatrixTile {
-  size_t rows = 0;           // which axis of the tile has them
-  bool holds_images = false; // a register for each row of registers; else one, set again for each
-  int64_t tiles = 0;         // registers with rows in all
-  int64_t finished = 1;      // rows that vectors finish at a time, one register of lanes each
+  size_t rows = 0;            // which axis of the tile has them
+  bool holds_images = false;  // a register for each row of registers; else one, set again for each
+  int64_t tiles = 0;          // registers with rows in all
+  int64_t finished = 1;       // rows that vectors finish at a time
+  int32_t finished_lanes = 1; // of each, whose results fill a vector
   // Steps of a tile amid which vectors finish the tile before it, in the loop around them; 0: each
   // tile is finished before the next begins.
   int64_t overlapped_steps = 0;

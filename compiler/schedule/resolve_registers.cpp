@@ -91,10 +91,22 @@ int64_t Resolver::rows_finished_at_a_time() {
   return ceil_div(rows.rows, ceil_div(rows.rows, most));
 }
 
+int32_t Resolver::lanes_finished_at_a_time() const {
+  if (plan_.store.kind != PlannedStore::Kind::vectors) return plan_.lanes;
+  int64_t widest = 1; // of a result's elements, in bytes
+  for (const Write& w : nest_.writes) widest = std::max(widest, size_of(w.value->type));
+  const int64_t of_sums = size_of(nest_.accumulators.front().type);
+  // Halves alone: a quarter of 16 lanes would take 4 registers of sums to each of 8 rows.
+  const bool are_halves = 2 * widest == of_sums;
+  return are_halves && plan_.tile[*plan_.vector].size % (2 * plan_.lanes) == 0 ? 2 * plan_.lanes
+                                                                               : plan_.lanes;
+}
+
 void Resolver::plan_finish() {
   if (!plan_.matrix) return;
   MatrixTile& matrix = *plan_.matrix;
   matrix.finished = rows_finished_at_a_time();
+  matrix.finished_lanes = lanes_finished_at_a_time();
   if (matrix.overlapped_steps == 0) return;
   // What is finished amid a step is written out.
   constexpr int64_t most_amid = 1024; // operations
@@ -102,7 +114,7 @@ void Resolver::plan_finish() {
   for (const Write& w : nest_.writes) visit(w.value, [&](const ExprNode&) { ++amid; });
   const PlanTile& rows = plan_.tile[matrix.rows];
   amid *= ceil_div(ceil_div(rows.size, matrix.finished), matrix.overlapped_steps) * matrix.finished;
-  amid *= plan_.tile_registers() / rows.registers();
+  amid *= plan_.tile_registers() / rows.registers() * plan_.lanes / matrix.finished_lanes;
   if (amid <= most_amid) return;
   matrix.overlapped_steps = 0;
   matrix.finished = rows_finished_at_a_time();

@@ -111,6 +111,8 @@ private:
   /// over if that can be.
   void plan_finish();
   int64_t rows_finished_at_a_time();
+  /// Lanes of each: as many as fill a vector with what is made of them.
+  int32_t lanes_finished_at_a_time() const;
   /// Partial sums wait in scratch as the tile's elements, and lanes of a sum are none.
   void keep_lanes_of_sums();
   /// A loop or not, when all else is known.

@@ -51,15 +51,15 @@ void Specialiser::make_matrices() {
   matrices_.weight = add(name_of(weight.operand), is.dot->weight->type, lanes.lanes * is.ways,
                          of_weight, is.steps);
 
-  // What finishes the sums: a few rows of one vector.
-  frame_.lanes = lanes.lanes;
+  // What finishes the sums: a few rows of one vector of results.
+  frame_.lanes = plan_.matrix->finished_lanes;
   frame_.vector = 1;
   frame_.store = {plan_.store.kind, 0};
   frame_.adds_initial = true;
   frame_.axes = {{rows.axis, 0, {}, rows.name + "_r"},
-                 {lanes.axis, lanes.lanes, {}, lanes.name + "_v"}};
+                 {lanes.axis, frame_.lanes, {}, lanes.name + "_v"}};
   frame_.shape = {plan_.matrix->finished, 1};
-  frame_.accumulators = {add(sum.name + "_out", sum.type, lanes.lanes, frame_.shape, 0)};
+  frame_.accumulators = {add(sum.name + "_out", sum.type, frame_.lanes, frame_.shape, 0)};
 }
 
 Stmt Specialiser::over_registers(const State& state, uint32_t takes, bool only_active,
@@ -171,7 +171,9 @@ Stmt Specialiser::add_matrices(const State& state) {
                     over_registers(state, lanes, true,
                                    [&](const At& inner) { return product(outer, inner); })});
     }));
-  parts.push_back(prefetcher_.at_tap(bases(state.places), state.loops));
+  // Parts of numbers that are in registers still were asked for with the product before.
+  if (!matrices_.has_weight) parts.push_back(prefetcher_.panels_at_tap(state.loops));
+  if (!matrices_.has_image) parts.push_back(prefetcher_.rows_at_tap(bases(state.places)));
   if (matrices_.before) parts.push_back(finish_before(state));
   Stmt code = block(std::move(parts));
   for (const Constraint& c : state.guarded) code = stmt(When{c.value, 0, c.extent.number(), code});
@@ -327,12 +329,24 @@ Stmt Specialiser::finish_rows(size_t axis, const State& state, For::Kind loops) 
   if (axis == plan_.tile.size()) {
     const std::vector<Affine> base = bases(state.places);
     TileWriter plain = writer(state, base, false);
-    Stmt loads = plain.write(partial_values(), in_frame(nest_, frame_), set_accumulators());
-    return counted(block({loads, store_tile(nest_, step_, frame_, state.places)}));
+    if (frame_.store.kind == PlannedStore::Kind::transposed) {
+      Stmt loads = plain.write(partial_values(), in_frame(nest_, frame_), set_accumulators());
+      return counted(block({loads, store_tile(nest_, step_, frame_, state.places)}));
+    }
+    // Row by row: eight rows that are loaded before the first is stored take a fourth longer.
+    const auto sums = [&](int32_t, const std::vector<Affine>& registers) {
+      TileWriter::Address at = plain.address(partial_index_, registers);
+      return load(nest_.accumulators.front().type, frame_.lanes,
+                  Load{partial_.front(), std::move(at.index), at.lane_dim, at.lane_step, 0,
+                       frame_.lanes, 0});
+    };
+    return counted(store_tile(nest_, step_, frame_, state.places, sums));
   }
   const PlanTile& t = plan_.tile[axis];
   const Place& whole = state.places[id(t.axis)];
-  const int64_t each = axis == plan_.matrix->rows ? plan_.matrix->finished : std::max(t.lanes, 1);
+  const int64_t each = axis == plan_.matrix->rows ? plan_.matrix->finished
+                       : t.lanes                  ? plan_.matrix->finished_lanes
+                                                  : 1;
   const auto part = [&](const Affine& number, int64_t size) {
     State inner = state;
     inner.places[id(t.axis)] = {whole.base + number * each, size, 0, size};

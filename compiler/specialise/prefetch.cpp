@@ -42,9 +42,14 @@ Stmt Prefetcher::share(const Panels& panels, const std::vector<Affine>& loops) c
   return block(std::move(lines));
 }
 
-Stmt Prefetcher::at_tap(const std::vector<Affine>& base, const std::vector<Affine>& loops) const {
+Stmt Prefetcher::panels_at_tap(const std::vector<Affine>& loops) const {
   std::vector<Stmt> stmts;
   for (const Panels& panels : plan_.panels) stmts.push_back(share(panels, loops));
+  return block(std::move(stmts));
+}
+
+Stmt Prefetcher::rows_at_tap(const std::vector<Affine>& base) const {
+  std::vector<Stmt> stmts;
   for (const Stream& stream : plan_.streams) {
     const bool in_turns = stream.turns_loop >= 0 && stream.trip_loop >= 0;
     if (stream.lines == 0)

@@ -10,9 +10,11 @@ class Prefetcher {
 public:
   Prefetcher(const ir::Nest& nest, const Plan& plan) : nest_(nest), plan_(plan) {}
 
-  /// What goes beside every tap. `base` is the tile's place by nest variable, taps included;
-  /// `loops` is the value of each loop of the plan.
-  ir::Stmt at_tap(const std::vector<ir::Affine>& base, const std::vector<ir::Affine>& loops) const;
+  /// What goes beside every tap: shares of packed operands' panels, and rows of others. `base` is
+  /// the tile's place by nest variable, taps included; `loops` is the value of each loop of the
+  /// plan.
+  ir::Stmt panels_at_tap(const std::vector<ir::Affine>& loops) const;
+  ir::Stmt rows_at_tap(const std::vector<ir::Affine>& base) const;
 
   /// What goes beside a trip of loop `at`, the outer of two over the innermost tap axis (`for i by
   /// 8, i`). Tiles that will read the same data (the output channels', of an input) take turns: in

@@ -272,7 +272,8 @@ Stmt Specialiser::update(const State& state) {
   if (parts.empty()) return block({});
   const std::vector<Affine> base = bases(state.places);
   Stmt code = writer(state, base, true).write(parts, in_frame(nest_, frame_), set_accumulators());
-  code = block({std::move(code), prefetcher_.at_tap(base, state.loops)});
+  code = block(
+      {std::move(code), prefetcher_.panels_at_tap(state.loops), prefetcher_.rows_at_tap(base)});
   for (const Constraint& c : state.guarded) code = stmt(When{c.value, 0, c.extent.number(), code});
   return counted(std::move(code));
 }

@@ -31,7 +31,7 @@ public:
   TileStore(const Nest& nest, Step& step, const TileFrame& frame)
       : nest_(nest), step_(step), frame_(frame) {}
 
-  Stmt write(const std::vector<Place>& places) {
+  Stmt write(const std::vector<Place>& places, const AccumulatorRegister& sums) {
     if (frame_.store.kind == PlannedStore::Kind::transposed) {
       if (narrows_first()) {
         const ElementType narrow = nest_.writes.front().value->type;
@@ -51,7 +51,7 @@ public:
     }
     std::vector<TileAxis> axes = frame_.axes;
     for (TileAxis& axis : axes) axis.pieces = pieces_of(0, places[id(axis.axis)].size, axis.lanes);
-    return finish(places, std::move(axes), in_frame(nest_, frame_));
+    return finish(places, std::move(axes), sums);
   }
 
 private:
@@ -317,7 +317,12 @@ private:
 
 Stmt store_tile(const Nest& nest, Step& step, const TileFrame& frame,
                 const std::vector<Place>& places) {
-  return TileStore(nest, step, frame).write(places);
+  return store_tile(nest, step, frame, places, in_frame(nest, frame));
+}
+
+Stmt store_tile(const Nest& nest, Step& step, const TileFrame& frame,
+                const std::vector<Place>& places, const AccumulatorRegister& sums) {
+  return TileStore(nest, step, frame).write(places, sums);
 }
 
 } // namespace volute::compiler

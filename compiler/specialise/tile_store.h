@@ -31,6 +31,9 @@ struct TileFrame {
 /// Stores the tile at `places` of the nest that `step` computes.
 ir::Stmt store_tile(const ir::Nest& nest, ir::Step& step, const TileFrame& frame,
                     const std::vector<Place>& places);
+/// The same of sums that are anywhere; of a frame that is not turned.
+ir::Stmt store_tile(const ir::Nest& nest, ir::Step& step, const TileFrame& frame,
+                    const std::vector<Place>& places, const AccumulatorRegister& sums);
 
 /// Accumulators as the frame holds them.
 AccumulatorRegister in_frame(const ir::Nest& nest, const TileFrame& frame);

@@ -16,7 +16,8 @@ struct Cpu {
   int fma_latency = 0;     // without FMA: of the addition, the part that a chain waits for
   VectorRates xmm, ymm, zmm;
   int64_t l1_bytes = 0, l2_bytes = 0, l3_bytes = 0; // L3: of one socket or cluster, as sold most
-  double bf16_dots_per_fma = 1; // how many vdpbf16ps in the time of a multiply-add
+  double bf16_dots_per_fma = 1;   // how many vdpbf16ps in the time of a multiply-add
+  double l3_bytes_per_cycle = 16; // to one core
 
   const VectorRates& rates(int vector_bytes) const {
     return vector_bytes == 64 ? zmm : vector_bytes == 32 ? ymm : xmm;

@@ -65,6 +65,7 @@ Target make_target(const Cpu& cpu, FeatureSet features, const CacheSizes& sizes)
   t.l1_bytes = sizes.l1;
   t.l2_bytes = sizes.l2;
   t.l3_bytes = sizes.l3;
+  t.l3_bytes_per_cycle = cpu.l3_bytes_per_cycle;
   return t;
 }
 

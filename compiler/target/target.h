@@ -77,6 +77,7 @@ struct Target {
   int64_t l1_bytes = 32 << 10;
   int64_t l2_bytes = 256 << 10;
   int64_t l3_bytes = 0;
+  double l3_bytes_per_cycle = 16; // to this core
   int line_bytes = 64;
   int page_bytes = 4096; // and the distance at which addresses alias in L1
 
