@@ -23,6 +23,7 @@ using namespace ir;
 namespace {
 
 constexpr int64_t of_a_function = 6;
+constexpr int64_t of_a_rounding = 4; // to bf16, of one register; of two into one as well
 
 /// Operations of a node that a port executes: a select with its compare counts as two, a product
 /// of integers as two before it is added.
@@ -33,6 +34,8 @@ int64_t operations(const ExprNode& node) {
   if (const auto* op = std::get_if<UnaryOp>(&node.is)) {
     switch (op->fn) {
     case UnaryFn::sqrt: return 16;
+    case UnaryFn::flushed: return of_a_rounding;
+    case UnaryFn::convert: return is_float(node.type) && size_of(op->a->type) == 2 ? 2 : 1;
     case UnaryFn::exp: // as expand_math writes them
     case UnaryFn::log:
     case UnaryFn::tanh:
@@ -67,6 +70,10 @@ constexpr double reorder_window = 512.0; // instructions that run ahead of one t
 constexpr double not_hidden = 0.06;      // of the term that comes next to the worst
 constexpr double lane_store = 4.0;
 constexpr double tile_reread = 35.0; // by vectors, of a matrix unit's registers just stored
+// Instructions behind the products of a step that leave the next to begin beside them: they wait
+// for the vectors' ports where the unit's wait to be seen. All of the unit's time is hidden behind
+// few, none behind many; measured with 4 to 32 rows of 2 vectors.
+constexpr double least_amid = 40, most_amid = 320;
 constexpr double tile_l2_bytes_per_cycle =
     44.0;                                    // into those, whose lines all are asked for at once
 constexpr double least_product_cycles = 3.0; // of a product after one with the same weight
@@ -107,7 +114,7 @@ public:
           steps_ *= static_cast<double>(axis.var == plan.loops.back().axis
                                             ? ceil_div(axis.extent.number(), ways_)
                                             : axis.extent.number());
-      operations_ = {{~uint32_t{0}, 1}};
+      operations_ = {{~uint32_t{0}, 1, PlannedRead::Sliding::none}};
       instructions_per_cycle_ = target.dots_per_cycle(size_of(plan.instruction.dot->image->type)) *
                                 rates_.fma / target.fma_per_cycle; // of short vectors more
     }
@@ -180,24 +187,33 @@ private:
   /// The operations of an expression by the axes of the tile that they move with: the widening of
   /// an element that serves several registers is done once. Of a packed weight it is done already.
   void note_operations(const Expr& e) {
-    std::map<const ExprNode*, uint32_t> moves;
-    const auto moves_of = [&](const auto& self, const Expr& at) -> uint32_t {
-      const auto [entry, is_new] = moves.try_emplace(at.get(), 0);
+    using Sliding = PlannedRead::Sliding;
+    struct Part {
+      uint32_t moves = 0;
+      std::optional<Sliding> sliding; // of all that it reads
+    };
+    std::map<const ExprNode*, Part> parts;
+    const auto part_of = [&](const auto& self, const Expr& at) -> Part {
+      const auto [entry, is_new] = parts.try_emplace(at.get());
       if (!is_new) return entry->second;
-      uint32_t all = 0;
+      Part all;
       bool packed = !plan_.packed.empty() && plan_.instruction.kind == Instruction::Kind::combine;
       bool reads = false;
       if (std::holds_alternative<Acc>(at->is) || std::holds_alternative<Position>(at->is)) {
-        all = ~uint32_t{0}, packed = false;
+        all = {~uint32_t{0}, Sliding::none}, packed = false;
       } else if (const auto* read = std::get_if<Read>(&at->is)) {
         reads = true;
         packed &= plan_.packed_layout_of(read->operand) != nullptr;
         for (size_t i = 0; i < plan_.tile.size(); ++i)
           for (const Subscript& s : read->index)
-            if (s.at.depends_on(plan_.tile[i].axis)) all |= uint32_t{1} << i;
+            if (s.at.depends_on(plan_.tile[i].axis)) all.moves |= uint32_t{1} << i;
+        all.sliding = sliding_of(*read);
       }
       for (const Expr& child : children(at)) {
-        all |= self(self, child);
+        const Part part = self(self, child);
+        all.moves |= part.moves;
+        if (!all.sliding) all.sliding = part.sliding;
+        if (part.sliding && part.sliding != all.sliding) all.sliding = Sliding::none;
         if (const auto found = only_packed_.find(child.get()); found != only_packed_.end())
           reads = true;
         else if (!std::holds_alternative<Imm>(child->is))
@@ -205,10 +221,17 @@ private:
       }
       if (packed && reads) only_packed_.insert(at.get());
       if (const int64_t count = operations(*at); count > 0 && !(packed && reads))
-        operations_.emplace_back(all, count);
-      return moves[at.get()] = all;
+        operations_.push_back({all.moves, count, all.sliding.value_or(Sliding::none)});
+      return parts[at.get()] = all;
     };
-    moves_of(moves_of, e);
+    part_of(part_of, e);
+  }
+
+  PlannedRead::Sliding sliding_of(const Read& read) const {
+    for (const PlannedRead& planned : plan_.reads)
+      if (planned.read.operand == read.operand && planned.read.index == read.index)
+        return planned.sliding;
+    return PlannedRead::Sliding::none;
   }
 
   double registers_along(uint32_t moves, const TileSizes& size) const {
@@ -323,19 +346,22 @@ private:
     for (const int64_t r : size.registers) registers *= static_cast<double>(r);
     const int64_t rows = plan_.tile[plan_.matrix->rows].rows;
     const double vectors = registers * static_cast<double>(rows);
-    double each = 1 / rates_.load + static_cast<double>(write_operations_ + 1) / rates_.fma;
+    const bool by_two = plan_.matrix->finished_lanes > plan_.lanes;
+    const int64_t operations = write_operations_ + 1 - (by_two ? of_a_rounding / 2 : 0);
+    double each = static_cast<double>(operations) / rates_.fma; // loads and stores are beside it
     if (plan_.store.kind == PlannedStore::Kind::lanes)
       each += static_cast<double>(lanes_) * lane_store;
-    else
-      each += plan_.lanes / (plan_.matrix->finished_lanes * rates_.store);
     if (plan_.store.kind == PlannedStore::Kind::transposed)
       each += std::log2(static_cast<double>(lanes_)) * transposing;
-    const double last = vectors * each + tile_reread;
-    double apart = 1; // of the tiles, those that are finished by themselves
-    if (plan_.matrix->overlapped_steps > 0)
-      apart = 1 / static_cast<double>(plan_.loops[plan_.first_tap() - 1].trips());
-    return registers * of_rows(target_.tile_store_cycles, rows) + apart * last +
-           (1 - apart) * std::max(0.0, vectors * each - products);
+    const double ends = vectors * each;
+    const double stores = registers * of_rows(target_.tile_store_cycles, rows);
+    const auto steps = static_cast<double>(plan_.matrix->overlapped_steps);
+    if (steps == 0) return stores + ends + tile_reread;
+    const double apart = 1 / static_cast<double>(plan_.loops[plan_.first_tap() - 1].trips());
+    const double amid = std::ceil(vectors / steps) * static_cast<double>(operations);
+    const double hidden = std::clamp((most_amid - amid) / (most_amid - least_amid), 0.0, 1.0);
+    return stores + apart * tile_reread + ends -
+           (1 - apart) * hidden * std::min(ends, products + stores);
   }
 
   /// Cycles of one step of one tile; its terms are added for `steps` of them.
@@ -363,8 +389,12 @@ private:
       }
     }
     double arithmetic = 0, chain = 0;
-    for (const auto& [moves, count] : operations_) {
-      arithmetic += registers_along(moves, size) * static_cast<double>(count * taps_);
+    for (const auto& [moves, count, sliding] : operations_) {
+      double times = registers_along(moves, size) * static_cast<double>(taps_);
+      if (sliding == PlannedRead::Sliding::rows) // once for each, whatever it meets
+        times *= static_cast<double>(plan_.slide->rows(size.registers[plan_.slide->tile])) /
+                 static_cast<double>(taps_ * size.registers[plan_.slide->tile]);
+      arithmetic += times * static_cast<double>(count);
       if (moves == ~uint32_t{0}) chain += static_cast<double>(target_.fma_latency * count * taps_);
     }
     if (nest_.accumulators.empty()) chain = 0;
@@ -599,8 +629,13 @@ private:
   int64_t lanes_ = 1, vector_bytes_ = 1;
   VectorRates rates_; // of such vectors
   int64_t write_operations_ = 0, ways_ = 1;
-  int64_t taps_ = 1;                                     // of a step: those that slide
-  std::vector<std::pair<uint32_t, int64_t>> operations_; // of the inner step: axes, count
+  int64_t taps_ = 1; // of a step: those that slide
+  struct Operation {
+    uint32_t moves = 0; // with these axes of the tile
+    int64_t count = 1;
+    PlannedRead::Sliding sliding = PlannedRead::Sliding::none;
+  };
+  std::vector<Operation> operations_;     // of the inner step
   std::set<const ExprNode*> only_packed_; // of a packed operand alone, done when packing
   Cost cost_;
   double instructions_per_cycle_ = rates_.fma;

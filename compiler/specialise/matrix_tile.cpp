@@ -334,11 +334,12 @@ Stmt Specialiser::finish_rows(size_t axis, const State& state, For::Kind loops) 
       return counted(block({loads, store_tile(nest_, step_, frame_, state.places)}));
     }
     // Row by row: eight rows that are loaded before the first is stored take a fourth longer.
+    const int64_t lanes = state.places[id(plan_.tile[*plan_.vector].axis)].size;
     const auto sums = [&](int32_t, const std::vector<Affine>& registers) {
       TileWriter::Address at = plain.address(partial_index_, registers);
       return load(nest_.accumulators.front().type, frame_.lanes,
                   Load{partial_.front(), std::move(at.index), at.lane_dim, at.lane_step, 0,
-                       frame_.lanes, 0});
+                       static_cast<int32_t>(std::min<int64_t>(lanes, frame_.lanes)), 0});
     };
     return counted(store_tile(nest_, step_, frame_, state.places, sums));
   }
