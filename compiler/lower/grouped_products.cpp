@@ -377,10 +377,6 @@ Lowering::GroupedProducts copies(const Problem& problem) {
 bool lower_grouped_products(const GroupLowering& group, const std::vector<Phase>& of_axes) {
   const ir::ValueId result = group.head.results[0];
   if (!group.lowering.options.dot_products.contains(result)) return false;
-  // A filter that lies in a larger one, or is one number for all channels: as it is, one by one.
-  if (std::holds_alternative<ir::ConvTranspose>(group.head.operation) &&
-      group.lowering.options.strides.count(group.program.name_of(group.head.operands[1])))
-    return false;
   const Problem problem(group);
   const auto [entry, is_new] = group.lowering.grouped.try_emplace(result);
   Lowering::GroupedProducts& made = entry->second;

@@ -19,8 +19,11 @@ PackedLayout packed_layout(const Read& read, const std::vector<PlanLoop>& loops,
                            const std::vector<PlanTile>& tile, const Instruction& instruction) {
   PackedLayout layout;
   layout.operand = read.operand;
+  // Groups of products go on beyond the last channel, where a weight is 0: so they are told apart
+  // even of one that is the same for all channels.
+  const bool in_groups = instruction.kind != Instruction::Kind::combine;
   for (size_t i = 0; i < loops.size(); ++i)
-    if (moves(read.index, loops[i].axis))
+    if (moves(read.index, loops[i].axis) || (in_groups && loops[i].axis == loops.back().axis))
       layout.dimensions.push_back(
           {loops[i].axis, loops[i].trips(), loops[i].tile, static_cast<int32_t>(i)});
   const auto add_registers = [&](bool vectors) { // lanes are neighbours, so vectors come last

@@ -16,7 +16,8 @@ struct Instruction;
 
 /// The dimensions of a packed operand: one per loop over an axis that it depends on, in loop order,
 /// then one per axis of the register tile, the vector axis last, rounded up to whole vectors. For a
-/// matrix unit a register is a matrix: the steps of a sum by the lanes.
+/// matrix unit a register is a matrix: the steps of a sum by the lanes. Beyond the end of an axis
+/// are zeros, beyond that of products that are added in groups too.
 struct PackedLayout {
   int32_t operand = -1; // of the nest
   struct Dimension {

@@ -66,6 +66,24 @@ TEST_CASE("groups of products lie beside each other in every lane") {
         "o/16[1] kw[3] i/4[3] .o[16] .i[4] by 4");
 }
 
+TEST_CASE("groups of products are told apart even of a weight that is the same for all of them") {
+  const ir::NestProgram program = tests::nest_of(R"(
+  x: input u8[4][12]
+  k: input i8[16][3]
+  y: output i32[4][16]
+  parallel w in 0..4, o in 0..16
+  reduce kw in 0..3, i in 0..10
+  acc: i32 = 0
+  acc <- fma(i32(x[w, i]), i32(k[o, kw]), acc)
+  y[w, o] = acc
+)");
+  CHECK(layout(program.nests.front(),
+               "for o by 16, w, kw, i dot 4; registers o 16 vector 16; pack weight",
+               "k") == "o/16[1] kw[3] i/4[3] .o[16] .i[4] by 4");
+  CHECK(layout(program.nests.front(), "for o, w, kw, i by 4, i; pack weight", "k") ==
+        "o[16] kw[3] by 1");
+}
+
 TEST_CASE("a nest that is written by hand says nothing of its weight, and has one") {
   const ir::NestProgram program = tests::nest_of(R"(
   x: input f32[8][4]
