@@ -2,9 +2,13 @@
 
 #include "compiler/nests/strides.h"
 #include "compiler/nests/sums.h"
+#include "ir/normal.h"
+#include "ir/walk.h"
 
 #include <algorithm>
 #include <array>
+#include <unordered_map>
+#include <unordered_set>
 
 namespace volute::compiler {
 
@@ -12,23 +16,50 @@ using namespace ir;
 
 namespace {
 
-bool reads(const Expr& e, int32_t operand) {
-  bool found = false;
-  visit(e, [&](const ExprNode& node) {
-    const auto* read = std::get_if<Read>(&node.is);
-    found |= read && read->operand == operand;
+/// The largest parts of an expression that read an operand, and beside it nothing but constants.
+std::vector<Expr> parts_of(const Expr& whole, int32_t operand) {
+  struct Of {
+    bool operand = false, others = false;
+  };
+  std::unordered_map<const ExprNode*, Of> known;
+  visit(whole, [&](const ExprNode& node) {
+    Of of;
+    if (const auto* read = std::get_if<Read>(&node.is))
+      (read->operand == operand ? of.operand : of.others) = true;
+    of.others |= std::holds_alternative<Acc>(node.is) || std::holds_alternative<Position>(node.is);
+    for_each_part(node, [&](const Expr& part) {
+      of.operand |= known.at(part.get()).operand, of.others |= known.at(part.get()).others;
+    });
+    known[&node] = of;
   });
+  std::vector<Expr> found, left = {whole};
+  std::unordered_set<const ExprNode*> seen;
+  while (!left.empty()) {
+    const Expr here = std::move(left.back());
+    left.pop_back();
+    const Of of = known.at(here.get());
+    if (!of.operand || !seen.insert(here.get()).second) continue;
+    if (!of.others)
+      found.push_back(here);
+    else
+      for (const Expr& part : children(here)) left.push_back(part);
+  }
   return found;
 }
 
-bool is_of_alone(const Expr& e, int32_t operand) {
-  bool alone = true;
-  visit(e, [&](const ExprNode& node) {
-    const auto* read = std::get_if<Read>(&node.is);
-    alone &= !std::holds_alternative<Acc>(node.is) && !std::holds_alternative<Position>(node.is) &&
-             (!read || read->operand == operand);
+/// The one that all of them are; or the element, where different things are done to it.
+Expr common_part(const std::vector<Expr>& parts) {
+  if (parts.empty()) return nullptr;
+  Interner one;
+  const Expr first = one(parts.front());
+  if (std::all_of(parts.begin(), parts.end(), [&](const Expr& e) { return one(e) == first; }))
+    return parts.front();
+  Expr element;
+  rewrite(parts.front(), [&](const Expr& node) {
+    if (std::holds_alternative<Read>(node->is)) element = node;
+    return node;
   });
-  return alone;
+  return element;
 }
 
 /// The factors of what is added up, if that is a product.
@@ -47,6 +78,26 @@ std::optional<std::array<Expr, 2>> factors_of_sum(const Nest& nest) {
 bool is_place(const NestAxis& axis) {
   return !axis.reduction && (axis.role == AxisRole::batch || axis.role == AxisRole::space ||
                              axis.role == AxisRole::band);
+}
+
+/// Whether all that a nest reads of an operand is, for each point, one element, where it sums up.
+bool is_read_in_one_place(const Nest& nest, int32_t operand) {
+  std::optional<Index> place;
+  bool one = true;
+  const auto look = [&](const Expr& e, bool in_sums) {
+    visit(e, [&](const ExprNode& node) {
+      const auto* read = std::get_if<Read>(&node.is);
+      if (!read || read->operand != operand) return;
+      one &= in_sums && (!place || *place == read->index);
+      place = read->index;
+    });
+  };
+  for (const Accumulator& a : nest.accumulators) look(a.update, true), look(a.initial, false);
+  for (const Write& w : nest.writes) {
+    look(w.value, false);
+    if (w.offset) look(w.offset, false);
+  }
+  return one;
 }
 
 template <class Is>
@@ -76,20 +127,12 @@ int32_t weight_of(const Nest& nest) {
     });
     if (!of_image && element >= 0) weight = element, ++weights;
   }
-  return weights == 1 ? weight : -1;
+  return weights == 1 && is_read_in_one_place(nest, weight) ? weight : -1;
 }
 
 Expr part_of_operand(const Nest& nest, int32_t operand) {
-  if (nest.accumulators.empty() || !reads(nest.accumulators.front().update, operand))
-    return nullptr;
-  Expr at = nest.accumulators.front().update;
-  while (!is_of_alone(at, operand))
-    for (const Expr& child : children(at))
-      if (reads(child, operand)) {
-        at = child;
-        break;
-      }
-  return at;
+  if (nest.accumulators.empty()) return nullptr;
+  return common_part(parts_of(nest.accumulators.front().update, operand));
 }
 
 const Read& read_in_part(const Expr& part) {
@@ -102,13 +145,16 @@ const Read& read_in_part(const Expr& part) {
 }
 
 Nest with_packed(const Nest& nest, int32_t operand) {
-  const Expr whole = part_of_operand(nest, operand);
-  const Read& read = read_in_part(whole);
   Nest packed = nest;
-  for (Accumulator& a : packed.accumulators)
-    a.update = rewrite(a.update, [&](const Expr& node) {
-      return node.get() == whole.get() ? ir::read(whole->type, read.operand, read.index) : node;
-    });
+  Expr& update = packed.accumulators.front().update;
+  const std::vector<Expr> parts = parts_of(update, operand);
+  const Expr part = common_part(parts);
+  if (std::holds_alternative<Read>(part->is)) return packed; // as it is
+  const Read& read = read_in_part(part);
+  const Expr element = ir::read(part->type, read.operand, read.index);
+  update = rewrite(update, [&](const Expr& node) {
+    return std::find(parts.begin(), parts.end(), node) == parts.end() ? node : element;
+  });
   return packed;
 }
 
@@ -125,8 +171,7 @@ std::optional<DotForm> dot_form(const Nest& nest, Var axis) {
   DotForm form{0, a.type, narrow(product->a), narrow(product->b)};
   if (!form.image || !form.weight) return std::nullopt;
   const auto* image = std::get_if<Read>(&form.image->is);
-  if (!image || !is_of_alone(form.weight, weight) || !reads(form.weight, weight))
-    return std::nullopt;
+  if (!image || parts_of(form.weight, weight) != std::vector{form.weight}) return std::nullopt;
   if (a.type == ElementType::i32 && form.image->type == ElementType::u8 &&
       form.weight->type == ElementType::i8)
     form.ways = 4;

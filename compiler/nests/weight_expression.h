@@ -11,18 +11,20 @@ namespace volute::compiler {
 
 /// The operand that is the weight of a nest, or -1: where products are summed up, the factor that
 /// is the same for all images and at all places, if the other one is not. Of several that the
-/// factor reads, the one that moves with what is summed up: a zero point beside it is none.
+/// factor reads, the one that moves with what is summed up: a zero point beside it is none. It is
+/// read in one place, and nowhere but there: what is packed, or known by number, is one element.
 int32_t weight_of(const ir::Nest& nest);
 
 /// The largest part of the first accumulator's update that reads an operand, and beside it nothing
-/// but constants; null when it does not read it.
+/// but constants; the element alone where there are several that are not alike; null when it does
+/// not read it.
 ir::Expr part_of_operand(const ir::Nest& nest, int32_t operand);
 
 /// The read of the operand in its part, which reads no other.
 const ir::Read& read_in_part(const ir::Expr& part);
 
-/// The nest with that part replaced by a read of the operand, of the part's type: what a nest reads
-/// once the operand is packed.
+/// The nest with that part, wherever it is, replaced by a read of the operand, of the part's type:
+/// what a nest reads once the operand is packed.
 ir::Nest with_packed(const ir::Nest& nest, int32_t operand);
 
 /// Products of narrow elements that machines add in groups: the image's and the weight's element,

@@ -44,3 +44,29 @@ TEST_CASE("an image packed in the order of the loops gives the results that it g
             "");
     }
 }
+
+TEST_CASE("an operand to which different things are done is packed as it is") {
+  // Bytes that are widened, scaled, rounded, and compared with themselves: by one number, by one of
+  // each channel's, beside another operand; across memory, which is a sum of one.
+  const std::string types = "%x: u8[n=2, c=4, d=2, h=5, w=2], %z: u8[n=2, c=4, d=2, h=5, w=2]",
+                    turned = "u8[w=2, d=2, h=5, c=4, n=2]";
+  for (const std::string scale : {"0.5", "[0.5, 2, 1, 0.25]"})
+    for (const std::string behind :
+         {"%1 = clamp %0 {min = -1000, max = 70} %y = max %1, %x",
+          "%1 = max %0, %z %y = max %1, %x", "%1 = sub %0, %z %2 = add %1, %x %y = min %2, %z"})
+      for (const std::string schedule : {"pack x", "pack z", "pack x, z"}) {
+        if (behind.find("%z") == std::string::npos && schedule != "pack x") continue;
+        const std::string text = "program @p(" + types +
+                                 ") { %0 = requantize %x {scale = " + scale +
+                                 ", zero_point = 3} : u8[n=2, c=4, d=2, h=5, w=2] " + behind +
+                                 " : " + turned + " return %y }";
+        CAPTURE(schedule, text);
+        const ir::Program program = ir::parse(text).value();
+        const Compiled compiled =
+            compile(program, tests::request_for("x86-64-v4", schedule)).value();
+        CHECK(compiled.image.steps.size() == (schedule == "pack x, z" ? 3 : 2));
+        tests::Dice dice(7);
+        CHECK(tests::fault_of_stages(compiled, program, tests::whole_numbers(program, 7), dice) ==
+              "");
+      }
+}

@@ -93,6 +93,10 @@ TEST_CASE("the weight of a nest is found whichever way it is written, or there i
     CHECK(weight(channels, channels, update) == "");
   }
   CHECK(weight(image, channels, "acc + s + t") == "");
+  // Read in one place, where it is summed up: of what is packed or known by number there is one.
+  CHECK(weight(image, channels, "fma(s * 2, t * 3 + t, acc)") == "b");
+  CHECK(weight(image, channels, "fma(s, t + b[1, o, i], acc)") == "");
+  CHECK(weight(image, channels, "fma(s + b[o, w, i], t, acc)") == "");
   CHECK(weight(image, channels, "max(acc, s * t)") == "");
   CHECK(weight(image, channels, "fma(s, acc, t)") == "");
 }
@@ -119,6 +123,30 @@ TEST_CASE("what is done to the weight alone goes into its packing, and no more")
   CHECK(printed(left) == "w");
   CHECK(left->type == ir::ElementType::i32);
   CHECK(std::get<ir::Read>(left->is).operand == weight_of(nest));
+}
+
+TEST_CASE("an operand to which different things are done is packed as it is") {
+  const auto packed = [](const std::string& update) {
+    const ir::NestProgram program =
+        ir::parse_nests("nests p\n\ninput a: u8[8]\ninput b: u8[8]\noutput y: f32[8]\n\n"
+                        "nest y {\n  a: input u8[8]\n  b: input u8[8]\n  y: output f32[8]\n"
+                        "  parallel o in 0..8\n  acc = 0\n  acc <- " +
+                        update + "\n  y[o] = acc\n}\n")
+            .value();
+    const ir::Nest after = with_packed(program.nests.front(), 0);
+    ir::ExprNames names;
+    names.leaf = [](const ir::ExprNode& node) {
+      const auto* read = std::get_if<ir::Read>(&node.is);
+      return std::string(!read ? "acc" : read->operand == 0 ? "a" : "b");
+    };
+    return printed(part_of_operand(program.nests.front(), 0)) + ": " +
+           to_string(after.accumulators.front().update, names);
+  };
+  const std::string b = "f32(b[o])", one = "f32(a[o])", half = "f32(a[o]) * 0.5";
+  CHECK(packed(b + " + " + half) == "f32(w) * 0.5: f32(b) + a");
+  CHECK(packed(half + " + (" + b + " + " + half + ")") == "f32(w) * 0.5: a + (f32(b) + a)");
+  CHECK(packed(half + " + (" + b + " + " + one + ")") == "w: f32(a) * 0.5 + (f32(b) + f32(a))");
+  CHECK(packed(half + " + " + one) == "f32(w) * 0.5 + f32(w): a");
 }
 
 TEST_CASE("bytes are added four at a time along channels that lie one after the other") {
