@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <new>
 #include <optional>
 #include <string_view>
@@ -123,6 +124,16 @@ void round_all(Any& value) {
     grid.set_offset(i, round_to(grid.type().element, grid.at_offset(i)));
 }
 
+/// A value that is computed in f32 has its range: infinity above, 0 below. The digits stay.
+void hold_in_range(Any& value) {
+  Real* grid = std::get_if<Real>(&value);
+  if (!grid || reference::computing_type(grid->type().element) == ElementType::f64) return;
+  for (int64_t i = 0; i < grid->type().elements(); ++i)
+    if (const double in_f32 = round_to(ElementType::f32, grid->at_offset(i));
+        in_f32 == 0 || std::isinf(in_f32))
+      grid->set_offset(i, in_f32);
+}
+
 // ---- evaluation -------------------------------------------------------------------------------
 
 class Evaluation {
@@ -145,8 +156,10 @@ public:
     }
     set(statement.results[0], *std::move(made));
     if (index) set(statement.results[1], *std::move(index));
-    for (ValueId id : statement.results)
+    for (ValueId id : statement.results) {
+      hold_in_range(*values_[static_cast<size_t>(id)]);
       if (is_stored_narrow(program_, id)) round_all(*values_[static_cast<size_t>(id)]);
+    }
     return std::nullopt;
   }
 

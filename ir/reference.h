@@ -2,7 +2,9 @@
 // right; every other way to compute a program is compared with this one.
 //
 // Numbers. Floats are computed in double and stay double from statement to statement, whatever
-// their element type; integers are two's complement of their width. A float is rounded only
+// their element type; integers are two's complement of their width. Of f32, f16 and bf16 a value
+// has the digits of a double and the range of f32, in which it is computed: infinity above, 0
+// below. A float is rounded only
 //   - where the program returns it, to its element type;
 //   - where a bf16 or f16 value is stored by the rule of the language: it is read more than once,
 //     or by a statement that is not element-wise (a fused chain is rounded once, at its end);

@@ -15,7 +15,11 @@ Number clamp(Number x, Number least, Number most) {
   return x < least ? least : x > most ? most : x;
 }
 
-double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+/// Far out the tail keeps its digits: e^ may vanish but does not overflow.
+double sigmoid(double x) {
+  const double decay = std::exp(-std::abs(x));
+  return (x < 0 ? decay : 1) / (1 + decay);
+}
 /// Above 20 the logarithm is x to 2e-9, where PyTorch stops computing it.
 double softplus(double x) { return x > 20 ? x : std::log1p(std::exp(x)); }
 double hardsigmoid(double x) { return clamp(x + 3, 0.0, 6.0) / 6; }
@@ -24,7 +28,7 @@ double gelu(double x) {
 } // 1 + erf(z) = erfc(-z)
 double gelu_tanh(double x) {
   const double inner = std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x);
-  return x / 2 * (1 + std::tanh(inner));
+  return x * sigmoid(2 * inner); // (1 + tanh(z)) / 2 = sigmoid(2 z)
 }
 
 double unary(const Unary& op, double x, ElementType) {
