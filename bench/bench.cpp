@@ -201,7 +201,7 @@ void time_series(const std::vector<Runner>& runners, const std::vector<size_t>& 
   const Watched peak = watched({&benchmark.report});
   // Multiply-adds tell the clock, beside a matrix unit too.
   const std::optional<Probe> fma = fma_probe(compiler::host().vector_bytes);
-  if (peak.is_matrix_unit) candidates.push_back(fma->candidate);
+  if (peak.probe.is_matrix_unit) candidates.push_back(fma->candidate);
   Series series = measure_beside(peak.probe.candidate, candidates,
                                  peak.rounds(rounds_for(options.seconds, round, options.is_cold)),
                                  clock, peak.usual_seconds(options.ceilings.value_or(Ceilings())));
@@ -223,8 +223,8 @@ void time_series(const std::vector<Runner>& runners, const std::vector<size_t>& 
   if (!own.timing.samples.empty()) return;
   benchmark.rounds = static_cast<int64_t>(series.timings[0].samples.size());
   benchmark.peak_flops =
-      work_per_second(*fma, peak.is_matrix_unit ? series.timings.back() : series.peak);
-  if (peak.is_matrix_unit) {
+      work_per_second(*fma, peak.probe.is_matrix_unit ? series.timings.back() : series.peak);
+  if (peak.probe.is_matrix_unit) {
     benchmark.matrix_unit = peak.probe.candidate.name;
     benchmark.matrix_peak = work_per_second(peak.probe, series.peak);
   }

@@ -106,7 +106,7 @@ Ceilings measure_ceilings(double seconds, const Clock& clock) {
   };
   // A neighbour leaves a matrix unit alone for some milliseconds in a hundred.
   const auto rate_of_products = [&](size_t i) {
-    if (!is_of_matrix_unit(probes[i])) return rate(i);
+    if (!probes[i].is_matrix_unit) return rate(i);
     MeasureOptions often;
     often.warm_up_seconds = 0.002;
     often.sample_seconds = 0.00005;

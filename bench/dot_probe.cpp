@@ -107,7 +107,7 @@ Probe tile_probe(std::string name, Loop loop, double products_a_dot) {
     touch(data);
     loop(steps_a_call, data);
   };
-  return {candidate(std::move(name), call), 2.0 * products_a_dot * steps_a_call};
+  return {candidate(std::move(name), call), 2.0 * products_a_dot * steps_a_call, true};
 }
 
 Probe probe(std::string name, Loop loop, double products_a_dot) {

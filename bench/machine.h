@@ -15,6 +15,7 @@ namespace volute::bench {
 struct Probe {
   Candidate candidate;
   double work = 0; // of one call: floating-point operations, bytes, or cycles
+  bool is_matrix_unit = false;
 };
 
 /// Multiply-adds from registers to registers with vectors of 64, 32 or 16 bytes, in enough

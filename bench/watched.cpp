@@ -7,10 +7,8 @@
 
 namespace volute::bench {
 
-bool is_of_matrix_unit(const Probe& probe) { return probe.candidate.name.starts_with("tdp"); }
-
 MeasureOptions Watched::rounds(MeasureOptions options) const {
-  if (!is_matrix_unit) return options;
+  if (!probe.is_matrix_unit) return options;
   options.peak_seconds = 0.00005;
   if (options.before_call) return options; // a peak is over by the time that caches are empty
   options.sample_seconds = 0.0003;
@@ -21,7 +19,7 @@ MeasureOptions Watched::rounds(MeasureOptions options) const {
 
 double Watched::usual_seconds(const Ceilings& ceilings) const {
   if (ceilings.f32 <= 0) return 0;
-  if (!is_matrix_unit) return probe.work / ceilings.f32;
+  if (!probe.is_matrix_unit) return probe.work / ceilings.f32;
   // With a neighbour, whoever measured the ceilings may have found no undisturbed moment. Full of
   // data the unit clocks lower than beside multiply-adds alone: 0.85 to 0.95 of what its cycles
   // say.
@@ -38,8 +36,8 @@ Watched watched(const std::vector<const compiler::Report*>& reports) {
   for (const compiler::Report* report : reports)
     for (const compiler::NestReport& nest : report->nests) {
       if (nest.matrix_unit.empty() || !runtime::may_use_tiles()) continue;
-      if (nest.matrix_unit == byte_dot_probe().candidate.name) return {byte_dot_probe(), true};
-      if (const std::optional<Probe> bf16 = bf16_dot_probe()) return {*bf16, true};
+      if (nest.matrix_unit == byte_dot_probe().candidate.name) return {byte_dot_probe()};
+      if (const std::optional<Probe> bf16 = bf16_dot_probe()) return {*bf16};
     }
   return {*fma_probe(compiler::host().vector_bytes)};
 }

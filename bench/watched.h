@@ -13,11 +13,8 @@
 
 namespace volute::bench {
 
-bool is_of_matrix_unit(const Probe& probe);
-
 struct Watched {
   Probe probe;
-  bool is_matrix_unit = false;
   /// The same rounds, as they are to be beside this unit.
   MeasureOptions rounds(MeasureOptions options) const;
   /// What a call of the probe takes where nothing is in its way; 0 where the ceilings do not tell.
