@@ -11,10 +11,15 @@ using ir::ElementType;
 using ir::Expr;
 using ir::UnaryFn;
 
+bool is_function(const ir::ExprNode& node) {
+  const auto* op = std::get_if<ir::UnaryOp>(&node.is);
+  return op && op->fn >= UnaryFn::exp;
+}
+
 Expr expand_math(const Expr& expr) {
   return rewrite(expr, [](const Expr& node) {
+    if (!is_function(*node)) return node;
     const auto* op = std::get_if<ir::UnaryOp>(&node->is);
-    if (!op || op->fn < UnaryFn::exp) return node;
     if (node->type != ElementType::f32 && node->type != ElementType::f64)
       throw InternalError(fmt::format("{} of {}: lowering computes functions in f32 or f64",
                                       to_string(op->fn), to_string(node->type)));

@@ -21,6 +21,9 @@
 
 namespace volute::compiler {
 
+/// Whether a node is one of these functions, which are long code.
+bool is_function(const ir::ExprNode& node);
+
 /// The same expression without transcendental functions. Throws InternalError for one of a type
 /// other than f32 and f64: lowering computes in one of these.
 ir::Expr expand_math(const ir::Expr& expr);

@@ -2,6 +2,7 @@
 
 #include "compiler/nests/bands.h"
 #include "compiler/nests/constant_weight.h"
+#include "compiler/nests/expand_math.h"
 #include "compiler/nests/facts.h"
 #include "compiler/nests/flatten.h"
 #include "compiler/nests/matrix_steps.h"
@@ -56,12 +57,7 @@ int64_t instructions_at_end(const Nest& nest) {
   constexpr int64_t of_a_function = 100; // as expand_math writes it, without multiply-adds
   int64_t count = 0;
   for (const Write& w : nest.writes)
-    visit(w.value, [&](const ExprNode& node) {
-      const auto* op = std::get_if<UnaryOp>(&node.is);
-      const bool is_long = op && (op->fn == UnaryFn::exp || op->fn == UnaryFn::log ||
-                                  op->fn == UnaryFn::tanh || op->fn == UnaryFn::erf);
-      count += is_long ? of_a_function : 1;
-    });
+    visit(w.value, [&](const ExprNode& node) { count += is_function(node) ? of_a_function : 1; });
   return count;
 }
 

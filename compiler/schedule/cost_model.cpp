@@ -1,6 +1,7 @@
 #include "compiler/schedule/cost_model.h"
 
 #include "compiler/nests/borders.h"
+#include "compiler/nests/expand_math.h"
 #include "compiler/nests/facts.h"
 #include "compiler/nests/parts.h"
 #include "compiler/nests/strides.h"
@@ -31,15 +32,12 @@ int64_t operations(const ExprNode& node) {
   if (std::holds_alternative<Select>(node.is)) return 2;
   if (std::holds_alternative<Fma>(node.is)) return is_integer(node.type) ? 3 : 1;
   if (const auto* op = std::get_if<BinaryOp>(&node.is)) return op->fn == BinaryFn::div ? 16 : 1;
+  if (is_function(node)) return of_a_function; // as expand_math writes it
   if (const auto* op = std::get_if<UnaryOp>(&node.is)) {
     switch (op->fn) {
     case UnaryFn::sqrt: return 16;
     case UnaryFn::flushed: return of_a_rounding;
     case UnaryFn::convert: return is_float(node.type) && size_of(op->a->type) == 2 ? 2 : 1;
-    case UnaryFn::exp: // as expand_math writes them
-    case UnaryFn::log:
-    case UnaryFn::tanh:
-    case UnaryFn::erf: return of_a_function;
     default: return 1;
     }
   }

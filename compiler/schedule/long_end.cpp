@@ -1,5 +1,6 @@
 #include "compiler/schedule/long_end.h"
 
+#include "compiler/nests/expand_math.h"
 #include "compiler/nests/facts.h"
 #include "ir/walk.h"
 
@@ -23,10 +24,7 @@ int64_t instructions(const Nest& nest, const Plan& plan) {
     visit(w.value, [&](const ExprNode& node) {
       bool is_operation = false;
       for_each_part(node, [&](const Expr&) { is_operation = true; });
-      const auto* op = std::get_if<UnaryOp>(&node.is);
-      const bool is_long = op && (op->fn == UnaryFn::exp || op->fn == UnaryFn::log ||
-                                  op->fn == UnaryFn::tanh || op->fn == UnaryFn::erf);
-      count += is_long ? of_a_function : is_operation;
+      count += is_function(node) ? of_a_function : is_operation;
     });
     if (plan.store.kind == PlannedStore::Kind::lanes) count += 2 * int64_t{plan.lanes};
   }

@@ -1,3 +1,4 @@
+#include "compiler/nests/expand_math.h"
 #include "compiler/nests/strides.h"
 #include "compiler/schedule/resolver.h"
 #include "ir/loops.h"
@@ -84,11 +85,7 @@ int64_t Resolver::steps_to_overlap() const {
   // Functions are long code, which is not to be written twice.
   for (const Write& w : nest_.writes) {
     bool is_long = false;
-    visit(w.value, [&](const ExprNode& node) {
-      const auto* op = std::get_if<UnaryOp>(&node.is);
-      is_long |= op && (op->fn == UnaryFn::exp || op->fn == UnaryFn::log ||
-                        op->fn == UnaryFn::tanh || op->fn == UnaryFn::erf);
-    });
+    visit(w.value, [&](const ExprNode& node) { is_long |= is_function(node); });
     if (is_long) return 0;
   }
   // Every tile goes through these steps: those of loops that nothing clips and that come out even,
