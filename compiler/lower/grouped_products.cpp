@@ -93,11 +93,30 @@ struct Problem {
   int64_t row_taps() const { return windows.back().kernel; }
   int64_t steps(int64_t products) const { return ir::ceil_div(products, most_in_a_step()); }
   int64_t whole_channels() const { return ir::ceil_div(inputs, ways()) * ways(); }
+  /// Whether rows of joined taps are the image's own, pixel by pixel: what they read behind their
+  /// taps meets zeros of the weight, which takes nothing but a byte to leave no trace.
+  bool keeps_pixels() const {
+    std::vector<Axis> channels_last = axes;
+    channels_last.insert(channels_last.begin(), Axis::n);
+    channels_last.push_back(Axis::c);
+    const bool lies_so = std::equal(
+        channels_last.begin(), channels_last.end(), x_type.extents.begin(), x_type.extents.end(),
+        [](Axis axis, const ir::Extent& extent) { return axis == extent.axis; });
+    return bytes && conv.groups == 1 && overlaps_rows() && lies_so &&
+           !group.lowering.options.strides.count(group.program.name_of(x));
+  }
+  /// Of joined taps: channels of a pixel, and taps that are whole groups of them.
+  int64_t pixel_channels() const { return keeps_pixels() ? inputs : whole_channels(); }
+  int64_t joined_taps() const {
+    int64_t taps = row_taps();
+    while (taps * pixel_channels() % ways() != 0) ++taps;
+    return taps;
+  }
   /// Whether taps along a row are summed up with the channels: where it takes fewer steps, and no
   /// copy that would not be made without, or channels are few. A phase's taps are not neighbours.
   bool joins_taps() const {
     if (!matrices || conv.transposed || row_taps() == 1 || has_w_zero_point() ||
-        steps(row_taps() * whole_channels()) >= row_taps() * steps(whole_channels()))
+        steps(joined_taps() * pixel_channels()) >= row_taps() * steps(whole_channels()))
       return false;
     return few_channels * inputs <= most_in_a_step() || (overlaps_rows() && must_be_staged());
   }
@@ -119,9 +138,56 @@ private:
   std::vector<Frame> all_; // that some tap reads
 };
 
+/// An element of the image that is multiplied; of one outside, its zero point, 0 for bf16.
+void accumulate_image(NestBuilder& to, const Problem& problem, Expr element) {
+  if (problem.x_signed())
+    element = ir::bitcast_to(ElementType::u8, ir::binary(ir::BinaryFn::bit_xor, element,
+                                                         ir::imm_integer(-128, ElementType::i8)));
+  const Expr outside = number(problem.bytes ? problem.x_zero_point() : 0, element->type);
+  to.accumulate(outside, [&](const Expr&) { return element; });
+}
+
+/// The image's rows as they lie, with their padding and as much behind as joined taps read: n, d,
+/// h, group, a row of pixels and channels.
+Lowering::Memory stage_rows(const Problem& problem) {
+  const std::string& image = problem.group.program.name_of(problem.x);
+  NestBuilder to = problem.group.start_beside(ir::NestKind::stage, "stage_" + image,
+                                              fmt::format("the rows of the image %{} of {}", image,
+                                                          ir::name(problem.group.head.operation)));
+  const std::vector<Frame> frames = problem.frames();
+  std::vector<int64_t> extents;
+  std::vector<ir::Dim> dims = to.lowering.dims(problem.x);
+  ir::Index read, written;
+  const auto along = [&](Axis axis, int64_t extent, int64_t before, int64_t of_image) {
+    const Affine at = to.parallel(axis, extent);
+    extents.push_back(extent);
+    written.emplace_back(at);
+    read.emplace_back(at - before);
+    to.constrain(at - before, of_image);
+  };
+  along(Axis::n, problem.x_type.size(Axis::n), 0, problem.x_type.size(Axis::n));
+  for (size_t i = 0; i + 1 < problem.axes.size(); ++i)
+    along(problem.axes[i], frames[i].extent, frames[i].before, problem.windows[i].input);
+  extents.push_back(1); // group
+  written.emplace_back(0);
+  const int64_t behind = problem.joined_taps() - problem.row_taps();
+  along(problem.axes.back(), (frames.back().extent + behind) * problem.inputs,
+        frames.back().before * problem.inputs, problem.windows.back().input * problem.inputs);
+  dims.pop_back();
+  dims.back() = {problem.windows.back().input * problem.inputs, 1};
+  accumulate_image(to, problem, to.read(spoken(image), to.lowering.buffer(problem.x), dims, read));
+  const Lowering::Memory staged =
+      to.lowering.memory(spoken(image) + "_staged",
+                         problem.x_signed() ? ElementType::u8 : problem.x_type.element, extents);
+  to.write(staged, written, to.value);
+  to.finish();
+  return staged;
+}
+
 /// The image in whole groups of channels, with its padding: n, d, h, w, group, channel; or n, d, h,
 /// group, a row of pixels and channels.
 Lowering::Memory stage(const Problem& problem) {
+  if (problem.joins_taps() && problem.keeps_pixels()) return stage_rows(problem);
   const std::string& image = problem.group.program.name_of(problem.x);
   NestBuilder to = problem.group.start_beside(
       ir::NestKind::stage, "stage_" + image,
@@ -175,20 +241,14 @@ Lowering::Memory stage(const Problem& problem) {
   }
   input[Axis::c] = group * problem.inputs + channel;
 
-  // What lies outside the image is its zero point: 0 for bf16.
   to.constrain(channel, problem.inputs);
   for (size_t i = 0; i < problem.axes.size(); ++i)
     to.constrain(input[problem.axes[i]], problem.windows[i].input);
-  Expr element = to.read(problem.x, input);
-  if (problem.x_signed())
-    element = ir::bitcast_to(ElementType::u8, ir::binary(ir::BinaryFn::bit_xor, element,
-                                                         ir::imm_integer(-128, ElementType::i8)));
-  const Expr outside = number(problem.bytes ? problem.x_zero_point() : 0, element->type);
-  to.accumulate(outside, [&](const Expr&) { return element; });
+  accumulate_image(to, problem, to.read(problem.x, input));
   const bool is_apart = problem.matrices && !overlaps_rows && problem.conv.groups == 1;
-  const Lowering::Memory staged =
-      to.lowering.memory(spoken(image) + "_staged", element->type, extents,
-                         is_apart ? pitch(extents.back(), size_of(element->type)) : extents.back());
+  const Lowering::Memory staged = to.lowering.memory(
+      spoken(image) + "_staged", to.value->type, extents,
+      is_apart ? pitch(extents.back(), size_of(to.value->type)) : extents.back());
   to.write(staged, written, to.value);
   to.finish();
   return staged;
@@ -209,7 +269,7 @@ Lowering::Memory join_taps(const Problem& problem) {
   NestBuilder to =
       problem.group.start_beside(ir::NestKind::filter_transform, "join_" + weight,
                                  fmt::format("the taps along a row of the weight %{}", weight));
-  const int64_t channels = problem.whole_channels();
+  const int64_t channels = problem.pixel_channels(), taps = problem.joined_taps();
   Coordinates tap;
   std::vector<int64_t> extents = {problem.w_type.size(Axis::o)};
   tap[Axis::o] = to.parallel(Axis::o, extents[0], boundaries(problem.w_type, Axis::o));
@@ -221,10 +281,11 @@ Lowering::Memory join_taps(const Problem& problem) {
     written.emplace_back(tap[axis]);
   }
   const Axis row = problem.axes.back();
-  tap[row] = to.parallel(ir::AxisRole::other, fmt::format("k{}", to_char(row)), problem.row_taps());
+  tap[row] = to.parallel(ir::AxisRole::other, fmt::format("k{}", to_char(row)), taps);
   tap[Axis::i] = to.parallel(Axis::i, channels);
-  to.constrain(tap[Axis::i], problem.inputs); // zeros behind
-  extents.push_back(problem.row_taps() * channels);
+  to.constrain(tap[row], problem.row_taps()); // zeros behind
+  to.constrain(tap[Axis::i], problem.inputs);
+  extents.push_back(taps * channels);
   written.emplace_back(tap[row] * channels + tap[Axis::i]);
   const Expr element = weight_element(to, problem, tap);
   to.accumulate(number(0, element->type), [&](const Expr&) { return element; });
@@ -311,7 +372,7 @@ Domain domain(const Problem& problem, const std::vector<Phase>& of_axes,
   input[Axis::n] = to.at[Axis::n];
   size_t axes_with_taps = problem.axes.size();
   if (problem.joins_taps()) {
-    d.channels.in = to.reduce(Axis::i, problem.row_taps() * problem.whole_channels());
+    d.channels.in = to.reduce(Axis::i, problem.joined_taps() * problem.pixel_channels());
     input[problem.axes.back()] = to.at[problem.axes.back()];
     --axes_with_taps;
   } else {
@@ -326,7 +387,7 @@ Domain domain(const Problem& problem, const std::vector<Phase>& of_axes,
   ir::Index index = {to.at[Axis::n]};
   for (Axis axis : problem.axes) index.emplace_back(input[axis]);
   if (problem.joins_taps() && problem.overlaps_rows()) {
-    const int64_t apart = problem.windows.back().stride * problem.whole_channels();
+    const int64_t apart = problem.windows.back().stride * problem.pixel_channels();
     index.back() = ir::Subscript(d.channels.group);
     index.emplace_back(to.at[problem.axes.back()] * apart + d.channels.in);
   } else {
