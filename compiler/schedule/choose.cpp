@@ -483,11 +483,15 @@ private:
   /// The axis along which some operand is shared, or the result is contiguous. At most one padded
   /// axis is tiled, so that borders do not multiply.
   bool worth_unrolling(const NestAxis& u, const NestAxis& v) const {
+    const Write& result = flat_.writes.front();
+    const int64_t apart = stride_along(flat_, result.operand, result.index, u.var);
+    // Pixels of few channels, one tile in one: side by side, several at a time.
+    if (builder_->weight() < 0 && v.extent.number() < lanes_ && apart == v.extent.number())
+      return true;
     if (builder_->constrained(u) && builder_->constrained(v)) return false;
     // A phase of a transposed convolution writes every second or third element of a row.
-    const Write& w = flat_.writes.front();
     const auto is_along_rows = [&](const NestAxis& axis) {
-      const int64_t stride = stride_along(flat_, w.operand, w.index, axis.var);
+      const int64_t stride = stride_along(flat_, result.operand, result.index, axis.var);
       return stride >= 1 && stride <= longest_step_in_row;
     };
     if (is_along_rows(v)) {

@@ -651,13 +651,7 @@ double Cost::term(std::string_view name) const {
 }
 
 Cost predict(const Nest& nest, const Plan& plan, const Target& target) {
-  Cost c = Model(nest, plan, target).total(); /*DEBUG*/
-  if (getenv("TERMS")) {
-    fprintf(stderr, "TERMS %s %.0f:", nest.name.c_str(), c.cycles);
-    for (auto& t : c.terms) fprintf(stderr, " %s %.0f", std::string(t.name).c_str(), t.cycles);
-    fprintf(stderr, "\n");
-  }
-  return c;
+  return Model(nest, plan, target).total();
 }
 
 } // namespace volute::compiler
