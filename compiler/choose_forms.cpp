@@ -40,6 +40,10 @@ constexpr double far_bytes_per_cycle = 6;
 // Of a direct sum's cycles, both by arithmetic: with more, a form is not taken by it. It leaves
 // room for what arithmetic does not see.
 constexpr double most_of_direct = 0.7;
+// What such a form takes by arithmetic may be so many times less than what it takes: beside one
+// that a model tells of it is looked at by the model too, which adds up more for many nests than
+// they cost.
+constexpr double most_of_arithmetic = 2, less_of_a_model = 0.9;
 // Cycles of a direct sum that is left as it is: nests cost their beginnings and ends, and compile
 // time.
 constexpr double little_work = 150e3;
@@ -91,7 +95,10 @@ void set_alone(Head& head, const ir::DefUse& uses) {
 double predicted_cycles(const ir::Nest& nest, const Target& target,
                         const std::vector<ir::Buffer>& buffers, bool dot_products) {
   const Choice choice = choose(nest, target, buffers, dot_products);
-  if (!choice.candidates.empty()) return choice.candidates.front().cycles;
+  if (!choice.candidates.empty()) // a transform's first is not the one that the model likes most
+    return std::min_element(choice.candidates.begin(), choice.candidates.end(),
+                            [](const auto& a, const auto& b) { return a.cycles < b.cycles; })
+        ->cycles;
   ir::Nest flat = nest;
   for (const std::vector<std::string>& axes : choice.schedule.flatten)
     flat = flatten(flat, axes).value();
@@ -344,8 +351,11 @@ private:
       if (!best || cycles < least) best = form, least = cycles;
     }
     if (!clear.form) return *best;
-    report_of(told, *clear.form).cycles = clear.cycles;
-    return clear.cycles < least ? *clear.form : *best;
+    double cycles = clear.cycles;
+    if (cycles < least && least < most_of_arithmetic * cycles)
+      cycles = std::max(cycles, less_of_a_model * predicted_cycles_of(*clear.form, head));
+    report_of(told, *clear.form).cycles = cycles;
+    return cycles < least ? *clear.form : *best;
   }
 
   /// Whether it is there for what a matrix unit multiplies.
