@@ -216,6 +216,18 @@ TEST_CASE(
   CHECK(chosen(512, 512, 7) == "winograd4x1"); // a filter at more points would come from memory
 }
 
+TEST_CASE("beside a matrix unit a form that arithmetic tells of is looked at by the model too") {
+  const auto chosen = [](int64_t channels, int64_t size) {
+    const std::string program =
+        fmt::format("program @p(%x: f32[n=1, h={0}, w={0}, c={1}], %w: f32[o={1}, i={1}, h=3, "
+                    "w=3]) {{\n  %y = conv %x, %w {{pad = 1}}\n  return %y\n}}\n",
+                    size, channels);
+    return stages(program, "auto", "emeraldrapids", 2).value().report.forms.front().chosen;
+  };
+  CHECK(chosen(64, 56) == "winograd4x4");
+  CHECK(chosen(256, 14) == "bf16x6"); // Winograd's filter, 6 MB, comes from L3
+}
+
 TEST_CASE("in one and three dimensions, too, and only the forms of as many are told of") {
   const auto told = [](const std::string& x, const std::string& w, int64_t pad) {
     const std::string program =

@@ -149,6 +149,19 @@ TEST_CASE("other conversions round once or wrap, and a bitcast keeps the bits") 
   CHECK(apply(*bitcast_to(f32, zero(i32)), std::vector<Scalar>{{0, 0x3f800000}}.data()).real == 1);
 }
 
+TEST_CASE("on the way to bf16 denormal numbers may be taken for 0 of their sign") {
+  const auto flushed = [](double x) { return real(flushed_bf16(zero(f32)), {x}); };
+  CHECK(flushed(1 + 0x1p-8) == 1);
+  CHECK(flushed(1 + 3 * 0x1p-8) == 1 + 0x1p-6);
+  CHECK(flushed(0x1p-126) == 0x1p-126);
+  CHECK(flushed(-0x1p-126 + 0x1p-149) == 0); // which would be rounded up to the least normal one
+  CHECK(std::signbit(flushed(-0x1p-126 + 0x1p-149)));
+  CHECK_FALSE(std::signbit(flushed(0x1p-149)));
+  CHECK(flushed(-inf) == -inf);
+  CHECK(flushed(0x1.ffp127) == inf);
+  CHECK(std::isnan(flushed(quiet_nan)));
+}
+
 TEST_CASE("functions of one argument are rounded to their type") {
   CHECK(real(unary(UnaryFn::sqrt, zero(f32)), {2}) == std::sqrt(2.0f));
   CHECK(real(unary(UnaryFn::rint, zero(f32)), {-2.5}) == -2);
@@ -220,6 +233,7 @@ TEST_CASE("expressions print with the parentheses that they need and no others")
   CHECK(text(binary(BinaryFn::bit_or, binary(BinaryFn::shift_left, a, b), c)) == "(a << b) | c");
   CHECK(text(convert_to(i32, unary(UnaryFn::rint, a))) == "i32(rint(a))");
   CHECK(text(bitcast_to(i32, a)) == "bits_as_i32(a)");
+  CHECK(text(flushed_bf16(a)) == "bf16_flushed(a)");
   CHECK(text(dot(4, a, b, c)) == "dot4(a, b, c)");
   CHECK(text(position(56 * Affine(Var{0}) + Var{1}, i64)) == "i64[56*h + w]");
   CHECK(text(a + imm(-1.5)) == "a + -1.5");

@@ -136,6 +136,14 @@ TEST_CASE("the form for a matrix unit computes every convolution that it takes")
       {"bf16", "bf16", "n=1, h=20, w=22, c=3", "o=16, i=3, h=7, w=7", "stride = 2, pad = 3"},
       {"bf16", "bf16", "n=2, c=3, h=9, w=18", "o=20, i=3, h=3, w=3", "pad = 1"},
       {"bf16", "bf16", "n=1, w=40, c=2", "o=8, i=2, w=9", "dilation = 2"},
+      // ... of bytes in the image's own rows, with zeros of the weight for what a row has behind.
+      {"u8", "i8", "n=1, h=20, w=23, c=3", "o=16, i=3, h=7, w=7", "stride = 2, pad = 3"},
+      {"i8", "i8", "n=2, h=9, w=18, c=1", "o=20, i=1, h=3, w=3", "pad = 1, x_zero_point = -4"},
+      {"u8", "i8", "n=1, w=40, c=2", "o=8, i=2, w=9", "pad = [(3, 7)], stride = 2"},
+      {"u8", "i8", "n=2, d=3, h=5, w=18, c=5", "o=16, i=5, d=2, h=3, w=3", "pad = [0, 1, 1]"},
+      {"u8", "i8", "n=1, h=7, n=2, w=18, c=3", "o=16, i=3, h=3, w=3", "pad = 1"},
+      {"u8", "i8", "n=1, w=18, h=7, c=3", "o=16, i=3, h=3, w=3", "pad = 1"},
+      {"u8", "i8", "n=1, h=7, w=18, c=6", "o=16, i=3, h=3, w=3", "pad = 1, groups = 2"},
       {"bf16", "bf16", "n=1, h=6, w=20, c=16", "o=16, i=16, h=3, w=3", "pad = 1, stride = [1, 3]"},
       {"bf16", "bf16", "n=1, h=6, w=18, c=12", "o=10, i=6, h=3, w=3", "groups = 2, pad = 1"},
       {"u8", "i8", "n=2, c=20, h=7, w=18", "o=16, i=20, h=1, w=3", "pad = [0, 1]"},
@@ -153,6 +161,32 @@ TEST_CASE("the form for a matrix unit computes every convolution that it takes")
     const Made kernel = made(conv.text(), "form conv_y tile");
     check(kernel, 7);
   }
+}
+
+TEST_CASE("what lies behind a row of bytes is not read beyond the image's copy, nor counts") {
+  // 7 taps of 3 channels are 21 bytes, and a row of products has 24.
+  const Conv bytes = {"u8", "i8", "n=1, h=20, w=23, c=3", "o=16, i=3, h=7, w=7", "stride = 2"};
+  const std::string loops = to_string(made(bytes.text(), "form conv_y tile").compiled.stages.loops);
+  CHECK(loops.find("x_staged: scratch u8[1][19][1][72]") != std::string::npos); // 23 pixels, 1 more
+  // A number of bf16 behind a row may be infinite, and 0 times that is none: pixels have 4
+  // channels.
+  const Conv halves = {"bf16", "bf16", bytes.sizes, bytes.filter, bytes.attributes};
+  const std::string pixels =
+      to_string(made(halves.text(), "form conv_y tile").compiled.stages.loops);
+  CHECK(pixels.find("x_staged: scratch bf16[1][19][1][92]") != std::string::npos);
+}
+
+TEST_CASE("results of a matrix unit that fill half a vector are stored two vectors at a time") {
+  const auto stores = [](const char* channels, const char* behind) {
+    const Conv conv = {"bf16", "bf16", "n=1, h=4, w=20, c=32", channels, "", behind};
+    return to_string(made(conv.text(), "form conv_y tile").compiled.stages.loops);
+  };
+  CHECK(stores("o=32, i=32, h=1, w=1", "%y = relu %0").find(" x32 = bf16_flushed(max(0, load") !=
+        std::string::npos);
+  CHECK(stores("o=16, i=32, h=1, w=1", "%y = relu %0").find(" x16 = bf16_flushed(max(0, load") !=
+        std::string::npos);
+  CHECK(stores("o=32, i=32, h=1, w=1", "%y = convert %0 : f32[n=1, h=4, w=20, c=32]")
+            .find(" x16 = load") != std::string::npos);
 }
 
 TEST_CASE("transposed convolutions of every kind, by dot products and by a matrix unit") {

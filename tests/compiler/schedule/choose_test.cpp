@@ -185,3 +185,22 @@ TEST_CASE("of few results channels last, lanes are parts of a sum, of pixels rea
   CHECK(choice.schedule.registers.back().axis == "i");
   CHECK(choice.schedule.registers.front().size <= 3);
 }
+
+TEST_CASE("pixels of few channels are copied several at a time") {
+  const Choice choice =
+      choice_for("program @p(%x: f32[n=1, h=9, w=50, c=3]) { %y = pad %x {h = (1, "
+                 "1), w = (1, 1)} return %y }",
+                 "x86-64-v4");
+  REQUIRE(choice.schedule.registers.size() == 2);
+  CHECK(choice.schedule.registers[0].axis == "w");
+  CHECK(choice.schedule.registers[0].size >= 4);
+  CHECK(choice.schedule.registers[1].axis == "c");
+}
+
+TEST_CASE("what is widened slides along rows, so that it is widened once for all of its taps") {
+  const Choice choice =
+      choice_for("program @p(%x: bf16[n=1, h=28, w=28, c=144], %w: bf16[o=144, i=1, h=3, w=3]) { "
+                 "%y = conv %x, %w {pad = 1, groups = 144} return %y }",
+                 "sapphirerapids");
+  CHECK(choice.schedule.loops.back().slide);
+}
