@@ -37,7 +37,7 @@ int64_t operations(const ExprNode& node) {
     switch (op->fn) {
     case UnaryFn::sqrt: return 16;
     case UnaryFn::flushed: return of_a_rounding;
-    case UnaryFn::convert: return is_float(node.type) && size_of(op->a->type) == 2 ? 2 : 1;
+    case UnaryFn::convert: return is_float(node.type) && size_of(op->a->type) < 4 ? 2 : 1;
     default: return 1;
     }
   }
