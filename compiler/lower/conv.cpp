@@ -19,11 +19,11 @@ namespace {
 
 /// The zero point of a weight: a number, or one per output channel, read at `channel`.
 Expr zero_point(NestBuilder& to, const std::vector<int64_t>& points, const std::string& weight,
-                const Affine& channel) {
-  if (points.size() == 1) return ir::imm_integer(points[0], ElementType::i32);
+                const Affine& channel, ElementType type) {
+  if (points.size() == 1) return number(points[0], type);
   const int32_t table =
       to.lowering.table(weight + "_zero_point", ElementType::i32, {points.begin(), points.end()});
-  return to.read_vector(table, channel);
+  return converted(type, to.read_vector(table, channel));
 }
 
 Expr minus(const Expr& value, const Expr& point) {
@@ -33,9 +33,8 @@ Expr minus(const Expr& value, const Expr& point) {
 
 constexpr double whole_numbers = 0x1p24; // which f32 holds, and all between
 
-/// Whether sums of so few products of bytes are exact in f32, with and without their zero points,
-/// in any order. Its multiply-add takes a quarter of what one of i32 takes, a product in 10 cycles
-/// and an addition.
+/// Whether sums of so few products of bytes are exact in f32, in any order, and none is of a group
+/// that a dot product takes. A multiply-add of f32 takes a quarter of what one of i32 does.
 bool sums_are_exact_in_floats(const GroupLowering& group, const ir::Convolution& conv) {
   const ir::TensorType& x = group.program.type(group.head.operands[0]);
   const ir::TensorType& w = group.program.type(group.head.operands[1]);
@@ -46,9 +45,9 @@ bool sums_are_exact_in_floats(const GroupLowering& group, const ir::Convolution&
   double of_weight = largest(w.element, 0);
   for (const int64_t point : conv.w_zero_points)
     of_weight = std::max(of_weight, largest(w.element, point));
-  double products = static_cast<double>(conv.inputs(w));
+  double products = 1;
   for (const Axis axis : x.spatial_axes()) products *= static_cast<double>(w.size(axis));
-  return size_of(x.element) == 1 && size_of(w.element) == 1 &&
+  return conv.inputs(w) == 1 && size_of(x.element) == 1 && size_of(w.element) == 1 &&
          products * largest(x.element, conv.x_zero_point) * of_weight <= whole_numbers;
 }
 
@@ -129,8 +128,8 @@ void accumulate_products(const GroupLowering& group, NestBuilder& to, const Coor
   const Expr image = minus(converted(summed, to.read(x, input)), number(conv.x_zero_point, summed));
   const Expr filter =
       minus(converted(summed, to.read(weight, tap)),
-            converted(summed, zero_point(to, conv.w_zero_points,
-                                         spoken(group.program.name_of(weight)), to.at[Axis::c])));
+            zero_point(to, conv.w_zero_points, spoken(group.program.name_of(weight)),
+                       to.at[Axis::c], summed));
   const Expr start = bias();
   to.accumulate(in_floats ? number(0, summed) : start,
                 [&](const Expr& sum) { return fma(image, filter, sum); });

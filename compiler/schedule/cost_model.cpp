@@ -68,6 +68,7 @@ constexpr double reorder_window = 512.0; // instructions that run ahead of one t
 constexpr double not_hidden = 0.06;      // of the term that comes next to the worst
 constexpr double lane_store = 4.0;
 constexpr double tile_reread = 35.0; // by vectors, of a matrix unit's registers just stored
+constexpr double tile_latency = 150; // of a load, a product, a store one after the other
 // Instructions behind the products of a step that leave the next to begin beside them: they wait
 // for the vectors' ports where the unit's wait to be seen. All of the unit's time is hidden behind
 // few, none behind many; measured with 4 to 32 rows of 2 vectors.
@@ -145,7 +146,7 @@ public:
     l2_cycles_a_step_ = l2_cycles_ / all_steps;
     l3_cycles_a_step_ = l3_cycles_ / all_steps;
     for (const TileSizes& size : sizes) add_tiles(size, tiles_elsewhere * size.tiles);
-    if (plan_.matrix) add("tiles", target_.tile_configure_cycles);
+    if (plan_.matrix) add("tiles", target_.tile_configure_cycles + tile_latency);
     add("borders", border_cycles());
     add("sums", partial_sum_cycles());
     add("waited", waited_for * l3_cycles_ * std::max(1.0, rows_at_a_time() / rows_foreseen()));

@@ -59,7 +59,8 @@ void Specialiser::make_matrices() {
   frame_.axes = {{rows.axis, 0, {}, rows.name + "_r"},
                  {lanes.axis, frame_.lanes, {}, lanes.name + "_v"}};
   frame_.shape = {plan_.matrix->finished, 1};
-  frame_.accumulators = {add(sum.name + "_out", sum.type, frame_.lanes, frame_.shape, 0)};
+  if (frame_.store.kind == PlannedStore::Kind::transposed) // else they stay in memory
+    frame_.accumulators = {add(sum.name + "_out", sum.type, frame_.lanes, frame_.shape, 0)};
 }
 
 Stmt Specialiser::over_registers(const State& state, uint32_t takes, bool only_active,

@@ -1,5 +1,6 @@
 #include "bench/tune.h"
 #include "compiler/schedule/schedule.h"
+#include "compiler/target/target.h"
 #include "ir/parse.h"
 #include "tests/support/catch.h"
 #include "tests/support/text.h"
@@ -101,6 +102,7 @@ TEST_CASE("forms are tried as far as the accuracy allows", "[tune]") {
     Bench bench;
     TuneOptions options;
     options.compile.accuracy = accuracy;
+    options.compile.target = short_text(compiler::without_tiles(compiler::host()));
     options.most_candidates = 1;
     bench.cost = [&](const std::string& schedule) { // Winograd is slow here
       return tests::has(schedule, "winograd") ? 0.003 : 0.002;

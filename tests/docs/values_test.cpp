@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <map>
 #include <set>
 #include <sstream>
@@ -26,6 +27,7 @@ constexpr int fewest_digits = 4;
 /// Numbers stand with four digits, or with as many as are shown.
 std::string number_text(double value, ir::ElementType type, int digits) {
   if (ir::is_integer(type)) return fmt::format("{:.0f}", value);
+  if (std::isnan(value)) return "nan"; // whatever its sign
   return fmt::format("{:.{}g}", value, std::max(digits, fewest_digits));
 }
 

@@ -138,7 +138,7 @@ TEST_CASE("the form for a matrix unit computes every convolution that it takes")
       {"bf16", "bf16", "n=1, w=40, c=2", "o=8, i=2, w=9", "dilation = 2"},
       // ... of bytes in the image's own rows, with zeros of the weight for what a row has behind.
       {"u8", "i8", "n=1, h=20, w=23, c=3", "o=16, i=3, h=7, w=7", "stride = 2, pad = 3"},
-      {"i8", "i8", "n=2, h=9, w=18, c=1", "o=20, i=1, h=3, w=3", "pad = 1, x_zero_point = -4"},
+      {"i8", "i8", "n=2, h=9, w=18, c=2", "o=20, i=2, h=3, w=3", "pad = 1, x_zero_point = -4"},
       {"u8", "i8", "n=1, w=40, c=2", "o=8, i=2, w=9", "pad = [(3, 7)], stride = 2"},
       {"u8", "i8", "n=2, d=3, h=5, w=18, c=5", "o=16, i=5, d=2, h=3, w=3", "pad = [0, 1, 1]"},
       {"u8", "i8", "n=1, h=7, n=2, w=18, c=3", "o=16, i=3, h=3, w=3", "pad = 1"},

@@ -163,7 +163,7 @@ TEST_CASE("a dot product of bf16 is predicted faster than widening where its ins
   };
   CHECK(gain(dense, "znver4") > 1.5);
   CHECK(gain(grouped, "znver4") > 1.3);
-  CHECK(gain(dense, "emeraldrapids-amx-tile") < 0.8);
+  CHECK(gain(dense, "emeraldrapids-amx-tile") < 0.85);
 }
 
 TEST_CASE("sums that wait between blocks of channels have room in L2") {
@@ -188,8 +188,8 @@ TEST_CASE("of few results channels last, lanes are parts of a sum, of pixels rea
 
 TEST_CASE("pixels of few channels are copied several at a time") {
   const Choice choice =
-      choice_for("program @p(%x: f32[n=1, h=9, w=50, c=3]) { %y = pad %x {h = (1, "
-                 "1), w = (1, 1)} return %y }",
+      choice_for("program @p(%x: f32[n=1, h=9, w=50, c=3]) { %y = pad %x {pad = 1} "
+                 "return %y }",
                  "x86-64-v4");
   REQUIRE(choice.schedule.registers.size() == 2);
   CHECK(choice.schedule.registers[0].axis == "w");
