@@ -16,8 +16,8 @@ namespace volute::ir {
 
 std::string_view to_string(UnaryFn fn) {
   constexpr std::array<std::string_view, 14> names = {
-      "neg",   "abs", "sqrt",  "rint", "convert", "flushed", "bitcast",
-      "splat", "exp", "expm1", "log",  "log1p",   "tanh",    "erf"};
+      "neg",   "abs", "sqrt",  "rint", "convert", "bf16_flushed", "bitcast",
+      "splat", "exp", "expm1", "log",  "log1p",   "tanh",         "erf"};
   return names[static_cast<size_t>(fn)];
 }
 
@@ -186,7 +186,7 @@ private:
     case UnaryFn::convert:
       return {fmt::format("{}({})", to_string(node.type), in_context(op.a, lanes_only))};
     case UnaryFn::flushed:
-      return {fmt::format("{}_flushed({})", to_string(node.type), in_context(op.a, lanes_only))};
+      return {fmt::format("{}({})", to_string(op.fn), in_context(op.a, lanes_only))};
     case UnaryFn::bitcast:
       return {fmt::format("bits_as_{}({})", to_string(node.type), in_context(op.a, lanes_only))};
     default: return {fmt::format("{}({})", to_string(op.fn), a.text)};

@@ -280,7 +280,7 @@ size_t ValueParser::primary(LineCursor& line) {
         nodes_[at].told.type = *type;
         return at;
       }
-    if (word == "bf16_flushed") {
+    if (word == to_string(UnaryFn::flushed)) {
       node.unary = UnaryFn::flushed;
       const size_t at = call(line, std::move(node), 1);
       nodes_[at].told.type = ElementType::bf16;

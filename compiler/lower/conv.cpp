@@ -31,7 +31,7 @@ Expr minus(const Expr& value, const Expr& point) {
   return constant && constant->integer == 0 && constant->real == 0 ? value : value - point;
 }
 
-constexpr double whole_numbers = 0x1p24; // which f32 holds, and all between
+constexpr double exact_up_to = 0x1p24; // f32 holds all whole numbers
 
 /// Whether sums of so few products of bytes are exact in f32, in any order, and none is of a group
 /// that a dot product takes. A multiply-add of f32 takes a quarter of what one of i32 does.
@@ -42,18 +42,18 @@ bool sums_are_exact_in_floats(const GroupLowering& group, const ir::Convolution&
     return static_cast<double>(
         std::max(std::abs(lowest(element) - point), std::abs(highest(element) - point)));
   };
-  double of_weight = largest(w.element, 0);
+  double of_weight = 0;
   for (const int64_t point : conv.w_zero_points)
     of_weight = std::max(of_weight, largest(w.element, point));
   double products = 1;
   for (const Axis axis : x.spatial_axes()) products *= static_cast<double>(w.size(axis));
   return conv.inputs(w) == 1 && size_of(x.element) == 1 && size_of(w.element) == 1 &&
-         products * largest(x.element, conv.x_zero_point) * of_weight <= whole_numbers;
+         products * largest(x.element, conv.x_zero_point) * of_weight <= exact_up_to;
 }
 
 /// Such a sum as a whole number.
-Expr whole(const Expr& sum) {
-  const Expr most = ir::imm(whole_numbers), least = ir::imm(-whole_numbers);
+Expr as_integer(const Expr& sum) {
+  const Expr most = ir::imm(exact_up_to), least = ir::imm(-exact_up_to);
   return ir::convert_to(ElementType::i32,
                         binary(ir::BinaryFn::min, binary(ir::BinaryFn::max, sum, least), most));
 }
@@ -133,7 +133,9 @@ void accumulate_products(const GroupLowering& group, NestBuilder& to, const Coor
   const Expr start = bias();
   to.accumulate(in_floats ? number(0, summed) : start,
                 [&](const Expr& sum) { return fma(image, filter, sum); });
-  if (in_floats) to.value = start + whole(to.value);
+  if (!in_floats) return;
+  const Expr sum = as_integer(to.value);
+  to.value = statement.operands.size() > 2 ? start + sum : sum;
 }
 
 void lower_conv(const GroupLowering& group) {

@@ -23,7 +23,13 @@
 //
 //     x_staged[n, h, 2*4*w + i]      7 taps of 3 channels and a zero each, i in 0..28, stride 2
 //
-// With dilation they do not, and are copied side by side for each result.
+// Of bytes, channels last, they are rows as the image has them, and the weight has zeros for what a
+// row has behind its taps:
+//
+//     x_staged[n, h, 2*3*w + i]      7 taps of 3 channels and 3 bytes of the next, i in 0..24
+//
+// A bf16 behind them could be infinite, and 0 times that is none. With dilation they do not, and
+// are copied side by side for each result.
 
 #include "compiler/lower/phase.h"
 #include "compiler/nests/matrix_steps.h"
@@ -34,6 +40,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 namespace volute::compiler {
 
@@ -103,15 +110,12 @@ struct Problem {
         channels_last.begin(), channels_last.end(), x_type.extents.begin(), x_type.extents.end(),
         [](Axis axis, const ir::Extent& extent) { return axis == extent.axis; });
     return bytes && conv.groups == 1 && overlaps_rows() && lies_so &&
+           steps(taps_of(inputs) * inputs) <= steps(row_taps() * whole_channels()) &&
            !group.lowering.options.strides.count(group.program.name_of(x));
   }
   /// Of joined taps: channels of a pixel, and taps that are whole groups of them.
   int64_t pixel_channels() const { return keeps_pixels() ? inputs : whole_channels(); }
-  int64_t joined_taps() const {
-    int64_t taps = row_taps();
-    while (taps * pixel_channels() % ways() != 0) ++taps;
-    return taps;
-  }
+  int64_t joined_taps() const { return taps_of(pixel_channels()); }
   /// Whether taps along a row are summed up with the channels: where it takes fewer steps, and no
   /// copy that would not be made without, or channels are few. A phase's taps are not neighbours.
   bool joins_taps() const {
@@ -135,6 +139,12 @@ struct Problem {
   }
 
 private:
+  /// Taps of a row, and as many behind as make whole groups of pixels of so many channels.
+  int64_t taps_of(int64_t channels) const {
+    const int64_t pixels = ways() / std::gcd(ways(), channels);
+    return ir::ceil_div(row_taps(), pixels) * pixels;
+  }
+
   std::vector<Frame> all_; // that some tap reads
 };
 

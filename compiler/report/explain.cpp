@@ -286,6 +286,11 @@ private:
                        [](const Nest* nest) { return nest->placement.has_value(); });
   }
 
+  static bool has_channels(const Nest& nest) {
+    return std::any_of(nest.axes.begin(), nest.axes.end(),
+                       [](const ir::NestAxis& axis) { return axis.role == ir::AxisRole::channel; });
+  }
+
   void tell_copies_of_nest(const Nest& nest, const NestReport& told) {
     const Buffer& buffer = nests_.buffers[static_cast<size_t>(written_buffer(nest))];
     const int64_t bytes = buffer.elements * size_of(buffer.element);
@@ -294,8 +299,10 @@ private:
     };
     switch (nest.kind) {
     case NestKind::stage:
-      copied(fmt::format("{}, its channels in groups of {} that are added together", nest.origin,
-                         buffer.element == ElementType::bf16 ? 2 : 4));
+      copied(has_channels(nest)
+                 ? fmt::format("{}, its channels in groups of {} that are added together",
+                               nest.origin, buffer.element == ElementType::bf16 ? 2 : 4)
+                 : nest.origin);
       break;
     case NestKind::offset:
       copied("sums of the weight for the zero points, " + when_made(written_buffer(nest)));

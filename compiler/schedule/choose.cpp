@@ -485,7 +485,7 @@ private:
   bool worth_unrolling(const NestAxis& u, const NestAxis& v) const {
     const Write& result = flat_.writes.front();
     const int64_t apart = stride_along(flat_, result.operand, result.index, u.var);
-    // Pixels of few channels, one tile in one: side by side, several at a time.
+    // Pixels of few channels, in copies and poolings: side by side, several at a time.
     if (builder_->weight() < 0 && v.extent.number() < lanes_ && apart == v.extent.number())
       return true;
     if (builder_->constrained(u) && builder_->constrained(v)) return false;

@@ -37,7 +37,9 @@ int64_t operations(const ExprNode& node) {
     switch (op->fn) {
     case UnaryFn::sqrt: return 16;
     case UnaryFn::flushed: return of_a_rounding;
-    case UnaryFn::convert: return is_float(node.type) && size_of(op->a->type) < 4 ? 2 : 1;
+    case UnaryFn::convert:
+      if (node.type == ElementType::bf16) return of_a_rounding; // and more for denormals
+      return is_float(node.type) && size_of(op->a->type) < 4 ? 2 : 1;
     default: return 1;
     }
   }
@@ -47,6 +49,16 @@ int64_t operations(const ExprNode& node) {
 int64_t operations(const Expr& e) {
   int64_t count = 0;
   visit(e, [&](const ExprNode& node) { count += operations(node); });
+  return count;
+}
+
+/// The same without conversions, which are the machine's affair.
+int64_t operations_asked_for(const Expr& e) {
+  int64_t count = 0;
+  visit(e, [&](const ExprNode& node) {
+    const auto* op = std::get_if<UnaryOp>(&node.is);
+    if (!op || op->fn != UnaryFn::convert) count += operations(node);
+  });
   return count;
 }
 
@@ -96,7 +108,13 @@ public:
         vector_bytes_(std::max<int64_t>(plan.lanes, 1) * widest_in_registers(nest)),
         rates_(target.rates(vector_bytes_)) {
     cost_.terms.reserve(most_terms);
-    for (const Write& w : nest.writes) write_operations_ += operations(w.value);
+    for (const Write& w : nest.writes) {
+      write_operations_ += operations(w.value);
+      visit(w.value, [&](const ExprNode& node) {
+        const auto* op = std::get_if<UnaryOp>(&node.is);
+        roundings_ += op && op->fn == UnaryFn::flushed;
+      });
+    }
     if (nest.accumulators.empty())
       for (const Write& w : nest.writes) note_operations(w.value);
     for (const Accumulator& a : nest.accumulators) note_operations(a.update);
@@ -155,7 +173,7 @@ public:
       cost_.cycles += cost_.term(besides);
     const double elements = static_cast<double>(nest_.points()) * share_of_parts(nest_);
     int64_t asked = 0;
-    for (const Accumulator& a : nest_.accumulators) asked += operations(a.update);
+    for (const Accumulator& a : nest_.accumulators) asked += operations_asked_for(a.update);
     if (ways_ > 1) asked = 1;
     if (nest_.accumulators.empty()) asked = write_operations_;
     const double ideal =
@@ -346,7 +364,8 @@ private:
     const int64_t rows = plan_.tile[plan_.matrix->rows].rows;
     const double vectors = registers * static_cast<double>(rows);
     const bool by_two = plan_.matrix->finished_lanes > plan_.lanes;
-    const int64_t operations = write_operations_ + 1 - (by_two ? of_a_rounding / 2 : 0);
+    const int64_t operations =
+        write_operations_ + 1 - (by_two ? roundings_ * of_a_rounding / 2 : 0);
     double each = static_cast<double>(operations) / rates_.fma; // loads and stores are beside it
     if (plan_.store.kind == PlannedStore::Kind::lanes)
       each += static_cast<double>(lanes_) * lane_store;
@@ -628,7 +647,8 @@ private:
   int64_t lanes_ = 1, vector_bytes_ = 1;
   VectorRates rates_; // of such vectors
   int64_t write_operations_ = 0, ways_ = 1;
-  int64_t taps_ = 1; // of a step: those that slide
+  int64_t roundings_ = 0; // of results to bf16, which two vectors share
+  int64_t taps_ = 1;      // of a step: those that slide
   struct Operation {
     uint32_t moves = 0; // with these axes of the tile
     int64_t count = 1;

@@ -19,14 +19,25 @@ bool order_matters(const Nest& nest) {
     visit(e, [&](const ExprNode& node) { found |= std::holds_alternative<Acc>(node.is); });
     return found;
   };
+  // Whole numbers are summed up as floats only where all sums of them are exact.
+  const auto is_of_whole_numbers = [](const Expr& e) {
+    bool whole = true, reads = false;
+    visit(e, [&](const ExprNode& node) {
+      if (!std::holds_alternative<Read>(node.is)) return;
+      reads = true, whole &= is_integer(node.type);
+    });
+    return reads && whole;
+  };
   bool found = false;
-  for (const Accumulator& sum : nest.accumulators)
+  for (const Accumulator& sum : nest.accumulators) {
+    if (is_of_whole_numbers(sum.update)) continue;
     visit(sum.update, [&](const ExprNode& node) {
       if (!is_float(node.type)) return;
       if (const auto* fma = std::get_if<Fma>(&node.is)) found |= mentions_sum(fma->c);
       if (const auto* op = std::get_if<BinaryOp>(&node.is); op && op->fn == BinaryFn::add)
         found |= mentions_sum(op->a) || mentions_sum(op->b);
     });
+  }
   return found;
 }
 

@@ -170,7 +170,7 @@ TEST_CASE("element types and lanes are consistent") {
   CHECK(in_update(bitcast_to(f32, imm(0, ElementType::f64))) ==
         "nest conv: bitcast: f64 has 8 bytes and f32 has 4");
   CHECK(in_update(convert_to(f32, flushed_bf16(n))) ==
-        "nest conv: flushed: an operand is i32 where f32 is needed");
+        "nest conv: bf16_flushed: an operand is i32 where f32 is needed");
   CHECK(in_update(position(h, f32)) == "nest conv: position: needs an integer type, not f32");
   CHECK(in_update(splat_to(4, x)) == "nest conv: acc is f32, but its value is f32x4\n"
                                      "nest conv: acc: a value of 4 lanes; in a nest there is one");

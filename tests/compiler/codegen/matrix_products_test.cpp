@@ -168,6 +168,11 @@ TEST_CASE("what lies behind a row of bytes is not read beyond the image's copy, 
   const Conv bytes = {"u8", "i8", "n=1, h=20, w=23, c=3", "o=16, i=3, h=7, w=7", "stride = 2"};
   const std::string loops = to_string(made(bytes.text(), "form conv_y tile").compiled.stages.loops);
   CHECK(loops.find("x_staged: scratch u8[1][19][1][72]") != std::string::npos); // 23 pixels, 1 more
+  // Not where they would take a second product: 5 taps of 11 channels are 60 bytes with a twelfth,
+  // and 8 taps without, the least that are groups of four, 88.
+  const Conv odd = {"u8", "i8", "n=1, h=9, w=28, c=11", "o=16, i=11, h=5, w=5", "pad = 2"};
+  CHECK(to_string(made(odd.text(), "form conv_y tile").compiled.stages.loops).find("[1][384]") !=
+        std::string::npos);
   // A number of bf16 behind a row may be infinite, and 0 times that is none: pixels have 4
   // channels.
   const Conv halves = {"bf16", "bf16", bytes.sizes, bytes.filter, bytes.attributes};

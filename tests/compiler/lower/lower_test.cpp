@@ -108,6 +108,21 @@ TEST_CASE("a depthwise conv without a multiplier has channels only") {
   CHECK(axes == "n c d h w kd* kh* kw* ");
 }
 
+TEST_CASE("a depthwise conv of bytes is summed up in f32 where no sum can be inexact") {
+  const auto summed_in = [](const std::string& taps, const std::string& attributes) {
+    return lowered("program @p(%x: u8[n=1, h=40, w=40, c=3], %w: u8[o=3, i=1, " + taps +
+                   "]) { %y = conv %x, %w {groups = 3" + attributes + "} return %y }")
+        .nests.back()
+        .accumulators[0]
+        .type;
+  };
+  // 256 and 272 products of 255 by 255: 2^24 lies between.
+  CHECK(summed_in("h=16, w=16", "") == ir::ElementType::f32);
+  CHECK(summed_in("h=17, w=16", "") == ir::ElementType::i32);
+  CHECK(summed_in("h=17, w=16", ", x_zero_point = 128, w_zero_point = 128") ==
+        ir::ElementType::f32);
+}
+
 TEST_CASE("a stem keeps relu in the conv's nest and pools what that stores") {
   CHECK(nests_of(R"(program @stem(%x: f32[n=1, c=3, h=32, w=32],
                                   %w: f32[o=8, i=3, h=7, w=7], %b: f32[o=8]) {

@@ -38,6 +38,13 @@ TEST_CASE("sums of floats go by taps, then channels; what is the same in every o
     %y = max_pool %x {kernel = 3} return %y })")
                             .nests.back();
   CHECK_FALSE(order_matters(pool));
+  // Sums of bytes in f32, all of which are exact.
+  const ir::Nest bytes =
+      tests::lowered(R"(program @p(%x: u8[n=1, c=4, w=9], %w: i8[o=4, i=1, w=3]) {
+    %y = conv %x, %w {groups = 4, w_zero_point = [1, 2, 3, 4]} return %y })")
+          .nests.back();
+  CHECK(bytes.accumulators[0].type == ir::ElementType::f32);
+  CHECK_FALSE(order_matters(bytes));
   CHECK(order_matters(tests::lowered(conv).nests.back()));
 }
 
