@@ -90,7 +90,8 @@ std::optional<double> neutral_element(const Nest& nest) {
   const auto keeps = [&](double element) {
     for (const Accumulator& a : nest.accumulators)
       for (double value : values_before(nest, a))
-        for (double weight : {2.0, 3.0}) { // one of them is not the weight's zero point
+        // One of two is not the weight's zero point; lanes of a weight may be filled like others.
+        for (double weight : {2.0, 3.0, element}) {
           const Scalar after = evaluate(a.update, value, element, weight_operand, weight);
           const bool same = is_float(a.type) ? after.real == value ||
                                                    (std::isnan(after.real) && std::isnan(value))
