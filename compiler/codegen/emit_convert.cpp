@@ -148,12 +148,16 @@ bool ValueEmitter::has_bf16_instruction_for(const llvm::Value* single) const {
   return target_.has("avx512bf16") && target_.has("avx512vl") && lanes_of(single) >= 8;
 }
 
+// A denormal f32, or 0.
+llvm::Value* ValueEmitter::has_no_exponent(llvm::Value* bits) const {
+  return b_.CreateICmpEQ(b_.CreateAnd(bits, constant(bits, 0x7f800000)), constant(bits, 0));
+}
+
 // vcvtneps2bf16 takes denormals for 0. With the exponent field at 1 in place of 0 they are the
 // normal numbers 2^-126 above, in the same steps: rounded alike, and moved back by that exponent.
 llvm::Value* ValueEmitter::vector_to_bf16(llvm::Value* single) const {
   llvm::Value* bits = b_.CreateBitCast(single, single->getType()->getWithNewType(b_.getInt32Ty()));
-  llvm::Value* exponent = b_.CreateAnd(bits, constant(bits, 0x7f800000));
-  llvm::Value* is_tiny = b_.CreateICmpEQ(exponent, constant(bits, 0));
+  llvm::Value* is_tiny = has_no_exponent(bits);
   llvm::Value* raised = b_.CreateOr(bits, constant(bits, 0x00800000));
   llvm::Value* normal = b_.CreateBitCast(b_.CreateSelect(is_tiny, raised, bits), single->getType());
   llvm::Value* rounded = by_bf16_instruction(normal);
@@ -163,8 +167,7 @@ llvm::Value* ValueEmitter::vector_to_bf16(llvm::Value* single) const {
 llvm::Value* ValueEmitter::flushed_to_bf16(llvm::Value* single) const {
   if (has_bf16_instruction_for(single)) return by_bf16_instruction(single);
   llvm::Value* bits = b_.CreateBitCast(single, single->getType()->getWithNewType(b_.getInt32Ty()));
-  llvm::Value* exponent = b_.CreateAnd(bits, constant(bits, 0x7f800000));
-  llvm::Value* is_tiny = b_.CreateICmpEQ(exponent, constant(bits, 0));
+  llvm::Value* is_tiny = has_no_exponent(bits);
   llvm::Value* sign = b_.CreateAnd(bits, constant(bits, 0x80000000));
   return f32_to_bf16(b_.CreateBitCast(b_.CreateSelect(is_tiny, sign, bits), single->getType()));
 }

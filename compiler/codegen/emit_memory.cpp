@@ -114,11 +114,10 @@ void ValueEmitter::store(llvm::Value* pointer, llvm::Value* value, ElementType e
     b_.CreateAlignedStore(value, pointer, align);
     return;
   }
-  // Lanes that some register has no more of need no mask: a masked store takes several cycles.
-  const auto is_whole = [&](int32_t n) {
-    return std::has_single_bit(static_cast<uint32_t>(n)) && n * size_of(element) >= 4;
-  };
-  if (step == 1 && has_masks_for(element) && !is_whole(count)) {
+  // As many lanes as some register has need no mask: a masked store takes several cycles.
+  const bool fills_one =
+      std::has_single_bit(static_cast<uint32_t>(count)) && count * size_of(element) >= 4;
+  if (step == 1 && has_masks_for(element) && !fills_one) {
     b_.CreateMaskedStore(value, pointer, align, mask(lanes, 0, count));
     return;
   }

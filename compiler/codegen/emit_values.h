@@ -73,6 +73,7 @@ private:
   llvm::Value* f32_to_f16(llvm::Value* single) const;
   llvm::Value* f32_to_bf16(llvm::Value* single) const;
   bool has_bf16_instruction_for(const llvm::Value* single) const;
+  llvm::Value* has_no_exponent(llvm::Value* bits) const;
   llvm::Value* vector_to_bf16(llvm::Value* single) const;
   llvm::Value* flushed_to_bf16(llvm::Value* single) const;
   llvm::Value* by_bf16_instruction(llvm::Value* single) const;
