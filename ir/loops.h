@@ -155,6 +155,7 @@ struct Tile {
   int32_t row_dim = -1;
   int64_t row_step = 1;
   TileRegister a = {}, b = {}; // multiply
+  bool bypasses = false; // load: its lines pass L1 by, and leave there what will be used again
 };
 
 struct StmtNode {

@@ -216,7 +216,10 @@ private:
     switch (tile.kind) {
     case Tile::Kind::zero: return {{}, fmt::format("tile {} = 0", name(tile.tile)), {}};
     case Tile::Kind::load:
-      return {{}, fmt::format("tile {} = load {}", name(tile.tile), rows()), {}};
+      return {{},
+              fmt::format("tile {} = load {}{}", name(tile.tile), rows(),
+                          tile.bypasses ? " bypass" : ""),
+              {}};
     case Tile::Kind::store:
       return {{}, fmt::format("tile store {} = {}", rows(), name(tile.tile)), {}};
     case Tile::Kind::multiply:

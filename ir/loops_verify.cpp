@@ -367,6 +367,8 @@ private:
   void check(const Tile& tile) {
     const RegisterArray* to = tile_at(tile.tile);
     if (!to) return;
+    if (tile.bypasses && tile.kind != Tile::Kind::load)
+      findings_.add(fmt::format("tile {}: only what is loaded passes a cache by", to->name));
     if (tile.kind == Tile::Kind::multiply) return check_product(tile, *to);
     if (tile.kind != Tile::Kind::zero) check_rows(tile, *to);
   }

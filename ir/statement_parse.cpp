@@ -219,6 +219,7 @@ Stmt StatementParser::tile(LineCursor& line) {
     if (line.accept("load")) {
       tile.kind = Tile::Kind::load;
       rows(line, tile);
+      tile.bypasses = line.accept("bypass");
     } else if (line.integer("0, or load") != 0) {
       line.refuse("a tile is set to 0, or to what is loaded");
     }

@@ -27,13 +27,14 @@ const Words& keywords(std::string_view stage) {
   static const Words nest = {"nests", "nest",     "input",  "output", "intermediate",
                              "table", "reduce",   "where",  "let",    "weight",
                              "form",  "parallel", "within", "scatter"};
-  static const Words schedule = {"nest",     "parallel", "for",   "registers", "pack",
-                                 "prefetch", "compute",  "form",  "flatten",   "by",
-                                 "unroll",   "vector",   "slide", "dot",       "at"};
-  static const Words loops = {
-      "loops",     "step",  "items",    "item",         "input",   "output", "scratch", "table",
-      "registers", "for",   "unroll",   "intermediate", "when",    "load",   "store",   "splat",
-      "transpose", "fence", "prefetch", "let",          "scatter", "fma",    "in",      "of"};
+  static const Words schedule = {
+      "nest",    "parallel", "for",    "registers", "pack",  "prefetch", "compute", "form",
+      "flatten", "by",       "unroll", "vector",    "slide", "dot",      "at",      "bypass"};
+  static const Words loops = {"loops",   "step",         "items", "item",      "input",
+                              "output",  "scratch",      "table", "registers", "for",
+                              "unroll",  "intermediate", "when",  "load",      "store",
+                              "splat",   "transpose",    "fence", "prefetch",  "let",
+                              "scatter", "fma",          "in",    "of",        "bypass"};
   static const Words llvm = {
       "define",        "ret",    "br",      "label",    "load",    "store",         "getelementptr",
       "phi",           "icmp",   "call",    "add",      "mul",     "sub",           "fmul",

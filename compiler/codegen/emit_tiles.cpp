@@ -87,7 +87,9 @@ void TileEmitter::write(const Tile& tile) {
   llvm::Value* place = address_.access(tile.view, tile.index);
   const int64_t bytes =
       address_.element_step(tile.view, tile.row_dim, tile.row_step) * size_of(element);
-  b_.CreateIntrinsic(tile.kind == Tile::Kind::load ? x86_tileloadd64 : x86_tilestored64, {},
+  const bool stores = tile.kind == Tile::Kind::store;
+  const llvm::Intrinsic::ID loads = tile.bypasses ? x86_tileloaddt164 : x86_tileloadd64;
+  b_.CreateIntrinsic(stores ? x86_tilestored64 : loads, {},
                      {to, place, b_.getInt64(static_cast<uint64_t>(bytes))});
 }
 

@@ -10,6 +10,7 @@
 #include "compiler/nests/slides.h"
 #include "compiler/nests/strides.h"
 #include "compiler/nests/sums.h"
+#include "compiler/schedule/bypass.h"
 #include "compiler/schedule/cost_model.h"
 #include "compiler/schedule/parameters.h"
 #include "compiler/schedule/schedule_builder.h"
@@ -581,7 +582,9 @@ private:
         return;
       }
     }
-    Cost cost = predict(flat_, *plan, target_);
+    Cost cost =
+        plan->matrix ? choose_bypass(*plan, flat_, target_) : predict(flat_, *plan, target_);
+    schedule.bypass = plan->schedule.bypass;
     const double cycles = weighed(cost.cycles, instructions(*plan));
     scored_.push_back(std::make_unique<Scored>(
         Scored{tile, std::move(schedule), std::move(*plan), std::move(cost), cycles}));
@@ -665,6 +668,9 @@ std::vector<std::string> in_words(const Nest& nest, const Plan& plan, const Cost
                                rows.rows, rows.name, plan.lanes, plan.tile[*plan.vector].name,
                                plan.loops.back().tile, plan.loops.back().name, plan.matrix->tiles,
                                most_tiles));
+    if (plan.matrix->bypass.weight || plan.matrix->bypass.image)
+      told.push_back(fmt::format("the {} passes L1 by, which has no room for both factors",
+                                 plan.matrix->bypass.weight ? "weight" : "image"));
     told.push_back(fmt::format("the inner step is bound by {}; {:.0f} % of the matrix unit's peak "
                                "is predicted",
                                cost.bound, 100 * cost.efficiency));

@@ -81,8 +81,13 @@ constexpr double tile_latency = 116; // of a load, a product, a store and a vect
 // for the vectors' ports where the unit's wait to be seen. All of the unit's time is hidden behind
 // few, none behind many; measured with 4 to 32 rows of 2 vectors.
 constexpr double least_amid = 40, most_amid = 320;
-constexpr double tile_l2_bytes_per_cycle =
-    44.0;                                    // into those, whose lines all are asked for at once
+// Into those, whose lines all are asked for at once.
+constexpr double tile_l2_bytes_per_cycle = 44.0;
+// Of an image whose rows lie so many lines apart: the lines that could have come meanwhile from one
+// piece of memory, by way of L1 and past it. Measured with 1x1 convolutions of 1,024 bytes a pixel
+// in all orders of their loops, and 3x3 of 256 bytes.
+constexpr int64_t lines_apart = 2;
+constexpr double rows_apart = 1.5, rows_apart_past_l1 = 2.3;
 constexpr double least_product_cycles = 3.0; // of a product after one with the same weight
 constexpr double evicted_load = 3.0;         // of a line that is met again, from L2
 constexpr double l2_bytes_per_cycle = 32.0;
@@ -149,7 +154,8 @@ public:
     const bool in_l2 = footprint.bytes(0) <= static_cast<double>(room(target_.l2_bytes));
     std::vector<Footprint::Traffic> near, far; // from L2 and from L3, of each operand
     if (!in_l1) {
-      near = footprint.traffic_of_each(room(target_.l1_bytes));
+      near = plan_.matrix ? near_matrices(footprint)
+                          : footprint.traffic_of_each(room(target_.l1_bytes));
       l2_cycles_ = Footprint::sum(near).bytes / l2_bytes_per_cycle;
     }
     if (!in_l2) {
@@ -185,6 +191,26 @@ public:
   }
 
 private:
+  static int64_t room(int64_t bytes) {
+    return static_cast<int64_t>(usable * static_cast<double>(bytes));
+  }
+
+  /// Rows of an image that lie apart come from L2 more slowly than the same lines in one piece.
+  std::vector<Footprint::Traffic> near_matrices(const Footprint& footprint) const {
+    const Bypass bypass = plan_.matrix->bypass;
+    std::vector<Footprint::Traffic> near =
+        footprint.traffic_of_each(room(target_.l1_bytes), bypass);
+    const Var rows = plan_.tile[plan_.matrix->rows].axis;
+    const int32_t image = std::get<Read>(plan_.instruction.dot->image->is).operand;
+    for (size_t i = 0; i < plan_.reads.size(); ++i) {
+      const PlannedRead& read = plan_.reads[i];
+      if (read.read.operand == image &&
+          std::abs(stride(read, rows)) * element_bytes(image) >= lines_apart * target_.line_bytes)
+        near[i].bytes *= bypass.image ? rows_apart_past_l1 : rows_apart;
+    }
+    return near;
+  }
+
   void add(std::string_view name, double cycles) {
     for (CostTerm& term : cost_.terms)
       if (term.name == name) {
@@ -192,10 +218,6 @@ private:
         return;
       }
     cost_.terms.push_back({name, cycles});
-  }
-
-  static int64_t room(int64_t bytes) {
-    return static_cast<int64_t>(usable * static_cast<double>(bytes));
   }
 
   /// The operations of an expression by the axes of the tile that they move with: the widening of

@@ -13,8 +13,8 @@
 namespace volute::compiler {
 namespace {
 
-constexpr std::string_view directives[] = {"parallel", "for",     "registers", "flatten", "pack",
-                                           "prefetch", "compute", "form",      "nest"};
+constexpr std::string_view directives[] = {"parallel", "for",      "registers", "flatten", "pack",
+                                           "bypass",   "prefetch", "compute",   "form",    "nest"};
 
 constexpr std::string_view in_lanes =
     "the axis in lanes stands in the tile: registers w 4, o 16 vector 8";
@@ -78,8 +78,8 @@ std::string directive_hint(std::string_view word) {
     if (word == other) return std::string(words);
   if (const auto similar = ir::nearest_word(word, directives))
     return fmt::format("did you mean {}?", *similar);
-  return fmt::format("the directives are parallel, for, registers, flatten, pack, prefetch, "
-                     "compute, form and nest");
+  return fmt::format("the directives are parallel, for, registers, flatten, pack, bypass, "
+                     "prefetch, compute, form and nest");
 }
 
 } // namespace volute::compiler

@@ -1,5 +1,7 @@
 #include "compiler/schedule/footprint.h"
 
+#include "compiler/nests/weight_expression.h"
+
 #include <algorithm>
 #include <numeric>
 
@@ -58,6 +60,14 @@ Footprint::Footprint(const Nest& nest, const Plan& plan, const Target& target)
   for (const Write& w : nest.writes)
     add(w.operand, w.index, size_of(nest.operands[static_cast<size_t>(w.operand)].element),
         nullptr);
+  if (plan.matrix) {
+    const DotForm& dot = *plan.instruction.dot;
+    for (size_t i = 0; i < plan.reads.size(); ++i) {
+      const int32_t operand = plan.reads[i].read.operand;
+      operands_[i].is_image = operand == std::get<Read>(dot.image->is).operand;
+      operands_[i].is_weight = operand == read_in_part(dot.weight).operand;
+    }
+  }
   touched_.reserve(operands_.size() * (plan.loops.size() + 1));
   for (const Operand& operand : operands_) touch(operand);
   bytes_.resize(plan.loops.size() + 1);
@@ -124,10 +134,25 @@ Footprint::Touched Footprint::touched_at(const Operand& operand, size_t depth) c
 }
 
 /// The outermost loop from trip to trip of which what is used again is still there.
-size_t Footprint::reused_at(int64_t capacity) const {
+size_t Footprint::reused_at(int64_t capacity, Bypass bypass) const {
+  const auto taken = [&](size_t depth) {
+    double bytes = bytes_[depth];
+    for (size_t i = 0; i < operands_.size(); ++i)
+      if (passes(operands_[i], bypass)) bytes -= touched(i, depth).bytes;
+    return bytes;
+  };
   size_t fits = 0; // the outermost depth whose loops touch no more than there is room for
-  while (fits < plan_.loops.size() && bytes(fits) > static_cast<double>(capacity)) ++fits;
+  while (fits < plan_.loops.size() && taken(fits) > static_cast<double>(capacity)) ++fits;
   return fits > 0 ? fits - 1 : 0;
+}
+
+/// Into registers, by every step of the matrix unit; of parts of numbers, for every pair. Pairs
+/// that follow each other share one factor, but counted so tiles were preferred that measured
+/// slower: what comes from L2 in time on the average waits in bursts.
+double Footprint::loaded_bytes(size_t operand) const {
+  double bytes = touched(operand, plan_.loops.size()).bytes;
+  for (const PlanLoop& loop : plan_.loops) bytes *= static_cast<double>(loop.trips());
+  return bytes;
 }
 
 bool Footprint::moves(const Operand& operand, Var axis) const {
@@ -206,11 +231,15 @@ Footprint::Traffic Footprint::traffic_at(size_t operand, size_t depth) const {
   return traffic;
 }
 
-std::vector<Footprint::Traffic> Footprint::traffic_of_each(int64_t capacity) const {
-  const size_t depth = reused_at(capacity);
+std::vector<Footprint::Traffic> Footprint::traffic_of_each(int64_t capacity, Bypass bypass) const {
+  const size_t depth = reused_at(capacity, bypass);
   std::vector<Traffic> of_each;
   of_each.reserve(operands_.size());
-  for (size_t i = 0; i < operands_.size(); ++i) of_each.push_back(traffic_at(i, depth));
+  for (size_t i = 0; i < operands_.size(); ++i) {
+    const bool is_past = passes(operands_[i], bypass);
+    of_each.push_back(traffic_at(i, is_past ? plan_.first_tap() : depth));
+    if (is_past) of_each.back().bytes = loaded_bytes(i);
+  }
   return of_each;
 }
 

@@ -41,8 +41,9 @@ public:
   };
   /// Of all operands together.
   Traffic traffic(int64_t capacity) const;
-  /// Of each: those that are read, then those that are written.
-  std::vector<Traffic> traffic_of_each(int64_t capacity) const;
+  /// Of each: those that are read, then those that are written. What passes the cache by takes no
+  /// room there and comes from beyond every time that it is loaded.
+  std::vector<Traffic> traffic_of_each(int64_t capacity, Bypass bypass = {}) const;
   static Traffic sum(const std::vector<Traffic>& of_each);
 
   struct Touched : Traffic { // by one pass of the loops from a depth on
@@ -59,6 +60,7 @@ private:
     ir::ShortList<Dimension, 6> dimensions; // of one that is not packed
     const PackedLayout* packed = nullptr;
     int64_t element_bytes = 1;
+    bool is_image = false, is_weight = false; // factors of products of matrices
   };
   void add(int32_t operand, const ir::Index& index, int64_t element_bytes,
            const PackedLayout* packed);
@@ -68,7 +70,11 @@ private:
   const Touched& touched(size_t operand, size_t depth) const {
     return touched_[operand * (plan_.loops.size() + 1) + depth];
   }
-  size_t reused_at(int64_t capacity) const;
+  static bool passes(const Operand& operand, Bypass bypass) {
+    return (operand.is_image && bypass.image) || (operand.is_weight && bypass.weight);
+  }
+  size_t reused_at(int64_t capacity, Bypass bypass) const;
+  double loaded_bytes(size_t operand) const;
   Traffic traffic_at(size_t operand, size_t depth) const;
   double rows(size_t operand, size_t depth) const;
   double pieces(size_t operand, size_t depth) const;

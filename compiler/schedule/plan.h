@@ -115,6 +115,11 @@ struct PlannedRead : ReadRegisters {
   bool is_packed = false;
 };
 
+/// What a matrix unit loads past L1, so that the other factor stays there.
+struct Bypass {
+  bool image = false, weight = false;
+};
+
 /// Of a matrix unit: how a product's operands are found for the registers of the tile.
 struct MatrixTile {
   size_t rows = 0;            // which axis of the tile has them
@@ -122,6 +127,7 @@ struct MatrixTile {
   int64_t tiles = 0;          // registers with rows in all
   int64_t finished = 1;       // rows that vectors finish at a time
   int32_t finished_lanes = 1; // of each, whose results fill a vector
+  Bypass bypass;
   // Steps of a tile amid which vectors finish the tile before it, in the loop around them; 0: each
   // tile is finished before the next begins.
   int64_t overlapped_steps = 0;

@@ -21,6 +21,7 @@ Resolver::Resolver(const Schedule& schedule, const NestFacts& facts, const Targe
 
 Expected<Plan> Resolver::run() {
   using Rule = void (Resolver::*)();
+  // clang-format off
   for (const Rule rule : {
            &Resolver::keep_orders,
            &Resolver::fit_parameters,
@@ -32,6 +33,7 @@ Expected<Plan> Resolver::run() {
            &Resolver::choose_matrices,
            &Resolver::choose_slide,
            &Resolver::pack_operands,
+           &Resolver::choose_bypasses,
            &Resolver::use_numbers,
            &Resolver::plan_reads,
            &Resolver::plan_slide,
@@ -41,6 +43,7 @@ Expected<Plan> Resolver::run() {
            &Resolver::plan_end,
            &Resolver::plan_streams,
        }) {
+    // clang-format on
     (this->*rule)();
     if (refusal_) return *refusal_;
   }

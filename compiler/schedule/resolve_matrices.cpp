@@ -75,6 +75,26 @@ void Resolver::choose_matrices() {
   plan_.matrix->overlapped_steps = steps_to_overlap();
 }
 
+void Resolver::choose_bypasses() {
+  for (OperandDirective& directive : plan_.schedule.bypass) {
+    const std::string name = "bypass " + directive.operand;
+    if (!plan_.matrix)
+      return refuse(directive.at, name + ": only what a matrix unit loads passes L1 by",
+                    "the innermost loop of its products says `tile N`");
+    const auto& read = std::get<Read>(plan_.instruction.dot->image->is);
+    const std::string& image = nest_.operands[static_cast<size_t>(read.operand)].name;
+    Bypass& bypass = plan_.matrix->bypass;
+    const bool weight = is_weight(directive.operand);
+    if (weight) directive.operand = "weight";
+    if (!weight && directive.operand != image)
+      return refuse(directive.at, name + ": it is no factor of the products",
+                    operands_of_nest(directive.operand, "bypass"));
+    bool& is_named = weight ? bypass.weight : bypass.image;
+    if (is_named) return refuse(directive.at, name + ": it is named already");
+    is_named = true;
+  }
+}
+
 int64_t Resolver::steps_to_overlap() const {
   const size_t first = plan_.first_tap();
   if (first == 0) return 0;

@@ -50,8 +50,9 @@ bool Resolver::is_weight(const std::string& name) const {
          (name == "weight" || name == nest_.operands[static_cast<size_t>(weight->operand)].name);
 }
 
-std::string Resolver::operands_of_nest(const std::string& wanted) const {
-  if (wanted.starts_with("weight") && facts_.weight()) return "write `pack weight`";
+std::string Resolver::operands_of_nest(const std::string& wanted, const char* directive) const {
+  if (wanted.starts_with("weight") && facts_.weight())
+    return fmt::format("write `{} weight`", directive);
   std::vector<std::string> names;
   for (const Read& read : facts_.reads())
     names.push_back(nest_.operands[static_cast<size_t>(read.operand)].name);

@@ -75,6 +75,8 @@ private:
   bool has_whole_steps(const DotForm& form, const LoopDirective& loop) const;
   /// "" where rows run along one dimension of the image, and lanes along channels.
   std::string misfit_of_rows(const DotForm& form) const;
+  /// `bypass` is for what the products load.
+  void choose_bypasses();
   /// Places sums, weights and images, which have a register each where there are enough. "" where
   /// there are.
   std::string misfit_of_registers();
@@ -85,7 +87,8 @@ private:
   bool packs_weight() const;
   /// By its own name, or as the schedule language calls any nest's.
   bool is_weight(const std::string& name) const;
-  std::string operands_of_nest(const std::string& wanted) const;
+  /// What may be meant by a name that no operand has; `directive` takes `weight`.
+  std::string operands_of_nest(const std::string& wanted, const char* directive = "pack") const;
   /// The read of an operand other than the weight: it must be the only one, a part of the first
   /// accumulator's update.
   std::optional<ir::Read> packed_image(const OperandDirective& directive, const std::string& name);

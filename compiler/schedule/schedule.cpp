@@ -59,6 +59,7 @@ std::string to_string(const Schedule& schedule) {
     text += fmt::format("registers {}\n", fmt::join(parts, ", "));
   }
   text += operands_line("pack", schedule.pack);
+  text += operands_line("bypass", schedule.bypass);
   text += operands_line("prefetch", schedule.prefetch);
   return text;
 }
@@ -354,6 +355,8 @@ Expected<bool> parse_directive(Words& words, Schedules& schedules, std::string& 
       compute.by = *size;
     }
     schedule.compute.push_back(std::move(compute));
+  } else if (word == "bypass") {
+    if (auto parsed = parse_operands(words, "bypass", schedule.bypass); !parsed) return parsed;
   } else if (word == "prefetch") {
     if (auto parsed = parse_operands(words, "prefetch", schedule.prefetch); !parsed) return parsed;
   } else {

@@ -6,13 +6,14 @@
 //     registers w 14, o 32 vector 16        the register tile: pixels by vectors of channels
 //     pack weight                           weights in the order the loops read them
 //     for h, kh, kw, i dot 4                products of bytes, added four at a time
-//     for h, kh, kw, i tile 32              products of matrices, by a matrix unit, 32 channels
-//     each registers h 2, w 28 rows 14, o 32 vector 16     its sums: 2 x 2 x 2 tiles of 14 x 16 for
-//     kw, kh slide                      a row of the image loaded once for all its taps registers o
-//     3, i 16 vector 16         vectors along a sum, added up at the end compute conv_0 at h by 4
-//     what 4 rows read is computed for them, in scratch prefetch x                            touch
-//     what the next tile reads while this one runs form conv_y separable                 the
-//     algorithm that computes a statement
+//     for h, kh, kw, i tile 32              products of matrices, by a matrix unit
+//     registers w 28 rows 14, o 32 vector 16     their sums: 2 x 2 tiles of 14 x 16
+//     bypass weight                         its lines pass L1 by, which is the image's then
+//     for kw, kh slide                      a row of the image loaded once for all its taps
+//     registers o 3, i 16 vector 16         vectors along a sum, added up at the end
+//     compute conv_0 at h by 4              what 4 rows read is computed for them, in scratch
+//     prefetch x                            touch what the next tile reads while this one runs
+//     form conv_y separable                 the algorithm that computes a statement
 //
 // The empty schedule is the naive nest: every axis a plain loop, in the nest's own order. Inside
 // the last loop over a parallel axis a tile's accumulators stay in registers; where a loop over a
@@ -55,7 +56,7 @@ struct RegisterDirective {
   bool operator==(const RegisterDirective&) const = default;
 };
 
-/// An operand that is packed, or prefetched.
+/// An operand that is packed, prefetched, or passes L1 by.
 struct OperandDirective {
   std::string operand;
   Location at = {};
@@ -74,7 +75,8 @@ struct Schedule {
   std::vector<std::vector<std::string>> flatten;
   std::vector<LoopDirective> loops; // parallel ones first
   std::vector<RegisterDirective> registers;
-  std::vector<OperandDirective> pack; // `weight` is the nest's weight by any name
+  std::vector<OperandDirective> pack;   // `weight` is the nest's weight by any name
+  std::vector<OperandDirective> bypass; // likewise
   std::vector<OperandDirective> prefetch;
   std::vector<ComputeDirective> compute;
   bool operator==(const Schedule&) const = default;

@@ -113,6 +113,7 @@ Stmt Specialiser::load_image(const State& state, const At& at) const {
   std::vector<Affine> values = bases(state.places);
   for (size_t i = 0; i < plan_.tile.size(); ++i) values[id(plan_.tile[i].axis)] += at.elements[i];
   Tile tile{Tile::Kind::load, image_at(at), read.operand};
+  tile.bypasses = plan_.matrix->bypass.image;
   for (const Subscript& s : read.index) {
     Affine place = s.at.constant_term();
     for (const Affine::Term& term : s.at.terms()) place += values[id(term.var)] * term.coefficient;
@@ -128,6 +129,7 @@ Stmt Specialiser::load_image(const State& state, const At& at) const {
 Stmt Specialiser::load_weight(const State& state, const At& at) const {
   const int32_t weight = read_in_part(plan_.instruction.dot->weight).operand;
   Tile tile{Tile::Kind::load, weight_at(at), weight};
+  tile.bypasses = plan_.matrix->bypass.weight;
   for (const PackedLayout::Dimension& d : plan_.packed_layout_of(weight)->dimensions)
     if (d.loop >= 0) tile.index.emplace_back(state.loops[static_cast<size_t>(d.loop)]);
   for (size_t i = 0; i < plan_.tile.size(); ++i)

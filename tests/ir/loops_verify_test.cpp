@@ -379,6 +379,12 @@ TEST_CASE("tiles are of a matrix unit's sizes, and all of their rows inside memo
         "step tiles: a[h + 6, 1]: 8 lies in 8..9, outside 0..8 of dimension 1");
   CHECK(in_tiles([](Step&, Tile& load, Tile&) { load.row_dim = 2; }) ==
         "step tiles: tile a_ of a: rows along dimension 2 of 2");
+  CHECK(in_tiles([](Step&, Tile& load, Tile&) { load.bypasses = true; }) == "");
+  for (const Tile::Kind kind : {Tile::Kind::multiply, Tile::Kind::zero, Tile::Kind::store})
+    CHECK(in_tiles([&](Step&, Tile&, Tile& multiply) {
+            multiply.kind = kind, multiply.bypasses = true;
+            multiply.view = 2, multiply.index = {0, 0}, multiply.row_dim = 0;
+          }) == "step tiles: tile acc: only what is loaded passes a cache by");
   CHECK(in_tiles([](Step& step, Tile&, Tile&) { step.arrays[0].rows = 17; }) ==
         "step tiles: registers acc: 17 rows; a tile has 1 to 16");
   CHECK(in_tiles([](Step& step, Tile&, Tile&) { step.arrays[0].shape = {7}; }) ==

@@ -333,6 +333,12 @@ private:
     const int64_t items = dice_.between(0, std::ssize(space));
     for (int64_t i = 0; i < items; ++i) space[static_cast<size_t>(i)].parallel = true;
     if (dice_.once_in(4)) last.unroll = 2;
+    if (dice_.once_in(3)) {
+      const auto& image = std::get<ir::Read>(form.image->is);
+      const std::string& factor = nest_.operands[static_cast<size_t>(image.operand)].name;
+      if (factor != "weight" && dice_.once_in(2)) schedule_.bypass.push_back({factor});
+      if (dice_.once_in(2)) schedule_.bypass.push_back({"weight"});
+    }
     schedule_.loops = std::move(space);
     schedule_.loops.insert(schedule_.loops.end(), taps.begin(), taps.end());
     schedule_.loops.push_back(last);

@@ -163,6 +163,7 @@ private:
     tile(a.tile, b.tile), tile(a.a, b.a), tile(a.b, b.b);
     equal(a.view, b.view, "view"), equal(a.index, b.index, "index");
     equal(a.row_dim, b.row_dim, "row dim"), equal(a.row_step, b.row_step, "row step");
+    equal(a.bypasses, b.bypasses, "bypasses");
   }
 
   Interner intern_; // of both: equal values are one node

@@ -25,8 +25,9 @@ constexpr auto unrolled = For::Kind::unrolled, serial = For::Kind::serial;
 struct Shape {
   ElementType a, b;
   int32_t rows, lanes, steps;
-  int64_t apart = 1; // elements from row to row of a, in rows
-  int64_t trips = 3; // of products
+  int64_t apart = 1;     // elements from row to row of a, in rows
+  int64_t trips = 3;     // of products
+  bool bypasses = false; // L1, of b
   ElementType sum() const { return a == bf16 ? f32 : i32; }
   int32_t ways() const { return a == bf16 ? 2 : 4; }
 };
@@ -55,11 +56,12 @@ LoopProgram products(const Shape& s) {
   const TileRegister acc{0, {v}}, a{1, {}}, b{2, {v}};
   Tile multiply{Tile::Kind::multiply, acc};
   multiply.a = a, multiply.b = b;
+  Tile load_b{Tile::Kind::load, b, 1, {k, v, 0, 0}, 2, 1};
+  load_b.bypasses = s.bypasses;
   step.body = block({each(stmt(Tile{Tile::Kind::zero, acc})),
                      for_loop(Var{0}, Range::of(0, s.trips), serial,
                               block({stmt(Tile{Tile::Kind::load, a, 0, {0, k * in_a}, 0, s.apart}),
-                                     each(stmt(Tile{Tile::Kind::load, b, 1, {k, v, 0, 0}, 2, 1})),
-                                     each(stmt(multiply))})),
+                                     each(stmt(std::move(load_b))), each(stmt(multiply))})),
                      each(stmt(Tile{Tile::Kind::store, acc, 2, {0, v * s.lanes}, 0, 1}))});
   program.steps = {std::move(step)};
   return program;
@@ -93,6 +95,17 @@ TEST_CASE("a step's tiles are configured, used by their numbers, and released") 
     const LoopKernel bytes(products({a, b, 16, 16, 16}), "sapphirerapids", true);
     CHECK(bytes.code().assembly.find(name) != std::string::npos);
   }
+}
+
+TEST_CASE("what passes L1 by is loaded with that hint, and is the same numbers") {
+  const LoopProgram program = products({u8, i8, 13, 12, 9, 2, 3, true});
+  const LoopKernel kernel(program, "sapphirerapids", true);
+  CHECK(kernel.code().assembly.find("tileloaddt1\t") != std::string::npos);
+  CHECK(kernel.code().assembly.find("tileloadd\t") != std::string::npos); // of the other factor
+  const TileEmulator emulator;
+  Dice dice(13);
+  const Memory memory = filled(program, dice);
+  CHECK(disagreement(program, memory, {native_with_tiles()}) == "");
 }
 
 TEST_CASE("a target without a matrix unit refuses loops with tiles") {
@@ -148,4 +161,8 @@ TEST_CASE("loops with tiles are read as they are printed") {
   CHECK(text.find("tile a_ = load a[0, 36*k] rows along dim 0 step 2") != std::string::npos);
   CHECK(text.find("tile acc[v] += a_ * b_[v]") != std::string::npos);
   CHECK(text.find("tile store y[0, 12*v] rows along dim 0 = acc[v]") != std::string::npos);
+  const LoopProgram past = normal_form(products({u8, i8, 13, 12, 9, 2, 3, true}));
+  const std::string all = to_string(past);
+  CHECK(all.find("tile b_[v] = load b[k, v, 0, 0] rows along dim 2 bypass\n") != std::string::npos);
+  CHECK(to_string(parse_loops(all).value()) == all);
 }

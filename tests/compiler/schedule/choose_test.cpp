@@ -166,6 +166,23 @@ TEST_CASE("a dot product of bf16 is predicted faster than widening where its ins
   CHECK(gain(dense, "emeraldrapids-amx-tile") < 0.85);
 }
 
+TEST_CASE("the weight passes L1 by where that leaves the image there") {
+  const auto bypasses = [](int channels, int pixels) {
+    const Choice choice = choice_for(
+        fmt::format("program @p(%x: u8[n=1, w={}, c={}], %w: i8[o=256, i={}, w=1]) {{ %y = conv "
+                    "%x, %w return %y }}",
+                    pixels, channels, channels),
+        "sapphirerapids", true);
+    CHECK(choice.refused == 0);
+    CHECK(choice.schedule.loops.back().tile == 64);
+    const bool says_so = choice.candidates.front().schedule.find("bypass") != std::string::npos;
+    CHECK(says_so == !choice.schedule.bypass.empty());
+    return choice.schedule.bypass;
+  };
+  CHECK(bypasses(1024, 196) == std::vector<compiler::OperandDirective>{{"weight"}});
+  CHECK(bypasses(64, 32).empty()); // all has room
+}
+
 TEST_CASE("sums that wait between blocks of channels have room in L2") {
   const std::string target = "znver4";
   const compiler::Stages stages = tests::stages_of(

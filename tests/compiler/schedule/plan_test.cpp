@@ -6,6 +6,7 @@
 #include "ir/parse.h"
 #include "tests/support/catch.h"
 #include "tests/support/lowered.h"
+#include "tests/support/stages.h"
 
 #include <string>
 
@@ -262,4 +263,37 @@ TEST_CASE("what a matrix unit cannot sum up is refused with the reason") {
                      "for h by 3, kh, kw, i tile 32; registers h 3, w 28 rows 14, o 32 vector 16; "
                      "pack weight"),
              ContainsSubstring("are more than the 8 that there are"));
+  CHECK(refusal("", "for h, kh, kw, i tile 32; bypass x, weight; " + tile) == "accepted");
+  CHECK_THAT(refusal("", "for h, kh, kw, i tile 32; bypass w, weight; " + tile),
+             ContainsSubstring("bypass weight: it is named already"));
+  CHECK_THAT(refusal("", "for h, kh, kw, i tile 32; bypass weights; " + tile),
+             ContainsSubstring("write `bypass weight`"));
+  CHECK_THAT(refusal("", "for h, kh, kw, i tile 32; bypass y; " + tile),
+             ContainsSubstring("bypass y: it is no factor of the products (what conv_y sums up is "
+                               "x, w)"));
+  CHECK_THAT(refusal("", "for h, w, o, kh, kw, i; bypass x"),
+             ContainsSubstring("bypass x: only what a matrix unit loads passes L1 by"));
+}
+
+TEST_CASE("what passes L1 by is one factor's loads, by either of the weight's names") {
+  const auto loads = [](const std::string& bypass) {
+    const std::string text = to_string(
+        tests::stages_of("program @p(%x: bf16[n=1, h=6, w=28, c=64], %w: bf16[o=32, i=64, h=1, "
+                         "w=1]) { %y = conv %x, %w return %y }",
+                         "sapphirerapids",
+                         "for h, i tile 32; registers w 28 rows 14, o 32 vector 16; pack weight" +
+                             bypass)
+            .loops);
+    const auto passes = [&](const char* load) {
+      const size_t at = text.find(load);
+      REQUIRE(at != std::string::npos);
+      return text.substr(at, text.find('\n', at) - at).ends_with(" bypass");
+    };
+    return std::pair{passes("load x["), passes("load w_packed[")};
+  };
+  CHECK(loads("") == std::pair{false, false});
+  CHECK(loads("; bypass x") == std::pair{true, false});
+  CHECK(loads("; bypass weight") == std::pair{false, true});
+  CHECK(loads("; bypass w") == std::pair{false, true});
+  CHECK(loads("; bypass x, w") == std::pair{true, true});
 }

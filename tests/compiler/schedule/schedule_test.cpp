@@ -139,7 +139,7 @@ TEST_CASE("an operand without a name is prefetched by its number") {
 TEST_CASE("a printed schedule parses to itself") {
   for (const char* text :
        {"", "for n, o by 2, kw unroll, kh unroll 3", "flatten h, w\nflatten n, c\nparallel n by 4",
-        "registers w 4, o 16 vector 8\npack weight\nprefetch %0, w",
+        "registers w 4, o 16 vector 8\npack weight\nbypass weight\nprefetch %0, w",
         "nest a:\nfor n\nnest b:\nparallel c by 3\nregisters c 3 vector 4", "form a dot",
         "form b direct\nform a dot\nnest b:\nfor n", "form a dot\nfor n",
         "nest a:\nnest b:\nfor n"}) {
@@ -152,7 +152,7 @@ TEST_CASE("a text that is no schedule is refused with its line, column and rule"
   const std::vector<std::pair<const char*, const char*>> refusals = {
       {"colour n by 3",
        "1:1: schedule: unknown directive 'colour' (the directives are parallel, for, "
-       "registers, flatten, pack, prefetch, compute, form and nest)"},
+       "registers, flatten, pack, bypass, prefetch, compute, form and nest)"},
       {"for n\nfor 3", "2:5: schedule: for: a name is wanted"},
       {"parallel", "schedule: parallel: a name is wanted"},
       {"for n,", "schedule: for: a name is wanted"},
@@ -208,11 +208,11 @@ TEST_CASE("a text that is no schedule at all is not read to its end") {
 
 TEST_CASE("any bytes are a schedule or refused") {
   const std::vector<std::string> words = {
-      "for",        "parallel", "registers", "pack",   "weight", "nest", "flatten", "prefetch",
-      "vector",     "unroll",   "by",        "n",      "o",      "h",    "kw",      "i",
-      ",",          ";",        "\n",        ":",      "//",     "0",    "1",       "16",
-      "4294967296", "\x80",     "%",         "%0",     "\"",     "\t",   "conv_y",  "form",
-      "dot",        "nest a:",  "nest b:",   "nest c:"};
+      "for",    "parallel",   "registers", "pack",    "weight", "nest", "flatten", "prefetch",
+      "bypass", "vector",     "unroll",    "by",      "n",      "o",    "h",       "kw",
+      "i",      ",",          ";",         "\n",      ":",      "//",   "0",       "1",
+      "16",     "4294967296", "\x80",      "%",       "%0",     "\"",   "\t",      "conv_y",
+      "form",   "dot",        "nest a:",   "nest b:", "nest c:"};
   tests::Dice dice(1);
   int accepted = 0;
   for (int i = 0; i < 20'000; ++i) {
