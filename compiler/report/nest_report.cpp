@@ -3,6 +3,7 @@
 #include "compiler/nests/domain_points.h"
 #include "compiler/nests/facts.h"
 #include "compiler/schedule/cost_model.h"
+#include "compiler/schedule/in_words.h"
 #include "compiler/schedule/parameters.h"
 
 #include <fmt/format.h>

@@ -12,6 +12,7 @@
 #include "compiler/nests/sums.h"
 #include "compiler/schedule/bypass.h"
 #include "compiler/schedule/cost_model.h"
+#include "compiler/schedule/in_words.h"
 #include "compiler/schedule/parameters.h"
 #include "compiler/schedule/schedule_builder.h"
 #include "ir/loops.h"
@@ -646,48 +647,6 @@ private:
 };
 
 } // namespace
-
-std::vector<std::string> in_words(const Nest& nest, const Plan& plan, const Cost& cost,
-                                  const Target& target) {
-  std::vector<std::string> told;
-  if (plan.vector)
-    told.push_back(
-        fmt::format("vectors of {} run along {}{}", plan.lanes, plan.tile[*plan.vector].name,
-                    plan.across ? ", which is summed up: lanes are added up at the end" : ""));
-  if (plan.slide) {
-    const PlanTile& along = plan.tile[plan.slide->tile];
-    told.push_back(
-        fmt::format("taps of {} slide along {}: {} rows are loaded for {} times {} of them",
-                    plan.loops.back().name, along.name, plan.slide->rows(along.size), along.size,
-                    plan.slide->taps));
-  }
-  if (plan.matrix) {
-    const PlanTile& rows = plan.tile[plan.matrix->rows];
-    told.push_back(fmt::format("products of matrices: {} of {} by {} of {}, {} of {} at a time, in "
-                               "{} of {} tiles",
-                               rows.rows, rows.name, plan.lanes, plan.tile[*plan.vector].name,
-                               plan.loops.back().tile, plan.loops.back().name, plan.matrix->tiles,
-                               most_tiles));
-    if (plan.matrix->bypass.weight || plan.matrix->bypass.image)
-      told.push_back(fmt::format("the {} passes L1 by, which has no room for both factors",
-                                 plan.matrix->bypass.weight ? "weight" : "image"));
-    told.push_back(fmt::format("the inner step is bound by {}; {:.0f} % of the matrix unit's peak "
-                               "is predicted",
-                               cost.bound, 100 * cost.efficiency));
-    return told;
-  }
-  const int64_t needed = plan.registers_needed(nest);
-  told.push_back(needed <= target.vector_registers
-                     ? fmt::format("{} of {} vector registers are in use in the inner step", needed,
-                                   target.vector_registers)
-                     : fmt::format("the inner step needs {} vector registers, and there are {}: "
-                                   "the others wait in memory",
-                                   needed, target.vector_registers));
-  told.push_back(
-      fmt::format("the inner step is bound by {}; {:.0f} % of the arithmetic peak is predicted",
-                  cost.bound, 100 * cost.efficiency));
-  return told;
-}
 
 Schedule plain_schedule(const Nest& nest, const Schedule& given) {
   Schedule schedule;

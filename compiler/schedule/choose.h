@@ -18,11 +18,6 @@ struct Choice {
   int64_t refused = 0;               // candidates that do not fit the nest: there should be none
 };
 
-/// What a plan comes to on a target, in sentences: its vectors, the registers that it needs, what
-/// bounds it.
-std::vector<std::string> in_words(const ir::Nest& nest, const Plan& plan, const Cost& cost,
-                                  const Target& target);
-
 /// Every axis of a nest a loop, in the nest's own order, the work items of its step first: what is
 /// left where a chosen schedule turns out to become too much code. `given` says which axes have
 /// been joined.

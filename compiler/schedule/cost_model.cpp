@@ -6,6 +6,7 @@
 #include "compiler/nests/parts.h"
 #include "compiler/nests/strides.h"
 #include "compiler/schedule/footprint.h"
+#include "compiler/schedule/operations.h"
 #include "ir/loops.h"
 #include "ir/short_list.h"
 
@@ -22,41 +23,6 @@ namespace volute::compiler {
 using namespace ir;
 
 namespace {
-
-constexpr int64_t of_a_function = 6;
-constexpr int64_t of_a_rounding = 4; // to bf16, of one register; of two into one as well
-
-/// Operations of a node that a port executes: a select with its compare counts as two, a product
-/// of integers as two before it is added.
-int64_t operations(const ExprNode& node) {
-  if (std::holds_alternative<Select>(node.is)) return 2;
-  if (std::holds_alternative<Fma>(node.is)) return is_integer(node.type) ? 3 : 1;
-  if (const auto* op = std::get_if<BinaryOp>(&node.is)) return op->fn == BinaryFn::div ? 16 : 1;
-  if (is_function(node)) return of_a_function; // as expand_math writes it
-  if (const auto* op = std::get_if<UnaryOp>(&node.is)) {
-    switch (op->fn) {
-    case UnaryFn::sqrt: return 16;
-    case UnaryFn::flushed: return of_a_rounding;
-    case UnaryFn::convert:
-      if (node.type == ElementType::bf16) return of_a_rounding; // and more for denormals
-      return is_float(node.type) && size_of(op->a->type) < 4 ? 2 : 1;
-    default: return 1;
-    }
-  }
-  return 0;
-}
-
-enum class Conversions : uint8_t { counted, left_out };
-
-int64_t operations(const Expr& e, Conversions conversions = Conversions::counted) {
-  int64_t count = 0;
-  visit(e, [&](const ExprNode& node) {
-    const auto* op = std::get_if<UnaryOp>(&node.is);
-    if (conversions == Conversions::counted || !op || op->fn != UnaryFn::convert)
-      count += operations(node);
-  });
-  return count;
-}
 
 // Costs that the target does not state, in cycles; measured once on AVX-512 machines.
 constexpr double loop_iteration = 0.5; // counter, pointers, branch, beside a full back end
