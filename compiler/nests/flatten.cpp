@@ -1,12 +1,15 @@
 #include "compiler/nests/flatten.h"
 
+#include "compiler/nests/facts.h"
 #include "compiler/nests/unused_name.h"
 #include "ir/walk.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 
 namespace volute::compiler {
@@ -182,6 +185,18 @@ private:
   std::string obstacle_;          // the first one found
 };
 
+/// Axes of a sum are joined in the order in which the nest adds it up, and with none left between
+/// them.
+std::optional<Failure> out_of_order(const Nest& nest, const std::vector<std::string>& axes) {
+  std::vector<std::string> summed;
+  for (const NestAxis& axis : nest.axes)
+    if (axis.reduction) summed.push_back(nest.vars[static_cast<size_t>(axis.var.id)]);
+  if (std::search(summed.begin(), summed.end(), axes.begin(), axes.end()) != summed.end())
+    return std::nullopt;
+  return refuse(fmt::format("{} do not follow each other in the sum of {}, which goes through {}",
+                            fmt::join(axes, ", "), nest.name, fmt::join(summed, ", ")));
+}
+
 /// A subscript that is one parallel axis and nothing else, or null.
 const NestAxis* lone_parallel_axis(const Nest& nest, const Subscript& subscript) {
   for (const NestAxis& axis : nest.axes)
@@ -197,11 +212,13 @@ Expected<Nest> flatten(const Nest& nest, const std::vector<std::string>& axes) {
   for (const std::string& name : axes) {
     const NestAxis* axis = nest.axis(name);
     if (!axis) return refuse(fmt::format("{} has no axis {}", nest.name, name));
-    if (axis->reduction)
-      return refuse(fmt::format("{} is a reduction axis of {}, only parallel axes can be joined",
-                                name, nest.name));
+    if (axis->reduction != nest.axis(axes.front())->reduction)
+      return refuse(fmt::format("of {} and {} one is a reduction axis of {}, and one is not",
+                                axes.front(), name, nest.name));
     if (!named.insert(name).second) return refuse(fmt::format("{} is named twice", name));
   }
+  if (nest.axis(axes.front())->reduction)
+    if (std::optional<Failure> fault = out_of_order(nest, axes)) return *std::move(fault);
   Nest result = nest;
   const Var joined = nest.axis(axes.front())->var;
   for (size_t i = 1; i < axes.size(); ++i) {
@@ -228,6 +245,19 @@ std::vector<std::vector<std::string>> flattenable(const Nest& nest) {
       continue;
     }
     const std::string& name = nest.vars[static_cast<size_t>(axis->var.id)];
+    group.push_back(name);
+    if (group.size() > 1 && !flatten(nest, group)) {
+      group.pop_back();
+      close();
+      group.push_back(name);
+    }
+  }
+  close();
+  // What windows are summed up over, where nothing but the image moves with it.
+  if (weight_of(nest) >= 0) return groups;
+  for (const NestAxis& axis : nest.axes) {
+    if (!axis.reduction) continue;
+    const std::string& name = nest.vars[static_cast<size_t>(axis.var.id)];
     group.push_back(name);
     if (group.size() > 1 && !flatten(nest, group)) {
       group.pop_back();

@@ -94,6 +94,28 @@ TEST_CASE("a window keeps its axes apart but for those that it does not move alo
                         .nests[0]) == Groups{{"n", "c", "h"}});
 }
 
+TEST_CASE("what a pool adds up of whole planes is one axis, of a window it is not") {
+  const auto groups = [](const std::string& image, const std::string& pool) {
+    return flattenable(
+        lowered("program @p(%x: f32[" + image + "]) { %y = " + pool + " return %y }").nests[0]);
+  };
+  CHECK(groups("n=2, c=3, h=4, w=5", "global_avg_pool %x") == Groups{{"n", "c"}, {"kh", "kw"}});
+  CHECK(groups("n=2, d=3, h=4, w=5, c=7", "global_max_pool %x") == Groups{{"kd", "kh", "kw"}});
+  CHECK(groups("n=2, c=3, h=4, w=5", "avg_pool %x {kernel = [4, 3], stride = 1}") ==
+        Groups{{"n", "c"}});
+  // A filter as large as the image keeps its taps apart: what is packed has them so.
+  const std::string whole = R"(program @p(%x: f32[n=2, c=3, h=4, w=5],
+    %k: f32[o=6, i=3, h=4, w=5]) { %y = conv %x, %k return %y })";
+  CHECK(flattenable(lowered(whole).nests[0]).empty());
+  // In the order in which they are added up alone.
+  CHECK(refusal(whole, {"i", "kh", "kw"}) == "joined");
+  CHECK(refusal(whole, {"kw", "kh"}) == "flatten: kw, kh do not follow each other in the sum of "
+                                        "conv_y, which goes through i, kh, kw");
+  CHECK(
+      refusal(whole, {"i", "kw"}) ==
+      "flatten: i, kw do not follow each other in the sum of conv_y, which goes through i, kh, kw");
+}
+
 TEST_CASE("flattening changes nothing that is computed") {
   for (const std::string& text :
        {pointwise, pointwise_last,
@@ -101,7 +123,9 @@ TEST_CASE("flattening changes nothing that is computed") {
                     " %y = sub %a, %b return %y }"),
         std::string("program @p(%x: f32[n=2, c=3, h=4, w=5]) {"
                     " %y = avg_pool %x {kernel = [1, 3], stride = 1, pad = [0, 1],"
-                    " count_include_pad = false} return %y }")}) {
+                    " count_include_pad = false} return %y }"),
+        std::string("program @p(%x: f32[n=2, c=3, h=4, w=5]) {"
+                    " %y = global_avg_pool %x return %y }")}) {
     const ir::NestProgram program = lowered(text);
     ir::NestProgram joined = program;
     const Groups groups = flattenable(program.nests.back());
@@ -174,6 +198,6 @@ TEST_CASE("names that make no sense are refused") {
   CHECK(refusal(pointwise, {"h"}) == "flatten: takes two axes or more, outermost first");
   CHECK(refusal(pointwise, {"h", "q"}) == "flatten: conv_y has no axis q");
   CHECK(refusal(pointwise, {"h", "kw"}) ==
-        "flatten: kw is a reduction axis of conv_y, only parallel axes can be joined");
+        "flatten: of h and kw one is a reduction axis of conv_y, and one is not");
   CHECK(refusal(pointwise, {"h", "h"}) == "flatten: h is named twice");
 }

@@ -313,8 +313,7 @@ TEST_CASE("what the specialiser does not allow is refused in words") {
        "nest conv_y: compute conv_y at h by 2: there is no such nest before this one"},
       {"flatten h, w", "flatten: h and w cannot be joined: the domain has 0 <= h + kh - 1 < 6"},
       {"flatten n, q", "flatten: conv_y has no axis q"},
-      {"flatten o, i", "flatten: i is a reduction axis of conv_y, only parallel axes can be "
-                       "joined"},
+      {"flatten o, i", "flatten: of o and i one is a reduction axis of conv_y, and one is not"},
       {"flatten n, n", "flatten: n is named twice"},
       {"nest conv_z:\nfor n", "schedule: there is no nest conv_z (the nests are conv_y)"},
   };
