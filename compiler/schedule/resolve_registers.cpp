@@ -149,11 +149,7 @@ void Resolver::plan_streams() {
       return refuse(directive.at, name + ": its elements are not read tap by tap",
                     operands_of_nest(directive.operand));
     if (!plan_.packed_layout_of(number) || plan_.slide) continue;
-    std::optional<Panels> found = panels(nest_, plan_, number, target_.line_bytes);
-    if (!found)
-      return refuse(directive.at, name + ": it is packed in the order in which it is read, and "
-                                         "only one tile reads each panel of it");
-    plan_.panels.push_back(std::move(*found));
+    plan_.panels.push_back(panels(nest_, plan_, number, target_.line_bytes));
   }
   if (plan_.schedule.prefetch.empty()) return;
   if (plan_.slide)

@@ -11,6 +11,14 @@ namespace volute::compiler {
 
 using namespace ir;
 
+namespace {
+
+// Measured on Emerald Rapids, 14 MB of weights in steps of 3 KiB for 24 products of a matrix unit:
+// 1,285 us with nothing asked for, 1,045 to 1,080 with 3 to 96 KiB.
+constexpr int64_t ahead_bytes = 16 << 10;
+
+} // namespace
+
 Expected<std::vector<Stream>> streams(const Nest& nest, const Plan& plan) {
   std::vector<Stream> found;
   if (plan.loops.empty() || !plan.loops.back().reduction) return found;
@@ -64,8 +72,7 @@ Expected<std::vector<Stream>> streams(const Nest& nest, const Plan& plan) {
   return found;
 }
 
-std::optional<Panels> panels(const Nest& nest, const Plan& plan, int32_t operand,
-                             int64_t line_bytes) {
+Panels panels(const Nest& nest, const Plan& plan, int32_t operand, int64_t line_bytes) {
   const PackedLayout& layout = *plan.packed_layout_of(operand);
   const auto moves = [&](const PlanLoop& loop) {
     return std::any_of(layout.dimensions.begin(), layout.dimensions.end(),
@@ -83,8 +90,9 @@ std::optional<Panels> panels(const Nest& nest, const Plan& plan, int32_t operand
     found.turns.push_back({i, found.tiles});
     found.tiles *= plan.loops[i].trips();
   }
-  if (found.tiles == 1) return std::nullopt;
   const int64_t bytes = plan.packed_bytes(nest, operand);
+  // What one tile reads is asked for so many steps before.
+  if (found.tiles == 1) found.panel = ceil_div(ahead_bytes, step * bytes) * step;
   found.line = line_bytes / bytes;
   found.share = ceil_div(ceil_div(step * bytes, line_bytes), found.tiles);
   return found;

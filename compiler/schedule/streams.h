@@ -34,10 +34,11 @@ struct Stream {
 
 /// A packed operand is read panel after panel: all that the reduction loops of one tile read lies
 /// together. While several tiles read a panel, they ask for the next one; each at every step for
-/// its share of that step's lines.
+/// its share of that step's lines. A tile that reads one alone asks for what it reads some steps
+/// later.
 struct Panels {
   int32_t operand = -1;
-  int64_t panel = 0; // elements, from one to the next
+  int64_t panel = 0; // elements, from what is read to what is asked for
   int64_t line = 0;  // elements
   int64_t share = 0; // lines that a tile asks for at each step
   struct Turn {
@@ -48,9 +49,8 @@ struct Panels {
   int64_t tiles = 1; // that read one
 };
 
-/// The panels of a packed operand that the plan's schedule names, where several tiles read one.
-std::optional<Panels> panels(const ir::Nest& nest, const Plan& plan, int32_t operand,
-                             int64_t line_bytes);
+/// The panels of a packed operand that the plan's schedule names.
+Panels panels(const ir::Nest& nest, const Plan& plan, int32_t operand, int64_t line_bytes);
 
 /// The streams of the operands that the plan's schedule names and that are not packed; its loops
 /// and tile are there. An operand qualifies when a tile of it is rows of vectors or one block of

@@ -174,8 +174,8 @@ Stmt Specialiser::add_matrices(const State& state) {
                     over_registers(state, lanes, true,
                                    [&](const At& inner) { return product(outer, inner); })});
     }));
-  // Parts of numbers that are in registers still were asked for with the product before.
-  if (!matrices_.has_weight) parts.push_back(prefetcher_.panels_at_tap(state.loops));
+  // Parts of numbers that an earlier product of the step took were asked for with it.
+  if (!matrices_.has_asked) parts.push_back(prefetcher_.panels_at_tap(state.loops));
   if (!matrices_.has_image) parts.push_back(prefetcher_.rows_at_tap(bases(state.places)));
   if (matrices_.before) parts.push_back(finish_before(state));
   Stmt code = block(std::move(parts));
@@ -231,9 +231,13 @@ Stmt Specialiser::products_of_parts(size_t at, const State& state) {
     const bool has_second = i > 0 && pairs[i][1] == pairs[i - 1][1];
     matrices_.has_weight = first_is_of_weight ? has_first : has_second;
     matrices_.has_image = first_is_of_weight ? has_second : has_first;
+    const size_t of_weight = first_is_of_weight ? 0 : 1;
+    matrices_.has_asked =
+        std::any_of(pairs.begin(), pairs.begin() + static_cast<std::ptrdiff_t>(i),
+                    [&](const Pair& before) { return before[of_weight] == pairs[i][of_weight]; });
     products.push_back(tap_loops(at + 2, inner));
   }
-  matrices_.has_weight = matrices_.has_image = false;
+  matrices_.has_weight = matrices_.has_image = matrices_.has_asked = false;
   return block(std::move(products));
 }
 

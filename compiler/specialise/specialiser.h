@@ -255,6 +255,7 @@ private:
     };
     std::optional<Before> before;
     bool has_weight = false, has_image = false; // in registers, from the step just written
+    bool has_asked = false;                     // for this part of the weight, in this step
   } matrices_;
 };
 

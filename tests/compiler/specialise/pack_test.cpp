@@ -126,8 +126,4 @@ TEST_CASE("what cannot be packed is refused with its place and the reason") {
                { %y = conv %x, %w return %y })",
                      "pack x"),
              ContainsSubstring("64 times as many at most"));
-  CHECK_THAT(
-      refusal(padded, "pack x; prefetch x"),
-      ContainsSubstring("prefetch x: it is packed in the order in which it is read, and only one "
-                        "tile reads each panel of it"));
 }

@@ -92,3 +92,13 @@ TEST_CASE(
       prefetch w_packed + 1024*o_t + 16*hw_t_2 + 32*i + 1024
 )");
 }
+
+TEST_CASE("a tile that alone reads a panel asks for what it reads 16 KiB later") {
+  // A step is 32 channels of 4 bytes.
+  CHECK(loops("f32[n=1, c=32, h=1, w=10]",
+              "parallel o by 32; for h, w by 10, i; registers w 10, o 32 vector 16; "
+              "pack weight; prefetch w") == R"(  for i in 0..32:
+    prefetch w_packed + 1024*o_t + 32*i + 4096
+    prefetch w_packed + 1024*o_t + 32*i + 4112
+)");
+}
