@@ -55,6 +55,11 @@ Expr flushed_bf16(Expr a) {
   return node(ElementType::bf16, lanes, UnaryOp{UnaryFn::flushed, std::move(a)});
 }
 
+Expr cut_bf16(Expr a) {
+  const int32_t lanes = a->lanes;
+  return node(ElementType::bf16, lanes, UnaryOp{UnaryFn::cut, std::move(a)});
+}
+
 Expr bitcast_to(ElementType type, Expr a) {
   if (a->type == type) return a;
   const int32_t lanes = a->lanes;

@@ -83,6 +83,7 @@ enum class UnaryFn : uint8_t {
   convert, // to the node's element type: float to integer rounds to nearest even, saturates, NaN
            // gives 0; integer to integer wraps
   flushed, // f32 to bf16, a denormal number to 0 of its sign: what CPUs have an instruction for
+  cut,     // f32 to bf16, its upper half: rounded towards 0; a NaN may become infinity
   bitcast, // the same bits as another type of the same size
   splat,   // to all lanes of the node: one lane, or a group of lanes again and again
   // transcendental
@@ -162,6 +163,7 @@ Expr reg(ElementType type, int32_t lanes, int32_t array, std::vector<Affine> ind
 Expr unary(UnaryFn fn, Expr a);
 Expr convert_to(ElementType type, Expr a);
 Expr flushed_bf16(Expr a);
+Expr cut_bf16(Expr a);
 Expr bitcast_to(ElementType type, Expr a);
 Expr splat_to(int32_t lanes, Expr a); // `a` itself when it has that many lanes already
                                       // (which must be a multiple of its own); has its source

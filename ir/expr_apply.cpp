@@ -163,11 +163,17 @@ Scalar apply_dot(ElementType type, const Dot& dot, const Scalar* x) {
   return sum;
 }
 
+double upper_half(double single) {
+  const auto bits = std::bit_cast<uint32_t>(static_cast<float>(single));
+  return std::bit_cast<float>(bits & 0xffff0000);
+}
+
 Scalar apply_unary(ElementType type, const UnaryOp& op, Scalar a) {
   if (op.fn == UnaryFn::splat) return a;
   if (op.fn == UnaryFn::convert) return convert(type, op.a->type, a);
   if (op.fn == UnaryFn::flushed)
     return convert(type, op.a->type, real(without_denormal(ElementType::f32, a.real)));
+  if (op.fn == UnaryFn::cut) return real(upper_half(a.real));
   if (op.fn == UnaryFn::bitcast) return bitcast(type, op.a->type, a);
   return is_float(type) ? unary_real(type, op.fn, a.real) : unary_integer(type, op.fn, a.integer);
 }

@@ -15,8 +15,8 @@
 namespace volute::ir {
 
 std::string_view to_string(UnaryFn fn) {
-  constexpr std::array<std::string_view, 14> names = {
-      "neg",   "abs", "sqrt",  "rint", "convert", "bf16_flushed", "bitcast",
+  constexpr std::array<std::string_view, 15> names = {
+      "neg",   "abs", "sqrt",  "rint", "convert", "bf16_flushed", "bf16_cut", "bitcast",
       "splat", "exp", "expm1", "log",  "log1p",   "tanh",         "erf"};
   return names[static_cast<size_t>(fn)];
 }
@@ -122,7 +122,8 @@ private:
   ValueContext told(const ExprNode& node, const Reg&) const { return {node.type, node.lanes}; }
   ValueContext told(const ExprNode& node, const UnaryOp& op) const {
     if (op.fn == UnaryFn::splat) return {told(op.a).type, {}};
-    if (op.fn == UnaryFn::convert || op.fn == UnaryFn::flushed || op.fn == UnaryFn::bitcast)
+    if (op.fn == UnaryFn::convert || op.fn == UnaryFn::flushed || op.fn == UnaryFn::cut ||
+        op.fn == UnaryFn::bitcast)
       return {node.type, told(op.a).lanes};
     return told(op.a);
   }
@@ -186,6 +187,7 @@ private:
     case UnaryFn::convert:
       return {fmt::format("{}({})", to_string(node.type), in_context(op.a, lanes_only))};
     case UnaryFn::flushed:
+    case UnaryFn::cut:
       return {fmt::format("{}({})", to_string(op.fn), in_context(op.a, lanes_only))};
     case UnaryFn::bitcast:
       return {fmt::format("bits_as_{}({})", to_string(node.type), in_context(op.a, lanes_only))};

@@ -81,10 +81,10 @@ private:
       return operand(op.a, node_.type, op.a->lanes);
     case UnaryFn::convert: return operand(op.a, op.a->type, node_.lanes);
     case UnaryFn::flushed:
+    case UnaryFn::cut:
       operand(op.a, ElementType::f32, node_.lanes);
       if (node_.type != ElementType::bf16)
-        bad(fmt::format("denormals are taken for 0 on the way to bf16 alone, not to {}",
-                        to_string(node_.type)));
+        bad(fmt::format("it is made for bf16 alone, not for {}", to_string(node_.type)));
       return;
     case UnaryFn::bitcast:
       operand(op.a, op.a->type, node_.lanes);

@@ -280,12 +280,13 @@ size_t ValueParser::primary(LineCursor& line) {
         nodes_[at].told.type = *type;
         return at;
       }
-    if (word == to_string(UnaryFn::flushed)) {
-      node.unary = UnaryFn::flushed;
-      const size_t at = call(line, std::move(node), 1);
-      nodes_[at].told.type = ElementType::bf16;
-      return at;
-    }
+    for (const UnaryFn to_bf16 : {UnaryFn::flushed, UnaryFn::cut})
+      if (word == to_string(to_bf16)) {
+        node.unary = to_bf16;
+        const size_t at = call(line, std::move(node), 1);
+        nodes_[at].told.type = ElementType::bf16;
+        return at;
+      }
     if (word == "max" || word == "min") {
       node.kind = Node::Kind::binary;
       node.binary = word == "max" ? BinaryFn::max : BinaryFn::min;
@@ -363,6 +364,7 @@ Expr ValueParser::build(LineCursor& line, size_t at, const ValueContext& given) 
     switch (node.unary) {
     case UnaryFn::convert:
     case UnaryFn::flushed:
+    case UnaryFn::cut:
     case UnaryFn::bitcast:
       if (!operand(0, {{}, lanes})) return nullptr;
       return make(*node.told.type, operands[0]->lanes, UnaryOp{node.unary, operands[0]});

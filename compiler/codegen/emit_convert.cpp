@@ -172,6 +172,22 @@ llvm::Value* ValueEmitter::flushed_to_bf16(llvm::Value* single) const {
   return f32_to_bf16(b_.CreateBitCast(b_.CreateSelect(is_tiny, sign, bits), single->getType()));
 }
 
+// The upper halves of two registers at a time are one shuffle.
+llvm::Value* ValueEmitter::cut_to_bf16(llvm::Value* single) const {
+  llvm::Type* halves = b_.getInt16Ty();
+  const int32_t lanes = lanes_of(single);
+  if (lanes == 1)
+    return b_.CreateTrunc(b_.CreateLShr(b_.CreateBitCast(single, b_.getInt32Ty()), 16), halves);
+  const auto widest = static_cast<int32_t>(target_.lanes(2));
+  int32_t part = lanes; // of the result
+  while (part > widest && part % 2 == 0) part /= 2;
+  return by_parts({single}, part, [&](const std::vector<llvm::Value*>& v) {
+    llvm::Value* all =
+        b_.CreateBitCast(v[0], llvm::FixedVectorType::get(halves, static_cast<unsigned>(2 * part)));
+    return shuffle(all, all, part, [](int lane) { return 2 * lane + 1; });
+  });
+}
+
 // Of two registers at a time where there are as many: they come out as one, whose halves need not
 // be put together.
 llvm::Value* ValueEmitter::by_bf16_instruction(llvm::Value* single) const {

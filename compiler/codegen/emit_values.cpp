@@ -166,6 +166,7 @@ llvm::Value* ValueEmitter::unary(const ExprNode& node, const UnaryOp& op, llvm::
   case UnaryFn::convert:
     return convert(type, op.a->type, a, is_integer(type) ? range_of(op.a) : RealRange{});
   case UnaryFn::flushed: return flushed_to_bf16(a);
+  case UnaryFn::cut: return cut_to_bf16(a);
   case UnaryFn::bitcast: return b_.CreateBitCast(a, t);
   case UnaryFn::splat: return repeated(a, node.lanes);
   default: break;

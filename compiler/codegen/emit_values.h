@@ -76,6 +76,7 @@ private:
   llvm::Value* has_no_exponent(llvm::Value* bits) const;
   llvm::Value* vector_to_bf16(llvm::Value* single) const;
   llvm::Value* flushed_to_bf16(llvm::Value* single) const;
+  llvm::Value* cut_to_bf16(llvm::Value* single) const;
   llvm::Value* by_bf16_instruction(llvm::Value* single) const;
   llvm::Value* f64_to_odd_f32(llvm::Value* wide) const;
   llvm::Value* i64_to_odd_f64(llvm::Value* integer) const;

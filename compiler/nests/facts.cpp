@@ -46,6 +46,13 @@ int64_t widest_in_registers(const Nest& nest) {
   return bytes;
 }
 
+bool has_narrow_results(const Nest& nest) {
+  const int64_t widest = widest_in_registers(nest);
+  return std::all_of(nest.writes.begin(), nest.writes.end(), [&](const Write& w) {
+    return 2 * size_of(nest.operands[static_cast<size_t>(w.operand)].element) <= widest;
+  });
+}
+
 bool is_of_weight(const Nest& nest) {
   return nest.kind == NestKind::offset || nest.kind == NestKind::filter_transform;
 }

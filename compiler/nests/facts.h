@@ -57,6 +57,8 @@ private:
 
 /// Bytes of the widest element that a register of the nest's tile holds: lanes are counted in it.
 int64_t widest_in_registers(const ir::Nest& nest);
+/// Whether every result has half of the bytes of a value in registers, or fewer.
+bool has_narrow_results(const ir::Nest& nest);
 
 /// Whether a nest is made of a weight alone, and so when that is bound.
 bool is_of_weight(const ir::Nest& nest);

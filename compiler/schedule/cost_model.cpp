@@ -75,13 +75,23 @@ public:
         vector_bytes_(std::max<int64_t>(plan.lanes, 1) * widest_in_registers(nest)),
         rates_(target.rates(vector_bytes_)) {
     cost_.terms.reserve(most_terms);
-    for (const Write& w : nest.writes) {
-      write_operations_ += operations(w.value);
+    int64_t cuts = 0;
+    std::set<const ExprNode*> seen; // what several results have in common is computed once
+    for (const Write& w : nest.writes)
       visit(w.value, [&](const ExprNode& node) {
+        if (!seen.insert(&node).second) return;
+        write_operations_ += operations(node);
         const auto* op = std::get_if<UnaryOp>(&node.is);
         roundings_ += op && op->fn == UnaryFn::flushed;
+        cuts += op && op->fn == UnaryFn::cut;
       });
-    }
+    // A vector of two registers, whose results have half the width: theirs is one.
+    const double registers = std::max(1.0, static_cast<double>(vector_bytes_) /
+                                               static_cast<double>(target.vector_bytes));
+    rates_.fma /= registers, rates_.load /= registers;
+    if (registers > 1) write_operations_ -= cuts * (of_a_rounding - 1); // one shuffle
+    rates_.store /= has_narrow_results(nest) ? std::max(1.0, registers / 2) : registers;
+    instructions_per_cycle_ = rates_.fma;
     if (nest.accumulators.empty())
       for (const Write& w : nest.writes) note_operations(w.value);
     for (const Accumulator& a : nest.accumulators) note_operations(a.update);
@@ -642,7 +652,7 @@ private:
   std::vector<Operation> operations_;     // of the inner step
   std::set<const ExprNode*> only_packed_; // of a packed operand alone, done when packing
   Cost cost_;
-  double instructions_per_cycle_ = rates_.fma;
+  double instructions_per_cycle_ = 1;
   double steps_ = 1;
   double l2_cycles_ = 0, l3_cycles_ = 0; // in which bytes come from there
   double l2_cycles_a_step_ = 0, l3_cycles_a_step_ = 0;

@@ -21,7 +21,9 @@ int64_t operations(const ExprNode& node) {
   if (const auto* op = std::get_if<UnaryOp>(&node.is)) {
     switch (op->fn) {
     case UnaryFn::sqrt: return 16;
-    case UnaryFn::flushed: return of_a_rounding;
+    case UnaryFn::flushed:
+    case UnaryFn::cut: return of_a_rounding; // half a register is not had for less
+    case UnaryFn::bitcast: return 0;         // the register as it is
     case UnaryFn::convert:
       if (node.type == ElementType::bf16) return of_a_rounding; // and more for denormals
       return is_float(node.type) && size_of(op->a->type) < 4 ? 2 : 1;

@@ -144,6 +144,27 @@ Schedule ScheduleBuilder::for_matrices(const MatrixShape& shape, LoopOrder order
   return schedule;
 }
 
+std::optional<Schedule> ScheduleBuilder::with_taps_inside(Schedule schedule) const {
+  std::vector<LoopDirective>& loops = schedule.loops;
+  const LoopDirective last = loops.back();
+  if (last.tile == 0 || nest_.axis(last.axis)->extent.number() <= last.tile) return std::nullopt;
+  const auto taps = std::find_if(loops.begin(), loops.end(), [&](const LoopDirective& loop) {
+    return nest_.axis(loop.axis)->role == AxisRole::tap;
+  });
+  if (taps == loops.end()) return std::nullopt;
+  const auto steps = std::find_if(taps, std::prev(loops.end()), [&](const LoopDirective& loop) {
+    return loop.axis == last.axis;
+  });
+  if (steps != std::prev(loops.end())) {
+    std::rotate(taps, steps, std::next(steps));
+  } else {
+    LoopDirective outer{last.axis};
+    outer.by = last.tile;
+    loops.insert(taps, outer);
+  }
+  return schedule;
+}
+
 void ScheduleBuilder::put_parts_inside(Schedule& schedule) const {
   const LoopDirective& step = schedule.loops.back();
   const auto part =

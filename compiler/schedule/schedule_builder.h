@@ -55,6 +55,9 @@ public:
 
   Schedule for_tile(const TileShape& tile, LoopOrder order) const;
   Schedule for_matrices(const MatrixShape& shape, LoopOrder order) const;
+  /// The same with all taps inside of the steps through the channels, whose image stays in L1 for
+  /// them; null where that is no other order.
+  std::optional<Schedule> with_taps_inside(Schedule schedule) const;
   /// Work items of so many panels of the channels that are made; sums wait between blocks of the
   /// channels that are summed up.
   /// `most_waiting`: bytes of sums that wait at a time, of a few rows of the outermost axis of

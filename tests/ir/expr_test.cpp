@@ -160,6 +160,15 @@ TEST_CASE("on the way to bf16 denormal numbers may be taken for 0 of their sign"
   CHECK(flushed(-inf) == -inf);
   CHECK(flushed(0x1.ffp127) == inf);
   CHECK(std::isnan(flushed(quiet_nan)));
+  const auto cut = [](double x) { return real(cut_bf16(zero(f32)), {x}); };
+  CHECK(cut(1 + 0x1.fep-7) == 1 + 0x1p-7);
+  CHECK(cut(-1 - 0x1.fep-7) == -1 - 0x1p-7);
+  CHECK(cut(0x1.fffffep127) == 0x1.fep127);
+  CHECK(cut(0x1.8p-133) == 0x1p-133); // among denormals too
+  CHECK(std::signbit(cut(-0x1p-134)));
+  CHECK(cut(-0x1p-134) == 0);
+  CHECK(cut(-inf) == -inf);
+  CHECK(std::isnan(cut(quiet_nan)));
 }
 
 TEST_CASE("functions of one argument are rounded to their type") {
@@ -234,6 +243,7 @@ TEST_CASE("expressions print with the parentheses that they need and no others")
   CHECK(text(convert_to(i32, unary(UnaryFn::rint, a))) == "i32(rint(a))");
   CHECK(text(bitcast_to(i32, a)) == "bits_as_i32(a)");
   CHECK(text(flushed_bf16(a)) == "bf16_flushed(a)");
+  CHECK(text(cut_bf16(a)) == "bf16_cut(a)");
   CHECK(text(dot(4, a, b, c)) == "dot4(a, b, c)");
   CHECK(text(position(56 * Affine(Var{0}) + Var{1}, i64)) == "i64[56*h + w]");
   CHECK(text(a + imm(-1.5)) == "a + -1.5");

@@ -171,6 +171,8 @@ TEST_CASE("element types and lanes are consistent") {
         "nest conv: bitcast: f64 has 8 bytes and f32 has 4");
   CHECK(in_update(convert_to(f32, flushed_bf16(n))) ==
         "nest conv: bf16_flushed: an operand is i32 where f32 is needed");
+  CHECK(in_update(convert_to(f32, cut_bf16(n))) ==
+        "nest conv: bf16_cut: an operand is i32 where f32 is needed");
   CHECK(in_update(position(h, f32)) == "nest conv: position: needs an integer type, not f32");
   CHECK(in_update(splat_to(4, x)) == "nest conv: acc is f32, but its value is f32x4\n"
                                      "nest conv: acc: a value of 4 lanes; in a nest there is one");

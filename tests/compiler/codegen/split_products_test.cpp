@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -122,7 +123,7 @@ double bound(const std::string& form, const Numbers& x, const Numbers& w, double
     for (const double number : all) most = std::max(most, std::abs(number));
     return most;
   };
-  const double left_out = form == "bf16x3" ? 0x1.8p-15 : 0x1p-23;
+  const double left_out = form == "bf16x3" ? 0x1.8p-15 : 0x1.01p-23;
   return (left_out + 0x1p-24 * (1.1 * taps + 10)) * magnitude +
          taps * (0x1p-122 + 0x1p-125 * (largest(x) + largest(w)));
 }
@@ -239,6 +240,8 @@ TEST_CASE("sums of numbers of any size are within what is stated") {
              Numbers(taps, 1 + 0x1p-8));
       within("and their like", Numbers(taps, 1 + 0x1p-8 - 0x1p-17),
              Numbers(taps, 1 + 0x1p-8 - 0x1p-17));
+      within("an image whose first digits are cut", Numbers(taps, 1 + 0x1p-7 - 0x1p-15 - 0x1p-16),
+             Numbers(taps, 1 + 0x1p-8 - 0x1p-17));
       // x1 would round to infinity beyond 2^128 - 2^119.
       const double most = std::numeric_limits<float>::max();
       within("the largest number", {most, most, -most}, {0x1p-20, 0x1.8p-40, 0x1.abcdefp-20});
@@ -250,12 +253,14 @@ TEST_CASE("sums of numbers of any size are within what is stated") {
 
 TEST_CASE("what is infinite or no number in a direct sum is so in this one") {
   const double inf = std::numeric_limits<double>::infinity(),
-               nan = std::numeric_limits<double>::quiet_NaN();
+               nan = std::numeric_limits<double>::quiet_NaN(),
+               full = std::bit_cast<double>(~uint64_t{0} >> 1); // a NaN of all bits
   const std::vector<std::pair<Numbers, Numbers>> all = {
       {{inf, 1, 1}, {1, 2, 3}},         {{1, 2, -inf}, {1, 2, 3.5}},  {{1, nan, 2}, {1, 2, 3}},
       {{1, 2, 3}, {inf, 1, 1}},         {{1, 2, 3}, {1, nan, 1}},     {{inf, -inf, 1}, {1, 1, 1}},
       {{inf, 1, 1}, {0, 1, 1}},         {{inf, 1, 1}, {1e-40, 1, 1}}, {{3e38, 3e38, 1}, {2, 2, 1}},
-      {{3e38, 1, 3e38}, {3e38, 1, -1}}, {{0, 1, 1}, {inf, 1, 1}},
+      {{3e38, 1, 3e38}, {3e38, 1, -1}}, {{0, 1, 1}, {inf, 1, 1}},     {{1, full, 2}, {1, 2, 3}},
+      {{1, 2, 3}, {1, full, 1}},        {{1, -full, 2}, {1, 2, 3}},   {{1, 2, 3}, {1, -full, 1}},
   };
   for (const char* form : {"bf16x6", "bf16x3"})
     for (const char* target : {"native", "x86-64-v3"})
@@ -387,4 +392,28 @@ TEST_CASE("a step of a matrix unit loads the parts of an operand where they chan
   CHECK(lines("bf16x6", "+= x_parts_[") == 6);
   CHECK(lines("bf16x6", "= load x_parts[") + lines("bf16x6", "= load w_parts_packed[") == 7);
   CHECK(lines("bf16x3", "= load x_parts[") + lines("bf16x3", "= load w_parts_packed[") == 4);
+}
+
+TEST_CASE(
+    "an image in parts is stored by whole vectors, and comes from L1 for all taps of a step") {
+  const auto loops = [](const char* size) {
+    const ir::Program program = ir::parse(Layer{fmt::format("n=1, h={0}, w={0}, c=256", size),
+                                                "o=256, i=256, h=3, w=3", "{pad = 1}"}
+                                              .text())
+                                    .value();
+    return to_string(
+        compiler::specialise_program(program, request_for_form("bf16x6", "sapphirerapids"))
+            .value()
+            .loops);
+  };
+  // Two vectors of f32 at a time become three of bf16, of 64 bytes each.
+  const std::string text = loops("14");
+  CHECK(text.find("store x_parts[0, 2, h, w, 32*c_v] x32 = bf16_cut(bits_as_f32(bits_as_i32("
+                  "acc[c_v]) & -65536))") != std::string::npos);
+  CHECK(text.find("bf16_flushed") == std::string::npos);
+  // 32 channels of the image at a time, for all nine taps; their weights follow in this order.
+  const size_t channels = text.find("for i_t in 0..8:"),
+               taps = text.find("for kh in 0..3:", channels);
+  CHECK(channels < taps);
+  CHECK(text.find("load w_parts_packed[o_t, i_t, kh, kw, 2, ") != std::string::npos);
 }

@@ -86,7 +86,10 @@ Operations all_operations(ElementType type, int32_t lanes) {
   if (is_float(type)) {
     all.add("sqrt", unary(UnaryFn::sqrt, a));
     all.add("rint", unary(UnaryFn::rint, a));
-    if (type == ElementType::f32) all.add("flushed", convert_to(type, flushed_bf16(a)));
+    if (type == ElementType::f32) {
+      all.add("flushed", convert_to(type, flushed_bf16(a)));
+      all.add("cut", convert_to(type, cut_bf16(a)));
+    }
     return all;
   }
   for (const BinaryFn fn : on_integers)
