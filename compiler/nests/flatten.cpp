@@ -233,38 +233,29 @@ Expected<Nest> flatten(const Nest& nest, const std::vector<std::string>& axes) {
 std::vector<std::vector<std::string>> flattenable(const Nest& nest) {
   std::vector<std::vector<std::string>> groups;
   if (nest.writes.empty()) return groups;
-  std::vector<std::string> group; // grows along the dimensions of the write
+  std::vector<std::string> group; // grows along the dimensions of the write, or the sum
   const auto close = [&] {
     if (group.size() > 1) groups.push_back(group);
     group.clear();
   };
-  for (const Subscript& subscript : nest.writes.front().index) {
-    const NestAxis* axis = lone_parallel_axis(nest, subscript);
-    if (!axis) {
-      close();
-      continue;
-    }
-    const std::string& name = nest.vars[static_cast<size_t>(axis->var.id)];
+  const auto grow = [&](const NestAxis& axis) {
+    const std::string& name = nest.vars[static_cast<size_t>(axis.var.id)];
     group.push_back(name);
-    if (group.size() > 1 && !flatten(nest, group)) {
-      group.pop_back();
+    if (group.size() == 1 || flatten(nest, group)) return;
+    group.pop_back();
+    close();
+    group.push_back(name);
+  };
+  for (const Subscript& subscript : nest.writes.front().index)
+    if (const NestAxis* axis = lone_parallel_axis(nest, subscript))
+      grow(*axis);
+    else
       close();
-      group.push_back(name);
-    }
-  }
   close();
   // What windows are summed up over, where nothing but the image moves with it.
   if (weight_of(nest) >= 0) return groups;
-  for (const NestAxis& axis : nest.axes) {
-    if (!axis.reduction) continue;
-    const std::string& name = nest.vars[static_cast<size_t>(axis.var.id)];
-    group.push_back(name);
-    if (group.size() > 1 && !flatten(nest, group)) {
-      group.pop_back();
-      close();
-      group.push_back(name);
-    }
-  }
+  for (const NestAxis& axis : nest.axes)
+    if (axis.reduction) grow(axis);
   close();
   return groups;
 }

@@ -416,4 +416,9 @@ TEST_CASE(
                taps = text.find("for kh in 0..3:", channels);
   CHECK(channels < taps);
   CHECK(text.find("load w_parts_packed[o_t, i_t, kh, kw, 2, ") != std::string::npos);
+  // 32 lines of each part are asked for by 7 tiles, 5 by each, and once, though one is taken twice.
+  int asked = 0;
+  for (size_t at = 0; (at = text.find("prefetch w_parts_packed", at)) != std::string::npos; ++at)
+    ++asked;
+  CHECK(asked == 3 * 5);
 }
