@@ -6,17 +6,19 @@
 #include "compiler/nests/parts.h"
 #include "compiler/nests/strides.h"
 #include "compiler/schedule/footprint.h"
+#include "compiler/schedule/matrix_cost.h"
 #include "compiler/schedule/operations.h"
-#include "ir/loops.h"
-#include "ir/short_list.h"
+#include "compiler/schedule/tile_sizes.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
-#include <initializer_list>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <set>
+#include <span>
 
 namespace volute::compiler {
 
@@ -41,32 +43,13 @@ constexpr double transposing = 1.0;      // of its shuffles, what is not hidden
 constexpr double reorder_window = 512.0; // instructions that run ahead of one that waits
 constexpr double not_hidden = 0.06;      // of the term that comes next to the worst
 constexpr double lane_store = 4.0;
-constexpr double tile_reread = 35.0; // by vectors, of a matrix unit's registers just stored
-constexpr double tile_latency = 116; // of a load, a product, a store and a vector's load of it
-// Instructions behind the products of a step that leave the next to begin beside them: they wait
-// for the vectors' ports where the unit's wait to be seen. All of the unit's time is hidden behind
-// few, none behind many; measured with 4 to 32 rows of 2 vectors.
-constexpr double least_amid = 40, most_amid = 320;
-// Into those, whose lines all are asked for at once.
-constexpr double tile_l2_bytes_per_cycle = 44.0;
-// Of an image whose rows lie so many lines apart: the lines that could have come meanwhile from one
-// piece of memory, by way of L1 and past it. Measured with 1x1 convolutions of 1,024 bytes a pixel
-// in all orders of their loops, and 3x3 of 256 bytes.
-constexpr int64_t lines_apart = 2;
-constexpr double rows_apart = 1.5, rows_apart_past_l1 = 2.3;
-constexpr double least_product_cycles = 3.0; // of a product after one with the same weight
-constexpr double evicted_load = 3.0;         // of a line that is met again, from L2
+constexpr double evicted_load = 3.0; // of a line that is met again, from L2
 constexpr double l2_bytes_per_cycle = 32.0;
 constexpr double waited_for = 0.2;     // of the cycles in which bytes come from L3, however few
 constexpr double most_streams = 10;    // that prefetchers follow: of more rows, each waits as often
 constexpr double brought_beside = 0.5; // of the lines behind pieces of rows
 constexpr double usable = 0.9;         // of a cache, by one kernel's operands
 constexpr size_t most_terms = 16;      // that a cost has, about
-
-struct TileSizes { // one kind of tile: whole, or the last one of an axis
-  double tiles = 1;
-  ShortList<int64_t, 4> registers; // along each register axis
-};
 
 class Model {
 public:
@@ -75,6 +58,7 @@ public:
         vector_bytes_(std::max<int64_t>(plan.lanes, 1) * widest_in_registers(nest)),
         rates_(target.rates(vector_bytes_)) {
     cost_.terms.reserve(most_terms);
+    if (plan.matrix) matrix_.emplace(nest, plan, target);
     int64_t cuts = 0;
     std::set<const ExprNode*> seen; // what several results have in common is computed once
     for (const Write& w : nest.writes)
@@ -121,7 +105,7 @@ public:
     for (const NestAxis& axis : nest_.axes)
       if (!axis.reduction && !in_tile(axis.var))
         tiles_elsewhere *= static_cast<double>(axis.extent.number());
-    const std::vector<TileSizes> sizes = tile_sizes();
+    const std::vector<TileSizes> sizes = tile_sizes(nest_, plan_);
     double all_steps = 0;
     for (const TileSizes& size : sizes) all_steps += tiles_elsewhere * size.tiles * steps_;
     const Footprint footprint(nest_, plan_, target_);
@@ -130,8 +114,8 @@ public:
     const bool in_l2 = footprint.bytes(0) <= static_cast<double>(room(target_.l2_bytes));
     std::vector<Footprint::Traffic> near, far; // from L2 and from L3, of each operand
     if (!in_l1) {
-      near = plan_.matrix ? near_matrices(footprint)
-                          : footprint.traffic_of_each(room(target_.l1_bytes));
+      const int64_t l1 = room(target_.l1_bytes);
+      near = matrix_ ? matrix_->from_l2(footprint, l1) : footprint.traffic_of_each(l1);
       l2_cycles_ = Footprint::sum(near).bytes / l2_bytes_per_cycle;
     }
     if (!in_l2) {
@@ -142,7 +126,7 @@ public:
     l2_cycles_a_step_ = l2_cycles_ / all_steps;
     l3_cycles_a_step_ = l3_cycles_ / all_steps;
     for (const TileSizes& size : sizes) add_tiles(size, tiles_elsewhere * size.tiles);
-    if (plan_.matrix) add("tiles", target_.tile_configure_cycles + tile_latency);
+    if (matrix_) add("tiles", matrix_->start_cycles());
     add("borders", border_cycles());
     add("sums", partial_sum_cycles());
     add("waited", waited_for * l3_cycles_ * std::max(1.0, rows_at_a_time() / rows_foreseen()));
@@ -169,22 +153,6 @@ public:
 private:
   static int64_t room(int64_t bytes) {
     return static_cast<int64_t>(usable * static_cast<double>(bytes));
-  }
-
-  /// Rows of an image that lie apart come from L2 more slowly than the same lines in one piece.
-  std::vector<Footprint::Traffic> near_matrices(const Footprint& footprint) const {
-    const Bypass bypass = plan_.matrix->bypass;
-    std::vector<Footprint::Traffic> near =
-        footprint.traffic_of_each(room(target_.l1_bytes), bypass);
-    const Var rows = plan_.tile[plan_.matrix->rows].axis;
-    const int32_t image = std::get<Read>(plan_.instruction.dot->image->is).operand;
-    for (size_t i = 0; i < plan_.reads.size(); ++i) {
-      const PlannedRead& read = plan_.reads[i];
-      if (read.read.operand == image &&
-          std::abs(stride(read, rows)) * element_bytes(image) >= lines_apart * target_.line_bytes)
-        near[i].bytes *= bypass.image ? rows_apart_past_l1 : rows_apart;
-    }
-    return near;
   }
 
   void add(std::string_view name, double cycles) {
@@ -246,47 +214,11 @@ private:
     return PlannedRead::Sliding::none;
   }
 
-  double registers_along(uint32_t moves, const TileSizes& size) const {
-    double count = 1;
-    for (size_t i = 0; i < plan_.tile.size(); ++i)
-      if (moves >> i & 1) count *= static_cast<double>(size.registers[i]);
-    return count;
-  }
-
-  /// Whole tiles and last tiles of every register axis, combined.
-  std::vector<TileSizes> tile_sizes() const {
-    std::vector<TileSizes> sizes = {{}};
-    for (const PlanTile& t : plan_.tile) {
-      // Lanes of a sum take one register, and their vectors are steps.
-      const int64_t extent =
-          plan_.across && t.lanes ? t.size : nest_.axis_of(t.axis).extent.number();
-      const int64_t lanes = t.each();
-      std::vector<TileSizes> next;
-      for (const TileSizes& size : sizes) {
-        const auto add = [&](int64_t count, int64_t elements) {
-          if (count == 0 || elements == 0) return;
-          TileSizes more = size;
-          more.tiles *= static_cast<double>(count);
-          more.registers.push_back(ceil_div(elements, lanes));
-          next.push_back(more);
-        };
-        add(extent / t.size, t.size);
-        add(1, extent % t.size);
-      }
-      sizes = std::move(next);
-    }
-    return sizes;
-  }
-
   bool in_tile(Var axis) const {
     return std::any_of(plan_.tile.begin(), plan_.tile.end(),
                        [&](const PlanTile& t) { return t.axis == axis; });
   }
   bool is_vector(Var axis) const { return plan_.vector && plan_.tile[*plan_.vector].axis == axis; }
-
-  double registers_of(const PlannedRead& read, const TileSizes& size) const {
-    return registers_along(read.moves, size);
-  }
 
   /// Of a dot product: whether the last group has fewer elements where it lies.
   bool has_partial_group(const PlannedRead& read) const {
@@ -307,82 +239,14 @@ private:
     return static_cast<double>(plan_.slide->rows(size.registers[plan_.slide->tile]));
   }
 
-  /// Of so many rows, where a whole tile takes `all`.
-  static double of_rows(double all, int64_t rows) {
-    return all * static_cast<double>(rows) / static_cast<double>(most_tile_rows);
-  }
-  /// Of all products of a step. The unit takes a weight in row by row, as many as there are steps
-  /// of the sum, and has done so for the next by the end of a product; further products with the
-  /// same weight take as long as their images have rows. Measured on Emerald Rapids with 4 to 16
-  /// rows.
-  double product_cycles(double products, double weights) const {
-    const double image = std::max(of_rows(target_.tile_cycles, plan_.tile[plan_.matrix->rows].rows),
-                                  least_product_cycles);
-    const double weight = std::max(of_rows(target_.tile_cycles, plan_.instruction.steps), image);
-    const bool by_weight = plan_.matrix->holds_images || weights == 1; // those of one in a row
-    const double changes = by_weight ? weights : products;
-    return std::max(changes * weight + (products - changes) * image,
-                    products * target_.least_tile_cycles);
-  }
-
-  /// The same of products of matrices: loads are done beside them.
-  double matrix_step_cycles(const TileSizes& size, double steps) {
-    const int32_t weight = read_in_part(plan_.instruction.dot->weight).operand;
-    double products = 1, loads = 0, weights = 1;
-    for (const int64_t r : size.registers) products *= static_cast<double>(r);
-    for (const PlannedRead& read : plan_.reads) {
-      const bool is_weight = read.read.operand == weight;
-      double count = registers_of(read, size);
-      if (is_weight) weights = count;
-      if (!is_weight && !plan_.matrix->holds_images)
-        count = products / static_cast<double>(size.registers[*plan_.vector]);
-      loads += count * of_rows(target_.tile_load_cycles, is_weight
-                                                             ? plan_.instruction.steps
-                                                             : plan_.tile[plan_.matrix->rows].rows);
-    }
-    // A line at a time comes into L1, from wherever it comes.
-    const double l2 = l2_cycles_a_step_ * l2_bytes_per_cycle / tile_l2_bytes_per_cycle;
-    const double l3_bytes = l3_cycles_a_step_ * target_.l3_bytes_per_cycle;
-    return worst_of(
-        {{"products", product_cycles(products, weights)},
-         {"loads", loads},
-         {"L2", l2},
-         {"L3", l3_cycles_a_step_ + std::max(0.0, l2 - l3_bytes / tile_l2_bytes_per_cycle)}},
-        steps);
-  }
-
-  /// A tile's sums by way of memory, and then vectors of them: amid the products of the next tile,
-  /// where there is one in the same loop, which take so many cycles.
-  double matrix_end_cycles(const TileSizes& size, double products) const {
-    double registers = 1;
-    for (const int64_t r : size.registers) registers *= static_cast<double>(r);
-    const int64_t rows = plan_.tile[plan_.matrix->rows].rows;
-    const double vectors = registers * static_cast<double>(rows);
-    const bool by_two = plan_.matrix->finished_lanes > plan_.lanes;
-    const int64_t operations =
-        write_operations_ + 1 - (by_two ? roundings_ * of_a_rounding / 2 : 0);
-    double each = static_cast<double>(operations) / rates_.fma; // loads and stores are beside it
-    if (plan_.store.kind == PlannedStore::Kind::lanes)
-      each += static_cast<double>(lanes_) * lane_store;
-    if (plan_.store.kind == PlannedStore::Kind::transposed)
-      each += std::log2(static_cast<double>(lanes_)) * transposing;
-    const double ends = vectors * each;
-    const double stores = registers * of_rows(target_.tile_store_cycles, rows);
-    const auto steps = static_cast<double>(plan_.matrix->overlapped_steps);
-    if (steps == 0) return stores + ends + tile_reread;
-    const double apart = 1 / static_cast<double>(plan_.loops[plan_.first_tap() - 1].trips());
-    const double amid = std::ceil(vectors / steps) * static_cast<double>(operations);
-    const double hidden = std::clamp((most_amid - amid) / (most_amid - least_amid), 0.0, 1.0);
-    return stores + apart * tile_reread + ends -
-           (1 - apart) * hidden * std::min(ends, products + stores);
-  }
-
   /// Cycles of one step of one tile; its terms are added for `steps` of them.
   double step_cycles(const TileSizes& size, double steps) {
-    if (plan_.matrix) return matrix_step_cycles(size, steps);
+    if (matrix_)
+      return worst_of(
+          matrix_->step(size, l2_cycles_a_step_ * l2_bytes_per_cycle, l3_cycles_a_step_), steps);
     double loads = 0, extra = 0;
     for (const PlannedRead& read : plan_.reads) {
-      const double count = registers_of(read, size) * times_a_step(read, size);
+      const double count = size.registers_along(read.moves) * times_a_step(read, size);
       switch (read.arrival) {
       case Arrival::broadcast:
       case Arrival::loaded:
@@ -403,7 +267,7 @@ private:
     }
     double arithmetic = 0, chain = 0;
     for (const auto& [moves, count, sliding] : operations_) {
-      double times = registers_along(moves, size) * static_cast<double>(taps_);
+      double times = size.registers_along(moves) * static_cast<double>(taps_);
       if (sliding == PlannedRead::Sliding::rows) // once for each, whatever it meets
         times *= static_cast<double>(plan_.slide->rows(size.registers[plan_.slide->tile])) /
                  static_cast<double>(taps_ * size.registers[plan_.slide->tile]);
@@ -414,17 +278,18 @@ private:
     // Tiles whose sums are short wait beside each other.
     const double instructions = (arithmetic + loads) * steps_;
     chain /= std::max(1.0, reorder_window / std::max(1.0, instructions));
-    return worst_of({{"FMA", arithmetic / instructions_per_cycle_ + extra},
-                     {"loads", loads / rates_.load},
-                     {"latency", chain},
-                     {"L2", l2_cycles_a_step_},
-                     {"L3", l3_cycles_a_step_},
-                     {"issue", (arithmetic + loads + extra + 3) / issue_width}},
-                    steps);
+    return worst_of(
+        std::array<CostTerm, 6>{{{"FMA", arithmetic / instructions_per_cycle_ + extra},
+                                 {"loads", loads / rates_.load},
+                                 {"latency", chain},
+                                 {"L2", l2_cycles_a_step_},
+                                 {"L3", l3_cycles_a_step_},
+                                 {"issue", (arithmetic + loads + extra + 3) / issue_width}}},
+        steps);
   }
 
   /// What is done beside each other takes as long as the longest, and a little more.
-  double worst_of(std::initializer_list<CostTerm> terms, double steps) {
+  double worst_of(std::span<const CostTerm> terms, double steps) {
     const auto worst =
         std::max_element(terms.begin(), terms.end(),
                          [](const CostTerm& a, const CostTerm& b) { return a.cycles < b.cycles; });
@@ -467,15 +332,15 @@ private:
   }
 
   void add_tiles(const TileSizes& size, double tiles) {
-    double all = 1;
-    for (int64_t r : size.registers) all *= static_cast<double>(r);
+    const double all = size.all();
     const double steps = steps_ * step_cycles(size, tiles * steps_);
     cost_.cycles += tiles * steps;
     double ends = tile_overhead;
-    if (plan_.matrix) {
+    if (matrix_) {
       add("loops", tiles * loops_cycles());
       add("tiles", tiles * ends);
-      return add("stores", tiles * matrix_end_cycles(size, steps));
+      const VectorEnd end = {write_operations_, roundings_, rates_.fma, placing_cycles()};
+      return add("stores", tiles * matrix_->end_cycles(size, steps, end));
     }
     if (!nest_.accumulators.empty()) {
       ends += all; // initial values
@@ -577,14 +442,21 @@ private:
     return 2 * (std::log2(static_cast<double>(lanes_)) + rows) * share;
   }
 
+  /// Of a vector whose lanes do not go beside each other, besides its store.
+  double placing_cycles() const {
+    if (plan_.store.kind == PlannedStore::Kind::lanes)
+      return static_cast<double>(lanes_) * lane_store;
+    if (plan_.store.kind == PlannedStore::Kind::transposed) // log2(lanes) shuffles a row
+      return std::log2(static_cast<double>(lanes_)) * transposing;
+    return 0;
+  }
+
   double store_cycles(const TileSizes& size, double all) const {
     if (plan_.store.kind == PlannedStore::Kind::vectors) return all / rates_.store;
-    if (plan_.store.kind == PlannedStore::Kind::lanes)
-      return all * static_cast<double>(lanes_) * lane_store;
-    // Transposed: log2(lanes) shuffles a row, then rows of the unrolled axis.
+    if (plan_.store.kind == PlannedStore::Kind::lanes) return all * placing_cycles();
+    // Transposed: rows of the unrolled axis.
     if (plan_.across) return stored_registers(size, all) * (sum_of_lanes(size) + 1 / rates_.store);
-    return stored_registers(size, all) *
-           (std::log2(static_cast<double>(lanes_)) * transposing + 1 / rates_.store);
+    return stored_registers(size, all) * (placing_cycles() + 1 / rates_.store);
   }
 
   bool asked_for(const PlannedRead& read) const {
@@ -649,6 +521,7 @@ private:
     int64_t count = 1;
     PlannedRead::Sliding sliding = PlannedRead::Sliding::none;
   };
+  std::optional<MatrixCost> matrix_;      // where the plan is one of products of matrices
   std::vector<Operation> operations_;     // of the inner step
   std::set<const ExprNode*> only_packed_; // of a packed operand alone, done when packing
   Cost cost_;
