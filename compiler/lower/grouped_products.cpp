@@ -168,21 +168,22 @@ Lowering::Memory stage_rows(const Problem& problem) {
   std::vector<int64_t> extents;
   std::vector<ir::Dim> dims = to.lowering.dims(problem.x);
   ir::Index read, written;
-  const auto along = [&](Axis axis, int64_t extent, int64_t before, int64_t of_image) {
-    const Affine at = to.parallel(axis, extent);
-    extents.push_back(extent);
+  const auto along = [&](Axis axis, const Frame& frame, int64_t of_image) {
+    const Affine at = to.parallel(axis, frame.extent), in_image = at * frame.step - frame.before;
+    extents.push_back(frame.extent);
     written.emplace_back(at);
-    read.emplace_back(at - before);
-    to.constrain(at - before, of_image);
+    read.emplace_back(in_image);
+    to.constrain(in_image, of_image);
   };
-  along(Axis::n, problem.x_type.size(Axis::n), 0, problem.x_type.size(Axis::n));
+  along(Axis::n, {0, problem.x_type.size(Axis::n)}, problem.x_type.size(Axis::n));
   for (size_t i = 0; i + 1 < problem.axes.size(); ++i)
-    along(problem.axes[i], frames[i].extent, frames[i].before, problem.windows[i].input);
+    along(problem.axes[i], frames[i], problem.windows[i].input);
   extents.push_back(1); // group
   written.emplace_back(0);
   const int64_t behind = problem.joined_taps() - problem.row_taps();
-  along(problem.axes.back(), (frames.back().extent + behind) * problem.inputs,
-        frames.back().before * problem.inputs, problem.windows.back().input * problem.inputs);
+  along(problem.axes.back(),
+        {frames.back().before * problem.inputs, (frames.back().extent + behind) * problem.inputs},
+        problem.windows.back().input * problem.inputs);
   dims.pop_back();
   dims.back() = {problem.windows.back().input * problem.inputs, 1};
   accumulate_image(to, problem, to.read(spoken(image), to.lowering.buffer(problem.x), dims, read));
@@ -229,7 +230,7 @@ Lowering::Memory stage(const Problem& problem) {
       continue;
     }
     const Affine at = to.parallel(problem.axes[i], extents.back());
-    input[problem.axes[i]] = at - frames[i].before;
+    input[problem.axes[i]] = at * frames[i].step - frames[i].before;
     written.emplace_back(at);
   }
   const Boundaries cuts = boundaries(problem.x_type, Axis::c);

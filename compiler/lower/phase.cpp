@@ -46,6 +46,10 @@ std::vector<Frame> whole_frames(const GroupLowering& group) {
       first = ir::ceil_div(w.pad_begin - (w.span() - 1), w.stride);
       last = -ir::ceil_div(-(w.output - 1 + w.pad_begin), w.stride);
     }
+    if (!is_transposed(group) && w.kernel == 1 && w.stride > 1) {
+      frames.push_back({w.pad_begin, w.output, w.stride});
+      continue;
+    }
     const int64_t before = std::max<int64_t>(-first, 0);
     frames.push_back({before, std::max(before + last + 1, before + 1)});
   }
@@ -87,6 +91,7 @@ void PhaseAxes::add_taps(NestBuilder& to, const std::vector<Frame>& frames, Coor
     const Affine k = add_tap(to, i, tap);
     input[axes_[i]] = turns_[i] * phase.step + residues_[i] * phase.along.shift + phase.shift -
                       k * phase.spacing + frames[i].before;
+    if (frames[i].step > 1) input[axes_[i]] = turns_[i]; // a place for each result
     to.constrain(input[axes_[i]], frames[i].extent);
   }
 }

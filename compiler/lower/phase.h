@@ -36,14 +36,15 @@ Phase phase_of(const ir::Window& window);
 /// The windows of a group that begins with a convolution or a transposed one.
 std::vector<ir::Window> windows_of(const GroupLowering& group);
 
-/// Of an axis of space of the image, what there is where taps are added up: with so much in front
-/// of it, and so much in all.
+/// Of an axis of space of the image, what there is where taps are added up: place p is the image's
+/// p * step - before. So much lies in front of the image, then, and there are so many places.
 struct Frame {
-  int64_t before = 0, extent = 0;
+  int64_t before = 0, extent = 0, step = 1;
 };
 /// The image as it is; taps that lie outside of it are left out.
 std::vector<Frame> bare_frames(const GroupLowering& group);
-/// With all that some tap reads.
+/// With all that some tap reads, and of a kernel of one tap no more than that: every second row,
+/// say.
 std::vector<Frame> whole_frames(const GroupLowering& group);
 
 /// The axes of a nest over the results of a phase of each axis of space.

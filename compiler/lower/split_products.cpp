@@ -127,21 +127,20 @@ Lowering::Memory split_image(const GroupLowering& group, Split split) {
   Coordinates input;
   ir::Index index;
   std::vector<int64_t> extents;
-  const auto along = [&](Axis axis, int64_t extent, int64_t before, int64_t of_image) {
-    const Affine at = to.parallel(axis, extent);
+  const auto along = [&](Axis axis, const Frame& frame, int64_t of_image) {
+    const Affine at = to.parallel(axis, frame.extent);
     index.emplace_back(at);
-    extents.push_back(extent);
-    input[axis] = at - before;
+    extents.push_back(frame.extent);
+    input[axis] = at * frame.step - frame.before;
     to.constrain(input[axis], of_image);
   };
   const std::vector<Frame> framed =
       group.lowering.options.has_matrix_unit ? whole_frames(group) : bare_frames(group);
   const std::vector<Axis> axes = type.spatial_axes();
-  along(Axis::n, type.size(Axis::n), 0, type.size(Axis::n));
-  for (size_t i = 0; i < axes.size(); ++i)
-    along(axes[i], framed[i].extent, framed[i].before, type.size(axes[i]));
+  along(Axis::n, {0, type.size(Axis::n)}, type.size(Axis::n));
+  for (size_t i = 0; i < axes.size(); ++i) along(axes[i], framed[i], type.size(axes[i]));
   const int64_t channels = type.size(Axis::c);
-  along(Axis::c, whole_channels(group, channels), 0, channels);
+  along(Axis::c, {0, whole_channels(group, channels)}, channels);
   // A sum of one element, so that it may lie in registers along one axis and go along another; what
   // is outside the image is 0.
   const Expr element = computed(to.read(x, input));

@@ -153,6 +153,11 @@ TEST_CASE("the form for a matrix unit computes every convolution that it takes")
       {"u8", "i8", "n=1, h=9, w=9, c=32", "o=32, i=32, h=3, w=3", "pad = 1"},
       {"i8", "u8", "n=1, c=20, h=7, w=11", "o=18, i=20, h=3, w=3",
        "pad = 1, x_zero_point = 3, w_zero_point = 5"},
+      // A kernel of one tap, channels apart: every second place is copied, and those beyond.
+      {"bf16", "bf16", "n=1, c=34, h=9, w=33", "o=18, i=34, h=1, w=1", "stride = 2"},
+      {"i8", "i8", "n=2, c=20, h=7, w=34", "o=18, i=20, h=1, w=1",
+       "stride = [3, 2], pad = [2, 0], x_zero_point = -4"},
+      {"u8", "i8", "n=1, h=9, w=40, c=3", "o=16, i=3, h=1, w=7", "stride = 2, pad = [0, 3]"},
       {"u8", "u8", "n=1, h=9, w=19, c=70", "o=24, i=70, h=1, w=1", "x_zero_point = 7",
        "%y = requantize %0 {scale = 0.01, zero_point = 3} : u8[n=1, h=9, w=19, c=24]"},
   };

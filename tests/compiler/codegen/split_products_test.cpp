@@ -152,6 +152,10 @@ TEST_CASE("convolutions of every kind, in both layouts") {
       {"n=3, w=20, c=5", "o=6, i=5, w=4", "{pad = 2}"},
       {"n=1, c=4, d=4, h=5, w=6", "o=3, i=4, d=2, h=3, w=3", "{pad = 1}"},
       {"n=1, h=4, w=5, c=40", "o=33, i=40, h=1, w=1"},
+      // Of a kernel of one tap, every second or third place and no others are split.
+      {"n=2, h=9, w=8, c=40", "o=5, i=40, h=1, w=1", "{stride = 2}"},
+      {"n=1, c=6, h=7, w=11", "o=5, i=6, h=1, w=1", "{stride = [3, 2], pad = [1, 0]}"},
+      {"n=1, h=9, w=10, c=4", "o=5, i=4, h=1, w=3", "{stride = 2, pad = [(0, 2), (1, 1)]}"},
       {"n=1, h=5, w=5, c=6", "h=3, w=3, i=6, o=9", "{pad = same}"},
       {"n=1, h=5, w=6, c=6", "i=6, o=5, h=4, w=4", "{stride = 2, pad = 1}", "conv_transpose"},
       {"n=1, c=4, h=4, w=5", "i=4, o=3, h=3, w=3", "{stride = 3, pad = 1}", "conv_transpose"},
@@ -421,4 +425,20 @@ TEST_CASE(
   for (size_t at = 0; (at = text.find("prefetch w_parts_packed", at)) != std::string::npos; ++at)
     ++asked;
   CHECK(asked == 3 * 5);
+}
+
+TEST_CASE("of an image that is read at every second place no others are split") {
+  const auto elements = [](const std::string& attributes) {
+    const Layer layer{"n=1, h=16, w=16, c=32", "o=16, i=32, h=1, w=1", attributes};
+    const ir::Program program = ir::parse(layer.text()).value();
+    const compiler::Compiled compiled =
+        compiler::compile(program, request_for_form("bf16x6", "sapphirerapids")).value();
+    int64_t points = 0;
+    for (const ir::Nest& nest : compiled.stages.nests.nests)
+      if (nest.name == "split_x") points = nest.points();
+    return points;
+  };
+  CHECK(elements("{}") == 16 * 16 * 32);
+  CHECK(elements("{stride = 2}") == 8 * 8 * 32);
+  CHECK(elements("{stride = [1, 4]}") == 16 * 4 * 32);
 }
