@@ -192,6 +192,16 @@ private:
     return nests;
   }
 
+  /// The same with every stage before what reads it, and none amid products; nothing where it is
+  /// so.
+  static std::optional<Schedules> without_overlap(Schedules schedules) {
+    bool found = false;
+    for (auto& [name, schedule] : schedules)
+      for (compiler::ComputeDirective& compute : schedule.compute)
+        found |= std::exchange(compute.overlaps, false);
+    return found ? std::optional(std::move(schedules)) : std::nullopt;
+  }
+
   /// The model's best few for one nest, the others as they are.
   void try_nest(Contestant& best, const std::string& name) {
     const auto nest = std::find_if(best.report.nests.begin(), best.report.nests.end(),
@@ -203,6 +213,8 @@ private:
     const std::vector<compiler::Candidate>& candidates = candidates_[name];
     std::vector<Contestant> field = {best};
     std::vector<std::string> names = {""};
+    const std::optional<Schedules> without = without_overlap(best.schedules);
+    if (without) enter_field(field, names, "apart", compiler::to_string(*without));
     for (const compiler::Candidate& candidate : candidates) {
       if (static_cast<int>(field.size()) > options_.most_candidates ||
           candidate.cycles > most_cycles * candidates.front().cycles)
@@ -216,6 +228,10 @@ private:
       changed[name] = schedule;
       enter_field(field, names, fmt::format("{}: {}", name, candidate.schedule),
                   compiler::to_string(changed));
+      // Few go together with a stage amid products; after it each may be.
+      if (const std::optional<Schedules> apart = without_overlap(changed))
+        enter_field(field, names, fmt::format("{}: {}, apart", name, candidate.schedule),
+                    compiler::to_string(*apart));
     }
     // What has no time of its own yet may have candidates in the runs to come.
     for (const Contestant& c : field)

@@ -18,6 +18,7 @@
 #include "compiler/rewrites/fold_tables.h"
 #include "compiler/rewrites/form.h"
 #include "compiler/rewrites/sources.h"
+#include "compiler/schedule/overlap.h"
 #include "compiler/schedule/plan.h"
 #include "compiler/schedule/sum_order.h"
 #include "compiler/within_budget.h"
@@ -226,6 +227,38 @@ Expected<Stages> into_schedules(Stages s, Request request) {
   return s;
 }
 
+/// Stages that are chosen, in nests that multiply matrices, or whose own schedules say so.
+Expected<Stages> with_overlaps(Stages s, Request) {
+  s.unchanged = true;
+  for (size_t n = 1; n < s.pieces.nests.size(); ++n) {
+    const Nest &stage = s.pieces.nests[n - 1], &consumer = s.pieces.nests[n];
+    Schedule& of_consumer = s.schedules.at(consumer.name);
+    if (of_consumer.compute.size() != 1 || of_consumer.compute.front().nest != stage.name) continue;
+    if (!s.asked.is_chosen(stage.name)) continue;
+    if (!of_consumer.compute.front().overlaps && !s.asked.is_chosen(consumer.name)) continue;
+    if (s.asked.is_chosen(consumer.name)) {
+      std::optional<Overlapping> both =
+          overlapping(stage, s.why.at(stage.name), consumer, s.why.at(consumer.name));
+      if (!both) continue;
+      both->consumer.compute = of_consumer.compute;
+      s.schedules.at(stage.name) = std::move(both->stage);
+      of_consumer = std::move(both->consumer);
+    } else {
+      Schedule& of_stage = s.schedules.at(stage.name);
+      std::optional<Schedule> plain = overlapping_stage(stage, of_stage, consumer, of_consumer);
+      if (!plain) continue;
+      of_stage = std::move(*plain);
+    }
+    s.unchanged = false;
+    of_consumer.compute.front().overlaps = true;
+    s.why.at(stage.name).why = {fmt::format(
+        "plain loops: each row is made amid the products of {} for the row before, which a matrix "
+        "unit computes meanwhile",
+        consumer.name)};
+  }
+  return s;
+}
+
 /// Those of all pieces together, so that a schedule's faults are all told at once.
 void add(Failure& refused, const std::vector<Diagnostic>& faults) {
   refused.diagnostics.insert(refused.diagnostics.end(), faults.begin(), faults.end());
@@ -303,7 +336,33 @@ Expected<Stages> into_steps(Stages s, Request) {
   s.unchanged = std::none_of(s.pieces.nests.begin(), s.pieces.nests.end(),
                              [](const Nest& piece) { return piece.placement.has_value(); });
   if (s.unchanged) return s;
-  Steps merged = merge_placed({std::move(s.loops), std::move(s.packings)}, s.pieces);
+  const auto directive = [&](const Nest& nest) -> ComputeDirective* {
+    for (Schedule* schedule : {&s.schedules.at(nest.name), &s.plans.at(nest.name).schedule})
+      for (ComputeDirective& compute : schedule->compute)
+        if (compute.overlaps) return &compute;
+    return nullptr;
+  };
+  Failure refused;
+  const auto is_asked = [&](const Nest& nest) { return directive(nest) != nullptr; };
+  const auto refuse = [&](const Nest& nest, const std::string& misfit) {
+    const ComputeDirective asked = *directive(nest);
+    const std::string text =
+        fmt::format("compute {} at {} by {} overlap: {}", asked.nest, asked.axis, asked.by, misfit);
+    if (!s.asked.is_chosen(nest.name))
+      add(refused,
+          fail(Diagnostic{asked.at, "schedule", fmt::format("nest {}: {}", nest.name, text),
+                          "leave out `overlap`"})
+              .diagnostics);
+    // Nobody asked for what was chosen: one nest after the other, and the report says so.
+    while (ComputeDirective* compute = directive(nest)) compute->overlaps = false;
+    for (NestReport& report : s.report.nests) {
+      if (report.name == nest.name) report.schedule = to_string(s.plans.at(nest.name).schedule);
+      if (report.name == asked.nest) report.why = {text};
+    }
+  };
+  Steps merged =
+      merge_placed({std::move(s.loops), std::move(s.packings)}, s.pieces, {is_asked, refuse});
+  if (!refused.diagnostics.empty()) return refused;
   s.loops = std::move(merged.loops);
   s.packings = std::move(merged.packings);
   return s;
@@ -364,6 +423,8 @@ constexpr Pass passes[] = {
      "sums of a deterministic kernel get the one order that it adds up in: taps, then channels", with_ordered_sums},
     {"choose", "pieces", schedule_level,
      "each nest gets the schedule that was asked for, or the cheapest by the model", into_schedules},
+    {"overlap", "schedules", schedule_level,
+     "a stage's rows are made amid the products of the row before, where a matrix unit has some", with_overlaps},
     {"expand_math", "pieces", piece_level,
      "exp, log, tanh and erf become exactly rounded operations", on_expressions<expand_math>},
     {"split_fma", "pieces", piece_level,

@@ -28,8 +28,8 @@ const Words& keywords(std::string_view stage) {
                              "table", "reduce",   "where",  "let",    "weight",
                              "form",  "parallel", "within", "scatter"};
   static const Words schedule = {
-      "nest",    "parallel", "for",    "registers", "pack",  "prefetch", "compute", "form",
-      "flatten", "by",       "unroll", "vector",    "slide", "dot",      "at",      "bypass"};
+      "nest", "parallel", "for",    "registers", "pack", "prefetch", "compute", "form",   "flatten",
+      "by",   "unroll",   "vector", "slide",     "dot",  "at",       "bypass",  "overlap"};
   static const Words loops = {"loops",   "step",         "items", "item",      "input",
                               "output",  "scratch",      "table", "registers", "for",
                               "unroll",  "intermediate", "when",  "load",      "store",

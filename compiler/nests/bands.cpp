@@ -1,6 +1,7 @@
 #include "compiler/nests/bands.h"
 
 #include "compiler/nests/band_link.h"
+#include "compiler/nests/cut_bands.h"
 #include "compiler/nests/unused_name.h"
 #include "ir/walk.h"
 
@@ -147,7 +148,7 @@ private:
     buffer.elements = 1;
     for (int64_t extent : room) buffer.elements *= extent;
     buffer.scratch_offset = result_.scratch_bytes;
-    result_.scratch_bytes += (buffer.elements * size_of(buffer.element) + 63) / 64 * 64;
+    result_.scratch_bytes += scratch_aligned(buffer.elements * size_of(buffer.element));
 
     const auto into_scratch = [&](Index index, const Affine& begin) {
       index[rows.dim].at += begin * -1;

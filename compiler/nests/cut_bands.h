@@ -23,6 +23,13 @@ ir::NestProgram cut_bands(const ir::NestProgram& program);
 /// deep.
 std::vector<size_t> step_of_each(const ir::NestProgram& program);
 
+/// What lies behind each other in scratch begins at multiples of this: a line, and the widest
+/// vector.
+inline constexpr int64_t scratch_alignment = 64;
+inline int64_t scratch_aligned(int64_t bytes) {
+  return ir::ceil_div(bytes, scratch_alignment) * scratch_alignment;
+}
+
 /// Scratch memory that a nest's step needs for what the nest itself touches.
 int64_t scratch_bytes(const ir::Nest& nest, const std::vector<ir::Buffer>& buffers);
 

@@ -2,7 +2,10 @@
 
 #include "compiler/nests/band_link.h"
 #include "compiler/nests/bands.h"
+#include "compiler/nests/parts.h"
+#include "compiler/nests/strides.h"
 #include "compiler/nests/weight_expression.h"
+#include "ir/loops.h"
 #include "ir/walk.h"
 
 #include <fmt/format.h>
@@ -29,6 +32,9 @@ std::string size_text(int64_t bytes) {
 constexpr double most_recomputed_sums = 1.34, most_recomputed_copies = 2.0;
 constexpr int64_t small_weight = 2048; // bytes that are in L1 whatever else is
 constexpr int64_t enough_bands = 8;    // to share among threads
+// Rows of parts are made amid the products of the row before: the fewer first rows, the better.
+constexpr int64_t enough_bands_of_parts = 7;
+constexpr int64_t elements_of_step = most_tile_row_bytes / 2; // of 16-bit parts
 
 size_t at(int32_t index) { return static_cast<size_t>(index); }
 
@@ -170,12 +176,13 @@ private:
       const Cut& cut = cut_already->second;
       if (fits(cut.tile, cut.bands)) best = cut.tile;
     } else {
+      const int64_t wanted = is_overlapped(from, to, rows) ? enough_bands_of_parts : enough_bands;
       // A row has a byte at least, so that more of them than the cache has bytes never fit.
       const int64_t most_rows = std::min(extent, target_.l2_bytes / 2);
       for (int64_t tile = 1; tile <= most_rows; ++tile) {
         if (extent % tile != 0 || !fits(tile, extent / tile)) continue;
-        const bool enough = extent / tile * batch >= enough_bands;
-        if (best == 0 || enough || extent * batch < enough_bands) best = tile;
+        const bool enough = extent / tile * batch >= wanted;
+        if (best == 0 || enough || extent * batch < wanted) best = tile;
       }
     }
     if (best == 0)
@@ -184,6 +191,28 @@ private:
                                 extent, 100 * (limit - 1)));
     placement.tile = best;
     place(producer, consumer, placement);
+  }
+
+  /// Whether rows of a stage are made amid the products of its consumer, as well as can be told
+  /// before there are schedules: neighbours stay neighbours, each row is read by one row, and that
+  /// is two registers of a matrix unit, or four, so that a tile of two by two is a part of it. Of
+  /// one step for each sum, or of one tile of channels, there is too little to be amid.
+  bool is_overlapped(const Nest& from, const Nest& to, const Link& rows) const {
+    if (from.kind != NestKind::stage || !has_parts(to) ||
+        !target_.has_tiles_for(ElementType::bf16) || rows.step != 1 || rows.block != 1 ||
+        rows.lo != 0 || rows.hi != 0)
+      return false;
+    const NestAxis* along = nullptr; // the row
+    int64_t summed = 1, made = 1;    // channels
+    for (const NestAxis& axis : to.axes) {
+      if (!axis.reduction && axis.role == AxisRole::space) along = &axis;
+      if (axis.role == AxisRole::channel) (axis.reduction ? summed : made) *= axis.extent.number();
+    }
+    if (!along || std::min(summed, made) <= elements_of_step ||
+        ceil_div(along->extent.number(), most_tile_rows) % 2 != 0)
+      return false;
+    return std::any_of(from.axes.begin(), from.axes.end(),
+                       [&](const NestAxis& axis) { return lie_beside(from, axis.var); });
   }
 
   // ---- nests of one algorithm -----------------------------------------------------------------

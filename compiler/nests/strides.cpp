@@ -1,5 +1,7 @@
 #include "compiler/nests/strides.h"
 
+#include "ir/walk.h"
+
 #include <algorithm>
 
 namespace volute::compiler {
@@ -24,6 +26,16 @@ bool moves(const Expr& value, Var axis) {
   bool found = false;
   visit(value, [&](const ExprNode& node) {
     if (const auto* read = std::get_if<Read>(&node.is)) found |= moves(read->index, axis);
+  });
+  return found;
+}
+
+bool lie_beside(const Nest& nest, Var axis) {
+  bool found = true;
+  for (const Write& w : nest.writes) found &= stride_along(nest, w.operand, w.index, axis) == 1;
+  visit(nest, [&](const ExprNode& node) {
+    if (const auto* read = std::get_if<Read>(&node.is))
+      found &= stride_along(nest, read->operand, read->index, axis) == 1;
   });
   return found;
 }

@@ -12,6 +12,9 @@ int64_t stride_along(const ir::Nest& nest, int32_t operand, const ir::Index& ind
 bool moves(const ir::Index& index, ir::Var axis);
 bool moves(const ir::Expr& value, ir::Var axis);
 
+/// Whether the nest reads and writes neighbours along the axis as neighbours.
+bool lie_beside(const ir::Nest& nest, ir::Var axis);
+
 /// Whether the axis meets a border together with another parallel axis, as two digits of one
 /// position do: then a border is no number of tiles, and the axis is not tiled.
 bool shares_border(const ir::Nest& nest, ir::Var axis);

@@ -101,7 +101,11 @@ std::vector<ComputeDirective> Asked::Inside::of(const std::string& nest) const {
 Choice Asked::for_nest(const Nest& nest, const std::vector<Buffer>& buffers, const Inside& inside,
                        bool dot_products, const Target& target, SumOrder sums) const {
   Choice choice = own(nest, buffers, dot_products, target, sums);
+  const std::vector<ComputeDirective> given = std::move(choice.schedule.compute);
   choice.schedule.compute = inside.of(nest.name);
+  for (ComputeDirective& compute : choice.schedule.compute)
+    for (const ComputeDirective& asked : given)
+      if (asked.nest == compute.nest) compute.overlaps = asked.overlaps, compute.at = asked.at;
   return choice;
 }
 

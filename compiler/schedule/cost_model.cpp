@@ -347,8 +347,9 @@ private:
       const double stored = stored_registers(size, all);
       ends += stored * static_cast<double>(write_operations_) / rates_.fma;
       // Functions of what is summed up have values of their own, which put accumulators into
-      // memory.
-      if (write_operations_ >= long_epilogue && all + epilogue_registers > target_.vector_registers)
+      // memory. What a stage makes of an element is done with it before the next.
+      if (write_operations_ >= long_epilogue && nest_.kind != NestKind::stage &&
+          all + epilogue_registers > target_.vector_registers)
         ends += stored * spill;
       add("loops", tiles * loops_cycles());
     }

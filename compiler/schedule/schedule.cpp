@@ -45,7 +45,8 @@ std::string operands_line(std::string_view word, const std::vector<OperandDirect
 std::string to_string(const Schedule& schedule) {
   std::string text;
   for (const ComputeDirective& c : schedule.compute)
-    text += fmt::format("compute {} at {} by {}\n", c.nest, c.axis, c.by);
+    text += fmt::format("compute {} at {} by {}{}\n", c.nest, c.axis, c.by,
+                        c.overlaps ? " overlap" : "");
   for (const auto& axes : schedule.flatten)
     text += fmt::format("flatten {}\n", fmt::join(axes, ", "));
   text += loops_line("parallel", schedule.loops, true);
@@ -354,6 +355,7 @@ Expected<bool> parse_directive(Words& words, Schedules& schedules, std::string& 
       if (!size || *size < 1) return want_size(words, "by");
       compute.by = *size;
     }
+    compute.overlaps = words.take("overlap");
     schedule.compute.push_back(std::move(compute));
   } else if (word == "bypass") {
     if (auto parsed = parse_operands(words, "bypass", schedule.bypass); !parsed) return parsed;

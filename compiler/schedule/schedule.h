@@ -12,6 +12,7 @@
 //     for kw, kh slide                      a row of the image loaded once for all its taps
 //     registers o 3, i 16 vector 16         vectors along a sum, added up at the end
 //     compute conv_0 at h by 4              what 4 rows read is computed for them, in scratch
+//     compute split_x at h by 7 overlap     a row of it amid the products of the row before
 //     prefetch x                            touch what the next tile reads while this one runs
 //     form conv_y separable                 the algorithm that computes a statement
 //
@@ -68,6 +69,7 @@ struct ComputeDirective {
   std::string nest, axis;
   int64_t by = 1;
   Location at = {};
+  bool overlaps = false; // a row of it amid the products of a matrix unit for the row before
   bool operator==(const ComputeDirective&) const = default;
 };
 

@@ -1,3 +1,4 @@
+#include "compiler/nests/cut_bands.h"
 #include "compiler/specialise/specialiser.h"
 
 #include <fmt/format.h>
@@ -8,7 +9,6 @@ using namespace ir;
 
 namespace {
 
-constexpr int64_t scratch_alignment = 64;          // a line, and the widest vector
 constexpr int64_t most_scratch = int64_t{1} << 28; // bytes of one thread
 
 } // namespace
@@ -63,7 +63,7 @@ std::vector<int32_t> Specialiser::view_scratch(const std::vector<int64_t>& exten
     Buffer& buffer = scratch_[sums.buffers[a]];
     if (elements > buffer.elements) {
       buffer.elements = elements;
-      buffer.scratch_offset = ceil_div(scratch_bytes_, scratch_alignment) * scratch_alignment;
+      buffer.scratch_offset = scratch_aligned(scratch_bytes_);
       scratch_bytes_ = buffer.scratch_offset + elements * size_of(sum.type);
     }
     if (scratch_bytes_ > most_scratch)

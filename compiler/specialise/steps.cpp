@@ -3,6 +3,7 @@
 #include "compiler/nests/cut_bands.h"
 #include "compiler/nests/evaluate_alone.h"
 #include "compiler/nests/expand_math.h"
+#include "compiler/specialise/amid_products.h"
 #include "compiler/specialise/merge_steps.h"
 
 #include <fmt/format.h>
@@ -11,6 +12,7 @@
 #include <iterator>
 #include <memory>
 #include <numeric>
+#include <set>
 #include <string_view>
 #include <unordered_map>
 
@@ -56,15 +58,59 @@ Expected<Steps> specialise_each(const NestProgram& pieces, const std::map<std::s
   return steps;
 }
 
-Steps merge_placed(Steps steps, const NestProgram& pieces) {
+namespace {
+
+/// Makes the buffer of rows that a step keeps in scratch as small as those that it keeps of them,
+/// and moves what lies behind it.
+void keep_rows(Step& step, std::vector<Buffer>& buffers, const KeptRows& kept) {
+  Buffer& buffer = buffers[static_cast<size_t>(kept.buffer)];
+  const int64_t before = buffer.elements * size_of(buffer.element);
+  for (View& view : step.views) { // all of them alike
+    if (view.buffer != kept.buffer) continue;
+    const int64_t rows = view.dims[kept.dim].extent.number();
+    const int64_t row = view.dims[kept.dim].stride.number();
+    view.dims[kept.dim].extent = kept.rows;
+    for (size_t d = 0; d < kept.dim; ++d) // which have all rows of one in each of theirs
+      view.dims[d].stride = view.dims[d].stride.number() / (rows * row) * kept.rows * row;
+    buffer.elements = view.dims.front().extent.number() * view.dims.front().stride.number();
+  }
+  const int64_t less =
+      scratch_aligned(before) - scratch_aligned(buffer.elements * size_of(buffer.element));
+  std::set<int32_t> behind;
+  for (const View& view : step.views) {
+    const Buffer& other = buffers[static_cast<size_t>(view.buffer)];
+    if (other.role == Buffer::Role::scratch && other.scratch_offset > buffer.scratch_offset)
+      behind.insert(view.buffer);
+  }
+  for (const int32_t other : behind) buffers[static_cast<size_t>(other)].scratch_offset -= less;
+  step.scratch_bytes -= less;
+}
+
+} // namespace
+
+Steps merge_placed(Steps steps, const NestProgram& pieces, const Overlap& overlap) {
   const std::vector<size_t> step_of = step_of_each(pieces);
   std::vector<Step> merged;
+  size_t together = 0; // nests of the last step so far
   for (size_t n = 0; n < steps.loops.steps.size(); ++n) {
     Step& step = steps.loops.steps[n];
-    if (n > 0 && step_of[n] == step_of[n - 1])
+    if (n > 0 && step_of[n] == step_of[n - 1]) {
       merged.back() = merge_steps(merged.back(), step);
-    else
+      ++together;
+    } else {
       merged.push_back(std::move(step));
+      together = 1;
+    }
+    if (!overlap.is_asked(pieces.nests[n])) continue;
+    if (together != 2) {
+      overlap.refuse(pieces.nests[n], "several nests are computed inside");
+      continue;
+    }
+    AmidProducts amid = amid_products(std::move(merged.back()));
+    merged.back() = std::move(amid.step);
+    if (!amid.misfit.empty()) overlap.refuse(pieces.nests[n], amid.misfit);
+    // Where more nests follow, theirs is behind it too.
+    if (amid.kept && step_of[n] == n) keep_rows(merged.back(), steps.loops.buffers, *amid.kept);
   }
   steps.loops.steps = std::move(merged);
   std::unordered_map<std::string_view, size_t> numbers;
