@@ -5,6 +5,7 @@
 #include "compiler/nests/domain_points.h"
 #include "compiler/nests/facts.h"
 #include "compiler/nests/flatten.h"
+#include "compiler/nests/parts.h"
 #include "compiler/nests/place_bands.h"
 #include "compiler/rewrites/fold_tables.h"
 #include "compiler/rewrites/form.h"
@@ -51,7 +52,6 @@ constexpr double most_of_arithmetic = 2, less_of_a_model = 0.9;
 // direct over parts, promised and true: 1 step 1.35 and 0.55, 2 steps 1.19 and 0.72, 1.16 and 0.96,
 // 8 steps 1.06 and 0.83; 16 steps 1.10 and 1.24, 32 steps 1.11 and 1.26, 40 steps 1.13 and 1.24.
 constexpr double close_to_parts = 1.02, close_to_turned_parts = 1.05, turned_for_one_step = 0.32;
-constexpr double elements_of_step = 32;
 // Cycles of a direct sum that is left as it is: nests cost their beginnings and ends, and compile
 // time.
 constexpr double little_work = 150e3;
@@ -387,8 +387,9 @@ private:
     const ir::TensorType& image = head.alone.type(head.statement().operands[0]);
     if (image.extents.back().axis == ir::Axis::c) return close_to_parts;
     const ir::TensorType& weight = head.alone.type(head.statement().operands[1]);
-    const auto taps = static_cast<double>(weight.elements() / weight.size(ir::Axis::o));
-    return close_to_turned_parts + turned_for_one_step / std::ceil(taps / elements_of_step);
+    const int64_t taps = weight.elements() / weight.size(ir::Axis::o);
+    const int64_t steps = ir::ceil_div(taps, parts_in_a_step);
+    return close_to_turned_parts + turned_for_one_step / static_cast<double>(steps);
   }
 
   /// Whether it is there for what a matrix unit multiplies.

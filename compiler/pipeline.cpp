@@ -240,7 +240,12 @@ Expected<Stages> with_overlaps(Stages s, Request) {
       std::optional<Overlapping> both =
           overlapping(stage, s.why.at(stage.name), consumer, s.why.at(consumer.name));
       if (!both) continue;
-      both->consumer.compute = of_consumer.compute;
+      both->consumer.compute = std::move(of_consumer.compute);
+      if (both->consumer.loops != of_consumer.loops)
+        s.why.at(consumer.name).why = {fmt::format("of its candidates the one that takes the "
+                                                   "fewest cycles together with {}, which is made "
+                                                   "amid its products",
+                                                   stage.name)};
       s.schedules.at(stage.name) = std::move(both->stage);
       of_consumer = std::move(both->consumer);
     } else {

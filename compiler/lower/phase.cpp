@@ -40,15 +40,15 @@ std::vector<Frame> bare_frames(const GroupLowering& group) {
 std::vector<Frame> whole_frames(const GroupLowering& group) {
   std::vector<Frame> frames;
   for (const Window& w : windows_of(group)) {
+    if (!is_transposed(group) && w.kernel == 1 && w.stride > 1) {
+      frames.push_back({w.pad_begin, w.output, w.stride});
+      continue;
+    }
     // Places that the first result reads first, and the last one last.
     int64_t first = -w.pad_begin, last = (w.output - 1) * w.stride + w.span() - 1 - w.pad_begin;
     if (is_transposed(group)) {
       first = ir::ceil_div(w.pad_begin - (w.span() - 1), w.stride);
       last = -ir::ceil_div(-(w.output - 1 + w.pad_begin), w.stride);
-    }
-    if (!is_transposed(group) && w.kernel == 1 && w.stride > 1) {
-      frames.push_back({w.pad_begin, w.output, w.stride});
-      continue;
     }
     const int64_t before = std::max<int64_t>(-first, 0);
     frames.push_back({before, std::max(before + last + 1, before + 1)});

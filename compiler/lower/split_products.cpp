@@ -32,7 +32,7 @@
 
 #include "compiler/lower/phase.h"
 #include "compiler/nests/matrix_steps.h"
-#include "ir/loops.h"
+#include "compiler/nests/parts.h"
 #include "ir/operators.h"
 
 #include <fmt/format.h>
@@ -110,10 +110,10 @@ std::string count_text(int64_t parts) { return fmt::format("as sums of {} bf16",
 /// Channels last, as many as pairs take, or the products of a matrix unit.
 int64_t whole_channels(const GroupLowering& group, int64_t channels) {
   const ir::Convolution conv = ir::convolution(group.head.operation).value();
-  constexpr int64_t ways = 2, most_in_a_product = ir::most_tile_row_bytes / 2;
+  constexpr int64_t ways = 2;
   if (!group.lowering.options.has_matrix_unit || conv.groups > 1)
     return ir::ceil_div(channels, ways) * ways;
-  return channels_in_steps(channels, ways, most_in_a_product);
+  return channels_in_steps(channels, ways, parts_in_a_step);
 }
 
 /// x_parts[n, part, d, h, w, c].

@@ -5,9 +5,15 @@
 //     where 0 <= wp + xp - 2 < 3              six of nine
 #pragma once
 
+#include "ir/loops.h"
 #include "ir/nest.h"
 
+#include <cstdint>
+
 namespace volute::compiler {
+
+/// Elements of a sum of parts, which are bf16, that a step of a matrix unit takes.
+inline constexpr int64_t parts_in_a_step = ir::most_tile_row_bytes / 2;
 
 /// Whether the nest adds up products of parts.
 bool has_parts(const ir::Nest& nest);

@@ -34,7 +34,6 @@ constexpr int64_t small_weight = 2048; // bytes that are in L1 whatever else is
 constexpr int64_t enough_bands = 8;    // to share among threads
 // Rows of parts are made amid the products of the row before: the fewer first rows, the better.
 constexpr int64_t enough_bands_of_parts = 7;
-constexpr int64_t elements_of_step = most_tile_row_bytes / 2; // of 16-bit parts
 
 size_t at(int32_t index) { return static_cast<size_t>(index); }
 
@@ -208,7 +207,7 @@ private:
       if (!axis.reduction && axis.role == AxisRole::space) along = &axis;
       if (axis.role == AxisRole::channel) (axis.reduction ? summed : made) *= axis.extent.number();
     }
-    if (!along || std::min(summed, made) <= elements_of_step ||
+    if (!along || std::min(summed, made) <= parts_in_a_step ||
         ceil_div(along->extent.number(), most_tile_rows) % 2 != 0)
       return false;
     return std::any_of(from.axes.begin(), from.axes.end(),

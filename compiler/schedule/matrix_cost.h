@@ -1,12 +1,10 @@
 // What products of matrices would cost: cycles of the unit, of what it loads, and of vectors that
 // finish its sums.
 //
-//     a step       weights and images into the unit's registers, from wherever they come, and
-//     beside
-//                  that the products of those that are there
-//     a tile's end sums to memory, vectors of them from there: finished amid the products of the
-//     next
-//                  tile, where there is one
+//     a step         weights and images into the unit's registers, from wherever they come,
+//                    beside the products of those that are there
+//     a tile's end   sums to memory, vectors of them from there: amid the products of the next
+//                    tile, where there is one
 //
 // The loops around them, and what they bring into the caches, are the cost model's.
 #pragma once

@@ -307,9 +307,6 @@ private:
     return "";
   }
 
-  /// Of one step of the products.
-  int64_t units() const { return step_rows * (along.trips / loops.back().trips) * each; }
-
   const Step& step_;
   std::vector<const Store*> stores_; // of the unit
   std::vector<PlainLoop> others_;    // of the stage, that have no part yet

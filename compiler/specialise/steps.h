@@ -31,14 +31,14 @@ specialise_each(const ir::NestProgram& pieces, const std::map<std::string, Plan>
                 const std::function<void(const ir::Nest&, const Specialised&)>& seen,
                 const std::function<const Plan*(const ir::Nest&)>& other_plan);
 
-/// Steps of nests that are placed inside others run in the steps of those. `pieces` are the nests
-/// that the steps were made of. Where `overlap` says so of the nest that a step ends with, the one
-/// before it is spread over its products (amid_products.h); it is told why not, where that cannot
-/// be.
+/// Of which nests the stage before them is to be spread over their products (amid_products.h), and
+/// who is told where that cannot be.
 struct Overlap {
   std::function<bool(const ir::Nest&)> is_asked;
   std::function<void(const ir::Nest&, const std::string& misfit)> refuse;
 };
+/// Steps of nests that are placed inside others run in the steps of those. `pieces` are the nests
+/// that the steps were made of.
 Steps merge_placed(Steps steps, const ir::NestProgram& pieces, const Overlap& overlap);
 
 /// Whatever is still to be packed is: a constant now, in a table, every other operand by a step
